@@ -1,0 +1,1 @@
+//! Speed of Callboard, as ratios measured in one run.

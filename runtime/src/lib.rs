@@ -1,0 +1,2 @@
+//! Callboard.
+pub mod port;

@@ -1,0 +1,1 @@
+//! Tests of Callboard that cross its crates.
