@@ -1,1 +1,53 @@
-//! Callboard.
+//! The workflow machine of Callboard: what a run is, and what may happen to it next.
+//!
+//! This crate is pure. It has no async, no clock, no randomness and no port, and the compiler keeps it so: its
+//! only dependencies are serde and its like. Everything else in Callboard is a shell around three functions:
+//!
+//! - [`decide`]`(&State, now, Command) -> Result<Step, Rejected>` says what a wish comes to: the events to make
+//!   durable and the effects to release once they are;
+//! - [`State::apply`]`(&Event)` folds one event; it is total and deterministic, and replay is `apply` alone;
+//! - [`State::recover`] names the effects that a freshly replayed state owes the world.
+//!
+//! The order of calls is always the same: `decide`, `apply` each event of the step at once (the state runs ahead
+//! of the journal), append the events, and only when they are durable release the effects. If the append fails
+//! or its outcome is unknown the state is dropped and replayed, never patched.
+//!
+//! A state has two parts. The *journalled* part is changed by `apply` only and is equal byte for byte after a
+//! replay ([`Run::digest`] proves it). The *volatile* part (lease deadlines, the timer index) is derived and is
+//! rebuilt by a replay with one full lease for every holder.
+
+mod command;
+mod decide;
+mod event;
+mod failure;
+mod graph;
+mod id;
+mod input;
+mod json;
+mod queue;
+mod retry;
+mod run;
+mod state;
+mod task;
+mod timer;
+
+#[cfg(test)]
+mod tests;
+
+pub use command::{Command, Effect, Rejected, Speaker, Step, StopReason};
+pub use decide::decide;
+pub use event::{
+    AttemptFailed, AttemptLost, DecodeError, Event, EventKind, FORMAT, LossReason, RunEnded, RunOutcome, RunSubmitted,
+    RunsArchived, TaskAccepted, TaskCompleted, TasksCancelled, TasksSkipped, Then,
+};
+pub use failure::{Failure, FailureClass};
+pub use graph::{Graph, GraphFault, GraphLimits, TaskSpec, Timeouts};
+pub use id::{InstanceId, Millis, ParseIdError, Priority, RunId, TaskIndex, TaskRef, Token};
+pub use input::{Input, Part};
+pub use json::{Json, Payload};
+pub use queue::{Ready, ReadyQueue};
+pub use retry::Retry;
+pub use run::Run;
+pub use state::{Alive, Limits, State};
+pub use task::{Status, Task, TaskState};
+pub use timer::{Timer, TimerKind};

@@ -1,0 +1,149 @@
+//! The work on a task: acceptance, result, failure, loss.
+
+use super::{admit, end_run, run, without_result};
+use crate::command::Draft;
+use crate::event::{AttemptFailed, AttemptLost, EventKind, LossReason, TaskAccepted, TaskCompleted, Then};
+use crate::{
+    Effect, Failure, InstanceId, Payload, Ready, Rejected, Run, Speaker, State, Status, Task, TaskIndex, TaskRef,
+    TaskState, Token,
+};
+use std::sync::Arc;
+
+/// Makes the speaker the holder. Accepting twice changes nothing.
+pub(super) fn accept(state: &State, draft: &mut Draft, speaker: Speaker) -> Result<(), Rejected> {
+    let (run, task) = admit(state, &speaker)?;
+    if matches!(task.state, TaskState::Ready { .. }) {
+        let Speaker { task, token, holder } = speaker;
+        draft.event(Some(run.id), EventKind::TaskAccepted(TaskAccepted { task: task.task, token, holder }));
+    }
+    Ok(())
+}
+
+/// Records the result, once. The same holder handing it in again, with the same token, changes nothing.
+pub(super) fn complete(state: &State, draft: &mut Draft, speaker: Speaker, output: Payload) -> Result<(), Rejected> {
+    if is_recorded(state, &speaker) {
+        return Ok(());
+    }
+    let (run, task) = admit(state, &speaker)?;
+    for &dependent in &task.dependents {
+        draft_offer(draft, run, dependent);
+    }
+    let Speaker { task, token, holder } = speaker;
+    let completed = TaskCompleted { task: task.task, token, holder, output };
+    draft.event(Some(run.id), EventKind::TaskCompleted(completed));
+    end_run(draft, run, run.open().saturating_sub(1), None);
+    Ok(())
+}
+
+/// Offers a dependent whose last open need this step completes.
+fn draft_offer(draft: &mut Draft, run: &Run, index: TaskIndex) {
+    let Some(task) = run.task(index) else { return };
+    if matches!(task.state, TaskState::Blocked { waiting: 1 }) {
+        draft.effect(Effect::Offer(Ready {
+            task: TaskRef { run: run.id, task: index },
+            token: task.token,
+            capability: task.spec.capability.clone(),
+            priority: task.spec.priority,
+        }));
+    }
+}
+
+/// Records a failure and what follows from it: a retry, the end, or the dead-letter.
+pub(super) fn fail(state: &State, draft: &mut Draft, speaker: Speaker, failure: Failure) -> Result<(), Rejected> {
+    let (run, task) = admit(state, &speaker)?;
+    let index = speaker.index();
+    draft_failure(draft, run, index, task, Some(speaker.holder), failure);
+    Ok(())
+}
+
+/// Ends a task that can not be handed out.
+pub(super) fn refuse(
+    state: &State,
+    draft: &mut Draft,
+    task_ref: TaskRef,
+    token: Token,
+    failure: Failure,
+) -> Result<(), Rejected> {
+    let run = run(state, task_ref.run)?;
+    let task = run.task(task_ref.task).ok_or(Rejected::NoTask(task_ref))?;
+    if task.token != token || !matches!(task.state, TaskState::Ready { .. }) {
+        let (status, held) = (task.status(), task.token);
+        return Err(Rejected::Fenced { task: task_ref, status, held, presented: token });
+    }
+    draft_failure(draft, run, task_ref.task, task, None, failure);
+    Ok(())
+}
+
+pub(super) fn draft_failure(
+    draft: &mut Draft,
+    run: &Run,
+    index: TaskIndex,
+    task: &Task,
+    holder: Option<InstanceId>,
+    failure: Failure,
+) {
+    let task_ref = TaskRef { run: run.id, task: index };
+    let then = match task.spec.retry.delay(task_ref, task.token.attempt, &failure) {
+        Some(delay) => Then::Again(draft.at().after(delay)),
+        None if failure.class.is_retryable() => Then::Dead,
+        None => Then::Failed,
+    };
+    let failed = AttemptFailed { task: index, token: task.token, holder, failure, then };
+    draft.event(Some(run.id), EventKind::AttemptFailed(failed));
+    ended_by(draft, run, index, then);
+}
+
+/// Frees a task whose activation was cut short, or dead-letters it when that has happened too often.
+pub(super) fn lose(state: &State, draft: &mut Draft, speaker: Speaker, reason: LossReason) -> Result<(), Rejected> {
+    let (run, task) = admit(state, &speaker)?;
+    draft_loss(draft, state, run, speaker.index(), task, &speaker.holder, reason);
+    Ok(())
+}
+
+pub(super) fn draft_loss(
+    draft: &mut Draft,
+    state: &State,
+    run: &Run,
+    index: TaskIndex,
+    task: &Task,
+    holder: &InstanceId,
+    reason: LossReason,
+) {
+    let limit = task.spec.losses_max.unwrap_or(state.limits.losses_max);
+    let spent = reason != LossReason::Released && task.losses >= limit;
+    let then = if spent { Then::Dead } else { Then::Again(draft.at()) };
+    let lost = AttemptLost { task: index, token: task.token, holder: holder.clone(), reason, then };
+    draft.event(Some(run.id), EventKind::AttemptLost(lost));
+    ended_by(draft, run, index, then);
+}
+
+fn ended_by(draft: &mut Draft, run: &Run, index: TaskIndex, then: Then) {
+    match then {
+        Then::Again(_) => {} // the timer of the new token offers it
+        Then::Failed => without_result(draft, run, &[index], Status::Failed),
+        Then::Dead => without_result(draft, run, &[index], Status::Dead),
+    }
+}
+
+/// Frees every task whose holder lives on none of `nodes`.
+pub(super) fn keep_holders(state: &State, draft: &mut Draft, nodes: &[Arc<str>]) {
+    for run in state.runs().filter(|run| run.ended.is_none() && run.quarantined.is_none()) {
+        // Only the first loss of a run is decided on the state as it is; a second that ends tasks would have to see
+        // what the first has ended. So a run is freed task by task, by one command after the other.
+        let gone = (0..).zip(&run.tasks).find_map(|(index, task)| {
+            let holder = task.holder().filter(|holder| !nodes.iter().any(|node| **node == *holder.node()))?;
+            Some((TaskIndex(index), task, holder))
+        });
+        if let Some((index, task, holder)) = gone {
+            draft_loss(draft, state, run, index, task, holder, LossReason::Gone);
+        }
+    }
+}
+
+/// Whether the task has its result from this very speaker already.
+fn is_recorded(state: &State, speaker: &Speaker) -> bool {
+    let task = state.run(speaker.task.run).and_then(|run| run.task(speaker.index()));
+    task.is_some_and(|task| {
+        task.token == speaker.token && matches!(&task.state, TaskState::Completed { by, .. } if *by == speaker.holder)
+    })
+}

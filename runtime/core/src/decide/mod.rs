@@ -1,0 +1,103 @@
+//! What a command comes to, by entity: `submit` for runs, `attempt` for the work on a task, `cancel`, and `due` for
+//! what comes by time.
+
+mod attempt;
+mod cancel;
+mod due;
+mod submit;
+
+use crate::command::Draft;
+use crate::event::{EventKind, RunEnded, RunOutcome, RunsArchived, TasksSkipped};
+use crate::{Command, Effect, Millis, Rejected, Run, RunId, Speaker, State, Status, Step, Task, TaskIndex, TaskState};
+
+/// Says what `command` comes to in `state` at `now`. Changes nothing.
+///
+/// Time never runs back: a `now` before the last event counts as the moment of that event.
+///
+/// # Errors
+///
+/// [`Rejected`] says why the command comes to nothing.
+pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Rejected> {
+    let mut draft = Draft::new(state.seq(), now.max(state.at()));
+    match command {
+        Command::Submit { run, graph, key } => submit::submit(state, &mut draft, run, graph, key)?,
+        Command::Accept(speaker) => attempt::accept(state, &mut draft, speaker)?,
+        Command::Complete(speaker, output) => attempt::complete(state, &mut draft, speaker, output)?,
+        Command::Fail(speaker, failure) => attempt::fail(state, &mut draft, speaker, failure)?,
+        Command::Lose(speaker, reason) => attempt::lose(state, &mut draft, speaker, reason)?,
+        Command::Refuse(task, token, failure) => attempt::refuse(state, &mut draft, task, token, failure)?,
+        Command::KeepHolders(nodes) => attempt::keep_holders(state, &mut draft, &nodes),
+        Command::Cancel { run, reason } => cancel::cancel(state, &mut draft, run, reason)?,
+        Command::Due(timer) => due::due(state, &mut draft, timer),
+        Command::Archive { runs, page } => {
+            runs.iter().try_for_each(|&run| archivable(state, run))?;
+            draft.event(None, EventKind::RunsArchived(RunsArchived { runs, page }));
+        }
+    }
+    Ok(draft.done())
+}
+
+fn archivable(state: &State, id: RunId) -> Result<(), Rejected> {
+    let run = state.run(id).ok_or(Rejected::NoRun(id))?;
+    if run.ended.is_some() { Ok(()) } else { Err(Rejected::Open(id)) }
+}
+
+/// The run, if its history can be followed.
+fn run(state: &State, id: RunId) -> Result<&Run, Rejected> {
+    let run = state.run(id).ok_or(Rejected::NoRun(id))?;
+    match &run.quarantined {
+        Some(reason) => Err(Rejected::Quarantined { run: id, reason: reason.clone() }),
+        None => Ok(run),
+    }
+}
+
+/// The one gate: lets through whoever holds the task, or may become its holder by speaking first.
+///
+/// A ready task with the present token has no holder: either the speaker is about to accept it, or the acceptance
+/// was not yet durable when the owner changed, and the first to speak wins.
+pub(crate) fn admit<'a>(state: &'a State, speaker: &Speaker) -> Result<(&'a Run, &'a Task), Rejected> {
+    let run = run(state, speaker.task.run)?;
+    let task = run.task(speaker.index()).ok_or(Rejected::NoTask(speaker.task))?;
+    let admitted = task.token == speaker.token
+        && match &task.state {
+            TaskState::Ready { .. } => true,
+            TaskState::Running { holder, .. } => *holder == speaker.holder,
+            _ => false,
+        };
+    if admitted {
+        return Ok((run, task));
+    }
+    Err(Rejected::Fenced { task: speaker.task, status: task.status(), held: task.token, presented: speaker.token })
+}
+
+/// Ends `ended` without results: skips what can no longer run, and ends the run if nothing is left.
+///
+/// `ended` are the tasks that this step ends with `status`; the first of them is named as the cause.
+fn without_result(draft: &mut Draft, run: &Run, ended: &[TaskIndex], status: Status) {
+    let doomed = run.doomed_by(ended);
+    let left = run.open().saturating_sub(ended.len() + doomed.len());
+    if let (false, Some(&cause)) = (doomed.is_empty(), ended.first()) {
+        draft.event(Some(run.id), EventKind::TasksSkipped(TasksSkipped { tasks: doomed, cause }));
+    }
+    end_run(draft, run, left, Some(status));
+}
+
+/// Ends the run if no task of it is left open; `status` is that of the tasks ended in this step, if not completed.
+fn end_run(draft: &mut Draft, run: &Run, left: usize, status: Option<Status>) {
+    if left > 0 {
+        return;
+    }
+    let any = |wanted: &[Status]| {
+        status.is_some_and(|status| wanted.contains(&status))
+            || run.tasks.iter().any(|task| wanted.contains(&task.status()))
+    };
+    let outcome = if any(&[Status::Failed, Status::Dead]) {
+        RunOutcome::Failed
+    } else if any(&[Status::Cancelled]) {
+        RunOutcome::Cancelled
+    } else {
+        RunOutcome::Completed
+    };
+    draft.event(Some(run.id), EventKind::RunEnded(RunEnded { outcome }));
+    draft.effect(Effect::Ended { run: run.id, outcome });
+}

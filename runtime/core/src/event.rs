@@ -1,0 +1,325 @@
+//! Durable facts, and the lines in which the journal keeps them.
+//!
+//! A line is one JSON object: `{"v":1,"seq":7,"at":1790000000000,"run":"...","kind":"task_completed","data":{...}}`.
+//! `v` is the version of the format of this kind. A kind that is unknown, or a field that is, means that a newer
+//! release has written here: the line is refused, never skipped. What a later version adds to a kind has a default.
+
+use crate::{Failure, Graph, InstanceId, Json, Millis, Payload, RunId, TaskIndex, Token};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The version that this release writes and the newest it reads.
+pub const FORMAT: u32 = 1;
+
+/// One durable fact of a partition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Its place in the partition's history, from 1, without gaps.
+    pub seq: u64,
+    /// When it was decided; never before the event that precedes it.
+    pub at: Millis,
+    /// The run it belongs to, or the partition as a whole.
+    pub run: Option<RunId>,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EventKind {
+    /// A run was submitted.
+    RunSubmitted(RunSubmitted),
+    /// An instance became the holder of a task.
+    TaskAccepted(TaskAccepted),
+    /// A task has its result.
+    TaskCompleted(TaskCompleted),
+    /// An attempt failed.
+    AttemptFailed(AttemptFailed),
+    /// An activation was cut short; that is no failure and uses no retry.
+    AttemptLost(AttemptLost),
+    /// Tasks will never run.
+    TasksSkipped(TasksSkipped),
+    /// Tasks were cancelled.
+    TasksCancelled(TasksCancelled),
+    /// Nothing of a run is open any more.
+    RunEnded(RunEnded),
+    /// Ended runs were moved from memory to a page of the archive.
+    RunsArchived(RunsArchived),
+}
+
+/// See [`EventKind::RunSubmitted`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSubmitted {
+    /// The workflow.
+    pub graph: Graph,
+    /// The key that makes a repeated submission find this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// See [`EventKind::TaskAccepted`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskAccepted {
+    /// The task.
+    pub task: TaskIndex,
+    /// The hand-out that was accepted.
+    pub token: Token,
+    /// Who holds it now.
+    pub holder: InstanceId,
+}
+
+/// See [`EventKind::TaskCompleted`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskCompleted {
+    /// The task.
+    pub task: TaskIndex,
+    /// The hand-out that led to it.
+    pub token: Token,
+    /// Who did it.
+    pub holder: InstanceId,
+    /// The result.
+    pub output: Payload,
+}
+
+/// What follows a failed attempt or a lost activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// It is handed out again, not before this moment.
+    Again(Millis),
+    /// The task has failed.
+    Failed,
+    /// The task is dead-lettered.
+    Dead,
+}
+
+/// See [`EventKind::AttemptFailed`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptFailed {
+    /// The task.
+    pub task: TaskIndex,
+    /// The hand-out that failed.
+    pub token: Token,
+    /// Who held it; absent if nobody had accepted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<InstanceId>,
+    /// Why.
+    pub failure: Failure,
+    /// What follows.
+    pub then: Then,
+}
+
+/// Why an activation was cut short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossReason {
+    /// The lease expired.
+    Lease,
+    /// The holder's node, or its instance, is gone.
+    Gone,
+    /// The holder handed the task back, on a clean stop. Does not count toward the limit of losses.
+    Released,
+}
+
+/// See [`EventKind::AttemptLost`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptLost {
+    /// The task.
+    pub task: TaskIndex,
+    /// The hand-out that was cut short.
+    pub token: Token,
+    /// Who held it.
+    pub holder: InstanceId,
+    /// Why.
+    pub reason: LossReason,
+    /// What follows.
+    pub then: Then,
+}
+
+/// See [`EventKind::TasksSkipped`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TasksSkipped {
+    /// The tasks, ascending.
+    pub tasks: Vec<TaskIndex>,
+    /// The task that did not complete, at the root of it.
+    pub cause: TaskIndex,
+}
+
+/// See [`EventKind::TasksCancelled`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TasksCancelled {
+    /// The tasks, ascending.
+    pub tasks: Vec<TaskIndex>,
+    /// By whom or why.
+    pub reason: Arc<str>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    /// Every task completed.
+    Completed,
+    /// A task failed or is dead-lettered, or the run took too long.
+    Failed,
+    /// It was cancelled, in whole or in part, and nothing failed.
+    Cancelled,
+}
+
+impl RunOutcome {
+    /// The word for it in every surface.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// See [`EventKind::RunEnded`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunEnded {
+    /// How.
+    pub outcome: RunOutcome,
+}
+
+/// See [`EventKind::RunsArchived`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunsArchived {
+    /// The runs, ascending.
+    pub runs: Vec<RunId>,
+    /// What the archive wants to know of the page later; the shell's business.
+    pub page: Json,
+}
+
+/// Why a line is no event that this release can read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The line is not the JSON object it should be.
+    #[error("not an event: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A kind that this release does not know: a newer release has written here.
+    #[error("event {seq} is of the unknown kind {kind:?}; a newer release has written this journal")]
+    UnknownKind {
+        /// Where.
+        seq: u64,
+        /// What was seen.
+        kind: String,
+    },
+    /// A version that this release does not know: a newer release has written here.
+    #[error("event {seq} has version {version}, newer than {FORMAT}; a newer release has written this journal")]
+    UnknownVersion {
+        /// Where.
+        seq: u64,
+        /// What was seen.
+        version: u32,
+    },
+}
+
+#[derive(Serialize)]
+struct LineOut<'a, T> {
+    v: u32,
+    seq: u64,
+    at: Millis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<RunId>,
+    kind: &'static str,
+    data: &'a T,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineIn<'a> {
+    v: u32,
+    seq: u64,
+    at: Millis,
+    #[serde(default)]
+    run: Option<RunId>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+impl EventKind {
+    /// The word for it in the journal and in logs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RunSubmitted(_) => "run_submitted",
+            Self::TaskAccepted(_) => "task_accepted",
+            Self::TaskCompleted(_) => "task_completed",
+            Self::AttemptFailed(_) => "attempt_failed",
+            Self::AttemptLost(_) => "attempt_lost",
+            Self::TasksSkipped(_) => "tasks_skipped",
+            Self::TasksCancelled(_) => "tasks_cancelled",
+            Self::RunEnded(_) => "run_ended",
+            Self::RunsArchived(_) => "runs_archived",
+        }
+    }
+}
+
+impl Event {
+    /// Appends the event's line, with its line break, to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match &self.kind {
+            EventKind::RunSubmitted(data) => self.write(data, out),
+            EventKind::TaskAccepted(data) => self.write(data, out),
+            EventKind::TaskCompleted(data) => self.write(data, out),
+            EventKind::AttemptFailed(data) => self.write(data, out),
+            EventKind::AttemptLost(data) => self.write(data, out),
+            EventKind::TasksSkipped(data) => self.write(data, out),
+            EventKind::TasksCancelled(data) => self.write(data, out),
+            EventKind::RunEnded(data) => self.write(data, out),
+            EventKind::RunsArchived(data) => self.write(data, out),
+        }
+    }
+
+    fn write<T: Serialize>(&self, data: &T, out: &mut Vec<u8>) {
+        let line = LineOut { v: FORMAT, seq: self.seq, at: self.at, run: self.run, kind: self.kind.name(), data };
+        // Every map in an event has strings as keys and a Vec takes all bytes, so there is nothing to fail.
+        serde_json::to_writer(&mut *out, &line).expect("an event always has a JSON form");
+        out.push(b'\n');
+    }
+
+    /// Reads one line, with or without its line break.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] says what was seen; nothing is ever skipped.
+    pub fn decode(line: &[u8]) -> Result<Self, DecodeError> {
+        let line: LineIn<'_> = serde_json::from_slice(line)?;
+        if line.v > FORMAT {
+            return Err(DecodeError::UnknownVersion { seq: line.seq, version: line.v });
+        }
+        let kind = match &*line.kind {
+            "run_submitted" => EventKind::RunSubmitted(read(line.data)?),
+            "task_accepted" => EventKind::TaskAccepted(read(line.data)?),
+            "task_completed" => EventKind::TaskCompleted(read(line.data)?),
+            "attempt_failed" => EventKind::AttemptFailed(read(line.data)?),
+            "attempt_lost" => EventKind::AttemptLost(read(line.data)?),
+            "tasks_skipped" => EventKind::TasksSkipped(read(line.data)?),
+            "tasks_cancelled" => EventKind::TasksCancelled(read(line.data)?),
+            "run_ended" => EventKind::RunEnded(read(line.data)?),
+            "runs_archived" => EventKind::RunsArchived(read(line.data)?),
+            kind => return Err(DecodeError::UnknownKind { seq: line.seq, kind: kind.chars().take(80).collect() }),
+        };
+        Ok(Self { seq: line.seq, at: line.at, run: line.run, kind })
+    }
+}
+
+fn read<T: DeserializeOwned>(data: &RawValue) -> Result<T, serde_json::Error> {
+    serde_json::from_str(data.get())
+}

@@ -1,0 +1,396 @@
+//! A workflow as its author wrote it, and everything that can be wrong with it.
+
+use crate::input::{BadReference, Input};
+use crate::{Json, Priority, Retry, TaskIndex};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A workflow: tasks, whose edges are the references in their inputs and their `after` lists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Graph {
+    /// What the author calls it; 1 to 128 bytes.
+    pub name: String,
+    /// The tasks; names are unique.
+    pub tasks: Vec<Arc<TaskSpec>>,
+    /// The longest the whole run may take from submission, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// The tenant on whose behalf it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// What the author wants to find it by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A task of a workflow as its author wrote it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskSpec {
+    /// Unique in its workflow; 1 to 128 bytes.
+    pub name: String,
+    /// What an agent must be able to do; 1 to 128 bytes of `[A-Za-z0-9._-]`.
+    pub capability: Arc<str>,
+    /// The request, perhaps with references.
+    pub input: Json,
+    /// Tasks that must have completed first, beside those referred to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// How urgent it is.
+    #[serde(default, skip_serializing_if = "Priority::is_default")]
+    pub priority: Priority,
+    /// When a failed attempt is followed by another.
+    #[serde(default, skip_serializing_if = "Retry::is_default")]
+    pub retry: Retry,
+    /// How long its parts may take.
+    #[serde(default, skip_serializing_if = "Timeouts::is_default")]
+    pub timeouts: Timeouts,
+    /// How many activations may be cut short (a lost node, an expired lease) before it is dead-lettered; the
+    /// limit of the partition, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub losses_max: Option<u32>,
+}
+
+impl TaskSpec {
+    /// A task with the default policy and no order-only edge.
+    pub fn new(name: impl Into<String>, capability: impl Into<Arc<str>>, input: Json) -> Self {
+        Self {
+            name: name.into(),
+            capability: capability.into(),
+            input,
+            after: Vec::new(),
+            priority: Priority::default(),
+            retry: Retry::default(),
+            timeouts: Timeouts::default(),
+            losses_max: None,
+        }
+    }
+}
+
+/// How long the parts of a task may take, in milliseconds; absent means for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// From being ready (after a delay, if one is due) to being accepted by an instance. Ends the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_ms: Option<u64>,
+    /// From acceptance to the result, for each attempt. A failed attempt of class timeout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt_ms: Option<u64>,
+    /// Between two heartbeats of the handler itself, for each attempt. A failed attempt of class timeout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heartbeat_ms: Option<u64>,
+}
+
+impl Timeouts {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a graph may be at most.
+#[derive(Clone, Copy, Debug)]
+pub struct GraphLimits {
+    /// Tasks in a graph; 100,000 by default.
+    pub tasks_max: usize,
+    /// Bytes of one input as written; 16 MiB by default.
+    pub input_bytes_max: usize,
+    /// Bytes of all inputs together; 64 MiB by default.
+    pub graph_bytes_max: usize,
+}
+
+impl Default for GraphLimits {
+    fn default() -> Self {
+        Self { tasks_max: 100_000, input_bytes_max: 16 << 20, graph_bytes_max: 64 << 20 }
+    }
+}
+
+/// One fault of a graph. A submission is refused with all of them together, before anything is stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GraphFault {
+    /// There is no task in it.
+    #[error("the workflow has no tasks")]
+    Empty,
+    /// There are too many tasks.
+    #[error("the workflow has {seen} tasks, more than the limit of {limit}")]
+    TooManyTasks {
+        /// Tasks seen.
+        seen: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The inputs are too large together.
+    #[error("the inputs of the workflow take {seen} bytes, more than the limit of {limit}")]
+    TooManyBytes {
+        /// Bytes seen.
+        seen: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// One input is too large.
+    #[error("task {task:?}: its input takes {seen} bytes, more than the limit of {limit}")]
+    InputTooLarge {
+        /// The task.
+        task: String,
+        /// Bytes seen.
+        seen: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A name of a workflow, task or capability is not usable.
+    #[error("{what} {seen:?}: {reason}")]
+    BadName {
+        /// Whose name.
+        what: &'static str,
+        /// The name.
+        seen: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Two tasks have one name.
+    #[error("two tasks are named {name:?}")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// A task refers to a task that is not there.
+    #[error("task {task:?} refers to {reference:?}, which is no task of this workflow{}", hint(.closest.as_deref()))]
+    UnknownReference {
+        /// The task.
+        task: String,
+        /// What it refers to.
+        reference: String,
+        /// The name most like it.
+        closest: Option<String>,
+    },
+    /// A `$from`, `$all` or `$literal` is malformed.
+    #[error("task {task:?}: {reason}")]
+    BadReference {
+        /// The task.
+        task: String,
+        /// What was seen.
+        reason: String,
+    },
+    /// Tasks wait for one another.
+    #[error("tasks wait for one another: {}", .path.join(" -> "))]
+    Cycle {
+        /// The tasks on the cycle, each waiting for the next; the first stands again at the end.
+        path: Vec<String>,
+    },
+}
+
+fn hint(closest: Option<&str>) -> String {
+    closest.map_or_else(String::new, |name| format!("; the closest is {name:?}"))
+}
+
+/// A graph without faults: each task's compiled input and the distinct tasks it waits for, ascending.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) tasks: Vec<PlannedTask>,
+}
+
+#[derive(Debug)]
+pub(crate) struct PlannedTask {
+    pub(crate) input: Input,
+    pub(crate) needs: Vec<TaskIndex>,
+}
+
+impl Graph {
+    /// Checks the whole graph and works out its edges.
+    pub(crate) fn plan(&self, limits: &GraphLimits) -> Result<Plan, Vec<GraphFault>> {
+        let mut faults = self.size_faults(limits);
+        if !faults.is_empty() {
+            return Err(faults); // the rest would only repeat it, at length
+        }
+        faults.extend(self.name_faults());
+        let names = self.names(&mut faults);
+        let lookup = |name: &str| names.get(name).copied();
+        let mut tasks = Vec::with_capacity(self.tasks.len());
+        for spec in &self.tasks {
+            if let Some(task) = spec.plan(&lookup, &self.tasks, &mut faults) {
+                tasks.push(task);
+            }
+        }
+        if tasks.len() == self.tasks.len() {
+            faults.extend(self.cycle(&tasks));
+        }
+        if faults.is_empty() { Ok(Plan { tasks }) } else { Err(faults) }
+    }
+
+    /// Every fault of the graph, or none.
+    pub fn faults(&self, limits: &GraphLimits) -> Vec<GraphFault> {
+        self.plan(limits).err().unwrap_or_default()
+    }
+
+    fn size_faults(&self, limits: &GraphLimits) -> Vec<GraphFault> {
+        let mut faults = Vec::new();
+        if self.tasks.is_empty() {
+            faults.push(GraphFault::Empty);
+        }
+        if self.tasks.len() > limits.tasks_max {
+            faults.push(GraphFault::TooManyTasks { seen: self.tasks.len(), limit: limits.tasks_max });
+        }
+        let bytes = self.tasks.iter().map(|task| task.input.as_str().len()).sum();
+        if bytes > limits.graph_bytes_max {
+            faults.push(GraphFault::TooManyBytes { seen: bytes, limit: limits.graph_bytes_max });
+        }
+        for task in self.tasks.iter().filter(|task| task.input.as_str().len() > limits.input_bytes_max) {
+            faults.push(GraphFault::InputTooLarge {
+                task: task.name.clone(),
+                seen: task.input.as_str().len(),
+                limit: limits.input_bytes_max,
+            });
+        }
+        faults
+    }
+
+    fn name_faults(&self) -> impl Iterator<Item = GraphFault> {
+        let workflow = bad_name("workflow", &self.name, name_reason(&self.name));
+        let tasks = self.tasks.iter().flat_map(|task| {
+            let name = bad_name("task", &task.name, name_reason(&task.name));
+            name.into_iter().chain(bad_name("capability", &task.capability, capability_reason(&task.capability)))
+        });
+        workflow.into_iter().chain(tasks)
+    }
+
+    fn names<'a>(&'a self, faults: &mut Vec<GraphFault>) -> HashMap<&'a str, TaskIndex> {
+        let mut names = HashMap::with_capacity(self.tasks.len());
+        for (index, task) in (0..).zip(&self.tasks) {
+            if names.insert(task.name.as_str(), TaskIndex(index)).is_some() {
+                faults.push(GraphFault::DuplicateName { name: task.name.clone() });
+            }
+        }
+        names
+    }
+
+    /// One cycle with its path, if there is one (Kahn 1962 finds that there is; a walk among the rest finds which).
+    fn cycle(&self, tasks: &[PlannedTask]) -> Option<GraphFault> {
+        let mut waiting: Vec<usize> = tasks.iter().map(|task| task.needs.len()).collect();
+        let dependents = dependents(tasks.iter().map(|task| task.needs.as_slice()));
+        let mut free: Vec<usize> = (0..tasks.len()).filter(|&task| waiting[task] == 0).collect();
+        let mut seen = 0;
+        while let Some(task) = free.pop() {
+            seen += 1;
+            for dependent in &dependents[task] {
+                waiting[dependent.at()] -= 1;
+                if waiting[dependent.at()] == 0 {
+                    free.push(dependent.at());
+                }
+            }
+        }
+        if seen == tasks.len() {
+            return None;
+        }
+        // Each task that is left waits for one that is left, so a walk along such edges must meet itself.
+        let mut place = vec![None; tasks.len()];
+        let mut path: Vec<usize> = Vec::new();
+        let mut next = waiting.iter().position(|&left| left > 0);
+        while let Some(task) = next {
+            if let Some(start) = place[task] {
+                path.drain(..start);
+                path.push(task);
+                break;
+            }
+            place[task] = Some(path.len());
+            path.push(task);
+            next = tasks[task].needs.iter().map(|need| need.at()).find(|&need| waiting[need] > 0);
+        }
+        Some(GraphFault::Cycle { path: path.into_iter().map(|task| self.tasks[task].name.clone()).collect() })
+    }
+}
+
+impl TaskSpec {
+    fn plan(
+        &self,
+        lookup: &dyn Fn(&str) -> Option<TaskIndex>,
+        all: &[Arc<TaskSpec>],
+        faults: &mut Vec<GraphFault>,
+    ) -> Option<PlannedTask> {
+        let before = faults.len();
+        let unknown = |reference: String| GraphFault::UnknownReference {
+            task: self.name.clone(),
+            closest: most_alike(&reference, all.iter().map(|task| task.name.as_str())),
+            reference,
+        };
+        let mut needs = Vec::new();
+        for name in &self.after {
+            match lookup(name) {
+                Some(task) => needs.push(task),
+                None => faults.push(unknown(name.clone())),
+            }
+        }
+        let input = match Input::compile(&self.input, lookup) {
+            Ok(input) => input,
+            Err(bad) => {
+                faults.extend(bad.into_iter().map(|bad| match bad {
+                    BadReference::Unknown(reference) => unknown(reference),
+                    BadReference::Form(reason) => GraphFault::BadReference { task: self.name.clone(), reason },
+                }));
+                return None;
+            }
+        };
+        needs.extend(input.references());
+        needs.sort_unstable();
+        needs.dedup();
+        (faults.len() == before).then_some(PlannedTask { input, needs })
+    }
+}
+
+/// For each task the tasks that wait for it, ascending.
+pub(crate) fn dependents<'a>(needs: impl ExactSizeIterator<Item = &'a [TaskIndex]>) -> Vec<Vec<TaskIndex>> {
+    let mut dependents = vec![Vec::new(); needs.len()];
+    for (task, needs) in (0..).zip(needs) {
+        for need in needs {
+            dependents[need.at()].push(TaskIndex(task));
+        }
+    }
+    dependents
+}
+
+fn bad_name(what: &'static str, seen: &str, reason: Option<&'static str>) -> Option<GraphFault> {
+    reason.map(|reason| GraphFault::BadName { what, seen: seen.chars().take(160).collect(), reason })
+}
+
+fn name_reason(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("a name must not be empty")
+    } else if name.len() > 128 {
+        Some("a name has at most 128 bytes")
+    } else if name.chars().any(char::is_control) {
+        Some("a name has no control characters")
+    } else {
+        None
+    }
+}
+
+fn capability_reason(name: &str) -> Option<&'static str> {
+    name_reason(name).or_else(|| {
+        let usable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        (!name.chars().all(usable)).then_some("a capability is written with A-Z, a-z, 0-9, '.', '_' and '-'")
+    })
+}
+
+/// The candidate with the smallest edit distance (Levenshtein 1966), if it is near enough to be what was meant.
+fn most_alike<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+    let near = |candidate: &'a str| (distance(name, candidate), candidate);
+    let limit = (name.chars().count() / 3).max(1);
+    // A large graph is not searched: an error must not cost more than the work it reports on.
+    let (found, candidate) = candidates.take(1_000).map(near).min()?;
+    (found <= limit).then(|| candidate.to_owned())
+}
+
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, &cb) in b.iter().enumerate() {
+            let substitution = diagonal + usize::from(ca != cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substitution.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,213 @@
+//! The state of a partition: its live runs, folded from its events.
+
+use crate::timer::Timers;
+use crate::{
+    Effect, Event, EventKind, GraphLimits, Json, Millis, Rejected, Run, RunId, Speaker, TaskIndex, TaskState, Timer,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What the machine is told of the outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// What a graph may be at most.
+    pub graph: GraphLimits,
+    /// How long a holder may be silent; 6 s by default.
+    pub lease: Duration,
+    /// How many activations of a task may be cut short before it is dead-lettered; 5 by default.
+    pub losses_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { graph: GraphLimits::default(), lease: Duration::from_secs(6), losses_max: 5 }
+    }
+}
+
+/// The state of one partition. See the crate for the order of calls.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub(crate) limits: Limits,
+    runs: BTreeMap<RunId, Run>,
+    pages: Vec<Json>,
+    seq: u64,
+    at: Millis,
+    timers: Timers,
+    closed: BTreeSet<(Millis, RunId)>,
+}
+
+impl State {
+    /// An empty partition.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// A partition as a snapshot describes it, but for its runs, whose events are applied next.
+    pub fn resume(limits: Limits, pages: Vec<Json>) -> Self {
+        Self { pages, ..Self::new(limits) }
+    }
+
+    /// Continues after a snapshot: the next event is `seq + 1`, not before `at`.
+    pub fn resumed_at(&mut self, seq: u64, at: Millis) {
+        self.seq = self.seq.max(seq);
+        self.at = self.at.max(at);
+    }
+
+    /// The number of the last event applied; 0 if there is none.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The moment of the last event applied. Time as the machine knows it never runs back.
+    pub fn at(&self) -> Millis {
+        self.at
+    }
+
+    /// The run, if it is in memory.
+    pub fn run(&self, id: RunId) -> Option<&Run> {
+        self.runs.get(&id)
+    }
+
+    /// All runs in memory, by id.
+    pub fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values()
+    }
+
+    /// The ended runs in memory, in the order in which they ended.
+    pub fn closed(&self) -> impl ExactSizeIterator<Item = (Millis, RunId)> {
+        self.closed.iter().copied()
+    }
+
+    /// What the archive wanted to know of its pages, oldest first.
+    pub fn pages(&self) -> &[Json] {
+        &self.pages
+    }
+
+    /// When the next timer comes due.
+    pub fn next_due(&self) -> Option<Millis> {
+        self.timers.next()
+    }
+
+    /// Takes out a timer that is due; put it to [`decide`](crate::decide) as [`Command::Due`](crate::Command::Due).
+    pub fn pop_due(&mut self, now: Millis) -> Option<Timer> {
+        self.timers.pop_due(now)
+    }
+
+    /// Folds one event. Total and deterministic: an event that can not be followed puts its run in quarantine, and
+    /// the rest of the partition goes on.
+    pub fn apply(&mut self, event: &Event) {
+        self.seq = self.seq.max(event.seq);
+        self.at = self.at.max(event.at);
+        match (&event.kind, event.run) {
+            (EventKind::RunsArchived(archived), _) => {
+                archived.runs.iter().for_each(|run| self.forget(*run));
+                self.pages.push(archived.page.clone());
+            }
+            (EventKind::RunSubmitted(submitted), Some(id)) => {
+                if let Some(run) = self.runs.get_mut(&id) {
+                    return run.quarantine("it was submitted twice".into());
+                }
+                let run = Run::new(id, event.at, submitted);
+                self.timers.watch(&run, 0..run.tasks.len());
+                self.timers.watch_run(&run);
+                self.runs.insert(id, run);
+            }
+            (kind, Some(id)) => self.apply_to_run(id, event.at, kind),
+            (_, None) => {} // no kind but the archive's speaks of no run, and `decode` gives such a line no effect
+        }
+    }
+
+    fn apply_to_run(&mut self, id: RunId, at: Millis, kind: &EventKind) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let touched = touched(run, kind);
+        self.timers.unwatch(run, touched.iter().copied());
+        run.apply(at, kind, self.limits.lease);
+        self.timers.watch(run, touched);
+        if let Some((_, ended_at)) = run.ended {
+            self.timers.unwatch_run(run);
+            self.closed.insert((ended_at, id));
+        }
+    }
+
+    fn forget(&mut self, id: RunId) {
+        if let Some(run) = self.runs.remove(&id) {
+            self.timers.unwatch(&run, 0..run.tasks.len());
+            self.timers.unwatch_run(&run);
+            if let Some((_, ended_at)) = run.ended {
+                self.closed.remove(&(ended_at, id));
+            }
+        }
+    }
+
+    /// Extends the lease of whoever holds the task; `alive` tells that the handler itself has spoken.
+    ///
+    /// Volatile: nothing is journalled.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected::Fenced`] if the speaker is not the holder: it may stop.
+    pub fn heartbeat(&mut self, now: Millis, speaker: &Speaker, alive: Alive) -> Result<(), Rejected> {
+        crate::decide::admit(self, speaker)?;
+        let index = speaker.index().at();
+        let Some(run) = self.runs.get_mut(&speaker.task.run) else { return Ok(()) };
+        self.timers.unwatch(run, [index]);
+        if let Some(task) = run.tasks.get_mut(index) {
+            task.lease_until = now.after(self.limits.lease);
+            if alive == Alive::Handler {
+                task.heard_at = now;
+            }
+        }
+        self.timers.watch(run, [index]);
+        Ok(())
+    }
+
+    /// What a freshly replayed state owes the world: every holder gets one full lease, every task that is ready and
+    /// due is offered again.
+    pub fn recover(&mut self, now: Millis) -> Vec<Effect> {
+        let now = now.max(self.at);
+        let mut effects = Vec::new();
+        let live = |run: &&mut Run| run.ended.is_none() && run.quarantined.is_none();
+        for run in self.runs.values_mut().filter(live) {
+            for index in 0..run.tasks.len() {
+                match run.tasks[index].state {
+                    TaskState::Running { .. } => {
+                        self.timers.unwatch(run, [index]);
+                        run.tasks[index].lease_until = now.after(self.limits.lease);
+                        run.tasks[index].heard_at = now;
+                        self.timers.watch(run, [index]);
+                    }
+                    TaskState::Ready { not_before } if not_before <= now => {
+                        effects.extend(run.ready(TaskIndex(index as u32)).map(Effect::Offer));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        effects
+    }
+}
+
+/// Who was heard of: the instance that keeps the lease, or the handler itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alive {
+    /// The instance says that it still has the task.
+    Instance,
+    /// The handler says that it makes progress.
+    Handler,
+}
+
+/// The tasks whose state an event changes.
+fn touched(run: &Run, kind: &EventKind) -> Vec<usize> {
+    match kind {
+        EventKind::TaskAccepted(event) => vec![event.task.at()],
+        EventKind::TaskCompleted(event) => {
+            let dependents = run.task(event.task).map_or(&[][..], |task| &task.dependents);
+            dependents.iter().chain([&event.task]).map(|task| task.at()).collect()
+        }
+        EventKind::AttemptFailed(event) => vec![event.task.at()],
+        EventKind::AttemptLost(event) => vec![event.task.at()],
+        EventKind::TasksSkipped(event) => event.tasks.iter().map(|task| task.at()).collect(),
+        EventKind::TasksCancelled(event) => event.tasks.iter().map(|task| task.at()).collect(),
+        EventKind::RunSubmitted(_) | EventKind::RunEnded(_) | EventKind::RunsArchived(_) => Vec::new(),
+    }
+}

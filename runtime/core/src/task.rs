@@ -1,0 +1,215 @@
+//! A task of a run: what it waits for, who works on it, how it ended.
+
+use crate::input::{Input, Part};
+use crate::{Failure, InstanceId, Millis, Payload, TaskIndex, TaskSpec, TimerKind, Token};
+use serde::Serialize;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a task stands; the closed list that users see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Waits for other tasks.
+    Blocked,
+    /// Waits for an instance, perhaps after a delay.
+    Ready,
+    /// An instance works on it.
+    Running,
+    /// Waits for something durable and holds no instance.
+    Parked,
+    /// Has a result.
+    Completed,
+    /// Ended with an error that no retry would mend.
+    Failed,
+    /// Has spent its attempts: in the dead-letter.
+    Dead,
+    /// Was cancelled.
+    Cancelled,
+    /// Will never run, because something it needs did not complete.
+    Skipped,
+}
+
+impl Status {
+    /// Whether it never changes again by itself.
+    pub const fn is_ended(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Dead | Self::Cancelled | Self::Skipped)
+    }
+
+    /// The word for it in every surface.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Parked => "parked",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The state of a task with what belongs to it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskState {
+    /// Waits for `waiting` distinct tasks.
+    Blocked {
+        /// How many of the tasks it needs have not completed.
+        waiting: u32,
+    },
+    /// May be handed out from `not_before` on.
+    Ready {
+        /// The end of the retry delay, or the moment it became ready.
+        not_before: Millis,
+    },
+    /// Held by one instance.
+    Running {
+        /// The holder.
+        holder: InstanceId,
+        /// When it accepted.
+        since: Millis,
+    },
+    /// Has a result.
+    Completed {
+        /// The result.
+        output: Payload,
+        /// Who handed it in.
+        by: InstanceId,
+    },
+    /// Ended with an error that no retry would mend; the reasons are the task's failures.
+    Failed,
+    /// Has spent its attempts or its losses; the reasons are the task's failures.
+    Dead,
+    /// Was cancelled.
+    Cancelled {
+        /// By whom or why.
+        reason: Arc<str>,
+    },
+    /// Will never run.
+    Skipped {
+        /// The task that did not complete, at the root of it.
+        cause: TaskIndex,
+    },
+}
+
+/// A task of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Task {
+    /// What its author wrote.
+    #[serde(skip)]
+    pub spec: Arc<TaskSpec>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// What a write must show to be accepted.
+    pub token: Token,
+    /// Activations cut short so far, over all attempts.
+    pub losses: u32,
+    /// The failures so far, oldest first, each with the attempt it ended and when.
+    pub failures: Vec<FailedAttempt>,
+    /// When it ended, if it has.
+    pub ended_at: Option<Millis>,
+    #[serde(skip)]
+    pub(crate) input: Input,
+    #[serde(skip)]
+    pub(crate) dependents: Vec<TaskIndex>,
+    /// Volatile: until when its holder may be silent.
+    #[serde(skip)]
+    pub(crate) lease_until: Millis,
+    /// Volatile: when its handler was last heard of.
+    #[serde(skip)]
+    pub(crate) heard_at: Millis,
+}
+
+/// An attempt that failed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FailedAttempt {
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// When.
+    pub at: Millis,
+    /// Why.
+    pub failure: Failure,
+}
+
+impl Task {
+    pub(crate) fn new(spec: Arc<TaskSpec>, input: Input, waiting: u32, dependents: Vec<TaskIndex>, at: Millis) -> Self {
+        let state = if waiting == 0 { TaskState::Ready { not_before: at } } else { TaskState::Blocked { waiting } };
+        Self {
+            spec,
+            state,
+            token: Token::FIRST,
+            losses: 0,
+            failures: Vec::new(),
+            ended_at: None,
+            input,
+            dependents,
+            lease_until: Millis::default(),
+            heard_at: Millis::default(),
+        }
+    }
+
+    /// Where it stands, as users see it.
+    pub fn status(&self) -> Status {
+        match self.state {
+            TaskState::Blocked { .. } => Status::Blocked,
+            TaskState::Ready { .. } => Status::Ready,
+            TaskState::Running { .. } => Status::Running,
+            TaskState::Completed { .. } => Status::Completed,
+            TaskState::Failed => Status::Failed,
+            TaskState::Dead => Status::Dead,
+            TaskState::Cancelled { .. } => Status::Cancelled,
+            TaskState::Skipped { .. } => Status::Skipped,
+        }
+    }
+
+    /// The result, if there is one.
+    pub fn output(&self) -> Option<&Payload> {
+        match &self.state {
+            TaskState::Completed { output, .. } => Some(output),
+            _ => None,
+        }
+    }
+
+    /// The instance that holds it, if one does.
+    pub fn holder(&self) -> Option<&InstanceId> {
+        match &self.state {
+            TaskState::Running { holder, .. } => Some(holder),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn resolve<'a>(&self, output: impl Fn(TaskIndex) -> Option<&'a Payload>) -> Option<Vec<Part>> {
+        self.input.resolve(output)
+    }
+
+    /// The moments at which something is to be looked at, if nothing happens before.
+    pub(crate) fn timers(&self) -> impl Iterator<Item = (Millis, TimerKind)> {
+        let ms = std::time::Duration::from_millis;
+        let timeouts = &self.spec.timeouts;
+        let timers = match &self.state {
+            TaskState::Ready { not_before } => [
+                // The very first hand-out is an effect of what made the task ready; every other one is due by time.
+                (self.token != Token::FIRST).then_some((*not_before, TimerKind::Retry)),
+                timeouts.start_ms.map(|limit| (not_before.after(ms(limit)), TimerKind::Start)),
+                None,
+            ],
+            TaskState::Running { since, .. } => [
+                Some((self.lease_until, TimerKind::Lease)),
+                timeouts.attempt_ms.map(|limit| (since.after(ms(limit)), TimerKind::Attempt)),
+                timeouts.heartbeat_ms.map(|limit| (self.heard_at.after(ms(limit)), TimerKind::Heartbeat)),
+            ],
+            _ => [None, None, None],
+        };
+        timers.into_iter().flatten()
+    }
+}

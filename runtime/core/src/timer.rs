@@ -1,0 +1,82 @@
+//! Timers: what comes due by itself.
+
+use crate::{Millis, Run, RunId, TaskIndex};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What a timer is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TimerKind {
+    /// A retry delay ends.
+    Retry,
+    /// A task was not accepted in time.
+    Start,
+    /// An attempt takes too long.
+    Attempt,
+    /// A handler has been silent too long.
+    Heartbeat,
+    /// A holder has been silent too long.
+    Lease,
+    /// A run takes too long.
+    Run,
+}
+
+/// A timer that has come due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timer {
+    /// When it was due.
+    pub due: Millis,
+    /// The run.
+    pub run: RunId,
+    /// The task, or the run as a whole.
+    pub task: Option<TaskIndex>,
+    /// What it is about.
+    pub kind: TimerKind,
+}
+
+/// All timers of a partition, in the order in which they come due. Derived from the state, so volatile.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Timers(BTreeSet<Timer>);
+
+impl Timers {
+    /// Sets the timers that these tasks of the run have now.
+    pub(crate) fn watch(&mut self, run: &Run, tasks: impl IntoIterator<Item = usize>) {
+        self.0.extend(tasks.into_iter().flat_map(|task| task_timers(run, task)));
+    }
+
+    /// Clears the timers that these tasks of the run have now: before their state changes.
+    pub(crate) fn unwatch(&mut self, run: &Run, tasks: impl IntoIterator<Item = usize>) {
+        for timer in tasks.into_iter().flat_map(|task| task_timers(run, task)) {
+            self.0.remove(&timer);
+        }
+    }
+
+    pub(crate) fn watch_run(&mut self, run: &Run) {
+        self.0.extend(run_timer(run));
+    }
+
+    pub(crate) fn unwatch_run(&mut self, run: &Run) {
+        if let Some(timer) = run_timer(run) {
+            self.0.remove(&timer);
+        }
+    }
+
+    pub(crate) fn next(&self) -> Option<Millis> {
+        self.0.first().map(|timer| timer.due)
+    }
+
+    pub(crate) fn pop_due(&mut self, now: Millis) -> Option<Timer> {
+        if self.0.first()?.due <= now { self.0.pop_first() } else { None }
+    }
+}
+
+fn run_timer(run: &Run) -> Option<Timer> {
+    let due = run.submitted_at.after(Duration::from_millis(run.timeout_ms?));
+    Some(Timer { due, run: run.id, task: None, kind: TimerKind::Run })
+}
+
+fn task_timers(run: &Run, index: usize) -> impl Iterator<Item = Timer> {
+    let task = Some(TaskIndex(index as u32));
+    let timers = run.tasks.get(index).into_iter().flat_map(|task| task.timers());
+    timers.map(move |(due, kind)| Timer { due, run: run.id, task, kind })
+}
