@@ -1,0 +1,436 @@
+//! The driver of the scenario tests: a partition without a shell, spoken to in words.
+//!
+//! To each line, a command, there is an answer: what was journalled, then what was released (`>`), or why nothing
+//! came of it (`!`). Every step goes the way of a real one: `decide`, the encoded line of each
+//! event decoded again, `apply`. After each command the journal is replayed and must give the same state.
+
+use crate::{
+    Alive, Command, Effect, Event, EventKind, Failure, FailureClass, Graph, InstanceId, Json, Limits, LossReason,
+    Millis, Payload, Rejected, Retry, Run, RunId, Speaker, State, Step, StopReason, TaskIndex, TaskRef, TaskSpec,
+    TaskState, Then, Token, decide,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The moment at which every script begins.
+const START: Millis = Millis(1_790_000_000_000);
+
+pub(super) struct Board {
+    pub(super) state: State,
+    pub(super) now: Millis,
+    journal: Vec<u8>,
+    names: BTreeMap<RunId, String>,
+    last: String,
+    /// What has been seen to happen: states with events, rejections, timers, stops.
+    pub(super) seen: BTreeSet<String>,
+}
+
+impl Board {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            state: State::new(limits),
+            now: START,
+            journal: Vec::new(),
+            names: BTreeMap::new(),
+            last: String::new(),
+            seen: BTreeSet::new(),
+        }
+    }
+
+    /// Carries out one line and says what came of it.
+    pub(super) fn say(&mut self, line: &str) -> String {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let said = match verb {
+            "tick" => self.tick(duration(words[0])),
+            "wait" => self.shift(millis(words[0])),
+            "back" => self.shift(-millis(words[0])),
+            "due" => self.fire(),
+            "next" => self.state.next_due().map_or("none".into(), |due| self.moment(due)),
+            "beat" => self.beat(&words),
+            "restart" => self.restart(),
+            "poison" => self.poison(rest),
+            "show" => self.show(words[0]),
+            "input" => self.input(words[0]),
+            "closed" => self.closed(),
+            _ => {
+                let command = self.command(verb, &words, rest);
+                self.put(command)
+            }
+        };
+        self.replay();
+        if said.is_empty() { "-".into() } else { said }
+    }
+
+    fn command(&mut self, verb: &str, words: &[&str], rest: &str) -> Command {
+        let run = |board: &Self, name: &str| board.run_id(name);
+        match verb {
+            "submit" => self.submit(rest),
+            "accept" => Command::Accept(self.speaker(words)),
+            "complete" => {
+                let output = option(words, "out=").unwrap_or("1");
+                Command::Complete(self.speaker(words), Payload::Json(Json::parse(output).unwrap()))
+            }
+            "fail" => Command::Fail(self.speaker(words), failure(words[2], words)),
+            "lose" => Command::Lose(self.speaker(words), loss(words[2])),
+            "refuse" => {
+                let speaker = self.speaker(words);
+                Command::Refuse(speaker.task, speaker.token, failure(words[1], words))
+            }
+            "keep" => Command::KeepHolders(words.iter().map(|node| Arc::from(*node)).collect()),
+            "cancel" => Command::Cancel { run: run(self, words[0]), reason: words[1..].join(" ").into() },
+            "archive" => Command::Archive {
+                runs: words.iter().map(|name| run(self, name)).collect(),
+                page: Json::parse("{\"page\":1}").unwrap(),
+            },
+            verb => panic!("no such command: {verb}"),
+        }
+    }
+
+    /// `submit <run> [timeout=..]: <task> [option=..].. ; <task> ..`
+    fn submit(&mut self, rest: &str) -> Command {
+        let (head, tasks) = rest.split_once(':').unwrap();
+        let head: Vec<&str> = head.split_whitespace().collect();
+        self.last = head[0].into();
+        self.names.insert(name_id(head[0]), head[0].into());
+        let graph = Graph {
+            name: "test".into(),
+            tasks: tasks.split(';').map(|task| Arc::new(spec(task))).collect(),
+            timeout_ms: option(&head, "timeout=").map(|limit| duration(limit).as_millis() as u64),
+            tenant: None,
+            labels: BTreeMap::new(),
+        };
+        let key = option(&head, "key=").map(str::to_owned);
+        Command::Submit { run: name_id(head[0]), graph, key }
+    }
+
+    /// Puts a command to the machine, makes its events durable and says what came of it.
+    fn put(&mut self, command: Command) -> String {
+        match decide(&self.state, self.now, command) {
+            Ok(step) => self.follow(step),
+            Err(rejected) => self.rejection(&rejected),
+        }
+    }
+
+    fn follow(&mut self, step: Step) -> String {
+        let mut said = Vec::new();
+        for event in step.events {
+            assert_eq!(event.seq, self.state.seq() + 1, "events are numbered without gaps");
+            assert!(event.at >= self.state.at(), "time never runs back");
+            said.push(self.event(&event));
+            let from = self.journal.len();
+            event.encode(&mut self.journal);
+            let decoded = Event::decode(&self.journal[from..]).unwrap();
+            assert_eq!(decoded, event, "an event survives its line");
+            self.state.apply(&decoded);
+        }
+        said.extend(step.effects.iter().map(|effect| format!("> {}", self.effect(effect))));
+        said.join(", ")
+    }
+
+    fn tick(&mut self, by: Duration) -> String {
+        self.now = self.now.after(by);
+        self.fire()
+    }
+
+    fn fire(&mut self) -> String {
+        let mut said = Vec::new();
+        while let Some(timer) = self.state.pop_due(self.now) {
+            self.seen.insert(format!("timer {:?}", timer.kind).to_lowercase());
+            said.push(self.put(Command::Due(timer)));
+        }
+        said.retain(|said| !said.is_empty());
+        said.join(", ")
+    }
+
+    fn shift(&mut self, by: i64) -> String {
+        self.now = Millis(self.now.0 + by);
+        String::new()
+    }
+
+    fn beat(&mut self, words: &[&str]) -> String {
+        let alive = if words.contains(&"handler") { Alive::Handler } else { Alive::Instance };
+        let speaker = self.speaker(words);
+        match self.state.heartbeat(self.now, &speaker, alive) {
+            Ok(()) => "alive".into(),
+            Err(rejected) => self.rejection(&rejected),
+        }
+    }
+
+    /// The owner dies and another replays the journal.
+    fn restart(&mut self) -> String {
+        self.state = self.replayed();
+        let effects = self.state.recover(self.now);
+        effects.iter().map(|effect| format!("> {}", self.effect(effect))).collect::<Vec<_>>().join(", ")
+    }
+
+    fn replayed(&self) -> State {
+        let mut state = State::new(self.state.limits);
+        for line in self.journal.split_inclusive(|&byte| byte == b'\n') {
+            state.apply(&Event::decode(line).unwrap());
+        }
+        state
+    }
+
+    fn replay(&self) {
+        assert_eq!(journalled(&self.replayed()), journalled(&self.state), "a replay gives the same state");
+    }
+
+    /// `poison <run> <kind> <data>`: an event that the machine itself would not write.
+    fn poison(&mut self, rest: &str) -> String {
+        let (run, rest) = rest.split_once(' ').unwrap();
+        let (kind, data) = rest.split_once(' ').unwrap();
+        let (seq, at, id) = (self.state.seq() + 1, self.now.max(self.state.at()).0, self.run_id(run));
+        let line =
+            format!("{{\"v\":1,\"seq\":{seq},\"at\":{at},\"run\":\"{id}\",\"kind\":\"{kind}\",\"data\":{data}}}\n");
+        self.state.apply(&Event::decode(line.as_bytes()).unwrap());
+        self.journal.extend_from_slice(line.as_bytes());
+        match self.state.run(id).and_then(|run| run.quarantined.clone()) {
+            Some(reason) => format!("quarantined: {}", reason.split(": ").next().unwrap_or_default()),
+            None => "followed".into(),
+        }
+    }
+
+    fn show(&self, what: &str) -> String {
+        if let Some((_, id)) = self.find(what) {
+            let run = self.state.run(id.run).unwrap();
+            let task = &run.tasks[id.task.at()];
+            let failures = task
+                .failures
+                .iter()
+                .map(|failed| format!(" [{} at {}: {}]", failed.attempt, self.moment(failed.at), failed.failure));
+            let more = match &task.state {
+                TaskState::Blocked { waiting } => format!(" for {waiting}"),
+                TaskState::Ready { not_before } => format!(" {} from {}", task.token, self.moment(*not_before)),
+                TaskState::Running { holder, .. } => format!(" {} by {holder}", task.token),
+                TaskState::Completed { output, by } => format!(" by {by}: {output:?}"),
+                TaskState::Cancelled { reason } => format!(": {reason}"),
+                TaskState::Skipped { cause } => format!(" because of {}", run.tasks[cause.at()].spec.name),
+                TaskState::Failed | TaskState::Dead => String::new(),
+            };
+            return format!("{}{more} losses={}{}", task.status(), task.losses, failures.collect::<String>());
+        }
+        let Some(run) = self.state.run(self.run_id(what)) else { return "no such run".into() };
+        let tasks: Vec<String> = run.tasks.iter().map(|task| format!("{} {}", task.spec.name, task.status())).collect();
+        let ended =
+            run.ended.map_or("open".into(), |(outcome, at)| format!("{} {}", outcome.as_str(), self.moment(at)));
+        format!("{ended}: {}", tasks.join(", "))
+    }
+
+    fn input(&self, task: &str) -> String {
+        let (run, id) = self.find(task).unwrap();
+        run.input(id.task).map_or("not yet".into(), |parts| super::text_of(&parts))
+    }
+
+    fn closed(&self) -> String {
+        self.state.closed().map(|(_, id)| self.names[&id].clone()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn event(&mut self, event: &Event) -> String {
+        let id = event.run.unwrap_or(RunId::from_key("", ""));
+        let before =
+            |index: TaskIndex| self.state.run(id).map_or("none", |run| run.tasks[index.at()].status().as_str());
+        let (seen, said) = match &event.kind {
+            EventKind::RunSubmitted(_) => (vec!["run_submitted".into()], "submitted".into()),
+            EventKind::TaskAccepted(e) => {
+                let said = format!("accepted {} {} {}", self.task(id, e.task), e.token, e.holder);
+                (vec![format!("{} task_accepted", before(e.task))], said)
+            }
+            EventKind::TaskCompleted(e) => {
+                let said = format!("completed {} {} {}", self.task(id, e.task), e.token, e.holder);
+                (vec![format!("{} task_completed", before(e.task))], said)
+            }
+            EventKind::AttemptFailed(e) => {
+                let class = e.failure.class.as_str();
+                let said =
+                    format!("failed {} {} {class} {}", self.task(id, e.task), e.token, self.then(e.then, event.at));
+                (vec![format!("{} attempt_failed {}", before(e.task), then(e.then))], said)
+            }
+            EventKind::AttemptLost(e) => {
+                let reason = format!("{:?}", e.reason).to_lowercase();
+                let said =
+                    format!("lost {} {} {reason} {}", self.task(id, e.task), e.token, self.then(e.then, event.at));
+                (vec![format!("{} attempt_lost {reason} {}", before(e.task), then(e.then))], said)
+            }
+            EventKind::TasksSkipped(e) => {
+                let seen = e.tasks.iter().map(|&task| format!("{} tasks_skipped", before(task))).collect();
+                (seen, format!("skipped {} because of {}", self.tasks(id, &e.tasks), self.task(id, e.cause)))
+            }
+            EventKind::TasksCancelled(e) => {
+                let seen = e.tasks.iter().map(|&task| format!("{} tasks_cancelled", before(task))).collect();
+                (seen, format!("cancelled {} ({})", self.tasks(id, &e.tasks), e.reason))
+            }
+            EventKind::RunEnded(e) => {
+                let said = format!("ended {} {}", self.names[&id], e.outcome.as_str());
+                (vec![format!("run_ended {}", e.outcome.as_str())], said)
+            }
+            EventKind::RunsArchived(e) => {
+                let runs: Vec<&str> = e.runs.iter().map(|run| self.names[run].as_str()).collect();
+                (vec!["runs_archived".into()], format!("archived {}", runs.join(" ")))
+            }
+        };
+        self.seen.extend(seen);
+        said
+    }
+
+    fn effect(&mut self, effect: &Effect) -> String {
+        match effect {
+            Effect::Offer(ready) => {
+                assert_eq!(
+                    self.state.run(ready.task.run).and_then(|run| run.ready(ready.task.task)).as_ref(),
+                    Some(ready),
+                    "what is offered can be accepted"
+                );
+                format!("offer {} {}", self.task(ready.task.run, ready.task.task), ready.token)
+            }
+            Effect::Stop { speaker, reason } => {
+                let reason = match reason {
+                    StopReason::Cancelled => "cancelled",
+                    StopReason::Timeout => "timeout",
+                    StopReason::Silent => "silent",
+                };
+                self.seen.insert(format!("stop {reason}"));
+                let task = self.task(speaker.task.run, speaker.task.task);
+                format!("stop {task} {} {} {reason}", speaker.token, speaker.holder)
+            }
+            Effect::Ended { run, outcome } => format!("end {} {}", self.names[run], outcome.as_str()),
+        }
+    }
+
+    fn rejection(&mut self, rejected: &Rejected) -> String {
+        let (word, more) = match rejected {
+            Rejected::NoRun(_) => ("no_run", String::new()),
+            Rejected::NoTask(_) => ("no_task", String::new()),
+            Rejected::Fenced { status, held, presented, .. } => {
+                ("fenced", format!(" {status} {held}, shown {presented}"))
+            }
+            Rejected::Conflict { .. } => ("conflict", String::new()),
+            Rejected::Graph(faults) => ("graph", faults.iter().map(|fault| format!(" <{fault}>")).collect::<String>()),
+            Rejected::Ended { outcome, .. } => ("ended", format!(" {}", outcome.as_str())),
+            Rejected::Open(_) => ("open", String::new()),
+            Rejected::Quarantined { .. } => ("quarantined", String::new()),
+        };
+        self.seen.insert(format!("rejected {word}"));
+        format!("! {word}{more}")
+    }
+
+    fn run_id(&self, name: &str) -> RunId {
+        name_id(name)
+    }
+
+    /// `run.task`, or the task of the run that was submitted last.
+    fn find(&self, name: &str) -> Option<(&Run, TaskRef)> {
+        let (run, task) = name.split_once('.').unwrap_or((&self.last, name));
+        let run = self.state.run(self.run_id(run))?;
+        Some((run, TaskRef { run: run.id, task: run.find(task)? }))
+    }
+
+    /// `<task> <holder> .. [token=a.b]`; the present token unless another is shown.
+    fn speaker(&self, words: &[&str]) -> Speaker {
+        let token = option(words, "token=").map(|token| token.parse().unwrap());
+        let holder = words.get(1).and_then(|word| word.parse().ok()).unwrap_or(InstanceId::new("n1", "x"));
+        match self.find(words[0]) {
+            Some((run, task)) => Speaker { task, token: token.unwrap_or(run.tasks[task.task.at()].token), holder },
+            None => {
+                let (run, task) = words[0].split_once('.').unwrap_or((&self.last, "4000000000"));
+                let task = TaskIndex(task.parse().unwrap_or(0));
+                Speaker { task: TaskRef { run: name_id(run), task }, token: token.unwrap_or(Token::FIRST), holder }
+            }
+        }
+    }
+
+    /// The task's name, with that of its run unless it is the one that was submitted last.
+    fn task(&self, run: RunId, task: TaskIndex) -> String {
+        let name = self.state.run(run).map_or("?", |run| &run.tasks[task.at()].spec.name);
+        if self.names[&run] == self.last { name.into() } else { format!("{}.{name}", self.names[&run]) }
+    }
+
+    fn tasks(&self, run: RunId, tasks: &[TaskIndex]) -> String {
+        tasks.iter().map(|&task| self.task(run, task)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn then(&self, then: Then, at: Millis) -> String {
+        match then {
+            Then::Again(moment) => format!("again in {:?}", moment.since(at)),
+            Then::Failed => "for good".into(),
+            Then::Dead => "dead".into(),
+        }
+    }
+
+    fn moment(&self, at: Millis) -> String {
+        format!("at {:?}", at.since(START)).replace("at ", "+")
+    }
+}
+
+/// Everything of a state that is journalled.
+pub(super) fn journalled(state: &State) -> String {
+    let runs: String = state.runs().map(|run| format!("{} {}\n", run.id, run.digest())).collect();
+    let closed: Vec<_> = state.closed().collect();
+    format!("seq {} at {:?} pages {:?} closed {closed:?}\n{runs}", state.seq(), state.at(), state.pages())
+}
+
+pub(super) fn name_id(name: &str) -> RunId {
+    RunId::from_key("tests", name)
+}
+
+fn spec(text: &str) -> TaskSpec {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let list = |key: &str| -> Vec<String> {
+        option(&words, key).map_or(Vec::new(), |names| names.split(',').map(str::to_owned).collect())
+    };
+    let ms = |key: &str| option(&words, key).map(|limit| duration(limit).as_millis() as u64);
+    let refs: Vec<String> = list("from=").iter().map(|name| format!("{{\"$from\":\"{name}\"}}")).collect();
+    let mut spec = TaskSpec::new(words[0], "work", Json::parse(format!("[{}]", refs.join(","))).unwrap());
+    spec.after = list("after=");
+    if let Some(retries) = option(&words, "retries=") {
+        spec.retry = Retry::exponential(retries.parse().unwrap());
+    }
+    spec.timeouts.start_ms = ms("start=");
+    spec.timeouts.attempt_ms = ms("attempt=");
+    spec.timeouts.heartbeat_ms = ms("beat=");
+    spec.losses_max = option(&words, "losses=").map(|losses| losses.parse().unwrap());
+    spec
+}
+
+fn option<'a>(words: &[&'a str], key: &str) -> Option<&'a str> {
+    words.iter().find_map(|word| word.strip_prefix(key))
+}
+
+fn failure(class: &str, words: &[&str]) -> Failure {
+    let class: FailureClass = serde_json::from_value(class.into()).unwrap();
+    let mut failure = Failure::new(class, option(words, "why=").unwrap_or("broken"));
+    failure.causes.extend(option(words, "cause=").map(str::to_owned));
+    failure.retry_after_ms = option(words, "retry_after=").map(|after| duration(after).as_millis() as u64);
+    failure
+}
+
+fn loss(reason: &str) -> LossReason {
+    serde_json::from_value(reason.into()).unwrap()
+}
+
+fn then(then: Then) -> &'static str {
+    match then {
+        Then::Again(_) => "again",
+        Then::Failed => "failed",
+        Then::Dead => "dead",
+    }
+}
+
+fn duration(text: &str) -> Duration {
+    Duration::from_millis(millis(text) as u64)
+}
+
+/// `10ms`, `3s`, `2h`.
+fn millis(text: &str) -> i64 {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap();
+    let number: i64 = text[..end].parse().unwrap();
+    number
+        * match &text[end..] {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            unit => panic!("no such unit: {unit}"),
+        }
+}

@@ -1,0 +1,112 @@
+//! Scenarios: what each feature promises, in words.
+//!
+//! In a file of `scenarios/` each `== title` begins on an empty partition; then come commands, each with its answer
+//! indented below it. `board.rs` has the words. `CALLBOARD_BLESS=1 cargo test -p callboard-core` writes the answers
+//! as they are now; read the difference before it is committed.
+
+use super::board::Board;
+use crate::Limits;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// A file of scenarios.
+struct Feature {
+    name: &'static str,
+    text: &'static str,
+}
+
+macro_rules! features {
+    ($($name:ident)*) => {
+        const FEATURES: &[Feature] = &[$(Feature {
+            name: stringify!($name),
+            text: include_str!(concat!("scenarios/", stringify!($name), ".txt")),
+        }),*];
+        $(#[test] fn $name() { check(FEATURES.iter().find(|feature| feature.name == stringify!($name)).unwrap()); })*
+    };
+}
+
+features! { archive cancel edges fences life losses poison recovery refusal retries skips time timeouts }
+
+/// Plays a file and compares every answer; gives back what was seen to happen.
+#[track_caller]
+fn check(feature: &Feature) -> BTreeSet<String> {
+    let (mut board, mut seen, mut played) = (Board::new(Limits::default()), BTreeSet::new(), String::new());
+    for line in feature.text.lines() {
+        if line.starts_with("==") {
+            seen.append(&mut std::mem::replace(&mut board, Board::new(Limits::default())).seen);
+        }
+        if line.is_empty() || line.starts_with(['=', '#']) {
+            writeln!(played, "{line}").unwrap();
+        } else if !line.starts_with(' ') {
+            writeln!(played, "{line}\n    {}", board.say(line)).unwrap();
+        }
+    }
+    seen.append(&mut board.seen);
+    if std::env::var_os("CALLBOARD_BLESS").is_some() {
+        let file = format!("{}/src/tests/scenarios/{}.txt", env!("CARGO_MANIFEST_DIR"), feature.name);
+        std::fs::write(file, &played).unwrap();
+    } else if played != feature.text {
+        let lines = played.lines().zip(feature.text.lines()).enumerate();
+        let first = lines.into_iter().find(|(_, (played, text))| played != text);
+        panic!("{}.txt: the first difference (line, played and expected): {first:#?}\n{played}", feature.name);
+    }
+    seen
+}
+
+/// What can happen at all: each state with the event that leaves it, each refusal, timer and stop.
+const TRANSITIONS: &[&str] = &[
+    "blocked tasks_cancelled",
+    "blocked tasks_skipped",
+    "ready attempt_failed again",
+    "ready attempt_failed dead",
+    "ready attempt_failed failed",
+    "ready attempt_lost gone again",
+    "ready attempt_lost gone dead",
+    "ready attempt_lost lease again",
+    "ready attempt_lost lease dead",
+    "ready attempt_lost released again",
+    "ready task_accepted",
+    "ready task_completed",
+    "ready tasks_cancelled",
+    "rejected conflict",
+    "rejected ended",
+    "rejected fenced",
+    "rejected graph",
+    "rejected no_run",
+    "rejected no_task",
+    "rejected open",
+    "rejected quarantined",
+    "run_ended cancelled",
+    "run_ended completed",
+    "run_ended failed",
+    "run_submitted",
+    "running attempt_failed again",
+    "running attempt_failed dead",
+    "running attempt_failed failed",
+    "running attempt_lost gone again",
+    "running attempt_lost gone dead",
+    "running attempt_lost lease again",
+    "running attempt_lost lease dead",
+    "running attempt_lost released again",
+    "running task_completed",
+    "running tasks_cancelled",
+    "runs_archived",
+    "stop cancelled",
+    "stop silent",
+    "stop timeout",
+    "timer attempt",
+    "timer heartbeat",
+    "timer lease",
+    "timer retry",
+    "timer run",
+    "timer start",
+];
+
+#[test]
+fn every_transition_is_taken_by_a_scenario_and_there_is_no_other() {
+    let seen: BTreeSet<String> = FEATURES.iter().flat_map(check).collect();
+    let possible: BTreeSet<String> = TRANSITIONS.iter().map(ToString::to_string).collect();
+    let untaken: Vec<_> = possible.difference(&seen).collect();
+    let unforeseen: Vec<_> = seen.difference(&possible).collect();
+    assert!(untaken.is_empty() && unforeseen.is_empty(), "not taken: {untaken:#?}\nnot foreseen: {unforeseen:#?}");
+}
