@@ -83,14 +83,17 @@ impl State {
         &self.pages
     }
 
-    /// When the next timer comes due.
+    /// When the next timer comes due; perhaps already, and then [`State::pop_due`] gives it out at any `now`.
     pub fn next_due(&self) -> Option<Millis> {
         self.timers.next()
     }
 
     /// Takes out a timer that is due; put it to [`decide`](crate::decide) as [`Command::Due`](crate::Command::Due).
+    ///
+    /// As everywhere, a `now` before the last event counts as the moment of that event: a clock that has run back
+    /// does not hold up what was already due.
     pub fn pop_due(&mut self, now: Millis) -> Option<Timer> {
-        self.timers.pop_due(now)
+        self.timers.pop_due(now.max(self.at))
     }
 
     /// Folds one event. Total and deterministic: an event that can not be followed puts its run in quarantine, and
