@@ -144,20 +144,24 @@ impl State {
 
     /// Extends the lease of whoever holds the task; `alive` tells that the handler itself has spoken.
     ///
-    /// Volatile: nothing is journalled.
+    /// Volatile: nothing is journalled. A task that waits for an instance has no holder yet: whoever could become it
+    /// is heard without an error, and nothing changes.
     ///
     /// # Errors
     ///
-    /// [`Rejected::Fenced`] if the speaker is not the holder: it may stop.
+    /// [`Rejected::Fenced`] if the speaker can not be the holder: it may stop.
     pub fn heartbeat(&mut self, now: Millis, speaker: &Speaker, alive: Alive) -> Result<(), Rejected> {
-        crate::decide::admit(self, speaker)?;
-        let index = speaker.index().at();
+        let (_, task) = crate::decide::admit(self, speaker)?;
+        if task.holder().is_none() {
+            return Ok(()); // its timers must not be set again: those that have come due have done their work
+        }
+        let (now, index) = (now.max(self.at), speaker.index().at());
         let Some(run) = self.runs.get_mut(&speaker.task.run) else { return Ok(()) };
         self.timers.unwatch(run, [index]);
         if let Some(task) = run.tasks.get_mut(index) {
-            task.lease_until = now.after(self.limits.lease);
+            task.lease_until = task.lease_until.max(now.after(self.limits.lease));
             if alive == Alive::Handler {
-                task.heard_at = now;
+                task.heard_at = task.heard_at.max(now);
             }
         }
         self.timers.watch(run, [index]);
@@ -180,6 +184,7 @@ impl State {
                         self.timers.watch(run, [index]);
                     }
                     TaskState::Ready { not_before } if not_before <= now => {
+                        self.timers.offered(run, index);
                         effects.extend(run.ready(TaskIndex(index as u32)).map(Effect::Offer));
                     }
                     _ => {}

@@ -51,6 +51,13 @@ impl Timers {
         }
     }
 
+    /// Clears the timer that would offer this task once more.
+    pub(crate) fn offered(&mut self, run: &Run, index: usize) {
+        for timer in task_timers(run, index).filter(|timer| timer.kind == TimerKind::Retry) {
+            self.0.remove(&timer);
+        }
+    }
+
     pub(crate) fn watch_run(&mut self, run: &Run) {
         self.0.extend(run_timer(run));
     }
@@ -70,7 +77,7 @@ impl Timers {
     }
 }
 
-fn run_timer(run: &Run) -> Option<Timer> {
+pub(crate) fn run_timer(run: &Run) -> Option<Timer> {
     let due = run.submitted_at.after(Duration::from_millis(run.timeout_ms?));
     Some(Timer { due, run: run.id, task: None, kind: TimerKind::Run })
 }

@@ -5,18 +5,20 @@ use super::cancel::{draft_cancel, stop_holder};
 use super::run;
 use crate::command::Draft;
 use crate::event::LossReason;
+use crate::timer::run_timer;
 use crate::{
     Effect, Failure, FailureClass, Run, State, Status, StopReason, Task, TaskIndex, TaskState, Timer, TimerKind,
 };
 use std::time::Duration;
 
-/// Decides a timer that has come due. One that is no longer true, or not yet, comes to nothing.
+/// Decides a timer that has come due. One that is no longer true comes to nothing.
 pub(super) fn due(state: &State, draft: &mut Draft, timer: Timer) {
     let Ok(run) = run(state, timer.run) else { return };
     if run.ended.is_some() {
         return;
     }
     match timer.task {
+        None if run_timer(run) != Some(timer) => {}
         None => {
             let limit = Duration::from_millis(run.timeout_ms.unwrap_or_default());
             let reason = format!("the run took longer than its limit of {limit:?}");

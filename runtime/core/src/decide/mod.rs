@@ -18,7 +18,7 @@ use crate::{Command, Effect, Millis, Rejected, Run, RunId, Speaker, State, Statu
 ///
 /// [`Rejected`] says why the command comes to nothing.
 pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Rejected> {
-    let mut draft = Draft::new(state.seq(), now.max(state.at()));
+    let mut draft = Draft::new(state.seq(), moment(state, now, &command));
     match command {
         Command::Submit { run, graph, key } => submit::submit(state, &mut draft, run, graph, key)?,
         Command::Accept(speaker) => attempt::accept(state, &mut draft, speaker)?,
@@ -35,6 +35,13 @@ pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Reje
         }
     }
     Ok(draft.done())
+}
+
+/// When the events of `command` happen. That a timer was given out says that its moment has come, so a clock that ran
+/// back since does not make it early, and it is not lost either.
+fn moment(state: &State, now: Millis, command: &Command) -> Millis {
+    let now = now.max(state.at());
+    if let Command::Due(timer) = command { now.max(timer.due) } else { now }
 }
 
 fn archivable(state: &State, id: RunId) -> Result<(), Rejected> {

@@ -7,7 +7,7 @@
 use crate::{
     Alive, Command, Effect, Event, EventKind, Failure, FailureClass, Graph, InstanceId, Json, Limits, LossReason,
     Millis, Payload, Rejected, Retry, Run, RunId, Speaker, State, Step, StopReason, TaskIndex, TaskRef, TaskSpec,
-    TaskState, Then, Token, decide,
+    TaskState, Then, Timer, TimerKind, Token, decide,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -48,6 +48,7 @@ impl Board {
             "back" => self.shift(-millis(words[0])),
             "due" => self.fire(),
             "next" => self.state.next_due().map_or("none".into(), |due| self.moment(due)),
+            "forged" => self.forged(&words),
             "beat" => self.beat(&words),
             "restart" => self.restart(),
             "poison" => self.poison(rest),
@@ -142,6 +143,19 @@ impl Board {
         }
         said.retain(|said| !said.is_empty());
         said.join(", ")
+    }
+
+    /// `forged <run or task> <kind> <due>`: a timer that the index has not given out, due that long after the start.
+    fn forged(&mut self, words: &[&str]) -> String {
+        let found = self.find(words[0]).map(|(_, found)| found);
+        let kind = match words[1] {
+            "lease" => TimerKind::Lease,
+            "retry" => TimerKind::Retry,
+            "run" => TimerKind::Run,
+            kind => panic!("no such timer: {kind}"),
+        };
+        let (run, task) = found.map_or((self.run_id(words[0]), None), |found| (found.run, Some(found.task)));
+        self.put(Command::Due(Timer { due: START.after(duration(words[2])), run, task, kind }))
     }
 
     fn shift(&mut self, by: i64) -> String {
