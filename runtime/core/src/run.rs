@@ -7,7 +7,7 @@ use crate::event::{
 use crate::graph::{GraphLimits, dependents};
 use crate::input::Part;
 use crate::task::FailedAttempt;
-use crate::{EventKind, Graph, Millis, Ready, RunId, Task, TaskIndex, TaskRef, TaskState};
+use crate::{EventKind, Graph, InstanceId, Millis, Ready, RunId, Status, Task, TaskIndex, TaskRef, TaskState, Token};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -149,10 +149,9 @@ impl Run {
             EventKind::AttemptLost(event) => self.lost(at, event),
             EventKind::TasksSkipped(event) => self.skipped(at, event),
             EventKind::TasksCancelled(event) => self.cancelled(at, event),
-            EventKind::RunEnded(event) => {
+            EventKind::RunEnded(event) => (self.open == 0 && self.ended.is_none()).then(|| {
                 self.ended = Some((event.outcome, at));
-                Some(())
-            }
+            }),
             EventKind::RunSubmitted(_) | EventKind::RunsArchived(_) => None,
         };
         if known.is_none() {
@@ -169,6 +168,17 @@ impl Run {
         self.tasks.get_mut(index.at()).filter(|task| !task.status().is_ended())
     }
 
+    /// The task, if this hand-out of it is the present one and may be spoken for by `holder`: the gate of `decide`,
+    /// once more, because what has been read need not be what was written.
+    fn spoken_for(&mut self, index: TaskIndex, token: Token, holder: Option<&InstanceId>) -> Option<&mut Task> {
+        let task = self.tasks.get_mut(index.at()).filter(|task| task.token == token)?;
+        match &task.state {
+            TaskState::Ready { .. } => Some(task),
+            TaskState::Running { holder: held, .. } => (Some(held) == holder).then_some(task),
+            _ => None,
+        }
+    }
+
     fn end(&mut self, index: TaskIndex, at: Millis, state: TaskState) -> Option<()> {
         let task = self.open_task(index)?;
         task.state = state;
@@ -178,7 +188,7 @@ impl Run {
     }
 
     fn accepted(&mut self, at: Millis, event: &TaskAccepted, lease: std::time::Duration) -> Option<()> {
-        let task = self.open_task(event.task).filter(|task| task.token == event.token)?;
+        let task = self.spoken_for(event.task, event.token, None)?; // nobody holds it yet
         task.state = TaskState::Running { holder: event.holder.clone(), since: at };
         task.lease_until = at.after(lease);
         task.heard_at = at;
@@ -186,7 +196,7 @@ impl Run {
     }
 
     fn completed(&mut self, at: Millis, event: &TaskCompleted) -> Option<()> {
-        self.open_task(event.task).filter(|task| task.token == event.token)?;
+        self.spoken_for(event.task, event.token, Some(&event.holder))?;
         let state = TaskState::Completed { output: event.output.clone(), by: event.holder.clone() };
         self.end(event.task, at, state)?;
         let dependents = self.tasks[event.task.at()].dependents.clone();
@@ -203,21 +213,21 @@ impl Run {
     }
 
     fn failed(&mut self, at: Millis, event: &AttemptFailed) -> Option<()> {
-        let task = self.open_task(event.task).filter(|task| task.token == event.token)?;
+        let task = self.spoken_for(event.task, event.token, event.holder.as_ref())?;
         let attempt = event.token.attempt;
         task.failures.push(FailedAttempt { attempt, at, failure: event.failure.clone() });
         self.go_on(event.task, at, event.then, event.token.next_attempt())
     }
 
     fn lost(&mut self, at: Millis, event: &AttemptLost) -> Option<()> {
-        let task = self.open_task(event.task).filter(|task| task.token == event.token)?;
+        let task = self.spoken_for(event.task, event.token, Some(&event.holder))?;
         if event.reason != crate::LossReason::Released {
             task.losses = task.losses.saturating_add(1);
         }
         self.go_on(event.task, at, event.then, event.token.next_activation())
     }
 
-    fn go_on(&mut self, index: TaskIndex, at: Millis, then: Then, next: crate::Token) -> Option<()> {
+    fn go_on(&mut self, index: TaskIndex, at: Millis, then: Then, next: Token) -> Option<()> {
         match then {
             Then::Again(not_before) => {
                 let task = self.open_task(index)?;
@@ -231,6 +241,10 @@ impl Run {
     }
 
     fn skipped(&mut self, at: Millis, event: &TasksSkipped) -> Option<()> {
+        let without_result = |task: &Task| task.status().is_ended() && task.output().is_none();
+        self.task(event.cause).filter(|cause| without_result(cause))?;
+        let blocked = |&task: &TaskIndex| self.task(task).is_some_and(|task| task.status() == Status::Blocked);
+        event.tasks.iter().all(blocked).then_some(())?;
         event.tasks.iter().try_for_each(|&task| self.end(task, at, TaskState::Skipped { cause: event.cause }))
     }
 

@@ -133,6 +133,9 @@ impl State {
     }
 
     fn forget(&mut self, id: RunId) {
+        if let Some(open) = self.runs.get_mut(&id).filter(|run| run.ended.is_none()) {
+            return open.quarantine("it was archived while it was open".into());
+        }
         if let Some(run) = self.runs.remove(&id) {
             self.timers.unwatch(&run, 0..run.tasks.len());
             self.timers.unwatch_run(&run);

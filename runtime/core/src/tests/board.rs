@@ -191,11 +191,12 @@ impl Board {
         assert_eq!(journalled(&self.replayed()), journalled(&self.state), "a replay gives the same state");
     }
 
-    /// `poison <run> <kind> <data>`: an event that the machine itself would not write.
+    /// `poison <run> <kind> <data>`: an event that the machine itself would not write; `RUN` in it is the run's id.
     fn poison(&mut self, rest: &str) -> String {
         let (run, rest) = rest.split_once(' ').unwrap();
         let (kind, data) = rest.split_once(' ').unwrap();
         let (seq, at, id) = (self.state.seq() + 1, self.now.max(self.state.at()).0, self.run_id(run));
+        let data = data.replace("RUN", &id.to_string());
         let line =
             format!("{{\"v\":1,\"seq\":{seq},\"at\":{at},\"run\":\"{id}\",\"kind\":\"{kind}\",\"data\":{data}}}\n");
         self.state.apply(&Event::decode(line.as_bytes()).unwrap());
