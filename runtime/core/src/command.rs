@@ -40,7 +40,8 @@ pub enum Command {
     Lose(Speaker, LossReason),
     /// End a task that can not be handed out at all, with its present token.
     Refuse(TaskRef, Token, Failure),
-    /// Take back every task whose holder lives on none of the nodes in the list.
+    /// Take back the tasks whose holders live on none of the nodes in the list. One command does a bounded part of
+    /// it: repeat it until it comes to nothing.
     KeepHolders(Vec<Arc<str>>),
     /// Cancel everything of a run that is still open.
     Cancel {

@@ -128,6 +128,17 @@ pub enum LossReason {
     Released,
 }
 
+impl LossReason {
+    /// What it says in a dead-letter.
+    pub(crate) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Lease => "its lease expired",
+            Self::Gone => "its node is gone",
+            Self::Released => "it was handed back",
+        }
+    }
+}
+
 /// See [`EventKind::AttemptLost`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -49,5 +49,5 @@ pub use queue::{Ready, ReadyQueue};
 pub use retry::Retry;
 pub use run::Run;
 pub use state::{Alive, Limits, State};
-pub use task::{Status, Task, TaskState};
+pub use task::{FailedAttempt, Status, Task, TaskState};
 pub use timer::{Timer, TimerKind};

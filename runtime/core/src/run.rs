@@ -7,7 +7,10 @@ use crate::event::{
 use crate::graph::{GraphLimits, dependents};
 use crate::input::Part;
 use crate::task::FailedAttempt;
-use crate::{EventKind, Graph, InstanceId, Millis, Ready, RunId, Status, Task, TaskIndex, TaskRef, TaskState, Token};
+use crate::{
+    EventKind, Failure, FailureClass, Graph, InstanceId, Millis, Ready, RunId, Status, Task, TaskIndex, TaskRef,
+    TaskState, Token,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -223,6 +226,16 @@ impl Run {
         let task = self.spoken_for(event.task, event.token, Some(&event.holder))?;
         if event.reason != crate::LossReason::Released {
             task.losses = task.losses.saturating_add(1);
+        }
+        if event.then == Then::Dead {
+            let message = format!(
+                "{} activations were cut short, the last of {}: {}",
+                task.losses,
+                event.holder,
+                event.reason.in_words()
+            );
+            let failure = Failure::new(FailureClass::Retryable, message);
+            task.failures.push(FailedAttempt { attempt: event.token.attempt, at, failure });
         }
         self.go_on(event.task, at, event.then, event.token.next_activation())
     }

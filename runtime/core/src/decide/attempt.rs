@@ -7,6 +7,7 @@ use crate::{
     Effect, Failure, InstanceId, Payload, Ready, Rejected, Run, Speaker, State, Status, Task, TaskIndex, TaskRef,
     TaskState, Token,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Makes the speaker the holder. Accepting twice changes nothing.
@@ -109,12 +110,16 @@ pub(super) fn draft_loss(
     holder: &InstanceId,
     reason: LossReason,
 ) {
-    let limit = task.spec.losses_max.unwrap_or(state.limits.losses_max);
-    let spent = reason != LossReason::Released && task.losses >= limit;
-    let then = if spent { Then::Dead } else { Then::Again(draft.at()) };
+    let then = if loss_ends(state, task, reason) { Then::Dead } else { Then::Again(draft.at()) };
     let lost = AttemptLost { task: index, token: task.token, holder: holder.clone(), reason, then };
     draft.event(Some(run.id), EventKind::AttemptLost(lost));
     ended_by(draft, run, index, then);
+}
+
+/// Whether one more loss is one too many.
+fn loss_ends(state: &State, task: &Task, reason: LossReason) -> bool {
+    let limit = task.spec.losses_max.unwrap_or(state.limits.losses_max);
+    reason != LossReason::Released && task.losses >= limit
 }
 
 fn ended_by(draft: &mut Draft, run: &Run, index: TaskIndex, then: Then) {
@@ -125,17 +130,29 @@ fn ended_by(draft: &mut Draft, run: &Run, index: TaskIndex, then: Then) {
     }
 }
 
-/// Frees every task whose holder lives on none of `nodes`.
+/// How many tasks one command takes back, so that it holds the partition for a few milliseconds at most.
+const TAKEN_BACK_MAX: usize = 1_000;
+
+/// Frees tasks whose holder lives on none of `nodes`.
 pub(super) fn keep_holders(state: &State, draft: &mut Draft, nodes: &[Arc<str>]) {
+    let nodes: BTreeSet<&str> = nodes.iter().map(|node| &**node).collect();
+    let mut left = TAKEN_BACK_MAX;
     for run in state.runs().filter(|run| run.ended.is_none() && run.quarantined.is_none()) {
-        // Only the first loss of a run is decided on the state as it is; a second that ends tasks would have to see
-        // what the first has ended. So a run is freed task by task, by one command after the other.
-        let gone = (0..).zip(&run.tasks).find_map(|(index, task)| {
-            let holder = task.holder().filter(|holder| !nodes.iter().any(|node| **node == *holder.node()))?;
+        let gone = (0..).zip(&run.tasks).filter_map(|(index, task)| {
+            let holder = task.holder().filter(|holder| !nodes.contains(holder.node()))?;
             Some((TaskIndex(index), task, holder))
         });
-        if let Some((index, task, holder)) = gone {
+        for (index, task, holder) in gone.take(left) {
+            left -= 1;
             draft_loss(draft, state, run, index, task, holder, LossReason::Gone);
+            // All of this is decided on the run as it is. Tasks that are handed out again do not touch one another,
+            // but what ends a task may end the run, so the rest of the run waits for the next command.
+            if loss_ends(state, task, LossReason::Gone) {
+                break;
+            }
+        }
+        if left == 0 {
+            break;
         }
     }
 }

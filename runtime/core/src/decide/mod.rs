@@ -29,7 +29,9 @@ pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Reje
         Command::KeepHolders(nodes) => attempt::keep_holders(state, &mut draft, &nodes),
         Command::Cancel { run, reason } => cancel::cancel(state, &mut draft, run, reason)?,
         Command::Due(timer) => due::due(state, &mut draft, timer),
-        Command::Archive { runs, page } => {
+        Command::Archive { mut runs, page } => {
+            runs.sort_unstable();
+            runs.dedup();
             runs.iter().try_for_each(|&run| archivable(state, run))?;
             draft.event(None, EventKind::RunsArchived(RunsArchived { runs, page }));
         }
