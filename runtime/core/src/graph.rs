@@ -1,6 +1,6 @@
 //! A workflow as its author wrote it, and everything that can be wrong with it.
 
-use crate::input::{BadReference, Input};
+use crate::input::{BadReference, Compiled, Input};
 use crate::{Json, Priority, Retry, TaskIndex};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -201,21 +201,13 @@ impl Graph {
     /// Checks the whole graph and works out its edges.
     pub(crate) fn plan(&self, limits: &GraphLimits) -> Result<Plan, Vec<GraphFault>> {
         let mut faults = self.size_faults(limits);
-        if !faults.is_empty() {
-            return Err(faults); // the rest would only repeat it, at length
-        }
         faults.extend(self.name_faults());
         let names = self.names(&mut faults);
         let lookup = |name: &str| names.get(name).copied();
-        let mut tasks = Vec::with_capacity(self.tasks.len());
-        for spec in &self.tasks {
-            if let Some(task) = spec.plan(&lookup, &self.tasks, &mut faults) {
-                tasks.push(task);
-            }
-        }
-        if tasks.len() == self.tasks.len() {
-            faults.extend(self.cycle(&tasks));
-        }
+        // A task with faults keeps the edges that can be told, so that a cycle is seen beside them.
+        let tasks: Vec<PlannedTask> =
+            self.tasks.iter().map(|spec| spec.plan(&lookup, &self.tasks, &mut faults)).collect();
+        faults.extend(self.cycles(&tasks));
         if faults.is_empty() { Ok(Plan { tasks }) } else { Err(faults) }
     }
 
@@ -238,7 +230,7 @@ impl Graph {
         }
         for task in self.tasks.iter().filter(|task| task.input.as_str().len() > limits.input_bytes_max) {
             faults.push(GraphFault::InputTooLarge {
-                task: task.name.clone(),
+                task: shown(&task.name),
                 seen: task.input.as_str().len(),
                 limit: limits.input_bytes_max,
             });
@@ -259,20 +251,19 @@ impl Graph {
         let mut names = HashMap::with_capacity(self.tasks.len());
         for (index, task) in (0..).zip(&self.tasks) {
             if names.insert(task.name.as_str(), TaskIndex(index)).is_some() {
-                faults.push(GraphFault::DuplicateName { name: task.name.clone() });
+                faults.push(GraphFault::DuplicateName { name: shown(&task.name) });
             }
         }
         names
     }
 
-    /// One cycle with its path, if there is one (Kahn 1962 finds that there is; a walk among the rest finds which).
-    fn cycle(&self, tasks: &[PlannedTask]) -> Option<GraphFault> {
+    /// Cycles with their paths, no two of which share a task, if there are any (Kahn 1962 finds that there are; a walk
+    /// among the rest finds which).
+    fn cycles(&self, tasks: &[PlannedTask]) -> Vec<GraphFault> {
         let mut waiting: Vec<usize> = tasks.iter().map(|task| task.needs.len()).collect();
         let dependents = dependents(tasks.iter().map(|task| task.needs.as_slice()));
         let mut free: Vec<usize> = (0..tasks.len()).filter(|&task| waiting[task] == 0).collect();
-        let mut seen = 0;
         while let Some(task) = free.pop() {
-            seen += 1;
             for dependent in &dependents[task] {
                 waiting[dependent.at()] -= 1;
                 if waiting[dependent.at()] == 0 {
@@ -280,24 +271,23 @@ impl Graph {
                 }
             }
         }
-        if seen == tasks.len() {
-            return None;
-        }
-        // Each task that is left waits for one that is left, so a walk along such edges must meet itself.
-        let mut place = vec![None; tasks.len()];
-        let mut path: Vec<usize> = Vec::new();
-        let mut next = waiting.iter().position(|&left| left > 0);
-        while let Some(task) = next {
-            if let Some(start) = place[task] {
-                path.drain(..start);
+        // Each task that is left waits for one that is left, so a walk along such edges meets itself or another walk.
+        let mut walked: Vec<Option<usize>> = vec![None; tasks.len()];
+        let mut cycles = Vec::new();
+        for start in (0..tasks.len()).filter(|&task| waiting[task] > 0) {
+            let mut path: Vec<usize> = Vec::new();
+            let mut next = Some(start);
+            while let Some(task) = next.filter(|&task| walked[task].is_none()) {
+                walked[task] = Some(start);
                 path.push(task);
-                break;
+                next = tasks[task].needs.iter().map(|need| need.at()).find(|&need| waiting[need] > 0);
             }
-            place[task] = Some(path.len());
-            path.push(task);
-            next = tasks[task].needs.iter().map(|need| need.at()).find(|&need| waiting[need] > 0);
+            if let Some(met) = next.filter(|&task| walked[task] == Some(start) && !path.is_empty()) {
+                let cycle = path.iter().skip_while(|&&task| task != met).chain([&met]);
+                cycles.push(GraphFault::Cycle { path: cycle.map(|&task| shown(&self.tasks[task].name)).collect() });
+            }
         }
-        Some(GraphFault::Cycle { path: path.into_iter().map(|task| self.tasks[task].name.clone()).collect() })
+        cycles
     }
 }
 
@@ -307,34 +297,26 @@ impl TaskSpec {
         lookup: &dyn Fn(&str) -> Option<TaskIndex>,
         all: &[Arc<TaskSpec>],
         faults: &mut Vec<GraphFault>,
-    ) -> Option<PlannedTask> {
-        let before = faults.len();
-        let unknown = |reference: String| GraphFault::UnknownReference {
-            task: self.name.clone(),
-            closest: most_alike(&reference, all.iter().map(|task| task.name.as_str())),
-            reference,
-        };
-        let mut needs = Vec::new();
-        for name in &self.after {
-            match lookup(name) {
-                Some(task) => needs.push(task),
-                None => faults.push(unknown(name.clone())),
-            }
-        }
-        let input = match Input::compile(&self.input, lookup) {
-            Ok(input) => input,
-            Err(bad) => {
-                faults.extend(bad.into_iter().map(|bad| match bad {
-                    BadReference::Unknown(reference) => unknown(reference),
-                    BadReference::Form(reason) => GraphFault::BadReference { task: self.name.clone(), reason },
-                }));
-                return None;
-            }
-        };
+    ) -> PlannedTask {
+        let Compiled { input, faults: bad } = Input::compile(&self.input, lookup);
+        let mut needs: Vec<TaskIndex> = self.after.iter().filter_map(|name| lookup(name)).collect();
         needs.extend(input.references());
         needs.sort_unstable();
         needs.dedup();
-        (faults.len() == before).then_some(PlannedTask { input, needs })
+        let unknown = self.after.iter().filter(|name| lookup(name).is_none()).cloned().map(BadReference::Unknown);
+        for bad in unknown.chain(bad) {
+            // A large graph is not searched for every fault: an error must not cost more than the work it reports on.
+            let hints = faults.len() < HINTS_MAX;
+            faults.push(match bad {
+                BadReference::Unknown(reference) => GraphFault::UnknownReference {
+                    task: shown(&self.name),
+                    closest: hints.then(|| most_alike(&reference, all)).flatten(),
+                    reference: shown(&reference),
+                },
+                BadReference::Form(reason) => GraphFault::BadReference { task: shown(&self.name), reason },
+            });
+        }
+        PlannedTask { input, needs }
     }
 }
 
@@ -350,13 +332,18 @@ pub(crate) fn dependents<'a>(needs: impl ExactSizeIterator<Item = &'a [TaskIndex
 }
 
 fn bad_name(what: &'static str, seen: &str, reason: Option<&'static str>) -> Option<GraphFault> {
-    reason.map(|reason| GraphFault::BadName { what, seen: seen.chars().take(160).collect(), reason })
+    reason.map(|reason| GraphFault::BadName { what, seen: shown(seen), reason })
+}
+
+/// As much of a name as a fault repeats: more than the longest that is usable.
+fn shown(name: &str) -> String {
+    name.chars().take(160).collect()
 }
 
 fn name_reason(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         Some("a name must not be empty")
-    } else if name.len() > 128 {
+    } else if name.len() > NAME_BYTES_MAX {
         Some("a name has at most 128 bytes")
     } else if name.chars().any(char::is_control) {
         Some("a name has no control characters")
@@ -372,14 +359,23 @@ fn capability_reason(name: &str) -> Option<&'static str> {
     })
 }
 
-/// The candidate with the smallest edit distance (Levenshtein 1966), if it is near enough to be what was meant.
-fn most_alike<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
-    let near = |candidate: &'a str| (distance(name, candidate), candidate);
+/// How many faults may come with the closest name.
+const HINTS_MAX: usize = 20;
+
+/// The name with the smallest edit distance (Levenshtein 1966), if it is near enough to be what was meant.
+fn most_alike(name: &str, tasks: &[Arc<TaskSpec>]) -> Option<String> {
+    let usable = |candidate: &str| name_reason(candidate).is_none();
+    if name.len() > 2 * NAME_BYTES_MAX {
+        return None; // nobody meant a name by that
+    }
     let limit = (name.chars().count() / 3).max(1);
-    // A large graph is not searched: an error must not cost more than the work it reports on.
-    let (found, candidate) = candidates.take(1_000).map(near).min()?;
+    let candidates = tasks.iter().take(1_000).map(|task| task.name.as_str()).filter(|candidate| usable(candidate));
+    let (found, candidate) = candidates.map(|candidate| (distance(name, candidate), candidate)).min()?;
     (found <= limit).then(|| candidate.to_owned())
 }
+
+/// The longest name of a workflow, a task or a capability.
+const NAME_BYTES_MAX: usize = 128;
 
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();

@@ -5,10 +5,7 @@
 //! become places in a text; outputs and literals are never scanned, so data can not pose as a reference.
 
 use crate::{Json, Payload, TaskIndex};
-use serde::Deserialize;
-use serde::de::{self, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// An input with its references resolved to tasks; cheap to clone.
@@ -42,17 +39,31 @@ pub(crate) enum BadReference {
     Form(String),
 }
 
+/// What was made of an input: to be used only if there are no faults, but for its references.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) input: Input,
+    pub(crate) faults: Vec<BadReference>,
+}
+
 impl Input {
     /// Finds the references in `json`; `lookup` turns a name into a task.
-    pub(crate) fn compile(json: &Json, lookup: &dyn Fn(&str) -> Option<TaskIndex>) -> Result<Self, Vec<BadReference>> {
+    pub(crate) fn compile(json: &Json, lookup: &dyn Fn(&str) -> Option<TaskIndex>) -> Compiled {
         // Whatever becomes a key `$...` is spelt with a dollar sign or with an escape.
         if !json.as_str().contains('$') && !json.as_str().contains("\\u0024") {
-            return Ok(Self(Arc::new([Segment::Text(json.clone())])));
+            return Compiled { input: Self(Arc::new([Segment::Text(json.clone())])), faults: Vec::new() };
         }
-        let mut compiler = Compiler { lookup, text: String::new(), segments: Vec::new(), faults: Vec::new() };
-        compiler.value(json.raw());
-        compiler.flush();
-        if compiler.faults.is_empty() { Ok(Self(compiler.segments.into())) } else { Err(compiler.faults) }
+        let text = json.as_str();
+        let mut compiler =
+            Compiler { lookup, text, copied: 0, piece: String::new(), segments: Vec::new(), faults: Vec::new() };
+        compiler.scan();
+        if compiler.copied == 0 {
+            compiler.segments.push(Segment::Text(json.clone())); // the dollar sign was data
+        } else {
+            compiler.copy(text.len());
+            compiler.flush();
+        }
+        Compiled { input: Self(compiler.segments.into()), faults: compiler.faults }
     }
 
     /// The tasks whose outputs it needs, with repetitions.
@@ -85,78 +96,74 @@ impl Input {
     }
 }
 
+/// Goes over the text once, from left to right and without recursion: the text is an author's, so neither its size nor
+/// its depth may cost more than its reading. What is no reference is copied as it stands.
 struct Compiler<'a> {
     lookup: &'a dyn Fn(&str) -> Option<TaskIndex>,
-    text: String,
+    /// One valid JSON value.
+    text: &'a str,
+    /// Up to where the text is copied, or replaced.
+    copied: usize,
+    piece: String,
     segments: Vec<Segment>,
     faults: Vec<BadReference>,
 }
 
-impl Compiler<'_> {
-    fn flush(&mut self) {
-        if !self.text.is_empty() {
-            self.segments.push(Segment::Piece(std::mem::take(&mut self.text).into()));
-        }
-    }
+/// An object that has not ended yet: where it begins, and where its first key does.
+struct Open {
+    at: usize,
+    first: usize,
+}
 
-    fn push(&mut self, segment: Segment) {
-        self.flush();
-        self.segments.push(segment);
-    }
+/// A member of an object: where its value begins and ends.
+struct Member {
+    value: Range<usize>,
+    /// Where its object ends, if it is the only member.
+    alone_until: Option<usize>,
+}
 
-    fn value(&mut self, raw: &RawValue) {
-        let text = raw.get();
-        // serde_json has checked the text and its depth, so the first byte tells the kind.
-        match text.as_bytes().first() {
-            Some(b'{') => match serde_json::from_str::<Object<'_>>(text) {
-                Ok(object) => self.object(&object.0),
-                Err(error) => self.faults.push(BadReference::Form(error.to_string())),
-            },
-            Some(b'[') => match serde_json::from_str::<Vec<&RawValue>>(text) {
-                Ok(items) => self.list(&items),
-                Err(error) => self.faults.push(BadReference::Form(error.to_string())),
-            },
-            _ => self.text.push_str(text),
-        }
-    }
-
-    fn list(&mut self, items: &[&RawValue]) {
-        self.text.push('[');
-        for (n, item) in items.iter().enumerate() {
-            if n > 0 {
-                self.text.push(',');
+impl<'a> Compiler<'a> {
+    fn scan(&mut self) {
+        let bytes = self.text.as_bytes();
+        let mut objects: Vec<Open> = Vec::new();
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            match byte {
+                b'{' => objects.push(Open { at, first: skip_blanks(bytes, at + 1) }),
+                b'}' => drop(objects.pop()),
+                b'"' => {
+                    let end = string_end(bytes, at);
+                    let marker = marker(&self.text[at..end]);
+                    at = match (marker, value_of_key(bytes, end), objects.last()) {
+                        (Some(key), Some(value), Some(object)) => {
+                            let end = self.marked(key, object.at, member(bytes, object.first == at, value));
+                            objects.truncate(objects.len() - usize::from(end.alone));
+                            end.at
+                        }
+                        _ => end,
+                    };
+                    continue;
+                }
+                _ => {}
             }
-            self.value(item);
+            at += 1;
         }
-        self.text.push(']');
     }
 
-    fn object(&mut self, members: &[(String, &RawValue)]) {
-        if let Some((key, _)) = members.iter().find(|(key, _)| matches!(&**key, "$from" | "$all" | "$literal")) {
-            match members {
-                [(key, value)] => self.reference(key, value),
-                _ => self.faults.push(BadReference::Form(format!(
-                    "{key:?} stands beside other keys; write {{\"$literal\": ...}} around data with such a key"
-                ))),
-            }
-            return;
-        }
-        self.text.push('{');
-        for (n, (key, value)) in members.iter().enumerate() {
-            if n > 0 {
-                self.text.push(',');
-            }
-            self.text.push_str(&serde_json::Value::from(key.as_str()).to_string());
-            self.text.push(':');
-            self.value(value);
-        }
-        self.text.push('}');
-    }
-
-    fn reference(&mut self, key: &str, value: &RawValue) {
+    /// Replaces an object with a `$` key, and says where to read on.
+    fn marked(&mut self, key: &'static str, object: usize, member: Member) -> End {
+        let Some(end) = member.alone_until else {
+            self.faults.push(BadReference::Form(format!(
+                "{key:?} stands beside other keys; write {{\"$literal\": ...}} around data with such a key"
+            )));
+            return End { at: member.value.end, alone: false };
+        };
+        self.copy(object);
+        self.copied = end;
+        let value = &self.text[member.value];
         match key {
-            "$literal" => self.text.push_str(value.get()),
-            "$from" => match serde_json::from_str::<String>(value.get()) {
+            "$literal" => self.piece.push_str(value),
+            "$from" => match serde_json::from_str::<String>(value) {
                 Ok(name) => {
                     if let Some(task) = self.find(name) {
                         self.push(Segment::From(task));
@@ -164,7 +171,7 @@ impl Compiler<'_> {
                 }
                 Err(_) => self.form(key, "the name of a task", value),
             },
-            _ => match serde_json::from_str::<Vec<String>>(value.get()) {
+            _ => match serde_json::from_str::<Vec<String>>(value) {
                 Ok(names) => {
                     let tasks = names.into_iter().filter_map(|name| self.find(name)).collect();
                     self.push(Segment::All(tasks));
@@ -172,6 +179,24 @@ impl Compiler<'_> {
                 Err(_) => self.form(key, "a list of names of tasks", value),
             },
         }
+        End { at: end, alone: true }
+    }
+
+    /// Copies the text up to `to`.
+    fn copy(&mut self, to: usize) {
+        self.piece.push_str(&self.text[self.copied..to]);
+        self.copied = to;
+    }
+
+    fn flush(&mut self) {
+        if !self.piece.is_empty() {
+            self.segments.push(Segment::Piece(std::mem::take(&mut self.piece).into()));
+        }
+    }
+
+    fn push(&mut self, segment: Segment) {
+        self.flush();
+        self.segments.push(segment);
     }
 
     fn find(&mut self, name: String) -> Option<TaskIndex> {
@@ -182,35 +207,77 @@ impl Compiler<'_> {
         found
     }
 
-    fn form(&mut self, key: &str, wanted: &str, seen: &RawValue) {
-        let seen: String = seen.get().chars().take(60).collect();
+    fn form(&mut self, key: &str, wanted: &str, seen: &str) {
+        let seen: String = seen.chars().take(60).collect();
         self.faults.push(BadReference::Form(format!("{key:?} wants {wanted}, not {seen}")));
     }
 }
 
-/// The members of an object in their order, values unread.
-struct Object<'a>(Vec<(String, &'a RawValue)>);
+/// Where to read on after an object with a `$` key, and whether that object has ended there.
+struct End {
+    at: usize,
+    alone: bool,
+}
 
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Object(members))
-            }
-        }
-
-        deserializer.deserialize_map(Members)
+/// The word that this string literal spells, if it is one of the three; an escape spells it, too.
+fn marker(literal: &str) -> Option<&'static str> {
+    // The longest spelling escapes every character.
+    if literal.len() > 2 + 6 * "$literal".len() || !(literal.contains('$') || literal.contains("\\u0024")) {
+        return None;
     }
+    let word: String = serde_json::from_str(literal).ok()?;
+    ["$from", "$all", "$literal"].into_iter().find(|marker| *marker == word)
+}
+
+/// Where the value begins, if the string that ends at `end` is a key.
+fn value_of_key(bytes: &[u8], end: usize) -> Option<usize> {
+    let colon = skip_blanks(bytes, end);
+    (bytes.get(colon) == Some(&b':')).then(|| skip_blanks(bytes, colon + 1))
+}
+
+/// The member whose value begins at `value`; `first` says whether another stands before it.
+fn member(bytes: &[u8], first: bool, value: usize) -> Member {
+    let end = value_end(bytes, value);
+    let next = skip_blanks(bytes, end);
+    let alone = first && bytes.get(next) == Some(&b'}');
+    Member { value: value..end, alone_until: alone.then_some(next + 1) }
+}
+
+fn skip_blanks(bytes: &[u8], from: usize) -> usize {
+    bytes[from..].iter().position(|byte| !byte.is_ascii_whitespace()).map_or(bytes.len(), |blanks| from + blanks)
+}
+
+/// Behind the string that begins at `from`.
+fn string_end(bytes: &[u8], from: usize) -> usize {
+    let mut at = from + 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// Behind the value that begins at `from`.
+fn value_end(bytes: &[u8], from: usize) -> usize {
+    let (mut depth, mut at) = (0_usize, from);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' | b',' if depth == 0 => return at, // behind a number, or a word
+            b'}' | b']' if depth == 1 => return at + 1,
+            b'}' | b']' => depth -= 1,
+            b'"' if depth == 0 => return string_end(bytes, at),
+            b'"' => {
+                at = string_end(bytes, at);
+                continue;
+            }
+            byte if depth == 0 && byte.is_ascii_whitespace() => return at,
+            _ => {}
+        }
+        at += 1;
+    }
+    bytes.len()
 }

@@ -24,7 +24,7 @@ impl Json {
     ///
     /// What serde_json says of a text that is not one JSON value.
     pub fn parse(text: impl Into<String>) -> Result<Self, serde_json::Error> {
-        RawValue::from_string(on_one_line(text.into())).map(|raw| Self(raw.into()))
+        RawValue::from_string(text.into()).and_then(on_one_line)
     }
 
     /// The JSON of `value`.
@@ -33,7 +33,7 @@ impl Json {
     ///
     /// What serde_json says of a value that has no JSON form (a map with keys that are no strings).
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
-        Ok(Self(serde_json::value::to_raw_value(value)?.into()))
+        serde_json::value::to_raw_value(value).and_then(on_one_line)
     }
 
     /// The text.
@@ -47,18 +47,17 @@ impl Json {
     }
 }
 
-/// A raw line break is white space in JSON, never part of a string, so a blank says the same.
-fn on_one_line(text: String) -> String {
-    if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text }
+/// In valid JSON a raw line break is white space, never part of a string, so a blank says the same.
+fn on_one_line(raw: Box<RawValue>) -> Result<Json, serde_json::Error> {
+    if !raw.get().contains(['\n', '\r']) {
+        return Ok(Json(raw.into()));
+    }
+    RawValue::from_string(raw.get().replace(['\n', '\r'], " ")).map(|raw| Json(raw.into()))
 }
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        if raw.get().contains(['\n', '\r']) {
-            return Self::parse(String::from(Box::<str>::from(raw))).map_err(de::Error::custom);
-        }
-        Ok(Self(raw.into()))
+        on_one_line(Box::<RawValue>::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The tests of the machine, by topic. Most are texts: a script goes in, what happened comes out.
 
 mod board;
+mod graph;
+mod input;
 mod scenarios;
 
 use crate::{Part, Payload};
