@@ -125,19 +125,23 @@ impl Run {
 
     /// The open tasks that can never run once `causes` have ended without a result, ascending, without them.
     pub(crate) fn doomed_by(&self, causes: &[TaskIndex]) -> Vec<TaskIndex> {
-        let mut doomed = vec![false; self.tasks.len()];
+        let mut seen = vec![false; self.tasks.len()];
+        causes.iter().for_each(|cause| seen[cause.at()] = true);
+        let mut doomed = Vec::new();
         let mut todo = causes.to_vec();
         while let Some(cause) = todo.pop() {
             let Some(task) = self.task(cause) else { continue };
             for &dependent in &task.dependents {
                 let open = self.task(dependent).is_some_and(|task| !task.status().is_ended());
-                if open && !std::mem::replace(&mut doomed[dependent.at()], true) {
+                if open && !std::mem::replace(&mut seen[dependent.at()], true) {
                     todo.push(dependent);
+                    doomed.push(dependent);
                 }
             }
         }
-        causes.iter().for_each(|cause| doomed[cause.at()] = false);
-        (0..).zip(doomed).filter(|(_, doomed)| *doomed).map(|(index, _)| TaskIndex(index)).collect()
+        // Not gathered by a scan of the run: then every failure in a large run would cost the size of the run.
+        doomed.sort_unstable();
+        doomed
     }
 
     /// Folds one event of this run. Total: what can not be followed puts the run in quarantine.

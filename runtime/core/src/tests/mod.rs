@@ -1,6 +1,7 @@
 //! The tests of the machine, by topic. Most are texts: a script goes in, what happened comes out.
 
 mod board;
+mod cost;
 mod graph;
 mod input;
 mod scenarios;

@@ -1,0 +1,128 @@
+//! What commands cost in a run of 100,000 tasks: `cargo test --release -p callboard-core cost -- --ignored --nocapture`.
+//!
+//! A measurement, not a check: its figures belong to a machine, so no other run of the tests looks at them.
+#![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+
+use super::board::name_id;
+use crate::{
+    Command, Graph, InstanceId, Json, Limits, LossReason, Millis, Payload, RunId, Speaker, State, TaskIndex, TaskRef,
+    TaskSpec, Token, decide,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const MANY: u32 = 100_000;
+const AT: Millis = Millis(1_790_000_000_000);
+
+fn graph(tasks: Vec<TaskSpec>) -> Graph {
+    let tasks = tasks.into_iter().map(Arc::new).collect();
+    Graph { name: "large".into(), tasks, timeout_ms: None, tenant: None, labels: BTreeMap::new() }
+}
+
+/// `MANY` tasks and one that needs them all.
+fn fan_in() -> Graph {
+    let name = |n: u32| format!("task-{n}");
+    let mut tasks: Vec<_> = (0..MANY - 1).map(|n| TaskSpec::new(name(n), "work", Json::null())).collect();
+    let names: Vec<String> = (0..MANY - 1).map(name).collect();
+    tasks.push(TaskSpec::new("last", "work", Json::of(&BTreeMap::from([("$all", names)])).unwrap()));
+    graph(tasks)
+}
+
+/// One task and `MANY` that need it.
+fn fan_out() -> Graph {
+    let input = Json::parse("{\"x\":{\"$from\":\"first\"}}").unwrap();
+    let mut tasks = vec![TaskSpec::new("first", "work", Json::null())];
+    tasks.extend((1..MANY).map(|n| TaskSpec::new(format!("task-{n}"), "work", input.clone())));
+    graph(tasks)
+}
+
+fn chain() -> Graph {
+    let mut tasks = vec![TaskSpec::new("task-0", "work", Json::null())];
+    tasks.extend((1..MANY).map(|n| {
+        let input = format!("{{\"$from\":\"task-{}\"}}", n - 1);
+        TaskSpec::new(format!("task-{n}"), "work", Json::parse(input).unwrap())
+    }));
+    graph(tasks)
+}
+
+fn speaker(run: RunId, task: u32, token: Token) -> Speaker {
+    Speaker { task: TaskRef { run, task: TaskIndex(task) }, token, holder: InstanceId::new("n1", "x") }
+}
+
+/// Decides and applies, and tells the time of each half.
+fn put(state: &mut State, command: Command) -> (Duration, Duration) {
+    let started = Instant::now();
+    let step = decide(state, AT, command).unwrap();
+    let decided = started.elapsed();
+    step.events.iter().for_each(|event| state.apply(event));
+    (decided, started.elapsed() - decided)
+}
+
+fn one(what: &str, state: &mut State, command: Command) {
+    let (decided, applied) = put(state, command);
+    println!("{what}: decide {decided:?}, apply {applied:?}");
+}
+
+/// Many commands: the mean and the worst of one.
+fn each(what: &str, state: &mut State, commands: impl Iterator<Item = Command>) {
+    let times: Vec<Duration> = commands.map(|command| put(state, command)).map(|(a, b)| a + b).collect();
+    let all: Duration = times.iter().sum();
+    println!("{what}: {} commands in {all:?}, worst {:?}", times.len(), times.iter().max().unwrap());
+}
+
+fn submitted(what: &str, graph: Graph) -> (State, RunId) {
+    let (mut state, run) = (State::new(Limits::default()), name_id(what));
+    let again = graph.clone();
+    one(&format!("{what}: submit"), &mut state, Command::Submit { run, graph, key: None });
+    one(&format!("{what}: submit again"), &mut state, Command::Submit { run, graph: again, key: None });
+    (state, run)
+}
+
+#[test]
+#[ignore = "a measurement, to be run in release"]
+fn cost() {
+    let result = || Payload::Json(Json::null());
+    let cancel = |run| Command::Cancel { run, reason: "enough".into() };
+    let failure = || crate::Failure::new(crate::FailureClass::Terminal, "broken");
+
+    let (mut state, run) = submitted("fan-in", fan_in());
+    let all = || (0..MANY - 1).map(move |n| speaker(run, n, Token::FIRST));
+    let mut fresh = state.clone();
+    one("fan-in: cancel when all are ready", &mut fresh, cancel(run));
+    one("fan-in: archive", &mut fresh, Command::Archive { runs: vec![run], page: Json::null() });
+    each("fan-in: fail", &mut state.clone(), all().map(|speaker| Command::Fail(speaker, failure())));
+    each("fan-in: accept", &mut state, all().map(Command::Accept));
+    one("fan-in: cancel when all are running", &mut state.clone(), cancel(run));
+    let mut lost = state.clone();
+    let nodes: Vec<Arc<str>> = (0..100).map(|n| format!("node-{n}").into()).collect();
+    each("fan-in: keep", &mut lost, (0..=MANY / 1_000).map(|_| Command::KeepHolders(nodes.clone())));
+    one("fan-in: keep, none held", &mut lost, Command::KeepHolders(nodes));
+    each("fan-in: lose", &mut state.clone(), all().map(|speaker| Command::Lose(speaker, LossReason::Gone)));
+    let mut due = state.clone();
+    let started = Instant::now();
+    while let Some(timer) = due.pop_due(AT.after(Duration::from_secs(10))) {
+        put(&mut due, Command::Due(timer));
+    }
+    println!("fan-in: all leases expire: {:?}", started.elapsed());
+    let started = Instant::now();
+    println!("fan-in: recover: {} effects in {:?}", state.clone().recover(AT).len(), started.elapsed());
+    each("fan-in: complete", &mut state, all().map(|speaker| Command::Complete(speaker, result())));
+    let started = Instant::now();
+    let parts = state.run(run).unwrap().input(TaskIndex(MANY - 1)).unwrap().len();
+    println!("fan-in: input of {parts} parts in {:?}", started.elapsed());
+    one("fan-in: complete the last", &mut state, Command::Complete(speaker(run, MANY - 1, Token::FIRST), result()));
+    let started = Instant::now();
+    let _ = state.run(run).unwrap().digest();
+    println!("fan-in: digest in {:?}", started.elapsed());
+
+    let (mut state, run) = submitted("fan-out", fan_out());
+    let first = || speaker(run, 0, Token::FIRST);
+    one("fan-out: fail the first", &mut state.clone(), Command::Fail(first(), failure()));
+    one("fan-out: complete the first", &mut state, Command::Complete(first(), result()));
+
+    let (mut state, run) = submitted("chain", chain());
+    one("chain: fail the first", &mut state.clone(), Command::Fail(speaker(run, 0, Token::FIRST), failure()));
+    let all = (0..MANY).map(|n| Command::Complete(speaker(run, n, Token::FIRST), result()));
+    each("chain: complete", &mut state, all);
+}
