@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// The version that this release writes and the newest it reads.
@@ -254,7 +255,7 @@ struct LineOut<'a, T> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LineIn<'a> {
-    v: u32,
+    v: NonZeroU32,
     seq: u64,
     at: Millis,
     #[serde(default)]
@@ -312,8 +313,8 @@ impl Event {
     /// [`DecodeError`] says what was seen; nothing is ever skipped.
     pub fn decode(line: &[u8]) -> Result<Self, DecodeError> {
         let line: LineIn<'_> = serde_json::from_slice(line)?;
-        if line.v > FORMAT {
-            return Err(DecodeError::UnknownVersion { seq: line.seq, version: line.v });
+        if line.v.get() > FORMAT {
+            return Err(DecodeError::UnknownVersion { seq: line.seq, version: line.v.get() });
         }
         let kind = match &*line.kind {
             "run_submitted" => EventKind::RunSubmitted(read(line.data)?),

@@ -2,6 +2,7 @@
 
 mod board;
 mod cost;
+mod event;
 mod graph;
 mod input;
 mod scenarios;
