@@ -1,2 +1,68 @@
-//! Callboard.
+//! Callboard: a runtime for fleets of agents and long workflows that loses nothing it has acknowledged.
+//!
+//! Define agents, submit workflows, kill the process whenever you like: it goes on where it was.
+//!
+//! ```
+//! use callboard::prelude::*;
+//!
+//! #[task(output = String)]
+//! struct Greet { name: String }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<()> {
+//! let board = Callboard::dev()
+//!     .ephemeral() // no folder: for this example only
+//!     .task_fn(|_, t: Greet| async move { Ok(format!("Hello, {}.", t.name)) })
+//!     .start().await?;
+//! assert_eq!(board.call(Greet { name: "callboard".into() }).await?, "Hello, callboard.");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An agent's fields are volatile; what a task has returned is durable. [`Callboard`] is the runtime, [`Workflow`] a
+//! graph of tasks, [`Agent`] what performs them, [`Run`] one execution.
+
+mod agent;
+mod board;
+mod clock;
+mod courier;
+mod error;
+mod journal;
+mod node;
+mod partition;
 pub mod port;
+mod root;
+mod run;
+mod run_event;
+mod settings;
+mod stops;
+mod supervise;
+mod task;
+mod workflow;
+
+pub use agent::{Agent, Ctx};
+pub use board::{Builder, Call, Callboard, JournalCounters, Start};
+pub use callboard_core::{InstanceId, Millis, ParseIdError, Priority, Retry, RunId, RunOutcome};
+pub use callboard_macros::{payload, task};
+pub use error::{Error, ErrorClass, ErrorKind, Result, ResultExt};
+pub use partition::Progress;
+pub use run::{Events, Run};
+pub use run_event::{RunEvent, What};
+pub use settings::{Settings, StoreSettings};
+pub use task::{In, Task};
+pub use workflow::{Gather, Node, Workflow};
+
+/// What nearly every program uses: `use callboard::prelude::*;`.
+pub mod prelude {
+    pub use crate::{
+        Agent, Callboard, Ctx, Error, ErrorClass, ErrorKind, Gather, In, Node, Priority, Result, ResultExt, Retry, Run,
+        RunOutcome, Task, Workflow, payload, task,
+    };
+    pub use std::time::Duration;
+}
+
+/// What generated code refers to. No part of the public API.
+#[doc(hidden)]
+pub mod __private {
+    pub use serde;
+}

@@ -1,1 +1,125 @@
-//! Callboard.
+//! The attribute macros `#[task]` and `#[payload]` of Callboard.
+//!
+//! They write derives and a four-line `impl Task`, nothing that could not be written by hand. Generated paths go
+//! through `::callboard`, so a user's crate needs no dependency on serde.
+
+use proc_macro::TokenStream;
+use proc_macro2::TokenStream as Tokens;
+use quote::{format_ident, quote};
+use syn::parse::{Parse, ParseStream};
+use syn::{Item, LitStr, Token, Type, parse_macro_input};
+
+/// Makes a struct or an enum a task: a typed request with an output type and a capability.
+///
+/// `#[task(output = Summary)]` on `struct Summarize` derives what is needed to send it and implements
+/// `callboard::Task` with the capability `summarize`; `#[task(output = Summary, capability = "text.summarize")]` names
+/// another one.
+#[proc_macro_attribute]
+pub fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let arguments = parse_macro_input!(arguments as TaskArguments);
+    let item = parse_macro_input!(item as Item);
+    expand_task(&arguments, item).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes a struct or an enum fit to be sent, as an output or as a part of a task.
+#[proc_macro_attribute]
+pub fn payload(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as Item);
+    if !arguments.is_empty() {
+        let message = "#[payload] takes no arguments; a request with an output is #[task(output = ...)]";
+        return syn::Error::new_spanned(Tokens::from(arguments), message).into_compile_error().into();
+    }
+    with_derives(item).map(|(item, ..)| item).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+struct TaskArguments {
+    output: Type,
+    capability: Option<LitStr>,
+}
+
+impl Parse for TaskArguments {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let (mut output, mut capability) = (None, None);
+        while !input.is_empty() {
+            let key: syn::Ident = input.parse()?;
+            input.parse::<Token![=]>()?;
+            match key.to_string().as_str() {
+                "output" => output = Some(input.parse()?),
+                "capability" => capability = Some(input.parse()?),
+                other => {
+                    let message = format!("unknown argument `{other}`; there are `output` and `capability`");
+                    return Err(syn::Error::new(key.span(), message));
+                }
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        let output = output.ok_or_else(|| {
+            input.error("a task says what it results in: #[task(output = SomeType)], or `output = ()` for nothing")
+        })?;
+        Ok(Self { output, capability })
+    }
+}
+
+fn expand_task(arguments: &TaskArguments, item: Item) -> syn::Result<Tokens> {
+    let (item, name, generics) = with_derives(item)?;
+    if let Some(parameter) = generics.params.first() {
+        let message = "a task has no generic parameters: its capability names one request";
+        return Err(syn::Error::new_spanned(parameter, message));
+    }
+    let output = &arguments.output;
+    let capability = match &arguments.capability {
+        Some(literal) if !is_capability(&literal.value()) => {
+            let message = "a capability is 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-'";
+            return Err(syn::Error::new(literal.span(), message));
+        }
+        Some(literal) => literal.value(),
+        None => kebab_case(&name.to_string()),
+    };
+    Ok(quote! {
+        #item
+        impl ::callboard::Task for #name {
+            type Output = #output;
+            const CAPABILITY: &'static str = #capability;
+        }
+    })
+}
+
+fn with_derives(item: Item) -> syn::Result<(Tokens, syn::Ident, syn::Generics)> {
+    let (name, generics) = match &item {
+        Item::Struct(item) => (item.ident.clone(), item.generics.clone()),
+        Item::Enum(item) => (item.ident.clone(), item.generics.clone()),
+        other => return Err(syn::Error::new_spanned(other, "only a struct or an enum can be sent")),
+    };
+    let private = quote!(::callboard::__private);
+    let path = "::callboard::__private::serde";
+    let tokens = quote! {
+        #[derive(Clone, Debug, #private::serde::Serialize, #private::serde::Deserialize)]
+        #[serde(crate = #path)]
+        #item
+    };
+    Ok((tokens, format_ident!("{name}"), generics))
+}
+
+fn is_capability(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// `FetchLog` becomes `fetch-log`, `HTTPGet` becomes `http-get`.
+fn kebab_case(name: &str) -> String {
+    let letters: Vec<char> = name.trim_start_matches("r#").chars().collect();
+    let mut out = String::new();
+    for (n, &letter) in letters.iter().enumerate() {
+        let after_word = n > 0 && (letters[n - 1].is_lowercase() || letters[n - 1].is_ascii_digit());
+        let before_word = n > 0 && letters.get(n + 1).is_some_and(|next| next.is_lowercase());
+        if letter.is_uppercase() && (after_word || before_word) && !out.ends_with('-') {
+            out.push('-');
+        }
+        out.extend(if letter == '_' { '-' } else { letter }.to_lowercase());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,2 +1,4 @@
 //! The three ports: everything the runtime knows of the outside world.
+pub mod bus;
+pub mod directory;
 pub mod store;

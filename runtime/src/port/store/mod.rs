@@ -16,8 +16,22 @@
 //!   take effect later, or never. After [`Error::Refused`] it has not and never will.
 //! - Dropping a returned future makes the operation's outcome unclear, never its atomicity.
 
+#[cfg(any(test, feature = "test"))]
+pub mod conformance;
+#[cfg(any(test, feature = "test"))]
+pub mod fault;
+pub mod folder;
+#[cfg(test)]
+mod liars;
+pub mod memory;
+mod name;
+pub mod probe;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
+
+pub use folder::{FolderStore, OpenError};
+pub use memory::MemoryStore;
 
 /// What a `create` found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,313 @@
+//! An instance: an actor that takes one task after the other from the queue of its capability.
+//!
+//! It keeps the agent's value outside the future that it polls, so that a task can be stopped and the agent kept. A
+//! panic of the handler is a failed attempt; then the instance ends, and its supervisor makes another.
+
+use super::Ctx;
+use super::erased::{Factory, Perform};
+use crate::courier::DISPATCH;
+use crate::journal::payload::Payloads;
+use crate::partition::backlog::Backlog;
+use crate::partition::handle::{Partitions, Unheard};
+use crate::partition::message::Say;
+use crate::port::bus::{Bus, Consumer, Delivery, QueueName};
+use crate::stops::Stops;
+use crate::supervise::{Failure as Stop, FailureKind};
+use crate::{Error, ErrorKind, Result};
+use bytes::Bytes;
+use callboard_core::{Alive, Failure, FailureClass, InstanceId, Json, LossReason, Payload, Speaker, StopReason, Token};
+use futures::FutureExt;
+use futures::future::{BoxFuture, pending};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::num::{NonZeroU16, NonZeroUsize};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+/// What every instance of a node works with.
+#[derive(Clone)]
+pub(crate) struct Floor {
+    pub(crate) partitions: Partitions,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) backlog: Arc<Backlog>,
+    pub(crate) stops: Arc<Stops>,
+    pub(crate) payloads: Payloads,
+    /// Outputs above this many bytes are stored by the hash of their content; 64 KiB by default.
+    pub(crate) inline_bytes_max: usize,
+    /// Outputs above this many bytes are refused; 16 MiB by default.
+    pub(crate) payload_bytes_max: usize,
+    /// How often a holder extends its lease.
+    pub(crate) heartbeat: Duration,
+    /// When to take no more tasks, and until when to finish the one at hand.
+    pub(crate) closing: watch::Receiver<Option<Instant>>,
+}
+
+/// What one instance is made of.
+#[derive(Clone)]
+pub(crate) struct Role {
+    pub(crate) floor: Floor,
+    pub(crate) id: InstanceId,
+    pub(crate) capability: Arc<str>,
+    pub(crate) factory: Factory,
+}
+
+/// Messages that may wait in the queue of a capability: the backlog grants no more than there are free slots.
+const QUEUE_MAX: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
+/// After this long a dispatch is acknowledged although its task still runs; the lease alone watches from then on.
+const UNACKED_MAX: Duration = Duration::from_secs(60);
+/// Results of one instance that may wait for the journal while it goes on with the next task.
+const RESULTS_MAX: usize = 64;
+
+/// The type of the actor.
+pub(crate) struct Instance;
+
+/// The only message: take the next task.
+#[derive(Debug)]
+pub(crate) struct Next;
+
+/// The state of the actor.
+pub(crate) struct Performer {
+    role: Role,
+    agent: Box<dyn Perform>,
+    consumer: Consumer,
+    /// Results on their way to the journal.
+    results: JoinSet<()>,
+}
+
+impl Actor for Instance {
+    type Msg = Next;
+    type State = Performer;
+    type Arguments = Role;
+
+    async fn pre_start(&self, myself: ActorRef<Next>, role: Role) -> Result<Performer, ActorProcessingErr> {
+        let agent = (role.factory)();
+        let consumer = consume(&role).await?;
+        role.floor.backlog.free(&role.capability);
+        myself.cast(Next)?;
+        Ok(Performer { role, agent, consumer, results: JoinSet::new() })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Next>,
+        _: Next,
+        performer: &mut Performer,
+    ) -> Result<(), ActorProcessingErr> {
+        match performer.next().await {
+            Some(delivery) => {
+                performer.take(delivery).await?;
+                performer.role.floor.backlog.free(&performer.role.capability);
+                myself.cast(Next)?;
+            }
+            None if performer.is_closing() => {} // nothing more to do: the mailbox is empty, and drained
+            None => return Err(Stop::new(FailureKind::Unavailable, "the bus has ended the consumer").into()),
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Next>, performer: &mut Performer) -> Result<(), ActorProcessingErr> {
+        while performer.results.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+async fn consume(role: &Role) -> Result<Consumer, Stop> {
+    let invalid = |error: &dyn std::fmt::Display| Stop::new(FailureKind::Invalid, error.to_string());
+    let queue = QueueName::capability(&role.capability).map_err(|error| invalid(&error))?;
+    let away = |error: crate::port::bus::Error| Stop::new(FailureKind::Unavailable, error.to_string());
+    role.floor.bus.declare(&queue, QUEUE_MAX).await.map_err(away)?;
+    role.floor.bus.consume(&queue, NonZeroU16::MIN).await.map_err(away)
+}
+
+/// How a handler came to its end.
+enum Ended {
+    /// By itself.
+    Done(Result<Json>),
+    /// By a panic, with its message.
+    Panicked(String),
+    /// It was told to stop, or learnt that its task is no longer its own.
+    Stopped,
+    /// The node closes and the time to finish is over.
+    TimeIsUp,
+}
+
+impl Performer {
+    fn is_closing(&self) -> bool {
+        self.role.floor.closing.borrow().is_some()
+    }
+
+    /// The next delivery; `None` when the node closes or the bus has ended.
+    async fn next(&mut self) -> Option<Delivery> {
+        let mut closing = self.role.floor.closing.clone();
+        tokio::select! {
+            biased;
+            _ = closing.wait_for(Option::is_some) => None,
+            delivery = self.consumer.next() => delivery,
+        }
+    }
+
+    /// Performs one delivery to its end. Fails only when the instance must end with it.
+    async fn take(&mut self, delivery: Delivery) -> Result<(), Stop> {
+        let Some(speaker) = speaker(&delivery, &self.role.id) else {
+            tracing::warn!(envelope = ?delivery.envelope.head, "a message that is no dispatch was dropped");
+            let _gone = delivery.ack().await;
+            return Ok(());
+        };
+        if let Err(unheard) = self.role.floor.partitions.speak(&speaker, Say::Accept).await {
+            tracing::debug!(task = %speaker.task, %unheard, "the task was not accepted");
+            let _gone = delivery.ack().await;
+            return Ok(());
+        }
+        let body = delivery.envelope.body.clone();
+        let name = delivery.envelope.head.subject.clone().unwrap_or_default();
+        let ctx = Ctx::new(speaker.task, speaker.token, name, self.role.id.clone());
+        let stop = self.role.floor.stops.running(speaker.task, speaker.token);
+        let (ended, delivery) = self.run(&ctx, &speaker, &body, delivery, stop).await;
+        self.role.floor.stops.ended(speaker.task, speaker.token);
+        let panicked = matches!(ended, Ended::Panicked(_));
+        self.report(speaker, ended).await;
+        if let Some(delivery) = delivery {
+            let _gone = delivery.ack().await;
+        }
+        if !panicked {
+            return Ok(());
+        }
+        // The instance ends with its agent, but what it has to say must be heard first.
+        while self.results.join_next().await.is_some() {}
+        Err(Stop::new(FailureKind::Conflict, "the handler panicked"))
+    }
+
+    /// Polls the handler, keeps its lease, and listens for a reason to stop.
+    async fn run(
+        &mut self,
+        ctx: &Ctx,
+        speaker: &Speaker,
+        body: &Bytes,
+        delivery: Delivery,
+        mut stop: oneshot::Receiver<StopReason>,
+    ) -> (Ended, Option<Delivery>) {
+        let floor = &self.role.floor;
+        let mut closing = floor.closing.clone();
+        let mut handler = AssertUnwindSafe(self.agent.perform(ctx, body)).catch_unwind().boxed();
+        let mut lease: BoxFuture<'_, Unheard> = keep_lease(floor, speaker, ctx).boxed();
+        let mut delivery = Some(delivery);
+        let ack_at = Instant::now() + UNACKED_MAX;
+        let ended = loop {
+            tokio::select! {
+                biased;
+                ended = &mut handler => break match ended {
+                    Ok(result) => Ended::Done(result),
+                    Err(panic) => Ended::Panicked(panic_message(&*panic)),
+                },
+                _ = &mut stop => break Ended::Stopped,
+                unheard = &mut lease => {
+                    tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "the holder was fenced");
+                    break Ended::Stopped;
+                }
+                () = time_is_up(&mut closing) => break Ended::TimeIsUp,
+                () = sleep_until(ack_at), if delivery.is_some() => {
+                    if let Some(delivery) = delivery.take() {
+                        let _gone = delivery.ack().await;
+                    }
+                }
+            }
+        };
+        (ended, delivery)
+    }
+
+    /// Sees to it that the partition hears how it ended; a result goes to the journal while the instance goes on.
+    async fn report(&mut self, speaker: Speaker, ended: Ended) {
+        let floor = self.role.floor.clone();
+        while self.results.try_join_next().is_some() {}
+        if self.results.len() >= RESULTS_MAX {
+            let _done = self.results.join_next().await;
+        }
+        let say = match ended {
+            Ended::Stopped => return,
+            Ended::TimeIsUp => Say::Lose(LossReason::Released),
+            Ended::Panicked(message) => {
+                Say::Fail(Failure::new(FailureClass::Panic, format!("the handler panicked: {message}")))
+            }
+            Ended::Done(Err(error)) => Say::Fail(error.into_failure()),
+            Ended::Done(Ok(output)) => {
+                self.results.spawn(async move {
+                    let say = match floor.payload(output).await {
+                        Ok(payload) => Say::Complete(payload),
+                        Err(error) => Say::Fail(error.into_failure()),
+                    };
+                    floor.tell(&speaker, say).await;
+                });
+                return;
+            }
+        };
+        self.results.spawn(async move { floor.tell(&speaker, say).await });
+    }
+}
+
+impl Floor {
+    async fn tell(&self, speaker: &Speaker, say: Say) {
+        if let Err(unheard) = self.partitions.speak(speaker, say).await {
+            tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "what the holder said did not count");
+        }
+    }
+
+    /// The output as the journal has it.
+    async fn payload(&self, output: Json) -> Result<Payload> {
+        let bytes = output.as_str().len();
+        if bytes > self.payload_bytes_max {
+            let message = format!("the output takes {bytes} bytes, more than the limit of {}", self.payload_bytes_max);
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        if bytes <= self.inline_bytes_max {
+            return Ok(Payload::Json(output));
+        }
+        let stored = self.payloads.put(Bytes::copy_from_slice(output.as_str().as_bytes())).await;
+        let digest =
+            stored.map_err(|error| Error::new(ErrorKind::Unavailable, "the output was not stored").because(error))?;
+        Ok(Payload::Stored { hash: digest.to_string().into(), bytes: bytes as u64 })
+    }
+}
+
+/// Extends the lease now and then, and whenever the handler says that it makes progress; ends when it was fenced.
+async fn keep_lease(floor: &Floor, speaker: &Speaker, ctx: &Ctx) -> Unheard {
+    loop {
+        let alive = tokio::select! {
+            () = tokio::time::sleep(floor.heartbeat) => Alive::Instance,
+            () = ctx.heartbeats() => Alive::Handler,
+        };
+        if let Err(unheard) = floor.partitions.heartbeat(speaker, alive).await {
+            return unheard;
+        }
+    }
+}
+
+/// Waits until the node closes, and then until its time to finish is over.
+async fn time_is_up(closing: &mut watch::Receiver<Option<Instant>>) {
+    let until = closing.wait_for(Option::is_some).await.ok().and_then(|until| *until);
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => pending().await,
+    }
+}
+
+/// Who speaks for a delivery; `None` if it is no dispatch.
+fn speaker(delivery: &Delivery, holder: &InstanceId) -> Option<Speaker> {
+    let head = &delivery.envelope.head;
+    if head.kind != DISPATCH {
+        return None;
+    }
+    let task = head.task.as_deref()?.parse().ok()?;
+    Some(Speaker {
+        task,
+        token: Token { attempt: head.attempt?, activation: head.activation? },
+        holder: holder.clone(),
+    })
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,274 @@
+//! The runtime as a program sees it.
+
+use crate::agent::pool::PoolSpec;
+use crate::agent::{Agent, Ctx, from_agent, from_fn};
+use crate::node::Node;
+use crate::partition::message::Target;
+use crate::run::Run;
+use crate::settings::{Settings, StoreSettings};
+use crate::workflow::{Node as TaskNode, Workflow};
+use crate::{Error, ErrorKind, Result, Task};
+use callboard_core::{Priority, Retry, RunId};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::fmt;
+use std::future::IntoFuture;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The runtime; a cheap handle.
+///
+/// Whatever it has acknowledged is durable: a run once [`start`](Self::start) has answered, a result once anybody has
+/// seen it. Dropping the last handle stops nothing in order; [`shutdown`](Self::shutdown) does.
+#[derive(Clone)]
+pub struct Callboard(Arc<Node>);
+
+impl Callboard {
+    /// A runtime with everything in this process, whose journal is in the folder `.callboard`.
+    pub fn dev() -> Builder {
+        Self::builder(Settings::default())
+    }
+
+    /// A runtime with settings of your own.
+    pub fn builder(settings: Settings) -> Builder {
+        Builder { settings, pools: Vec::new() }
+    }
+
+    /// Submits a workflow; await the result for its run.
+    ///
+    /// Durable when it answers. With a [key](Start::key) it is idempotent.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a workflow with faults, all of them named; `Conflict` if another workflow was started under the
+    /// key; `Unavailable` if nothing was submitted; `Unknown` if that is not known.
+    pub fn start(&self, workflow: Workflow) -> Start {
+        Start { node: self.0.clone(), workflow, key: None }
+    }
+
+    /// Runs one task and waits for its output; await the result.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); `Failed` or `Cancelled` if the task ended without an output, with the class of its
+    /// last failure.
+    pub fn call<T: Task>(&self, task: T) -> Call<T> {
+        let (workflow, task) = Workflow::of_one(task);
+        Call { start: self.start(workflow), task }
+    }
+
+    /// The run with this id, wherever it was started.
+    ///
+    /// It is not looked up before it is asked something.
+    pub fn run(&self, id: RunId) -> Run {
+        Run::new(self.0.clone(), id)
+    }
+
+    /// The id of the run that is or would be started under `key`.
+    pub fn run_id_of_key(&self, key: &str) -> RunId {
+        RunId::from_key(&self.0.namespace, key)
+    }
+
+    /// What the journal has done since the start: for tests and benchmarks.
+    pub fn journal_counters(&self) -> JournalCounters {
+        self.0.counters.read()
+    }
+
+    /// Stops cleanly: no more tasks are taken, handlers finish or hand their tasks back, everything is committed.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown` if something had to be cut short; what was acknowledged is durable all the same.
+    pub async fn shutdown(&self) -> Result<()> {
+        self.0.shutdown().await
+    }
+}
+
+/// What the journal of a node has done since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalCounters {
+    /// Batches that were sent to the store.
+    pub commits: u64,
+    /// Commands whose answer waited for a commit of their own events. Two a task: its submission and its result.
+    pub awaited: u64,
+    /// Events in the batches.
+    pub events: u64,
+    /// Bytes of the events, before compression.
+    pub bytes: u64,
+}
+
+impl fmt::Debug for Callboard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callboard").field("namespace", &self.0.namespace).finish_non_exhaustive()
+    }
+}
+
+/// A runtime that is being put together.
+#[must_use = "a builder does nothing before `start`"]
+pub struct Builder {
+    settings: Settings,
+    pools: Vec<PoolSpec>,
+}
+
+impl Builder {
+    /// Keeps the journal in this folder.
+    pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.settings.store = StoreSettings::Folder(folder.into());
+        self
+    }
+
+    /// Keeps the journal in memory: everything is gone when the process ends.
+    pub fn ephemeral(mut self) -> Self {
+        self.settings.store = StoreSettings::Memory;
+        self
+    }
+
+    /// Changes the settings.
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// Adds an agent, of which there is one instance. The factory makes its value, at the start and after a panic.
+    pub fn agent<T: Task, A: Agent<T>>(self, factory: impl Fn() -> A + Send + Sync + 'static) -> Self {
+        self.agents(1, factory)
+    }
+
+    /// Adds an agent of which there are several instances.
+    ///
+    /// # Panics
+    ///
+    /// If `instances` is zero.
+    pub fn agents<T: Task, A: Agent<T>>(
+        mut self,
+        instances: usize,
+        factory: impl Fn() -> A + Send + Sync + 'static,
+    ) -> Self {
+        let instances = NonZeroUsize::new(instances).expect("a pool has at least one instance");
+        self.pools.push(PoolSpec { capability: T::CAPABILITY.into(), instances, factory: from_agent(factory) });
+        self
+    }
+
+    /// Makes a plain async function an agent that performs 32 tasks at a time.
+    pub fn task_fn<T, F, R>(mut self, function: F) -> Self
+    where
+        T: Task,
+        F: Fn(Ctx, T) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<T::Output>> + Send + 'static,
+    {
+        const AT_A_TIME: NonZeroUsize = NonZeroUsize::new(32).unwrap();
+        let factory = from_fn(function);
+        self.pools.push(PoolSpec { capability: T::CAPABILITY.into(), instances: AT_A_TIME, factory });
+        self
+    }
+
+    /// Starts it: opens the store, claims every partition, goes on with what is not done.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for settings or agents with faults, all of them named; `Unavailable` if the store is held by another
+    /// process or can not be used; `Corrupt` if what it holds can not be read.
+    pub async fn start(self) -> Result<Callboard> {
+        let mut names: Vec<_> = self.pools.iter().map(|pool| pool.capability.clone()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            let message =
+                format!("two agents perform {:?}; use `agents(n, ...)` for several instances of one", twice[0]);
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        Ok(Callboard(Arc::new(Node::start(self.settings, self.pools).await?)))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// A submission in the making; await it.
+#[must_use = "nothing is submitted before it is awaited"]
+pub struct Start {
+    node: Arc<Node>,
+    workflow: Workflow,
+    key: Option<String>,
+}
+
+impl Start {
+    /// Makes the submission idempotent: whoever repeats it under this key, 1 to 256 bytes, gets the same run.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    async fn submit(self) -> Result<Run> {
+        if let Some(key) = self.key.as_ref().filter(|key| key.is_empty() || key.len() > 256) {
+            let message = format!("a key has 1 to 256 bytes, not {}", key.len());
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let id = match &self.key {
+            Some(key) => RunId::from_key(&self.node.namespace, key),
+            None => RunId::new(Uuid::now_v7()),
+        };
+        self.node.partitions.submit(id, self.workflow.into_graph()?, self.key).await?;
+        Ok(Run::new(self.node, id))
+    }
+}
+
+impl IntoFuture for Start {
+    type Output = Result<Run>;
+    type IntoFuture = BoxFuture<'static, Result<Run>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.submit().boxed()
+    }
+}
+
+/// A call in the making; await it.
+#[must_use = "nothing is called before it is awaited"]
+pub struct Call<T: Task> {
+    start: Start,
+    task: TaskNode<T::Output>,
+}
+
+impl<T: Task> Call<T> {
+    /// Makes the call idempotent: whoever repeats it under this key gets the same output.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.start = self.start.key(key);
+        self
+    }
+
+    /// Says when a failed attempt is followed by another.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.task = self.task.retry(retry);
+        self
+    }
+
+    /// Says how urgent it is.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.task = self.task.priority(priority);
+        self
+    }
+
+    /// Limits each attempt.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.task = self.task.timeout(limit);
+        self
+    }
+}
+
+impl<T: Task> IntoFuture for Call<T> {
+    type Output = Result<T::Output>;
+    type IntoFuture = BoxFuture<'static, Result<T::Output>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move {
+            let run = self.start.submit().await?;
+            run.output_of(Target::Task(self.task.name().to_owned())).await
+        }
+        .boxed()
+    }
+}

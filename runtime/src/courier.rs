@@ -1,0 +1,142 @@
+//! The courier: brings tasks that are handed out to the queue of their capability.
+//!
+//! It is where an input becomes one text, large outputs fetched from the store, so that no partition waits for that.
+//! What it can not deliver is offered again by the partition, which hears of no acceptance.
+
+use crate::journal::payload::Payloads;
+use crate::port::bus::{Bus, Envelope, QueueName};
+use crate::supervise::Slot;
+use bytes::Bytes;
+use callboard_core::{Part, Payload, TaskRef, Token};
+use futures::future::BoxFuture;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// A task on its way to an instance.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub(crate) task: TaskRef,
+    pub(crate) token: Token,
+    pub(crate) capability: Arc<str>,
+    pub(crate) name: String,
+    pub(crate) input: Vec<Part>,
+}
+
+/// The type of a dispatch on the bus.
+pub(crate) const DISPATCH: &str = "callboard.task.dispatch.v1";
+
+/// A handle to the courier.
+#[derive(Clone, Debug)]
+pub(crate) struct Courier(Slot<Dispatch>);
+
+impl Courier {
+    pub(crate) fn new(slot: Slot<Dispatch>) -> Self {
+        Self(slot)
+    }
+
+    /// Sends a dispatch on its way. If the courier is down it is lost, and offered again in time.
+    pub(crate) fn send(&self, dispatch: Dispatch) {
+        if let Some(courier) = self.0.current() {
+            let _down = courier.cast(dispatch);
+        }
+    }
+}
+
+/// What the courier works with.
+#[derive(Clone)]
+pub(crate) struct Route {
+    pub(crate) node: Arc<str>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) payloads: Payloads,
+}
+
+/// The type of the actor.
+pub(crate) struct CourierActor;
+
+/// The state of the actor.
+pub(crate) struct Rounds {
+    route: Route,
+    /// Deliveries that wait for the store or the bus.
+    slow: JoinSet<()>,
+}
+
+/// Slow deliveries under way at once; beyond, the courier itself waits.
+const SLOW_MAX: usize = 64;
+
+impl Actor for CourierActor {
+    type Msg = Dispatch;
+    type State = Rounds;
+    type Arguments = Route;
+
+    async fn pre_start(&self, _: ActorRef<Dispatch>, route: Route) -> Result<Rounds, ActorProcessingErr> {
+        Ok(Rounds { route, slow: JoinSet::new() })
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Dispatch>,
+        dispatch: Dispatch,
+        rounds: &mut Rounds,
+    ) -> Result<(), ActorProcessingErr> {
+        while rounds.slow.try_join_next().is_some() {}
+        if dispatch.input.iter().any(|part| matches!(part, Part::Value(Payload::Stored { .. }))) {
+            if rounds.slow.len() >= SLOW_MAX {
+                let _done = rounds.slow.join_next().await;
+            }
+            let route = rounds.route.clone();
+            rounds.slow.spawn(async move { route.deliver(dispatch).await });
+        } else {
+            rounds.route.deliver(dispatch).await;
+        }
+        Ok(())
+    }
+}
+
+impl Route {
+    async fn deliver(&self, dispatch: Dispatch) {
+        let task = dispatch.task;
+        if let Err(error) = self.try_deliver(dispatch).await {
+            tracing::warn!(%task, error, "the task could not be handed out yet");
+        }
+    }
+
+    async fn try_deliver(&self, dispatch: Dispatch) -> Result<(), String> {
+        let Dispatch { task, token, capability, name, input } = dispatch;
+        let body = self.assemble(&input).await?;
+        let queue = QueueName::capability(&capability).map_err(|error| error.to_string())?;
+        let id = format!("{task}.{token}");
+        let envelope = Envelope::new(id, DISPATCH, &*self.node, body).with(|head| {
+            head.subject = Some(name);
+            head.task = Some(task.to_string());
+            head.attempt = Some(token.attempt);
+            head.activation = Some(token.activation);
+        });
+        self.bus.publish(&queue, envelope).await.map_err(|error| error.to_string())
+    }
+
+    /// The input as one JSON text.
+    async fn assemble(&self, input: &[Part]) -> Result<Bytes, String> {
+        let mut body = Vec::new();
+        for part in input {
+            match part {
+                Part::Text(text) => body.extend_from_slice(text.as_bytes()),
+                Part::Value(payload) => body.extend_from_slice(&fetch(&self.payloads, payload).await?),
+            }
+        }
+        Ok(body.into())
+    }
+}
+
+/// The bytes of a payload, wherever it is.
+pub(crate) fn fetch<'a>(payloads: &'a Payloads, payload: &'a Payload) -> BoxFuture<'a, Result<Bytes, String>> {
+    Box::pin(async move {
+        match payload {
+            Payload::Json(json) => Ok(Bytes::copy_from_slice(json.as_str().as_bytes())),
+            Payload::Stored { hash, .. } => {
+                let digest = hash.parse().map_err(|_| format!("not the hash of a payload: {hash:?}"))?;
+                payloads.get(digest).await.map_err(|error| error.to_string())
+            }
+        }
+    })
+}

@@ -1,0 +1,237 @@
+//! The one error of the public API.
+
+use callboard_core::{Failure, FailureClass};
+use std::fmt;
+use std::time::Duration;
+
+/// A result with Callboard's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong: for a caller a [`kind`](Error::kind), for a handler a [`class`](Error::class), for a person words.
+///
+/// It works like anyhow's error: any `std::error::Error` turns into it by `?`, and is retryable then; it is therefore
+/// no `std::error::Error` itself. [`Error::terminal`], [`Error::retry_after`] and
+/// [`ResultExt::terminal`] say otherwise.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    class: ErrorClass,
+    kind: ErrorKind,
+    message: String,
+    causes: Vec<String>,
+}
+
+/// What a failure means for the next attempt: for handlers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorClass {
+    /// Worth another attempt, perhaps not before `after`.
+    Retryable {
+        /// How long the failing side asked to be left alone.
+        after: Option<Duration>,
+    },
+    /// Would fail again: no retry.
+    Terminal,
+    /// Took too long; worth another attempt.
+    Timeout,
+    /// A budget is spent: no retry.
+    Budget,
+    /// The task was cancelled: no retry.
+    Cancelled,
+    /// The code no longer matches what it has recorded: no retry.
+    Diverged,
+}
+
+/// What the caller does next: for callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Down or full: try again later. Nothing has happened.
+    Unavailable,
+    /// Something else is there already: reload, decide again.
+    Conflict,
+    /// A newer owner or holder exists: stop.
+    Fenced,
+    /// Fix the input or the settings.
+    Invalid,
+    /// May or may not have happened: look before repeating.
+    Unknown,
+    /// Stored bytes break an invariant: call a person.
+    Corrupt,
+    /// There is no such thing.
+    NotFound,
+    /// Not allowed.
+    Denied,
+    /// The task or the run ended without a result; the message says why.
+    Failed,
+    /// The task or the run was cancelled.
+    Cancelled,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let class = match kind {
+            ErrorKind::Unavailable | ErrorKind::Unknown | ErrorKind::Fenced => ErrorClass::Retryable { after: None },
+            ErrorKind::Cancelled => ErrorClass::Cancelled,
+            _ => ErrorClass::Terminal,
+        };
+        Self(Box::new(Inner { class, kind, message: message.into(), causes: Vec::new() }))
+    }
+
+    /// An error that no other attempt would mend: the task fails at once.
+    pub fn terminal(message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Failed, message.to_string()).classed(ErrorClass::Terminal)
+    }
+
+    /// An error that another attempt may mend.
+    pub fn retryable(message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Failed, message.to_string()).classed(ErrorClass::Retryable { after: None })
+    }
+
+    /// An error that another attempt may mend, but not before `after` has passed.
+    pub fn retry_after(after: Duration, message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Failed, message.to_string()).classed(ErrorClass::Retryable { after: Some(after) })
+    }
+
+    pub(crate) fn classed(mut self, class: ErrorClass) -> Self {
+        self.0.class = class;
+        self
+    }
+
+    pub(crate) fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
+    pub(crate) fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.0.causes.push(cause.to_string());
+        self
+    }
+
+    /// The same with `context` said first.
+    #[must_use]
+    pub fn context(mut self, context: impl fmt::Display) -> Self {
+        let inner = std::mem::replace(&mut self.0.message, context.to_string());
+        self.0.causes.insert(0, inner);
+        self
+    }
+
+    /// What it means for the next attempt.
+    pub fn class(&self) -> ErrorClass {
+        self.0.class
+    }
+
+    /// What the caller does next.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether another attempt may mend it.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.0.class, ErrorClass::Retryable { .. } | ErrorClass::Timeout)
+    }
+
+    /// What was seen, without what lay behind it.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What lay behind it, outermost first.
+    pub fn causes(&self) -> impl Iterator<Item = &str> {
+        self.0.causes.iter().map(String::as_str)
+    }
+
+    pub(crate) fn into_failure(self) -> Failure {
+        let (class, after) = match self.0.class {
+            ErrorClass::Retryable { after } => (FailureClass::Retryable, after),
+            ErrorClass::Terminal => (FailureClass::Terminal, None),
+            ErrorClass::Timeout => (FailureClass::Timeout, None),
+            ErrorClass::Budget => (FailureClass::Budget, None),
+            ErrorClass::Cancelled => (FailureClass::Cancelled, None),
+            ErrorClass::Diverged => (FailureClass::Diverged, None),
+        };
+        let retry_after_ms = after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        let text = |text: String| text.chars().take(MESSAGE_CHARS_MAX).collect();
+        let causes = self.0.causes.into_iter().take(CAUSES_MAX).map(text).collect();
+        Failure { class, message: text(self.0.message), causes, retry_after_ms }
+    }
+
+    /// The error of a task whose last failure was `failure`.
+    pub(crate) fn of_task(task: &str, failure: &Failure) -> Self {
+        let class = match failure.class {
+            FailureClass::Retryable | FailureClass::Panic => ErrorClass::Retryable { after: failure.retry_after() },
+            FailureClass::Terminal => ErrorClass::Terminal,
+            FailureClass::Timeout => ErrorClass::Timeout,
+            FailureClass::Budget => ErrorClass::Budget,
+            FailureClass::Cancelled => ErrorClass::Cancelled,
+            FailureClass::Diverged => ErrorClass::Diverged,
+        };
+        let mut error = Self::new(ErrorKind::Failed, format!("task {task:?} failed")).classed(class);
+        error.0.causes.push(failure.message.clone());
+        error.0.causes.extend(failure.causes.iter().cloned());
+        error
+    }
+}
+
+/// The longest message of a failure in the journal.
+const MESSAGE_CHARS_MAX: usize = 4_096;
+/// The longest chain of causes in the journal.
+const CAUSES_MAX: usize = 16;
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
+    fn from(error: E) -> Self {
+        let mut causes = Vec::new();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        let class = ErrorClass::Retryable { after: None };
+        Self(Box::new(Inner { class, kind: ErrorKind::Failed, message: error.to_string(), causes }))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        if f.alternate() {
+            self.causes().try_for_each(|cause| write!(f, ": {cause}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// What `main` prints: the message, then what lay behind it.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        self.causes().try_for_each(|cause| write!(f, "\n  because {cause}"))
+    }
+}
+
+/// What to do with a foreign error, said at the `?`.
+pub trait ResultExt<T> {
+    /// Makes the error terminal: no other attempt would mend it.
+    ///
+    /// # Errors
+    ///
+    /// The same error, never retried.
+    fn terminal(self) -> Result<T>;
+
+    /// Says first what was being done.
+    ///
+    /// # Errors
+    ///
+    /// The same error with `context` in front.
+    fn context(self, context: impl fmt::Display) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> ResultExt<T> for std::result::Result<T, E> {
+    fn terminal(self) -> Result<T> {
+        self.map_err(|error| error.into().classed(ErrorClass::Terminal))
+    }
+
+    fn context(self, context: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| error.into().context(context))
+    }
+}

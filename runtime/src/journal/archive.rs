@@ -1,0 +1,285 @@
+//! The archive: closed runs, in pages that are written once and found by a small summary each.
+//!
+//! A page is the object `<namespace>/partitions/<pppp>/archive/<20 digits>`. Its number and its [`Summary`] are kept by
+//! the caller in its own journalled state; the archive itself keeps nothing but the last two pages it read. Lines are
+//! `<id> <closed, ms> <record>`, so `zstdcat PAGE | cut -d' ' -f3-` shows the records.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Journal;
+use super::access::Access;
+use super::alarm::Corrupt;
+use super::envelope::{self, FRAME_BYTES_MAX};
+use super::name::Names;
+use super::settle::{Patience, Settled, settle};
+
+const KIND: &str = "page";
+
+/// How many pages are kept in memory.
+const CACHED: usize = 2;
+
+/// One closed thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// What it is found by.
+    pub(crate) id: Uuid,
+    /// When it was closed, in milliseconds since 1970.
+    pub(crate) closed_ms: i64,
+    /// One opaque line, without its line feed.
+    pub(crate) line: Bytes,
+}
+
+/// What the caller keeps of a page, in its journalled state: about four bytes a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Summary {
+    /// The number of the page.
+    pub(crate) page: u64,
+    /// How many records.
+    pub(crate) count: u64,
+    /// When the first of them was closed, in milliseconds since 1970.
+    pub(crate) oldest_ms: i64,
+    /// When the last of them was closed.
+    pub(crate) newest_ms: i64,
+    fingerprints: Fingerprints,
+}
+
+impl Summary {
+    /// The summary of `page` with `records`; no times when there are none.
+    fn of(page: u64, records: &[Record]) -> Self {
+        let closed = || records.iter().map(|record| record.closed_ms);
+        Self {
+            page,
+            count: records.len() as u64,
+            oldest_ms: closed().min().unwrap_or(0),
+            newest_ms: closed().max().unwrap_or(0),
+            fingerprints: Fingerprints::of(records),
+        }
+    }
+
+    /// Whether the page may hold `id`: never wrongly no, wrongly yes about once in 65,536 / count.
+    pub(crate) fn may_hold(&self, id: Uuid) -> bool {
+        self.fingerprints.0.binary_search(&fingerprint(id)).is_ok()
+    }
+}
+
+/// Sorted 16-bit hashes of a page's ids, written as hex digits, four each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+struct Fingerprints(Vec<u16>);
+
+impl Fingerprints {
+    fn of(records: &[Record]) -> Self {
+        let mut all: Vec<u16> = records.iter().map(|record| fingerprint(record.id)).collect();
+        all.sort_unstable();
+        Self(all)
+    }
+}
+
+impl From<Fingerprints> for String {
+    fn from(fingerprints: Fingerprints) -> Self {
+        fingerprints.0.iter().map(|fingerprint| format!("{fingerprint:04x}")).collect()
+    }
+}
+
+impl TryFrom<String> for Fingerprints {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const WRONG: &str = "fingerprints are ascending groups of four hex digits";
+        let (groups, []) = text.as_bytes().as_chunks::<4>() else {
+            return Err(WRONG);
+        };
+        let one = |group: &[u8; 4]| u16::from_str_radix(std::str::from_utf8(group).ok()?, 16).ok();
+        let all: Option<Vec<u16>> = groups.iter().map(one).collect();
+        all.filter(|all| all.is_sorted()).map(Self).ok_or(WRONG)
+    }
+}
+
+/// The first two bytes of the id's hash: ids that count up are spread all the same.
+fn fingerprint(id: Uuid) -> u16 {
+    let hash = blake3::hash(id.as_bytes());
+    u16::from_be_bytes([hash.as_bytes()[0], hash.as_bytes()[1]])
+}
+
+/// The header of a page.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    partition: u32,
+    page: u64,
+    count: u64,
+}
+
+/// Why a page was not written or read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The number holds another page, left by an owner that died before its journal knew of it. Take the next number.
+    #[error("page {page} is taken by another content")]
+    Taken {
+        /// The number.
+        page: u64,
+    },
+    /// A record is not one line, or the page is too large. Nothing was written.
+    #[error("page {page}: record {id} is not one line, or the page is larger than {FRAME_BYTES_MAX} bytes")]
+    Invalid {
+        /// The number.
+        page: u64,
+        /// The first record that does not fit.
+        id: Uuid,
+    },
+    /// The store refused; nothing was written.
+    #[error("the store refused page {page}: {reason}")]
+    Refused {
+        /// The number.
+        page: u64,
+        /// What it said.
+        reason: String,
+    },
+    /// The store gave no clear answer: the page may be there or not. Writing it again is harmless.
+    #[error("page {page} could not be settled: {reason}")]
+    Unknown {
+        /// The number.
+        page: u64,
+        /// What was seen last.
+        reason: String,
+    },
+    /// The page is not there though its summary is.
+    #[error("page {page} is missing")]
+    Missing {
+        /// The number.
+        page: u64,
+    },
+    /// What cannot happen.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+    /// Written by a newer release.
+    #[error("page {page}: {source}")]
+    Newer {
+        /// The number.
+        page: u64,
+        /// What it says.
+        source: envelope::Error,
+    },
+}
+
+/// The archive of one partition. Cheap to share by reference.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    access: Access,
+    names: Names,
+    level: i32,
+    cache: Mutex<VecDeque<(u64, Arc<[Record]>)>>,
+}
+
+impl Journal {
+    /// The archive beside this journal.
+    pub(crate) fn archive(&self) -> Archive {
+        Archive {
+            access: self.access.clone(),
+            names: self.names.clone(),
+            level: self.settings.zstd_level,
+            cache: Mutex::default(),
+        }
+    }
+}
+
+impl Archive {
+    /// Writes `records` as `page`; durable on return. Writing the same page again is no error.
+    ///
+    /// # Errors
+    /// Taken: take the next number. Unknown: write it again. The others: nothing was written.
+    pub(crate) async fn put(&self, page: u64, records: &[Record]) -> Result<Summary, Error> {
+        let bytes = self.encode(page, records)?;
+        match settle(&self.access, &self.names.page(page), &bytes, Patience::Bounded, |_| ()).await {
+            Settled::Mine => Ok(Summary::of(page, records)),
+            Settled::Foreign(_) => Err(Error::Taken { page }),
+            Settled::Refused(reason) => Err(Error::Refused { page, reason }),
+            Settled::Undecided(reason) => Err(Error::Unknown { page, reason }),
+        }
+    }
+
+    /// The newest record of `id` in the pages of `summaries`, which are in ascending order of their numbers.
+    ///
+    /// # Errors
+    /// Of the pages read on the way.
+    pub(crate) async fn find(&self, id: Uuid, summaries: &[Summary]) -> Result<Option<Record>, Error> {
+        for summary in summaries.iter().rev().filter(|summary| summary.may_hold(id)) {
+            let records = self.page(summary.page).await?;
+            if let Some(record) = records.iter().rev().find(|record| record.id == id) {
+                return Ok(Some(record.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The records of a page, in the order they were put.
+    ///
+    /// # Errors
+    /// Missing, Corrupt and Newer are not healed by trying again; Unknown is.
+    pub(crate) async fn page(&self, page: u64) -> Result<Arc<[Record]>, Error> {
+        if let Some(records) = self.cached(page) {
+            return Ok(records);
+        }
+        let name = self.names.page(page);
+        let found = self.access.get_patiently(&name).await;
+        let found = found.map_err(|error| Error::Unknown { page, reason: error.to_string() })?;
+        let bytes = found.ok_or(Error::Missing { page })?;
+        let records: Arc<[Record]> = self.decode(page, &name, &bytes)?.into();
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.truncate(CACHED - 1);
+        cache.push_front((page, records.clone()));
+        Ok(records)
+    }
+
+    fn cached(&self, page: u64) -> Option<Arc<[Record]>> {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.iter().find(|(number, _)| *number == page).map(|(_, records)| records.clone())
+    }
+
+    fn encode(&self, page: u64, records: &[Record]) -> Result<Bytes, Error> {
+        let mut lines = Vec::new();
+        for record in records {
+            lines.extend_from_slice(format!("{} {} ", record.id, record.closed_ms).as_bytes());
+            lines.extend_from_slice(&record.line);
+            lines.push(b'\n');
+            if record.line.contains(&b'\n') || lines.len() > FRAME_BYTES_MAX {
+                return Err(Error::Invalid { page, id: record.id });
+            }
+        }
+        let header = Header { partition: self.names.partition(), page, count: records.len() as u64 };
+        envelope::compress(&lines, self.level)
+            .and_then(|frame| Ok(envelope::close(KIND, &header, &frame)?))
+            .map_err(|error| Error::Refused { page, reason: error.to_string() })
+    }
+
+    fn decode(&self, page: u64, name: &str, bytes: &[u8]) -> Result<Vec<Record>, Error> {
+        let unreadable = |error| match error {
+            envelope::Error::Malformed(reason) => Corrupt::undecodable(name, reason).raise().into(),
+            source @ envelope::Error::Newer { .. } => Error::Newer { page, source },
+        };
+        let (header, mut frames): (Header, _) = envelope::open(KIND, bytes).map_err(unreadable)?;
+        if header.page != page || header.partition != self.names.partition() {
+            let says = format!("partition {} page {}", header.partition, header.page);
+            return Err(Corrupt::Misplaced { name: name.to_owned(), says }.raise().into());
+        }
+        let lines = Bytes::from(envelope::next_frame(&mut frames).map_err(unreadable)?.unwrap_or_default());
+        let records: Option<Vec<Record>> =
+            lines.split_inclusive(|&byte| byte == b'\n').map(|line| parse(&lines, line)).collect();
+        records
+            .filter(|records| records.len() as u64 == header.count && frames.is_empty())
+            .ok_or_else(|| Corrupt::undecodable(name, "its lines are not the records it says").raise().into())
+    }
+}
+
+/// The record in `line`, which is a part of `lines`.
+fn parse(lines: &Bytes, line: &[u8]) -> Option<Record> {
+    let line = line.strip_suffix(b"\n")?;
+    let mut words = line.splitn(3, |&byte| byte == b' ');
+    let id = Uuid::try_parse_ascii(words.next()?).ok()?;
+    let closed_ms = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
+    Some(Record { id, closed_ms, line: lines.slice_ref(words.next()?) })
+}

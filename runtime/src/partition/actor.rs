@@ -1,0 +1,181 @@
+//! The actor: one message at a time, no waiting.
+
+use super::message::{Message, Page, Progress, Refusal, Reply, Say, Target, Verdict};
+use super::tenant::Tenant;
+use super::tenure::Tenure;
+use super::watch;
+use crate::journal::append::Outcome;
+use crate::supervise::{Failure, FailureKind};
+use callboard_core::{Command, RunId, Speaker, Status};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+
+/// The type of the actor.
+pub(crate) struct Partition;
+
+impl Actor for Partition {
+    type Msg = Message;
+    type State = Tenant;
+    type Arguments = Tenure;
+
+    async fn pre_start(&self, myself: ActorRef<Message>, tenure: Tenure) -> Result<Tenant, ActorProcessingErr> {
+        let mut tenant = Tenant::new(myself, tenure);
+        tenant.recover();
+        tenant.turn();
+        Ok(tenant)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Message>,
+        message: Message,
+        tenant: &mut Tenant,
+    ) -> Result<(), ActorProcessingErr> {
+        tenant.take(message)?;
+        tenant.turn();
+        Ok(())
+    }
+
+    /// A drained partition makes durable what it has decided, and answers.
+    async fn post_stop(&self, _: ActorRef<Message>, tenant: &mut Tenant) -> Result<(), ActorProcessingErr> {
+        tenant.finish().await;
+        Ok(())
+    }
+}
+
+impl Tenant {
+    fn take(&mut self, message: Message) -> Result<(), Failure> {
+        match message {
+            Message::Submit { run, graph, key, checked, room, reply } => {
+                if let Some(pages) = self.closing.pages_to_check(run, &self.state).filter(|_| !checked && key.is_some())
+                {
+                    let _gone = reply.send(Err(Refusal::Elsewhere(pages)));
+                } else {
+                    let result = self.step(Command::Submit { run, graph, key });
+                    self.answer(reply, result, Some(room));
+                }
+            }
+            Message::Speak { speaker, say, reply } => self.speak(speaker, say, reply),
+            Message::Heartbeat { speaker, alive, reply } => {
+                let result = self.state.heartbeat(self.now(), &speaker, alive);
+                let _gone = reply.send(result.map_err(Refusal::from));
+            }
+            Message::Cancel { run, reason, reply } => {
+                let result = self.step(Command::Cancel { run, reason });
+                self.answer(reply, result, None);
+            }
+            Message::Await { run, target, reply } => self.wait_for(run, target, reply),
+            Message::Events { run, after, reply } => self.read(run, after, reply),
+            Message::Progress { run, reply } => {
+                let _gone = reply.send(self.progress(run));
+            }
+            Message::HandOut { ready, epoch } => self.hand_out(ready, epoch),
+            Message::Appended(outcome) => self.appended(outcome)?,
+            Message::Snapshotted(result) => self.snapshotted(result),
+            Message::Archived { runs, page } => self.archived(runs, page),
+            Message::Tick => self.tick(),
+        }
+        Ok(())
+    }
+
+    fn speak(&mut self, speaker: Speaker, say: Say, reply: Reply) {
+        let command = match say {
+            Say::Accept => return self.accept(speaker, reply),
+            Say::Complete(output) => Command::Complete(speaker, output),
+            Say::Fail(failure) => Command::Fail(speaker, failure),
+            Say::Lose(reason) => Command::Lose(speaker, reason),
+        };
+        let result = self.step(command);
+        self.answer(reply, result, None);
+    }
+
+    /// Decided and answered in memory: whoever would learn too late that it was not durable is fenced by its token.
+    fn accept(&mut self, speaker: Speaker, reply: Reply) {
+        let task = speaker.task;
+        let result = self.decide(Command::Accept(speaker));
+        if result.is_ok() {
+            self.handed_out.remove(&task);
+        }
+        let _gone = reply.send(result.map_err(Refusal::from));
+    }
+
+    fn wait_for(&mut self, id: RunId, target: Target, reply: oneshot::Sender<Verdict>) {
+        let Some(run) = self.state.run(id) else {
+            let _gone = reply.send(Verdict::Elsewhere(self.closing.pages(&self.state)));
+            return;
+        };
+        match watch::verdict(run, &target) {
+            Some(verdict) if watch::is_durable(run, &target, self.in_flight.as_ref(), &self.pending) => {
+                let _gone = reply.send(verdict);
+            }
+            _ => self.watchers.wait_for_end(id, target, reply),
+        }
+    }
+
+    fn read(&mut self, id: RunId, after: u64, reply: oneshot::Sender<Page>) {
+        if self.state.run(id).is_none() {
+            let _gone = reply.send(Page::Elsewhere(self.closing.pages(&self.state)));
+            return;
+        }
+        match watch::page(&self.history, &self.state, id, after, self.durable) {
+            Some(page) => {
+                let _gone = reply.send(page);
+            }
+            None => self.watchers.wait_for_events(id, after, reply),
+        }
+    }
+
+    fn progress(&self, id: RunId) -> Option<Progress> {
+        let run = self.state.run(id)?;
+        let mut progress = Progress { tasks: run.tasks.len(), ..Progress::default() };
+        for task in &run.tasks {
+            match task.status() {
+                Status::Completed => progress.completed += 1,
+                Status::Running => progress.running += 1,
+                status if status.is_ended() => progress.ended_otherwise += 1,
+                _ => {}
+            }
+        }
+        Some(progress)
+    }
+
+    /// Releases what the batch in flight held back, or stops: whatever is not durable then is dropped with the actor.
+    fn appended(&mut self, outcome: Outcome) -> Result<(), Failure> {
+        let Some(batch) = self.in_flight.take() else { return Ok(()) };
+        match outcome {
+            Outcome::Committed(mark) => {
+                self.committed(batch, mark);
+                Ok(())
+            }
+            other => {
+                let (refusal, failure) = judge(other);
+                batch.refuse(&refusal);
+                let never_tried = Refusal::Unavailable(format!("the partition starts again: {}", failure.message));
+                std::mem::take(&mut self.pending).refuse(&never_tried);
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// What an append that did not commit means for those who wait, and for the supervisor.
+pub(super) fn judge(outcome: Outcome) -> (Refusal, Failure) {
+    match outcome {
+        Outcome::Committed(mark) => {
+            let message = format!("committed at {}", mark.position());
+            (Refusal::Unavailable(message.clone()), Failure::new(FailureKind::Conflict, message))
+        }
+        Outcome::Failed { at } => {
+            let message = format!("a newer owner has sealed slot {at}; the batch did not happen");
+            (Refusal::Unavailable(message.clone()), Failure::new(FailureKind::Fenced, message))
+        }
+        Outcome::Unknown { at, reason } => {
+            let message = format!("whether the batch at {at} is in the journal is unknown: {reason}");
+            (Refusal::Unknown(message.clone()), Failure::new(FailureKind::Unknown, message))
+        }
+        Outcome::Refused(refusal) => {
+            let message = refusal.to_string();
+            (Refusal::Unavailable(message.clone()), Failure::new(FailureKind::Unavailable, message))
+        }
+    }
+}

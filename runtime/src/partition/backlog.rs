@@ -1,0 +1,105 @@
+//! Which task starts next when a slot frees: exact over all partitions of a process.
+//!
+//! Partitions offer tasks once their readiness is durable; pools offer slots. A slot and a task that meet become a
+//! grant, and the partition hands the task out. The backlog decides the order and nothing else: the partition checks
+//! each grant against its state, and gives the slot back when the task has been taken back meanwhile.
+
+use callboard_core::{Ready, ReadyQueue};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Where an offer comes from: a partition, and its tenure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) partition: u16,
+    pub(crate) epoch: u64,
+}
+
+/// Told which task may be handed out.
+pub(crate) trait Grant: Send + Sync {
+    /// A slot waits for this task. Must not block. Says whether somebody will hand it out; if not, the slot goes to
+    /// the next task.
+    fn grant(&self, ready: Ready, origin: Origin) -> bool;
+}
+
+/// The tasks that wait for a slot, and the slots that wait for a task.
+pub(crate) struct Backlog {
+    inner: Mutex<Inner>,
+    grant: Box<dyn Grant>,
+}
+
+#[derive(Default)]
+struct Inner {
+    queue: ReadyQueue<Origin>,
+    slots: BTreeMap<Arc<str>, Slots>,
+}
+
+/// The slots for one capability.
+#[derive(Default)]
+struct Slots {
+    all: usize,
+    free: usize,
+}
+
+impl Backlog {
+    pub(crate) fn new(grant: Box<dyn Grant>) -> Self {
+        Self { inner: Mutex::default(), grant }
+    }
+
+    /// Makes known that there are so many more slots for a capability. They are not free yet.
+    pub(crate) fn register(&self, capability: &Arc<str>, slots: usize) {
+        self.lock().slots.entry(capability.clone()).or_default().all += slots;
+    }
+
+    /// Adds tasks; a partition does this only when their readiness is durable.
+    pub(crate) fn offer(&self, tasks: impl IntoIterator<Item = Ready>, origin: Origin) {
+        let mut waiting = Vec::new();
+        let mut inner = self.lock();
+        for ready in tasks {
+            if inner.slots.get(&ready.capability).is_some_and(|slots| slots.free > 0) {
+                waiting.push(ready.capability.clone());
+            }
+            inner.queue.push(ready, origin);
+        }
+        drop(inner);
+        waiting.iter().for_each(|capability| self.hand_out(capability));
+    }
+
+    /// Frees a slot. There are never more free than there are, so one that is freed twice is not handed out twice for
+    /// long.
+    pub(crate) fn free(&self, capability: &Arc<str>) {
+        self.lock().free(capability);
+        self.hand_out(capability);
+    }
+
+    /// Hands out as many tasks of a capability as there are free slots for it.
+    fn hand_out(&self, capability: &Arc<str>) {
+        loop {
+            let met = self.lock().meet(capability);
+            let Some((ready, origin)) = met else { return };
+            if !self.grant.grant(ready, origin) {
+                self.lock().free(capability);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing in here panics half way through a change.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn free(&mut self, capability: &str) {
+        if let Some(slots) = self.slots.get_mut(capability) {
+            slots.free = slots.all.min(slots.free + 1);
+        }
+    }
+
+    fn meet(&mut self, capability: &str) -> Option<(Ready, Origin)> {
+        let slots = self.slots.get_mut(capability).filter(|slots| slots.free > 0)?;
+        let met = self.queue.pop(capability)?;
+        slots.free -= 1;
+        Some(met)
+    }
+}

@@ -1,0 +1,129 @@
+//! Ended runs leave memory: page by page to the archive, so that memory is bounded by what is live.
+
+use super::history::History;
+use super::message::Message;
+use super::tenure::Tuning;
+use super::writer::Joined;
+use crate::journal::archive::{self, Archive, Record, Summary};
+use bytes::Bytes;
+use callboard_core::{Json, Millis, RunId, State};
+use ractor::ActorRef;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Runs on one page at most.
+const PAGE_RUNS: usize = 1_000;
+/// Bytes on one page, if it holds more than one run.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// What of a partition has ended and leaves memory.
+pub(super) struct Closing {
+    archive: Arc<Archive>,
+    job: Option<Joined<()>>,
+    /// The pages as last seen, shared with whoever looks for a run.
+    pages: Arc<[Json]>,
+}
+
+impl Closing {
+    pub(super) fn new(archive: Archive) -> Self {
+        Self { archive: Arc::new(archive), job: None, pages: Arc::default() }
+    }
+
+    /// What is known of the pages.
+    pub(super) fn pages(&mut self, state: &State) -> Arc<[Json]> {
+        if self.pages.len() != state.pages().len() {
+            self.pages = state.pages().into();
+        }
+        self.pages.clone()
+    }
+
+    /// The pages, if the run is not in memory and one of them may hold it.
+    pub(super) fn pages_to_check(&mut self, run: RunId, state: &State) -> Option<Arc<[Json]>> {
+        if state.run(run).is_some() || state.pages().is_empty() {
+            return None;
+        }
+        Some(self.pages(state))
+    }
+
+    /// Writes a page if too many ended runs are in memory, or one for too long.
+    pub(super) fn close_if_due(
+        &mut self,
+        now: Millis,
+        tuning: &Tuning,
+        state: &State,
+        history: &History,
+        durable: u64,
+        partition: &ActorRef<Message>,
+    ) {
+        let Some((oldest, _)) = state.closed().next().filter(|_| self.job.is_none()) else { return };
+        if state.closed().len() <= tuning.closed_max && now.since(oldest) < tuning.closed_for {
+            return;
+        }
+        let records = records(state, history, durable);
+        if records.is_empty() {
+            return;
+        }
+        let (archive, partition) = (self.archive.clone(), partition.clone());
+        let page = next_page(state);
+        self.job = Some(Joined::spawn(async move {
+            let mut runs: Vec<RunId> = records.iter().map(|record| RunId::new(record.id)).collect();
+            runs.sort_unstable();
+            let page = put(&archive, page, &records).await;
+            let _gone = partition.cast(Message::Archived { runs, page });
+        }));
+    }
+
+    /// The page is written, or not.
+    pub(super) fn done(&mut self) {
+        self.job = None;
+    }
+}
+
+/// The ended runs that have been in memory the longest, as many as fit on a page.
+fn records(state: &State, history: &History, durable: u64) -> Vec<Record> {
+    let mut bytes = 0;
+    let closed = state.closed().take(PAGE_RUNS).filter(|(_, run)| history.last(*run) <= durable);
+    closed
+        .map_while(|(at, run)| {
+            let line = join(history.of(run).iter().map(|line| &line.bytes));
+            let fits = bytes == 0 || bytes + line.len() <= PAGE_BYTES;
+            bytes += line.len();
+            fits.then(|| Record { id: Uuid::from_bytes(*run.as_bytes()), closed_ms: at.0, line })
+        })
+        .collect()
+}
+
+/// A record: the run's events as one JSON array, on one line.
+fn join<'a>(lines: impl Iterator<Item = &'a Bytes>) -> Bytes {
+    let mut joined = vec![b'['];
+    for (n, line) in lines.enumerate() {
+        if n > 0 {
+            joined.push(b',');
+        }
+        joined.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+    }
+    joined.push(b']');
+    joined.into()
+}
+
+fn next_page(state: &State) -> u64 {
+    let last = state.pages().last().and_then(|page| serde_json::from_str::<Summary>(page.as_str()).ok());
+    last.map_or(1, |last| last.page + 1)
+}
+
+/// Writes the page under the first number that is not taken: a dead owner may have left pages that nobody knows of.
+async fn put(archive: &Archive, mut page: u64, records: &[Record]) -> Result<Json, String> {
+    loop {
+        match archive.put(page, records).await {
+            Ok(summary) => return Json::of(&summary).map_err(|error| error.to_string()),
+            Err(archive::Error::Taken { .. }) => page += 1,
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Closing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Closing").field("busy", &self.job.is_some()).finish_non_exhaustive()
+    }
+}

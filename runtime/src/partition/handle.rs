@@ -1,0 +1,318 @@
+//! The way to the partitions: the only way in. It finds the partition of a run, waits while that starts again, and
+//! repeats what may be repeated.
+
+use super::message::{Message, Page, Progress, Refusal, Room, Say, Target, Verdict};
+use crate::journal::archive::{Archive, Summary};
+use crate::supervise::{Failure, FailureKind, Slot};
+use crate::{Error, ErrorKind, Result};
+use callboard_core::{Alive, Event, Graph, Json, Limits, Rejected, Run, RunId, Speaker, State};
+use ractor::ActorRef;
+use serde_json::value::RawValue;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+use uuid::Uuid;
+
+/// How long a caller waits for the answer to a command before it is told that the outcome is unknown.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// How long a caller waits for a partition that is down, or for room in its inbox.
+const ROOM_MAX: Duration = Duration::from_secs(5);
+/// Commands that may wait in a partition at once, and the bytes of graphs that they carry.
+const INBOX_COMMANDS: usize = 10_000;
+const INBOX_BYTES: usize = 8 << 20;
+/// The pause before something that may be repeated is repeated.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// All partitions of a name space.
+#[derive(Clone)]
+pub(crate) struct Partitions(Arc<[Partition]>);
+
+/// One partition, whoever owns it.
+pub(crate) struct Partition {
+    pub(crate) slot: Slot<Message>,
+    /// Why it is down, if it is.
+    pub(crate) trouble: Arc<Mutex<Option<Failure>>>,
+    pub(crate) archive: Archive,
+    bytes: Arc<Semaphore>,
+    commands: Arc<Semaphore>,
+}
+
+impl Partition {
+    pub(crate) fn new(slot: Slot<Message>, trouble: Arc<Mutex<Option<Failure>>>, archive: Archive) -> Self {
+        let (bytes, commands) = (Semaphore::new(INBOX_BYTES), Semaphore::new(INBOX_COMMANDS));
+        Self { slot, trouble, archive, bytes: Arc::new(bytes), commands: Arc::new(commands) }
+    }
+
+    /// The partition's actor, waited for until `deadline`.
+    async fn actor(&self, deadline: Instant) -> Result<ActorRef<Message>> {
+        if let Some(actor) = self.slot.current() {
+            return Ok(actor);
+        }
+        match timeout_at(deadline, self.slot.wait()).await {
+            Ok(Ok(actor)) => Ok(actor),
+            Ok(Err(_gone)) => Err(self.down(ErrorKind::Unavailable)),
+            Err(_elapsed) => Err(self.down(ErrorKind::Unavailable)),
+        }
+    }
+
+    fn down(&self, kind: ErrorKind) -> Error {
+        match &*self.trouble.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(failure) if failure.kind == FailureKind::Corrupt => {
+                Error::new(ErrorKind::Corrupt, "the partition is refused").because(&failure.message)
+            }
+            Some(failure) => Error::new(kind, "the partition is down").because(&failure.message),
+            None => Error::new(kind, "the partition is down"),
+        }
+    }
+
+    /// Takes room for a command of about `bytes`.
+    async fn room(&self, bytes: usize) -> Result<Room> {
+        let bytes = bytes.clamp(1, INBOX_BYTES) as u32;
+        let both = async {
+            let commands = self.commands.clone().acquire_owned().await;
+            Ok::<_, tokio::sync::AcquireError>((commands?, self.bytes.clone().acquire_many_owned(bytes).await?))
+        };
+        match timeout(ROOM_MAX, both).await {
+            Ok(Ok((_commands, _bytes))) => Ok(Room { _bytes, _commands }),
+            Ok(Err(_)) | Err(_) => {
+                let free = (self.commands.available_permits(), self.bytes.available_permits());
+                let message = format!(
+                    "the partition's inbox is full: {} of {INBOX_COMMANDS} commands and {} of {INBOX_BYTES} bytes wait \
+                     for the journal",
+                    INBOX_COMMANDS - free.0,
+                    INBOX_BYTES - free.1
+                );
+                Err(Error::new(ErrorKind::Unavailable, message))
+            }
+        }
+    }
+}
+
+/// A holder's words did not count: it may stop.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Unheard {
+    /// The task is not the speaker's, or no more.
+    #[error(transparent)]
+    Fenced(Rejected),
+    /// The partition is gone for good.
+    #[error("the partition is gone")]
+    Gone,
+}
+
+impl Partitions {
+    pub(crate) fn new(partitions: Vec<Partition>) -> Self {
+        Self(partitions.into())
+    }
+
+    fn of(&self, run: RunId) -> &Partition {
+        let count = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
+        &self.0[usize::from(run.partition(count))]
+    }
+
+    /// Waits until every partition has an owner.
+    pub(crate) async fn up(&self, limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        for partition in self.0.iter() {
+            partition.actor(deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// Submits a run. Durable when it answers; submitting the same again changes nothing.
+    pub(crate) async fn submit(&self, run: RunId, graph: Graph, key: Option<String>) -> Result<()> {
+        let partition = self.of(run);
+        let deadline = Instant::now() + ANSWER_MAX;
+        let bytes = graph.tasks.iter().map(|task| task.input.as_str().len() + task.name.len() + 64).sum();
+        let (mut checked, mut unclear) = (false, None);
+        loop {
+            let sent = async {
+                let room = partition.room(bytes).await?;
+                let actor = partition.actor(Instant::now() + ROOM_MAX).await?;
+                let (graph, key) = (graph.clone(), key.clone());
+                let submit = |reply| Message::Submit { run, graph, key, checked, room, reply };
+                Ok(ask(&actor, deadline, submit).await)
+            };
+            match sent.await {
+                // A try of unknown outcome went before, and no later one has told what came of it.
+                Err(error) => return Err(unclear.unwrap_or(error)),
+                Ok(Some(Ok(()))) => return Ok(()),
+                Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(refused(rejected)),
+                Ok(Some(Err(Refusal::Unavailable(reason)))) => {
+                    let error = Error::new(ErrorKind::Unavailable, "nothing was submitted").because(reason);
+                    return Err(unclear.unwrap_or(error));
+                }
+                Ok(Some(Err(Refusal::Elsewhere(pages)))) => match partition.archived(run, &pages).await? {
+                    Some(found) if found.run.is_of(&graph) => return Ok(()),
+                    Some(_) => return Err(refused(Rejected::Conflict { run, key })),
+                    None => checked = true,
+                },
+                Ok(Some(Err(Refusal::Unknown(reason)))) => unclear = Some(unknown(run).because(reason)),
+                Ok(None) => unclear = Some(unknown(run)),
+            }
+            if Instant::now() >= deadline {
+                return Err(unclear.unwrap_or_else(|| unknown(run)));
+            }
+            if unclear.is_some() {
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+
+    /// Says what a holder has to say, again and again until it is heard or fenced. A result that is heard is durable.
+    pub(crate) async fn speak(&self, speaker: &Speaker, say: Say) -> Result<(), Unheard> {
+        let partition = self.of(speaker.task.run);
+        loop {
+            let actor = partition.slot.wait().await.map_err(|_| Unheard::Gone)?;
+            let deadline = Instant::now() + ANSWER_MAX;
+            let speak = |reply| Message::Speak { speaker: speaker.clone(), say: say.clone(), reply };
+            match ask(&actor, deadline, speak).await {
+                Some(Ok(())) => return Ok(()),
+                Some(Err(Refusal::Rejected(rejected))) => return Err(Unheard::Fenced(rejected)),
+                Some(Err(_)) | None => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
+    /// Extends a holder's lease, once; says whether it may go on.
+    pub(crate) async fn heartbeat(&self, speaker: &Speaker, alive: Alive) -> Result<(), Unheard> {
+        let actor = self.of(speaker.task.run).slot.wait().await.map_err(|_| Unheard::Gone)?;
+        let heartbeat = |reply| Message::Heartbeat { speaker: speaker.clone(), alive, reply };
+        match ask(&actor, Instant::now() + ANSWER_MAX, heartbeat).await {
+            Some(Err(Refusal::Rejected(rejected))) => Err(Unheard::Fenced(rejected)),
+            _ => Ok(()), // a partition that starts again gives every holder a full lease
+        }
+    }
+
+    /// Cancels a run. Durable when it answers.
+    pub(crate) async fn cancel(&self, run: RunId, reason: Arc<str>) -> Result<()> {
+        let actor = self.of(run).actor(Instant::now() + ROOM_MAX).await?;
+        let cancel = |reply| Message::Cancel { run, reason, reply };
+        match ask(&actor, Instant::now() + ANSWER_MAX, cancel).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(Refusal::Rejected(rejected))) => Err(refused(rejected)),
+            Some(Err(Refusal::Unavailable(reason))) => {
+                Err(Error::new(ErrorKind::Unavailable, "the run was not cancelled").because(reason))
+            }
+            Some(Err(_)) | None => Err(Error::new(ErrorKind::Unknown, "whether the run is cancelled is unknown")),
+        }
+    }
+
+    /// Waits for the end of a task or of a run, however long that takes.
+    pub(crate) async fn end_of(&self, run: RunId, target: &Target) -> Result<Verdict> {
+        let partition = self.of(run);
+        loop {
+            let actor = partition.slot.wait().await.map_err(|_| partition.down(ErrorKind::Unavailable))?;
+            let (reply, verdict) = oneshot::channel();
+            drop(actor.cast(Message::Await { run, target: target.clone(), reply }));
+            match verdict.await {
+                Ok(Verdict::Elsewhere(pages)) => {
+                    let found = partition.archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
+                    let verdict = super::watch::verdict(&found.run, target);
+                    return verdict.ok_or_else(|| Error::new(ErrorKind::Corrupt, "an archived run has not ended"));
+                }
+                Ok(verdict) => return Ok(verdict),
+                Err(_restarted) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
+    /// The events of a run after `after`, waited for; `None` when it has ended and there are no more.
+    pub(crate) async fn events(&self, run: RunId, after: u64) -> Result<Option<Vec<Event>>> {
+        let partition = self.of(run);
+        loop {
+            let actor = partition.slot.wait().await.map_err(|_| partition.down(ErrorKind::Unavailable))?;
+            let (reply, page) = oneshot::channel();
+            drop(actor.cast(Message::Events { run, after, reply }));
+            match page.await {
+                Ok(Page::Lines(lines)) => {
+                    let events: Result<Vec<Event>, _> = lines.iter().map(|line| Event::decode(line)).collect();
+                    return events.map(Some).map_err(|error| corrupt(run, &error));
+                }
+                Ok(Page::End) => return Ok(None),
+                Ok(Page::Elsewhere(pages)) => {
+                    let found = partition.archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
+                    let events: Vec<Event> = found.events.into_iter().filter(|event| event.seq > after).collect();
+                    return Ok((!events.is_empty()).then_some(events));
+                }
+                Err(_restarted) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
+    /// How much of a run is done; `None` if it is not in memory.
+    pub(crate) async fn progress(&self, run: RunId) -> Result<Option<Progress>> {
+        let actor = self.of(run).actor(Instant::now() + ROOM_MAX).await?;
+        let (reply, progress) = oneshot::channel();
+        drop(actor.cast(Message::Progress { run, reply }));
+        progress.await.map_err(|_| Error::new(ErrorKind::Unavailable, "the partition started again"))
+    }
+}
+
+/// Asks a partition; `None` if there is no answer.
+async fn ask(
+    actor: &ActorRef<Message>,
+    deadline: Instant,
+    message: impl FnOnce(oneshot::Sender<Result<(), Refusal>>) -> Message,
+) -> Option<Result<(), Refusal>> {
+    let (reply, answer) = oneshot::channel();
+    drop(actor.cast(message(reply)));
+    timeout_at(deadline, answer).await.ok()?.ok()
+}
+
+/// A run as the archive has it.
+struct Archived {
+    run: Run,
+    events: Vec<Event>,
+}
+
+impl Partition {
+    async fn archived(&self, id: RunId, pages: &[Json]) -> Result<Option<Archived>> {
+        let summaries: Result<Vec<Summary>, _> = pages.iter().map(|page| serde_json::from_str(page.as_str())).collect();
+        let summaries = summaries.map_err(|error| corrupt(id, &error))?;
+        let found = self.archive.find(Uuid::from_bytes(*id.as_bytes()), &summaries).await;
+        let found = found
+            .map_err(|error| Error::new(ErrorKind::Unavailable, "the archive could not be read").because(error))?;
+        let Some(record) = found else { return Ok(None) };
+        let lines: Vec<&RawValue> = serde_json::from_slice(&record.line).map_err(|error| corrupt(id, &error))?;
+        let mut state = State::new(Limits::default());
+        let mut events = Vec::with_capacity(lines.len());
+        for line in lines {
+            let event = Event::decode(line.get().as_bytes()).map_err(|error| corrupt(id, &error))?;
+            state.apply(&event);
+            events.push(event);
+        }
+        Ok(state.run(id).cloned().map(|run| Archived { run, events }))
+    }
+}
+
+fn unknown(run: RunId) -> Error {
+    let message = format!("whether run {run} was submitted is unknown; submitting it again under its key is safe");
+    Error::new(ErrorKind::Unknown, message)
+}
+
+fn no_run(run: RunId) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no run {run}"))
+}
+
+fn corrupt(run: RunId, error: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("the history of run {run} can not be read")).because(error)
+}
+
+/// What the workflow machine's refusal means for a caller.
+fn refused(rejected: Rejected) -> Error {
+    let kind = match &rejected {
+        Rejected::NoRun(_) | Rejected::NoTask(_) => ErrorKind::NotFound,
+        Rejected::Fenced { .. } => ErrorKind::Fenced,
+        Rejected::Conflict { .. } | Rejected::Ended { .. } | Rejected::Open(_) => ErrorKind::Conflict,
+        Rejected::Graph(_) => ErrorKind::Invalid,
+        Rejected::Quarantined { .. } => ErrorKind::Corrupt,
+    };
+    match rejected {
+        Rejected::Graph(faults) => {
+            let message = format!("the workflow has {} fault(s)", faults.len());
+            faults.iter().fold(Error::new(kind, message), |error, fault| error.because(fault))
+        }
+        other => Error::new(kind, other.to_string()),
+    }
+}

@@ -1,0 +1,133 @@
+//! What is said to a partition, and what it answers.
+
+use crate::journal::append::Outcome;
+use bytes::Bytes;
+use callboard_core::{Alive, Failure, Graph, Json, LossReason, Payload, Ready, Rejected, RunId, RunOutcome, Speaker};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// The way back to whoever gave a command.
+pub(crate) type Reply = oneshot::Sender<Result<(), Refusal>>;
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The workflow machine said no. Nothing has changed.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// The partition or its store is down or full. Nothing has changed.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It may or may not have been carried out.
+    #[error("{0}")]
+    Unknown(String),
+    /// The run may be on one of these pages of the archive: look there first.
+    #[error("the run may be archived")]
+    Elsewhere(Arc<[Json]>),
+}
+
+/// What a holder says of its task.
+#[derive(Clone, Debug)]
+pub(crate) enum Say {
+    /// I have it.
+    Accept,
+    /// Here is the result.
+    Complete(Payload),
+    /// It failed.
+    Fail(Failure),
+    /// I give it back.
+    Lose(LossReason),
+}
+
+/// What a watcher waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The end of a task, by name.
+    Task(String),
+    /// The end of the run.
+    Run,
+}
+
+/// How what a watcher waited for ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    /// The task completed.
+    Output(Payload),
+    /// The task ended without a result.
+    TaskFailed {
+        /// The task that failed: the one asked for, or the one because of which it was skipped.
+        task: String,
+        /// Whether it was cancelled rather than failed.
+        cancelled: bool,
+        /// Its last failure, or the reason of the cancellation.
+        failure: Failure,
+    },
+    /// The run ended.
+    Run(RunOutcome),
+    /// There is no such task in the run.
+    NoTask,
+    /// The run is quarantined: its history can not be followed.
+    Quarantined(Arc<str>),
+    /// The run is not in memory. It may be on one of these pages of the archive.
+    Elsewhere(Arc<[Json]>),
+}
+
+/// Events of a run.
+#[derive(Clone, Debug)]
+pub(crate) enum Page {
+    /// Lines of the journal, in order.
+    Lines(Vec<Bytes>),
+    /// The run has ended and there are no more.
+    End,
+    /// The run is not in memory. It may be on one of these pages of the archive.
+    Elsewhere(Arc<[Json]>),
+}
+
+/// A message to a partition.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// Start a run. `checked`: it is on no page of the archive.
+    Submit { run: RunId, graph: Graph, key: Option<String>, checked: bool, room: Room, reply: Reply },
+    /// A holder speaks of its task.
+    Speak { speaker: Speaker, say: Say, reply: Reply },
+    /// A holder still has its task.
+    Heartbeat { speaker: Speaker, alive: Alive, reply: Reply },
+    /// Cancel a run.
+    Cancel { run: RunId, reason: Arc<str>, reply: Reply },
+    /// Say how something ends, once it has.
+    Await { run: RunId, target: Target, reply: oneshot::Sender<Verdict> },
+    /// Give the events of a run after `after`, as soon as there are any.
+    Events { run: RunId, after: u64, reply: oneshot::Sender<Page> },
+    /// Say how much of a run is done.
+    Progress { run: RunId, reply: oneshot::Sender<Option<Progress>> },
+    /// A slot waits for this task.
+    HandOut { ready: Ready, epoch: u64 },
+    /// The batch in flight has come to this.
+    Appended(Outcome),
+    /// A snapshot has come to this.
+    Snapshotted(Result<(), String>),
+    /// Ended runs were put on a page of the archive, or were not.
+    Archived { runs: Vec<RunId>, page: Result<Json, String> },
+    /// Time has passed.
+    Tick,
+}
+
+/// How much of a run is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Tasks of the run.
+    pub tasks: usize,
+    /// Tasks that have completed.
+    pub completed: usize,
+    /// Tasks that have ended otherwise: failed, dead, cancelled or skipped.
+    pub ended_otherwise: usize,
+    /// Tasks that an instance works on.
+    pub running: usize,
+}
+
+/// Room in a partition's inbox: taken before a message is sent, given back when its batch is durable.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) _bytes: OwnedSemaphorePermit,
+    pub(crate) _commands: OwnedSemaphorePermit,
+}

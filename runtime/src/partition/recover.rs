@@ -1,0 +1,90 @@
+//! From a journal back to a state.
+
+use super::history::{HEAD_VERSION, Head, History, Line, Proof};
+use crate::journal::position::Position;
+use crate::journal::replay::{Replay, ReplayError};
+use bytes::Bytes;
+use callboard_core::{Event, EventKind, Limits, State};
+
+/// Folds a journal into a state and the lines behind it.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    limits: Limits,
+    pub(crate) state: State,
+    pub(crate) history: History,
+    /// How many runs of the snapshot did not fold to the state that was vouched for.
+    pub(crate) diverged: usize,
+    head: Option<Head>,
+}
+
+impl Recovery {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, state: State::new(limits), history: History::default(), diverged: 0, head: None }
+    }
+
+    fn event(&mut self, line: &[u8]) -> Result<Event, ReplayError> {
+        let event = Event::decode(line).map_err(ReplayError::new)?;
+        self.state.apply(&event);
+        match (event.run, &event.kind) {
+            (Some(run), _) => {
+                self.history.push(run, Line { seq: event.seq, bytes: Bytes::copy_from_slice(line) });
+            }
+            (None, EventKind::RunsArchived(archived)) => archived.runs.iter().for_each(|run| self.history.forget(*run)),
+            (None, kind) => {
+                return Err(ReplayError::new(format!("event {} ({}) names no run", event.seq, kind.name())));
+            }
+        }
+        Ok(event)
+    }
+
+    fn head(&mut self, line: &[u8]) -> Result<(), ReplayError> {
+        let head: Head = serde_json::from_slice(line).map_err(ReplayError::new)?;
+        if head.snapshot != HEAD_VERSION {
+            let reason = format!("the snapshot's head has version {}, not {HEAD_VERSION}", head.snapshot);
+            return Err(ReplayError::new(reason));
+        }
+        self.state = State::resume(self.limits, head.pages.clone());
+        self.state.resumed_at(head.seq, head.at);
+        self.head = Some(head);
+        Ok(())
+    }
+
+    fn proof(&mut self, line: &[u8]) -> Result<(), ReplayError> {
+        let proof: Proof = serde_json::from_slice(line).map_err(ReplayError::new)?;
+        let digest = self.state.run(proof.run).map(callboard_core::Run::digest);
+        if digest.as_ref() != Some(&proof.digest) {
+            // The events are the truth. What they fold to has changed, which is a bug of this release or the last.
+            tracing::error!(run = %proof.run, "the run's events no longer fold to the state that was recorded");
+            self.diverged += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Replay for Recovery {
+    fn reset(&mut self) {
+        *self = Self::new(self.limits);
+    }
+
+    fn snapshot(&mut self, lines: &[u8]) -> Result<(), ReplayError> {
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            match (&self.head, line.starts_with(b"{\"v\":")) {
+                (None, _) => self.head(line)?,
+                (Some(_), true) => drop(self.event(line)?),
+                (Some(_), false) => self.proof(line)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, _: Position, lines: &[u8]) -> Result<(), ReplayError> {
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            let before = self.state.seq();
+            let event = self.event(line)?;
+            if event.seq != before + 1 {
+                return Err(ReplayError::new(format!("event {} follows event {before}", event.seq)));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! When a snapshot is taken, and how it gets out while the partition works on.
+
+use super::history::{History, SnapshotWalk};
+use super::tenure::Tuning;
+use super::writer::Housekeeper;
+use crate::journal::append::Mark;
+use crate::journal::snapshot::Slice;
+use bytes::Bytes;
+use callboard_core::State;
+use tokio::sync::mpsc;
+
+/// Slices that may wait for the keeper.
+const SLICES_AHEAD: usize = 8;
+
+/// Where the next snapshot stands.
+#[derive(Debug, Default)]
+pub(super) struct Snapshots {
+    events: u64,
+    bytes: u64,
+    stage: Stage,
+}
+
+#[derive(Debug, Default)]
+enum Stage {
+    /// None is under way.
+    #[default]
+    Idle,
+    /// Begun as of the batch in flight, to be written once that is durable.
+    Begun { walk: SnapshotWalk, head: Bytes },
+    /// The keeper takes slices.
+    Slicing { walk: SnapshotWalk, slices: mpsc::Sender<Slice> },
+    /// The keeper has all slices and has not answered yet.
+    Writing,
+}
+
+impl Snapshots {
+    pub(super) fn count(&mut self, events: u64, bytes: u64) {
+        self.events += events;
+        self.bytes += bytes;
+    }
+
+    /// Begins a snapshot as of the last event applied, which must be the last of the batch that is sent now.
+    pub(super) fn begin_if_due(&mut self, tuning: &Tuning, state: &State, history: &History) {
+        let due = self.events >= tuning.snapshot_events || self.bytes >= tuning.snapshot_bytes;
+        if due && matches!(self.stage, Stage::Idle) {
+            (self.events, self.bytes) = (0, 0);
+            let (walk, head) = SnapshotWalk::begin(state, history);
+            self.stage = Stage::Begun { walk, head };
+        }
+    }
+
+    /// Starts writing if a snapshot was begun with the batch that is durable now.
+    pub(super) fn write_if_begun(&mut self, mark: Mark, keeper: &Housekeeper, history: &History, state: &State) {
+        match std::mem::take(&mut self.stage) {
+            Stage::Begun { walk, head } => {
+                let (slices, taken) = mpsc::channel(SLICES_AHEAD);
+                let _has_room = slices.try_send(Slice::Lines(head));
+                keeper.snapshot(mark, taken);
+                self.stage = Stage::Slicing { walk, slices };
+                self.go_on(history, state);
+            }
+            other => self.stage = other,
+        }
+    }
+
+    /// Sends the next slice if the keeper has room for it.
+    pub(super) fn go_on(&mut self, history: &History, state: &State) {
+        let Stage::Slicing { walk, slices } = &mut self.stage else { return };
+        let sent_all = match slices.try_reserve() {
+            Ok(room) => match walk.slice(history, state) {
+                Some(lines) => {
+                    room.send(Slice::Lines(lines));
+                    false
+                }
+                None => {
+                    room.send(Slice::End);
+                    true
+                }
+            },
+            Err(mpsc::error::TrySendError::Full(())) => false,
+            // The keeper has given up; it says why in its answer.
+            Err(mpsc::error::TrySendError::Closed(())) => true,
+        };
+        if sent_all {
+            self.stage = Stage::Writing;
+        }
+    }
+
+    pub(super) fn is_writing_slices(&self) -> bool {
+        matches!(self.stage, Stage::Slicing { .. })
+    }
+
+    /// The keeper has answered.
+    pub(super) fn done(&mut self) {
+        self.stage = Stage::Idle;
+    }
+}

@@ -1,0 +1,96 @@
+//! The start of a tenure: claim, replay, and then an actor.
+
+use super::actor::Partition;
+use super::message::Message;
+use super::recover::Recovery;
+use super::tenure::{Surroundings, Tenure};
+use crate::journal::claim::{self, Owner};
+use crate::journal::ids::Ids;
+use crate::journal::{Journal, manifest, walk};
+use crate::port::store::Store;
+use crate::supervise::{Backoff, ChildSpec, Failure, FailureKind, OnGiveUp, Policy, Ruling, Slot, Stopped};
+use callboard_core::Limits;
+use futures::FutureExt;
+use ractor::{Actor, ActorCell, ActorRef};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What a tenure of a partition needs to begin.
+#[derive(Clone)]
+pub(crate) struct Deed {
+    pub(crate) surroundings: Surroundings,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) namespace: Arc<str>,
+    pub(crate) node: Arc<str>,
+    pub(crate) journal: crate::journal::Settings,
+    pub(crate) limits: Limits,
+    /// Why the partition is down, for whoever wants to use it.
+    pub(crate) trouble: Arc<Mutex<Option<Failure>>>,
+}
+
+/// The partition as a child of its node, and the slot where it is found.
+pub(crate) fn partition(deed: Deed) -> (ChildSpec, Slot<Message>) {
+    let spread = Some(deed.surroundings.number.into());
+    let backoff = Backoff { first: Duration::from_millis(50), cap: Duration::from_secs(5), spread };
+    let policy = Policy { backoff, on_give_up: OnGiveUp::GiveUpChild, ..Policy::default() };
+    let trouble = deed.trouble.clone();
+    let (spec, slot) = ChildSpec::new(format!("partition {}", deed.surroundings.number), policy, move |supervisor| {
+        let deed = deed.clone();
+        async move { begin(deed, supervisor).await.map_err(Stopped::from) }.boxed()
+    });
+    let judged = spec.judged_by(move |stopped| {
+        if let Some(failure) = stopped.failure() {
+            *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.clone());
+        }
+        ruling(stopped)
+    });
+    (judged, slot)
+}
+
+/// A store that is away, or another owner, is no fault of the partition: it tries again for as long as it takes. What
+/// no other try would mend is given up at once, loudly, and the rest of the node goes on.
+fn ruling(stopped: &Stopped) -> Ruling {
+    match stopped.failure().map(|failure| failure.kind) {
+        Some(FailureKind::Unavailable | FailureKind::Conflict | FailureKind::Fenced | FailureKind::Unknown) => {
+            Ruling::RestartUncounted
+        }
+        Some(FailureKind::Corrupt | FailureKind::Invalid | FailureKind::Denied | FailureKind::NotFound) => {
+            Ruling::GiveUp
+        }
+        None => Ruling::Restart,
+    }
+}
+
+async fn begin(deed: Deed, supervisor: ActorCell) -> Result<ActorRef<Message>, Failure> {
+    let number = deed.surroundings.number;
+    let started = Instant::now();
+    let journal = Journal::new(deed.store, Ids::random(), &deed.namespace, number.into(), deed.journal);
+    let archive = journal.archive();
+    let mut recovery = Recovery::new(deed.limits);
+    let Owner { appender, keeper, start } =
+        journal.claim(&deed.node, &mut recovery).await.map_err(|error| failure(&error))?;
+    let Recovery { state, history, .. } = recovery;
+    let (runs, events) = (state.runs().count(), state.seq());
+    let took_ms = started.elapsed().as_millis() as u64;
+    tracing::info!(partition = number, epoch = start.position().epoch, runs, events, took_ms, "partition owned");
+    *deed.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    let nodes = vec![deed.node.clone()];
+    let tenure = Tenure { surroundings: deed.surroundings, appender, keeper, archive, state, history, nodes };
+    let spawned = Actor::spawn_linked(None, Partition, tenure, supervisor).await;
+    let (actor, _task) = spawned.map_err(|error| Failure::new(FailureKind::Conflict, error.to_string()))?;
+    Ok(actor)
+}
+
+fn failure(error: &claim::Error) -> Failure {
+    let kind = match error {
+        claim::Error::InvalidOwner(_) => FailureKind::Invalid,
+        claim::Error::Superseded { .. } => FailureKind::Conflict,
+        claim::Error::Unknown { .. } => FailureKind::Unknown,
+        claim::Error::Refused { .. } => FailureKind::Unavailable,
+        claim::Error::Manifest(manifest::Error::Unavailable(_)) => FailureKind::Unavailable,
+        claim::Error::Walk(walk::Error::Unavailable { .. }) => FailureKind::Unavailable,
+        claim::Error::Manifest(_) | claim::Error::Walk(_) => FailureKind::Corrupt,
+    };
+    Failure::new(kind, error.to_string())
+}

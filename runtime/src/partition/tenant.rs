@@ -1,0 +1,397 @@
+//! The state of a partition's actor: what is decided, what is durable, and what waits in between.
+
+use super::backlog::Origin;
+use super::batch::{Answer, Batch, Pending};
+use super::closing::Closing;
+use super::history::{History, Line};
+use super::message::{Message, Refusal, Reply, Room};
+use super::snapshot::Snapshots;
+use super::tenure::{Surroundings, Tenure};
+use super::watch::Watchers;
+use super::writer::{Housekeeper, Joined, Writer};
+use crate::courier::Dispatch;
+use crate::journal::append::Mark;
+use bytes::Bytes;
+use callboard_core::{
+    Command, Effect, EventKind, Failure, FailureClass, Json, Millis, Part, Ready, Rejected, RunId, State, TaskRef,
+    TaskState, Token, decide,
+};
+use ractor::ActorRef;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How long an event that nobody waits for may ride in memory before it is appended by itself.
+pub(crate) const RIDE_MAX: Duration = Duration::from_millis(100);
+/// How long a task that was handed out may be without a holder before it is offered again: the attempt lease.
+const ACCEPT_MAX: Duration = Duration::from_secs(6);
+/// The longest that a partition sleeps: a bound on how late a timer can be when the machine was suspended.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// Timers decided in one turn; the rest comes due in the next.
+const TIMERS_A_TURN: usize = 1_000;
+
+/// The state of the actor.
+pub(crate) struct Tenant {
+    pub(super) myself: ActorRef<Message>,
+    pub(super) around: Surroundings,
+    pub(super) epoch: u64,
+    pub(super) state: State,
+    pub(super) history: History,
+    pub(super) pending: Pending,
+    pub(super) in_flight: Option<Batch>,
+    /// The last event that is durable.
+    pub(super) durable: u64,
+    pub(super) watchers: Watchers,
+    pub(super) closing: Closing,
+    pub(super) snapshots: Snapshots,
+    /// Tasks that were handed out and have no holder yet, and until when that is to be expected.
+    pub(super) handed_out: BTreeMap<TaskRef, (Token, Millis)>,
+    /// Nodes that may still hold tasks; a holder elsewhere is known to be gone.
+    nodes: Vec<Arc<str>>,
+    /// When the pending events are appended at the latest, if nobody waits for them.
+    ride_until: Option<Instant>,
+    writer: Option<Writer>,
+    pub(super) housekeeper: Housekeeper,
+    wake: watch::Sender<Instant>,
+    /// Whether the ticker waits to hear of the next moment.
+    ticked: bool,
+    _ticker: Joined<()>,
+}
+
+impl Tenant {
+    pub(super) fn new(myself: ActorRef<Message>, tenure: Tenure) -> Self {
+        let (wake, ticker) = start_ticker(myself.clone());
+        let around = tenure.surroundings;
+        let period = around.tuning.collect_every;
+        Self {
+            epoch: tenure.appender.last().position().epoch,
+            durable: tenure.state.seq(),
+            closing: Closing::new(tenure.archive),
+            state: tenure.state,
+            history: tenure.history,
+            pending: Pending::default(),
+            in_flight: None,
+            watchers: Watchers::default(),
+            snapshots: Snapshots::default(),
+            handed_out: BTreeMap::new(),
+            nodes: tenure.nodes,
+            ride_until: None,
+            writer: Some(Writer::start(tenure.appender, myself.clone())),
+            housekeeper: Housekeeper::start(tenure.keeper, myself.clone(), period),
+            wake,
+            ticked: false,
+            _ticker: ticker,
+            myself,
+            around,
+        }
+    }
+
+    /// Pays what a replayed state owes: frees what dead nodes hold, offers what is ready.
+    pub(super) fn recover(&mut self) {
+        let effects = self.state.recover(self.now());
+        self.release(effects); // all of it follows from what is durable
+        loop {
+            let before = self.state.seq();
+            let _never_refused = self.step(Command::KeepHolders(self.nodes.clone()));
+            if self.state.seq() == before {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn now(&self) -> Millis {
+        self.around.clock.now().max(self.state.at())
+    }
+
+    /// Decides a command, applies its events, and sees to it that they are appended soon.
+    pub(super) fn step(&mut self, command: Command) -> Result<(), Rejected> {
+        let before = self.state.seq();
+        self.decide(command)?;
+        if self.state.seq() != before {
+            self.pending.open_last().awaited = true;
+        }
+        Ok(())
+    }
+
+    /// Decides a command and applies its events; they ride with the next batch that somebody waits for.
+    pub(super) fn decide(&mut self, command: Command) -> Result<(), Rejected> {
+        let step = decide(&self.state, self.now(), command)?;
+        if step.events.is_empty() {
+            self.hold_back(step.effects);
+            return Ok(());
+        }
+        let batch = self.pending.open();
+        for event in step.events {
+            let from = batch.lines.len();
+            event.encode(&mut batch.lines);
+            match (event.run, &event.kind) {
+                (Some(run), _) => {
+                    let bytes = Bytes::copy_from_slice(&batch.lines[from..]);
+                    self.history.push(run, Line { seq: event.seq, bytes });
+                }
+                (None, EventKind::RunsArchived(archived)) => {
+                    archived.runs.iter().for_each(|run| self.history.forget(*run));
+                }
+                (None, _) => {}
+            }
+            self.state.apply(&event);
+            batch.events.push(event);
+        }
+        batch.effects.extend(step.effects);
+        if self.ride_until.is_none() {
+            self.ride_until = Some(Instant::now() + RIDE_MAX);
+        }
+        Ok(())
+    }
+
+    /// The last batch that is not durable, if there is one: what is told now may rest on it.
+    fn tail(&mut self) -> Option<&mut Batch> {
+        if self.pending.is_durable() { self.in_flight.as_mut() } else { Some(self.pending.open_last()) }
+    }
+
+    fn hold_back(&mut self, effects: Vec<Effect>) {
+        match self.tail() {
+            Some(batch) => batch.effects.extend(effects),
+            None => self.release(effects),
+        }
+    }
+
+    /// Answers when everything that the answer rests on is durable.
+    pub(super) fn answer(&mut self, reply: Reply, result: Result<(), Rejected>, room: Option<Room>) {
+        match self.tail() {
+            Some(batch) => {
+                batch.answers.push(Answer { reply, result, _room: room });
+                batch.awaited = true;
+            }
+            None => {
+                let _gone = reply.send(result.map_err(Refusal::from));
+            }
+        }
+    }
+
+    /// What is done after every message: timers, the next batch, the next wake-up.
+    pub(super) fn turn(&mut self) {
+        let now = self.now();
+        for _ in 0..TIMERS_A_TURN {
+            let Some(timer) = self.state.pop_due(now) else { break };
+            let _stale = self.step(Command::Due(timer));
+        }
+        let rides_out = self.ride_until.is_some_and(|until| until <= Instant::now());
+        if self.in_flight.is_none() && (rides_out || self.pending.is_awaited()) {
+            self.append_next();
+        }
+        self.rearm();
+    }
+
+    fn append_next(&mut self) {
+        let mut batch = self.pending.take();
+        self.ride_until = None;
+        let (lines, count) = (Bytes::from(std::mem::take(&mut batch.lines)), batch.events.len() as u32);
+        self.snapshots.count(u64::from(count), lines.len() as u64);
+        if self.pending.is_durable() {
+            self.snapshots.begin_if_due(&self.around.tuning, &self.state, &self.history);
+        } else {
+            self.ride_until = Some(Instant::now()); // the next batch goes as soon as this one is there
+        }
+        let counters = &self.around.counters;
+        counters.commits.fetch_add(1, Relaxed);
+        counters.events.fetch_add(u64::from(count), Relaxed);
+        counters.bytes.fetch_add(lines.len() as u64, Relaxed);
+        counters.awaited.fetch_add(u64::from(batch.awaited), Relaxed);
+        if let Some(writer) = &self.writer {
+            writer.append(lines, count);
+        }
+        self.in_flight = Some(batch);
+    }
+
+    /// Lets out what waited for a batch that is durable now.
+    pub(super) fn committed(&mut self, mut batch: Batch, mark: Mark) {
+        self.durable = batch.events.last().map_or(self.durable, |event| event.seq);
+        self.release(std::mem::take(&mut batch.effects));
+        for answer in std::mem::take(&mut batch.answers) {
+            let _gone = answer.reply.send(answer.result.map_err(Refusal::from));
+        }
+        self.watchers.released(&batch, self.durable, &self.state, &self.history);
+        self.snapshots.write_if_begun(mark, &self.housekeeper, &self.history, &self.state);
+    }
+
+    fn release(&mut self, effects: Vec<Effect>) {
+        let mut offers = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Offer(ready) => offers.push(ready),
+                Effect::Stop { speaker, reason } => self.around.stops.stop(&speaker, reason),
+                Effect::Ended { run, outcome } => tracing::debug!(%run, outcome = outcome.as_str(), "run ended"),
+            }
+        }
+        if !offers.is_empty() {
+            self.around.backlog.offer(offers, self.origin());
+        }
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { partition: self.around.number, epoch: self.epoch }
+    }
+
+    /// Hands a task to whichever instance takes it first, if it still waits for one.
+    pub(super) fn hand_out(&mut self, ready: Ready, epoch: u64) {
+        match self.dispatch(&ready, epoch) {
+            Some(dispatch) => {
+                let until = self.now().after(ACCEPT_MAX);
+                self.handed_out.insert(ready.task, (ready.token, until));
+                self.around.courier.send(dispatch);
+            }
+            None => self.around.backlog.free(&ready.capability),
+        }
+    }
+
+    fn dispatch(&mut self, ready: &Ready, epoch: u64) -> Option<Dispatch> {
+        let run = self.state.run(ready.task.run).filter(|run| epoch == self.epoch && run.quarantined.is_none())?;
+        let task = run.task(ready.task.task)?;
+        let waits = task.token == ready.token && matches!(task.state, TaskState::Ready { .. });
+        let is_out = self.handed_out.get(&ready.task).is_some_and(|(token, _)| *token == ready.token);
+        let input = run.input(ready.task.task).filter(|_| waits && !is_out)?;
+        let bytes: u64 = input.iter().map(part_bytes).sum();
+        let limit = self.around.input_bytes_max;
+        if bytes > limit {
+            let message = format!("its input takes {bytes} bytes with the outputs in place, more than {limit}");
+            let failure = Failure::new(FailureClass::Terminal, message);
+            let _stale = self.step(Command::Refuse(ready.task, ready.token, failure));
+            return None;
+        }
+        Some(Dispatch {
+            task: ready.task,
+            token: ready.token,
+            capability: ready.capability.clone(),
+            name: task.spec.name.clone(),
+            input,
+        })
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.ticked = true;
+        self.offer_again();
+        self.snapshots.go_on(&self.history, &self.state);
+        let now = self.now();
+        self.closing.close_if_due(now, &self.around.tuning, &self.state, &self.history, self.durable, &self.myself);
+    }
+
+    /// Offers again what was handed out and has found no holder: the message may be lost with whoever had it.
+    fn offer_again(&mut self) {
+        let now = self.now();
+        let late: Vec<(TaskRef, Token)> = self
+            .handed_out
+            .iter()
+            .filter(|(_, (_, until))| *until <= now)
+            .map(|(task, (token, _))| (*task, *token))
+            .collect();
+        for (task_ref, token) in late {
+            self.handed_out.remove(&task_ref);
+            let Some(task) = self.state.run(task_ref.run).and_then(|run| run.task(task_ref.task)) else { continue };
+            if task.token == token && matches!(task.state, TaskState::Ready { .. }) {
+                tracing::warn!(task = %task_ref, %token, "no instance has accepted the task; it is offered again");
+                let capability = task.spec.capability.clone();
+                let ready = Ready { task: task_ref, token, capability, priority: task.spec.priority };
+                self.around.backlog.free(&ready.capability);
+                self.around.backlog.offer([ready], self.origin());
+            }
+        }
+    }
+
+    pub(super) fn snapshotted(&mut self, result: Result<(), String>) {
+        match result {
+            Ok(()) => tracing::info!(partition = self.around.number, epoch = self.epoch, "snapshot written"),
+            Err(error) => {
+                tracing::warn!(partition = self.around.number, epoch = self.epoch, %error, "no snapshot was written");
+            }
+        }
+        self.snapshots.done();
+    }
+
+    pub(super) fn archived(&mut self, runs: Vec<RunId>, page: Result<Json, String>) {
+        self.closing.done();
+        match page {
+            Ok(page) => {
+                let _open = self.step(Command::Archive { runs, page });
+            }
+            Err(error) => {
+                let partition = self.around.number;
+                tracing::warn!(partition, %error, "ended runs could not be archived and stay in memory");
+            }
+        }
+    }
+
+    fn rearm(&mut self) {
+        let now = Instant::now();
+        let timer = self.state.next_due().map(|due| now + due.since(self.now()));
+        let slice = self.snapshots.is_writing_slices().then(|| now + Duration::from_millis(2));
+        let ride = self.ride_until.filter(|_| self.in_flight.is_none());
+        let next = [timer, ride, slice].into_iter().flatten().fold(now + SLEEP_MAX, Instant::min);
+        // A moment that has passed is left alone: its tick is on the way.
+        let ticked = std::mem::take(&mut self.ticked);
+        self.wake.send_if_modified(|wake| {
+            let sooner = ticked || next < *wake;
+            if sooner {
+                *wake = next;
+            }
+            sooner
+        });
+    }
+
+    /// Makes durable what has been decided, as far as the store lets it, and tells those who wait.
+    pub(super) async fn finish(&mut self) {
+        let Some(writer) = self.writer.take() else { return };
+        let mut batches: Vec<Batch> = self.in_flight.take().into_iter().collect();
+        let mut jobs = Vec::new();
+        while !self.pending.is_durable() {
+            let mut batch = self.pending.take();
+            if !batch.events.is_empty() {
+                jobs.push((Bytes::from(std::mem::take(&mut batch.lines)), batch.events.len() as u32));
+                batches.push(batch);
+            }
+        }
+        let outcomes = writer.finish(jobs).await;
+        // If an outcome was lost with the mailbox, whoever waits hears nothing, which means unknown.
+        if outcomes.len() == batches.len() {
+            for (batch, outcome) in batches.into_iter().zip(outcomes) {
+                match outcome {
+                    crate::journal::append::Outcome::Committed(mark) => self.committed(batch, mark),
+                    other => batch.refuse(&super::actor::judge(other).0),
+                }
+            }
+        }
+    }
+}
+
+fn part_bytes(part: &Part) -> u64 {
+    match part {
+        Part::Text(text) => text.len() as u64,
+        Part::Value(payload) => payload.len(),
+    }
+}
+
+/// Starts the task that says when time has passed.
+fn start_ticker(partition: ActorRef<Message>) -> (watch::Sender<Instant>, Joined<()>) {
+    let (wake, mut next) = watch::channel(Instant::now() + SLEEP_MAX);
+    let task = Joined::spawn(async move {
+        loop {
+            let until = *next.borrow_and_update();
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => {
+                    if partition.cast(Message::Tick).is_err() {
+                        return;
+                    }
+                    // The partition sets the next moment when it has taken the tick.
+                    if next.changed().await.is_err() {
+                        return;
+                    }
+                }
+                changed = next.changed() => if changed.is_err() { return },
+            }
+        }
+    });
+    (wake, task)
+}

@@ -1,0 +1,92 @@
+//! What a partition is given: its surroundings, its tuning, and what a claim and a replay have led to.
+
+use super::backlog::Backlog;
+use super::history::History;
+use crate::clock::Clock;
+use crate::courier::Courier;
+use crate::journal::append::Appender;
+use crate::journal::archive::Archive;
+use crate::journal::keeper::Keeper;
+use crate::stops::Stops;
+use callboard_core::State;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// What a partition is tuned by.
+#[derive(Clone, Debug)]
+pub(crate) struct Tuning {
+    /// A snapshot is taken after this many events; 50,000 by default.
+    pub(crate) snapshot_events: u64,
+    /// Or after this many bytes; 64 MiB by default.
+    pub(crate) snapshot_bytes: u64,
+    /// Ended runs kept in memory; 1,000 by default.
+    pub(crate) closed_max: usize,
+    /// How long an ended run is kept in memory; 10 minutes by default.
+    pub(crate) closed_for: Duration,
+    /// How often garbage is looked for.
+    pub(crate) collect_every: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            snapshot_events: 50_000,
+            snapshot_bytes: 64 << 20,
+            closed_max: 1_000,
+            closed_for: Duration::from_secs(600),
+            collect_every: Duration::from_secs(900),
+        }
+    }
+}
+
+/// What a partition has around it, the same in every tenure.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) number: u16,
+    pub(crate) clock: Clock,
+    pub(crate) tuning: Tuning,
+    pub(crate) backlog: Arc<Backlog>,
+    pub(crate) courier: Courier,
+    pub(crate) stops: Arc<Stops>,
+    pub(crate) counters: Arc<Counters>,
+    /// The longest input, references resolved, that a task is handed out with; 16 MiB by default.
+    pub(crate) input_bytes_max: u64,
+}
+
+/// What a partition counts, for tests and benchmarks.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Batches that were committed.
+    pub(crate) commits: AtomicU64,
+    /// Events in them.
+    pub(crate) events: AtomicU64,
+    /// Bytes of lines in them, before compression.
+    pub(crate) bytes: AtomicU64,
+    /// Commands that waited for a commit of their own events.
+    pub(crate) awaited: AtomicU64,
+}
+
+/// A tenure: what a claim and a replay have led to.
+pub(crate) struct Tenure {
+    pub(crate) surroundings: Surroundings,
+    pub(crate) appender: Appender,
+    pub(crate) keeper: Keeper,
+    pub(crate) archive: Archive,
+    pub(crate) state: State,
+    pub(crate) history: History,
+    /// Nodes that may still hold tasks; every holder elsewhere is known to be gone.
+    pub(crate) nodes: Vec<Arc<str>>,
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> crate::board::JournalCounters {
+        use std::sync::atomic::Ordering::Relaxed;
+        crate::board::JournalCounters {
+            commits: self.commits.load(Relaxed),
+            awaited: self.awaited.load(Relaxed),
+            events: self.events.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+        }
+    }
+}

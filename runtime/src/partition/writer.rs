@@ -1,0 +1,114 @@
+//! Speaking to the store on behalf of a partition: one task appends, one keeps snapshots and collects garbage.
+//!
+//! An append must not be cut short by the end of a handler, so it lives in a task of its own that the partition joins.
+
+use super::message::Message;
+use crate::journal::append::{Appender, Mark, Outcome};
+use crate::journal::keeper::Keeper;
+use crate::journal::snapshot::Slice;
+use bytes::Bytes;
+use ractor::ActorRef;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// The task that appends. Outcomes go to the partition; those it no longer takes are kept for [`Writer::finish`].
+#[derive(Debug)]
+pub(crate) struct Writer {
+    jobs: mpsc::Sender<(Bytes, u32)>,
+    task: Joined<Vec<Outcome>>,
+}
+
+impl Writer {
+    pub(crate) fn start(mut appender: Appender, partition: ActorRef<Message>) -> Self {
+        let (jobs, mut queue) = mpsc::channel::<(Bytes, u32)>(1);
+        let task = Joined::spawn(async move {
+            let mut untold = Vec::new();
+            while let Some((lines, count)) = queue.recv().await {
+                let outcome = appender.append(lines, count).await;
+                if partition.cast(Message::Appended(outcome.clone())).is_err() {
+                    untold.push(outcome);
+                }
+            }
+            untold
+        });
+        Self { jobs, task }
+    }
+
+    /// Appends a batch; the partition has at most one under way, so there is always room.
+    pub(crate) fn append(&self, lines: Bytes, count: u32) {
+        let _stopping = self.jobs.try_send((lines, count));
+    }
+
+    /// Appends what is left, one after the other, and waits for it: the outcomes that the partition was not told.
+    pub(crate) async fn finish(self, left: Vec<(Bytes, u32)>) -> Vec<Outcome> {
+        for job in left {
+            let _ended = self.jobs.send(job).await;
+        }
+        drop(self.jobs);
+        self.task.join().await.unwrap_or_default()
+    }
+}
+
+/// What the keeper is asked.
+#[derive(Debug)]
+pub(crate) enum Keep {
+    /// Write a snapshot as of this mark from these slices.
+    Snapshot(Mark, mpsc::Receiver<Slice>),
+}
+
+/// The task that keeps snapshots and collects garbage.
+#[derive(Debug)]
+pub(crate) struct Housekeeper {
+    jobs: mpsc::Sender<Keep>,
+    _task: Joined<()>,
+}
+
+impl Housekeeper {
+    /// Collects garbage every `period`.
+    pub(crate) fn start(mut keeper: Keeper, partition: ActorRef<Message>, period: Duration) -> Self {
+        let (jobs, mut queue) = mpsc::channel(1);
+        let task = Joined::spawn(async move {
+            loop {
+                match tokio::time::timeout(period, queue.recv()).await {
+                    Ok(None) => return,
+                    Ok(Some(Keep::Snapshot(mark, slices))) => {
+                        let result = keeper.snapshot(mark, slices).await.map_err(|error| error.to_string());
+                        let _gone = partition.cast(Message::Snapshotted(result));
+                    }
+                    Err(_) => match keeper.collect().await {
+                        Ok(collected) => tracing::debug!(?collected, "garbage collected"),
+                        Err(error) => tracing::warn!(%error, "garbage was left for the next time"),
+                    },
+                }
+            }
+        });
+        Self { jobs, _task: task }
+    }
+
+    pub(crate) fn snapshot(&self, mark: Mark, slices: mpsc::Receiver<Slice>) {
+        let _busy = self.jobs.try_send(Keep::Snapshot(mark, slices));
+    }
+}
+
+/// A task that ends with whoever started it.
+#[derive(Debug)]
+pub(crate) struct Joined<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> Joined<T> {
+    #[expect(clippy::disallowed_methods, reason = "this handle is the one that joins it")]
+    pub(crate) fn spawn(task: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(task))
+    }
+
+    /// Waits for its end; `None` if it panicked.
+    pub(crate) async fn join(mut self) -> Option<T> {
+        (&mut self.0).await.ok()
+    }
+}
+
+impl<T> Drop for Joined<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,77 @@
+//! What travels over the bus.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::QueueName;
+
+/// A message: a head in the manner of CloudEvents 1.0, and a body. Two counters are touched to clone it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// Everything but the body.
+    pub head: Arc<Head>,
+    /// The body, JSON unless the sender and the receiver know better.
+    pub body: Bytes,
+}
+
+/// The attributes of an [`Envelope`]. Every one travels; those that are `None` or empty are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Tells this message from all others; a message published again keeps it.
+    pub id: String,
+    /// What kind of message it is, CloudEvents' `type`: `callboard.task.dispatch.v1`.
+    pub kind: String,
+    /// Who wrote it.
+    pub source: String,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// When it was written, in milliseconds since 1970 UTC. Nothing is decided by it.
+    pub time_unix_ms: Option<i64>,
+    /// The caller's id, carried through everything that one outside request causes.
+    pub correlation_id: Option<String>,
+    /// Where an answer goes.
+    pub reply_to: Option<QueueName>,
+    /// The run it belongs to.
+    pub run: Option<String>,
+    /// The task it belongs to.
+    pub task: Option<String>,
+    /// The attempt at the task, from 1.
+    pub attempt: Option<u32>,
+    /// The activation of the attempt, from 1.
+    pub activation: Option<u32>,
+    /// After this moment, in milliseconds since 1970 UTC, nobody waits for the outcome.
+    pub deadline_unix_ms: Option<i64>,
+    /// The sender of a message between agents.
+    pub from: Option<String>,
+    /// The receiver of a message between agents.
+    pub to: Option<String>,
+    /// The priority, 0 to 10. A hint for people: the order is decided in the partition.
+    pub priority: Option<u8>,
+    /// Where the payload is kept when it is too large to travel.
+    pub data_ref: Option<String>,
+    /// W3C trace context, `traceparent`.
+    pub trace_parent: Option<String>,
+    /// W3C trace context, `tracestate`.
+    pub trace_state: Option<String>,
+}
+
+impl Envelope {
+    /// A message with the three attributes that every message has.
+    pub fn new(
+        id: impl Into<String>,
+        kind: impl Into<String>,
+        source: impl Into<String>,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        let head = Head { id: id.into(), kind: kind.into(), source: source.into(), ..Head::default() };
+        Self { head: Arc::new(head), body: body.into() }
+    }
+
+    /// The same message with a changed head; copies the head when it is shared.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Head)) -> Self {
+        change(Arc::make_mut(&mut self.head));
+        self
+    }
+}

@@ -1,0 +1,168 @@
+//! The directory in process, for `dev`, tests and single nodes. Time is tokio's, so paused time works.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::{Directory, Entry, Error, Lease, Release, check_names, check_ttl};
+
+/// Below this many entries nobody sweeps.
+const SWEEP_MIN: usize = 64;
+
+/// A directory within one process; clones share everything.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryDirectory(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// By kind and id.
+    entries: Expiring<(String, String), Bytes>,
+    /// The holder, by name.
+    leases: Expiring<String, String>,
+}
+
+impl MemoryDirectory {
+    /// An empty directory.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets everything, as an emptied server does.
+    pub fn wipe(&self) {
+        *self.lock() = Inner::default();
+    }
+
+    /// No foreign code runs under the lock, so a poisoned map is a whole one.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn acquire_now(&self, name: &str, holder: &str, ttl: Duration) -> Result<Lease, Error> {
+        check_names(&[name, holder])?;
+        check_ttl(ttl)?;
+        let mut inner = self.lock();
+        match inner.leases.live(name) {
+            Some(other) if other != holder => Ok(Lease::HeldBy(other.clone())),
+            _ => {
+                inner.leases.put(name.to_owned(), holder.to_owned(), ttl);
+                Ok(Lease::Held)
+            }
+        }
+    }
+
+    fn renew_now(&self, name: &str, holder: &str, ttl: Duration) -> Result<Lease, Error> {
+        check_names(&[name, holder])?;
+        check_ttl(ttl)?;
+        let mut inner = self.lock();
+        match inner.leases.live(name) {
+            None => Ok(Lease::Free),
+            Some(other) if other != holder => Ok(Lease::HeldBy(other.clone())),
+            Some(_) => {
+                inner.leases.put(name.to_owned(), holder.to_owned(), ttl);
+                Ok(Lease::Held)
+            }
+        }
+    }
+
+    fn release_now(&self, name: &str, holder: &str) -> Result<Release, Error> {
+        check_names(&[name, holder])?;
+        let mut inner = self.lock();
+        if inner.leases.live(name).is_some_and(|held| held == holder) {
+            inner.leases.map.remove(name);
+            Ok(Release::Released)
+        } else {
+            Ok(Release::NotHeld)
+        }
+    }
+
+    fn list_now(&self, kind: &str) -> Result<Vec<Entry>, Error> {
+        check_names(&[kind])?;
+        let now = Instant::now();
+        let inner = self.lock();
+        let from = (kind.to_owned(), String::new());
+        let of_kind = inner.entries.map.range(from..).take_while(|((k, _), _)| k == kind);
+        let live = of_kind.filter(|(_, held)| held.until > now);
+        Ok(live.map(|((_, id), held)| Entry { id: id.clone(), value: held.value.clone() }).collect())
+    }
+}
+
+impl Directory for MemoryDirectory {
+    fn put<'a>(&'a self, kind: &'a str, id: &'a str, value: Bytes, ttl: Duration) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            check_names(&[kind, id])?;
+            check_ttl(ttl)?;
+            self.lock().entries.put((kind.to_owned(), id.to_owned()), value, ttl);
+            Ok(())
+        })
+    }
+
+    fn remove<'a>(&'a self, kind: &'a str, id: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            check_names(&[kind, id])?;
+            self.lock().entries.map.remove(&(kind.to_owned(), id.to_owned()));
+            Ok(())
+        })
+    }
+
+    fn list<'a>(&'a self, kind: &'a str) -> BoxFuture<'a, Result<Vec<Entry>, Error>> {
+        Box::pin(async move { self.list_now(kind) })
+    }
+
+    fn acquire<'a>(&'a self, name: &'a str, holder: &'a str, ttl: Duration) -> BoxFuture<'a, Result<Lease, Error>> {
+        Box::pin(async move { self.acquire_now(name, holder, ttl) })
+    }
+
+    fn renew<'a>(&'a self, name: &'a str, holder: &'a str, ttl: Duration) -> BoxFuture<'a, Result<Lease, Error>> {
+        Box::pin(async move { self.renew_now(name, holder, ttl) })
+    }
+
+    fn release<'a>(&'a self, name: &'a str, holder: &'a str) -> BoxFuture<'a, Result<Release, Error>> {
+        Box::pin(async move { self.release_now(name, holder) })
+    }
+}
+
+/// A map whose entries expire. The dead are swept out when the map has doubled since the last sweep, which costs a constant
+/// per entry and keeps the map within twice the live ones.
+#[derive(Debug)]
+struct Expiring<K, V> {
+    map: BTreeMap<K, Held<V>>,
+    sweep_at: usize,
+}
+
+#[derive(Debug)]
+struct Held<V> {
+    value: V,
+    until: Instant,
+}
+
+impl<K, V> Default for Expiring<K, V> {
+    fn default() -> Self {
+        Self { map: BTreeMap::new(), sweep_at: SWEEP_MIN }
+    }
+}
+
+impl<K: Ord, V> Expiring<K, V> {
+    fn live<Q>(&self, key: &Q) -> Option<&V>
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        self.map.get(key).filter(|held| held.until > Instant::now()).map(|held| &held.value)
+    }
+
+    fn put(&mut self, key: K, value: V, ttl: Duration) {
+        let now = Instant::now();
+        if self.map.len() >= self.sweep_at {
+            self.map.retain(|_, held| held.until > now);
+            self.sweep_at = SWEEP_MIN.max(2 * self.map.len());
+        }
+        self.map.insert(key, Held { value, until: now + ttl });
+    }
+}

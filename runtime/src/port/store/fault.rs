@@ -1,0 +1,366 @@
+//! A store that fails as it is told, for tests.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use std::sync::Arc;
+//! use callboard::port::store::fault::{Fault, FaultStore, Operation};
+//! use callboard::port::store::{Error, MemoryStore, Store};
+//!
+//! let faults = FaultStore::new(Arc::new(MemoryStore::new()));
+//! faults.script(Operation::Create, "*/manifest/*", [Fault::Pass, Fault::LoseAnswer]);
+//! let _ = faults.create("p/manifest/1", "one".into()).await?;
+//! let lost = faults.create("p/manifest/2", "two".into()).await;
+//! assert!(matches!(lost, Err(Error::Unclear { .. })));
+//! assert!(faults.get("p/manifest/2").await?.is_some());
+//! # Ok::<(), Error>(()) }).unwrap();
+//! ```
+
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{oneshot, watch};
+
+use self::plan::{Drawn, Plan, Rule};
+use super::{Create, Error, Store};
+
+/// The kinds of operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// [`Store::create`]
+    Create,
+    /// [`Store::get`]
+    Get,
+    /// [`Store::list`]; its name is the prefix.
+    List,
+    /// [`Store::delete`]
+    Delete,
+}
+
+/// What happens to one operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing special.
+    Pass,
+    /// No effect; the caller is told [`Error::Refused`].
+    Refuse,
+    /// No effect, [`Error::Refused`], and so for every create until [`FaultStore::free_disk`].
+    DiskFull,
+    /// No effect ever; the caller is told [`Error::Unclear`].
+    LoseRequest,
+    /// The effect, then [`Error::Unclear`].
+    LoseAnswer,
+    /// [`Error::Unclear`] at once; the effect when the test releases it.
+    Late,
+    /// The effect and its true answer; the effect once more when the test releases it.
+    Twice,
+    /// Nothing until the test releases it, then the effect and its true answer.
+    Hang,
+    /// The effect at once, its true answer when the test releases it.
+    Delay,
+    /// A create takes effect on its first try, and a proxy that tried again passes on
+    /// [`Create::Exists`]. Other operations pass.
+    Exists,
+}
+
+/// How often a seeded fault store does what: chances from 0 to 1 per operation, their sum at most 1. All
+/// are 0 by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Odds {
+    /// Chance of [`Fault::Refuse`].
+    pub refuse: f64,
+    /// Chance of [`Fault::LoseRequest`].
+    pub lose_request: f64,
+    /// Chance of [`Fault::LoseAnswer`].
+    pub lose_answer: f64,
+    /// Chance of [`Fault::Late`]; released by itself, see `late_operations_max`.
+    pub late: f64,
+    /// Chance of [`Fault::Twice`]; released by itself, see `late_operations_max`.
+    pub twice: f64,
+    /// Chance of [`Fault::Exists`].
+    pub exists: f64,
+    /// A late effect takes place before one of the next so many operations.
+    pub late_operations_max: u64,
+    /// Every request and every answer is under way for up to this long in tokio's time, so under paused
+    /// time operations overtake each other at no cost.
+    pub delay_max: Duration,
+}
+
+/// How many operations of each kind callers began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Number of [`Store::create`].
+    pub create: u64,
+    /// Number of [`Store::get`].
+    pub get: u64,
+    /// Number of [`Store::list`].
+    pub list: u64,
+    /// Number of [`Store::delete`].
+    pub delete: u64,
+}
+
+/// An operation that waits for its release.
+struct Held {
+    operation: Operation,
+    name: String,
+    /// Number of the operation before which it goes by itself.
+    due: Option<u64>,
+    what: Waiting,
+}
+
+enum Waiting {
+    Effect(BoxFuture<'static, ()>),
+    Caller(oneshot::Sender<()>),
+}
+
+/// Wraps a store and spoils operations as told: by script, by seed, or not at all.
+///
+/// What happens to an operation is decided in this order: the disk is full (creates only); the first rule
+/// of [`script`](Self::script) or [`always`](Self::always) that fits and is not used up; the seeded odds;
+/// pass. In the pattern of a rule `*` stands for any characters, slashes too.
+///
+/// A clone is the same fault store. Two nodes with faults of their own get a wrapper each over clones of
+/// one [`MemoryStore`](super::MemoryStore).
+#[derive(Clone)]
+pub struct FaultStore {
+    inner: Arc<dyn Store>,
+    state: Arc<State>,
+}
+
+impl fmt::Debug for FaultStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultStore").field("counts", &self.counts()).field("held", &self.held()).finish_non_exhaustive()
+    }
+}
+
+struct State {
+    plan: Mutex<Plan>,
+    held: Mutex<Vec<Held>>,
+    held_count: watch::Sender<usize>,
+}
+
+impl FaultStore {
+    /// A fault store that passes everything on until told otherwise.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        let (held_count, _) = watch::channel(0);
+        Self { inner, state: Arc::new(State { plan: Mutex::default(), held: Mutex::default(), held_count }) }
+    }
+
+    /// Spoils the next operations of this kind and name by `faults`, one each, in order.
+    pub fn script(&self, operation: Operation, pattern: &str, faults: impl IntoIterator<Item = Fault>) {
+        self.plan().add(Rule::once_each(operation, pattern, faults));
+    }
+
+    /// Spoils every operation of this kind and name by `fault`, until [`calm`](Self::calm).
+    pub fn always(&self, operation: Operation, pattern: &str, fault: Fault) {
+        self.plan().add(Rule::always(operation, pattern, fault));
+    }
+
+    /// Spoils operations by chance. The same seed and the same operations give the same faults.
+    ///
+    /// # Panics
+    ///
+    /// If the chances add up to more than 1.
+    pub fn random(&self, seed: u64, odds: Odds) {
+        self.plan().randomize(seed, odds);
+    }
+
+    /// Forgets scripts and odds and frees the disk: from now on operations pass. What is held stays held.
+    pub fn calm(&self) {
+        self.plan().calm();
+    }
+
+    /// Refuses every create from now on.
+    pub fn fill_disk(&self) {
+        self.plan().disk_full = true;
+    }
+
+    /// Ends [`fill_disk`](Self::fill_disk) and [`Fault::DiskFull`].
+    pub fn free_disk(&self) {
+        self.plan().disk_full = false;
+    }
+
+    /// How many operations of each kind callers began so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.plan().counts
+    }
+
+    /// Kind and name of each operation that waits for its release, in the order they came.
+    #[must_use]
+    pub fn held(&self) -> Vec<(Operation, String)> {
+        self.held_now().iter().map(|held| (held.operation, held.name.clone())).collect()
+    }
+
+    /// Waits until at least `count` operations are held.
+    pub async fn until_held(&self, count: usize) {
+        let mut held_count = self.state.held_count.subscribe();
+        // The sender lives as long as this store, so there is no error.
+        let _ = held_count.wait_for(|held| *held >= count).await;
+    }
+
+    /// Releases the operation that is held longest; `false` if none is. A late effect has taken place
+    /// when this returns; a caller that waited goes on by itself.
+    pub async fn release_next(&self) -> bool {
+        self.release_one(|_| true).await
+    }
+
+    /// Releases all held operations of this kind and name, in the order they came. Answers how many.
+    pub async fn release(&self, operation: Operation, pattern: &str) -> usize {
+        let rule = Rule::always(operation, pattern, Fault::Pass);
+        let mut released = 0;
+        while self.release_one(|held| rule.fits(held.operation, &held.name)).await {
+            released += 1;
+        }
+        released
+    }
+
+    /// Releases everything that is held, in the order it came. Answers how many.
+    pub async fn release_all(&self) -> usize {
+        let mut released = 0;
+        while self.release_next().await {
+            released += 1;
+        }
+        released
+    }
+
+    async fn release_one(&self, chosen: impl Fn(&Held) -> bool) -> bool {
+        let held = {
+            let mut all = self.held_now();
+            let found = all.iter().position(chosen).map(|index| all.remove(index));
+            self.state.held_count.send_replace(all.len());
+            found
+        };
+        match held.map(|held| held.what) {
+            None => return false,
+            Some(Waiting::Effect(effect)) => effect.await,
+            // Whoever waited may have given up, then its operation never takes effect.
+            Some(Waiting::Caller(caller)) => drop(caller.send(())),
+        }
+        true
+    }
+
+    fn hold(&self, operation: Operation, name: &str, due: Option<u64>, what: Waiting) {
+        let mut held = self.held_now();
+        held.push(Held { operation, name: name.to_owned(), due, what });
+        self.state.held_count.send_replace(held.len());
+    }
+
+    async fn hold_caller(&self, operation: Operation, name: &str) {
+        let (release, released) = oneshot::channel();
+        self.hold(operation, name, None, Waiting::Caller(release));
+        let _ = released.await;
+    }
+
+    async fn serve<T: 'static>(
+        &self,
+        operation: Operation,
+        name: &str,
+        lie: Option<T>,
+        effect: impl Fn() -> BoxFuture<'static, Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let drawn = self.plan().draw(operation, name);
+        while self.release_one(|held| held.due.is_some_and(|due| due <= drawn.number)).await {}
+        pause(drawn.request_delay).await;
+        let answer = self.spoil(&drawn, operation, name, lie, effect).await;
+        pause(drawn.answer_delay).await;
+        answer
+    }
+
+    async fn spoil<T: 'static>(
+        &self,
+        drawn: &Drawn,
+        operation: Operation,
+        name: &str,
+        lie: Option<T>,
+        effect: impl Fn() -> BoxFuture<'static, Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let unclear = |what: &str| Err(Error::Unclear { reason: format!("{what} ({operation:?} {name})") });
+        let refused = |what: &str| Err(Error::Refused { reason: format!("{what} ({operation:?} {name})") });
+        let later = || Waiting::Effect(effect().map(|_| ()).boxed());
+        match drawn.fault {
+            Fault::Pass => effect().await,
+            Fault::Refuse => refused("by order of the test"),
+            Fault::DiskFull => refused("disk full"),
+            Fault::LoseRequest => unclear("the request may be lost"),
+            Fault::LoseAnswer => {
+                let _ = effect().await;
+                unclear("the answer was lost")
+            }
+            Fault::Late => {
+                self.hold(operation, name, drawn.due, later());
+                unclear("the request is late")
+            }
+            Fault::Twice => {
+                self.hold(operation, name, drawn.due, later());
+                effect().await
+            }
+            Fault::Hang => {
+                self.hold_caller(operation, name).await;
+                effect().await
+            }
+            Fault::Delay => {
+                let answer = effect().await;
+                self.hold_caller(operation, name).await;
+                answer
+            }
+            Fault::Exists => effect().await.map(|answer| lie.unwrap_or(answer)),
+        }
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.state.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn held_now(&self) -> MutexGuard<'_, Vec<Held>> {
+        self.state.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn pause(delay: Duration) {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+}
+
+impl Store for FaultStore {
+    fn create<'a>(&'a self, name: &'a str, bytes: Bytes) -> BoxFuture<'a, Result<Create, Error>> {
+        let effect = move || {
+            let (inner, name, bytes) = (Arc::clone(&self.inner), name.to_owned(), bytes.clone());
+            async move { inner.create(&name, bytes).await }.boxed()
+        };
+        self.serve(Operation::Create, name, Some(Create::Exists), effect).boxed()
+    }
+
+    fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
+        let effect = move || {
+            let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
+            async move { inner.get(&name).await }.boxed()
+        };
+        self.serve(Operation::Get, name, None, effect).boxed()
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, after: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        let effect = move || {
+            let (inner, prefix, after) = (Arc::clone(&self.inner), prefix.to_owned(), after.to_owned());
+            async move { inner.list(&prefix, &after).await }.boxed()
+        };
+        self.serve(Operation::List, prefix, None, effect).boxed()
+    }
+
+    fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        let effect = move || {
+            let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
+            async move { inner.delete(&name).await }.boxed()
+        };
+        self.serve(Operation::Delete, name, None, effect).boxed()
+    }
+}

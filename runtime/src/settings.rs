@@ -1,0 +1,109 @@
+//! What a node is told. Every default stands here, once.
+
+use callboard_core::{GraphLimits, Limits};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The settings of a node: data, with a default each.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The name space: runs, queues and keys of different name spaces never meet. 1 to 64 of `A-Z a-z 0-9 _ -`;
+    /// `default` by default.
+    pub namespace: String,
+    /// Where the journal is kept; the folder `.callboard` by default.
+    pub store: StoreSettings,
+    /// Into how many partitions the runs of a *new* name space are divided, 1 to 1,024; 16 by default. It is fixed when
+    /// the name space is created and read from the store afterwards. More partitions spread over more nodes, and
+    /// commit more often in smaller batches.
+    pub partitions: u16,
+    /// How long a holder of a task may be silent before the task is given to another; 6 s by default. Longer leases
+    /// wait longer for a dead holder, shorter ones mistake a busy machine for a dead one.
+    pub lease: Duration,
+    /// How often the work on a task may be cut short (by the death of its node) before it is dead-lettered; 5 by
+    /// default.
+    pub losses_max: u32,
+    /// Tasks in one workflow at most; 100,000 by default.
+    pub graph_tasks_max: usize,
+    /// Bytes of one input or output at most; 16 MiB by default.
+    pub payload_bytes_max: usize,
+    /// Outputs above this many bytes are stored by the hash of their content and travel as a reference; 64 KiB by
+    /// default. The journal grows with it.
+    pub payload_inline_max: usize,
+    /// How long a clean stop waits for handlers to finish before it hands their tasks back; 10 s by default.
+    pub drain: Duration,
+    /// A snapshot is taken after this many events of a partition; 50,000 by default. A restart replays no more.
+    pub snapshot_events: u64,
+    /// Or after this many bytes; 64 MiB by default.
+    pub snapshot_bytes: u64,
+    /// Ended runs of a partition kept in memory before they go to the archive; 1,000 by default.
+    pub closed_max: usize,
+    /// How long an ended run is kept in memory; 10 minutes by default.
+    pub closed_for: Duration,
+    /// How late garbage of the journal is deleted; 1 hour by default. It must be far longer than any request to the
+    /// store can take effect late.
+    pub garbage_late: Duration,
+}
+
+/// Where the journal is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreSettings {
+    /// A folder, owned by one process at a time.
+    Folder(PathBuf),
+    /// The memory of this process: gone when it ends.
+    Memory,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let (graph, limits) = (GraphLimits::default(), Limits::default());
+        Self {
+            namespace: "default".into(),
+            store: StoreSettings::Folder(".callboard".into()),
+            partitions: 16,
+            lease: limits.lease,
+            losses_max: limits.losses_max,
+            graph_tasks_max: graph.tasks_max,
+            payload_bytes_max: graph.input_bytes_max,
+            payload_inline_max: 64 << 10,
+            drain: Duration::from_secs(10),
+            snapshot_events: 50_000,
+            snapshot_bytes: 64 << 20,
+            closed_max: 1_000,
+            closed_for: Duration::from_secs(600),
+            garbage_late: Duration::from_secs(3_600),
+        }
+    }
+}
+
+impl Settings {
+    /// Every fault of the settings, in words.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let usable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if self.namespace.is_empty() || self.namespace.len() > 64 || !self.namespace.chars().all(usable) {
+            faults.push(format!("namespace is 1 to 64 of A-Z a-z 0-9 _ -, not {:?}", self.namespace));
+        }
+        if !(1..=1_024).contains(&self.partitions) {
+            faults.push(format!("partitions is 1 to 1024, not {}", self.partitions));
+        }
+        if self.lease < Duration::from_millis(10) {
+            faults.push(format!("lease is at least 10 ms, not {:?}", self.lease));
+        }
+        if self.payload_inline_max > self.payload_bytes_max {
+            let (inline, max) = (self.payload_inline_max, self.payload_bytes_max);
+            faults.push(format!("payload_inline_max ({inline}) is at most payload_bytes_max ({max})"));
+        }
+        faults
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        let graph = GraphLimits {
+            tasks_max: self.graph_tasks_max,
+            input_bytes_max: self.payload_bytes_max,
+            ..GraphLimits::default()
+        };
+        Limits { graph, lease: self.lease, losses_max: self.losses_max }
+    }
+}

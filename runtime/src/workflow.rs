@@ -1,0 +1,181 @@
+//! A workflow as a program writes it: nodes are tasks, edges are the references in their inputs.
+
+use crate::task::{In, Task, author};
+use crate::{Error, Result};
+use callboard_core::{Graph, Priority, Retry, TaskSpec};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A graph of tasks in the making. Nothing is checked or sent before it is started.
+#[derive(Debug)]
+pub struct Workflow {
+    draft: Arc<Mutex<Draft>>,
+}
+
+#[derive(Debug)]
+struct Draft {
+    graph: Graph,
+    /// Tasks that have no JSON form; the graph holds `null` in their place.
+    unsendable: Vec<(String, Error)>,
+}
+
+impl Workflow {
+    /// An empty workflow, named 1 to 128 bytes.
+    pub fn new(name: impl Into<String>) -> Self {
+        let graph =
+            Graph { name: name.into(), tasks: Vec::new(), timeout_ms: None, tenant: None, labels: BTreeMap::new() };
+        Self { draft: Arc::new(Mutex::new(Draft { graph, unsendable: Vec::new() })) }
+    }
+
+    /// Adds a task. Its name is unique in the workflow, 1 to 128 bytes.
+    pub fn task<T: Task>(&self, name: impl Into<String>, task: T) -> Node<T::Output> {
+        let name = name.into();
+        let mut draft = lock(&self.draft);
+        let input = author(&task).unwrap_or_else(|error| {
+            draft.unsendable.push((name.clone(), error));
+            callboard_core::Json::null()
+        });
+        let at = draft.graph.tasks.len();
+        draft.graph.tasks.push(Arc::new(TaskSpec::new(name.clone(), T::CAPABILITY, input)));
+        Node { draft: self.draft.clone(), at, name, output: PhantomData }
+    }
+
+    /// Adds a task for each request, named `name[0]`, `name[1]` and so on.
+    pub fn map<T: Task>(&self, name: &str, tasks: impl IntoIterator<Item = T>) -> Vec<Node<T::Output>> {
+        (0..).zip(tasks).map(|(n, task)| self.task(format!("{name}[{n}]"), task)).collect()
+    }
+
+    /// Limits how long the whole run may take from its submission.
+    #[must_use]
+    pub fn timeout(self, limit: Duration) -> Self {
+        lock(&self.draft).graph.timeout_ms = Some(millis(limit));
+        self
+    }
+
+    /// Adds something to find the run by.
+    #[must_use]
+    pub fn label(self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        lock(&self.draft).graph.labels.insert(key.into(), value.into());
+        self
+    }
+
+    pub(crate) fn into_graph(self) -> Result<Graph> {
+        let mut draft = lock(&self.draft);
+        if let Some((name, error)) = draft.unsendable.drain(..).next() {
+            return Err(error.context(format!("task {name:?} can not be sent")));
+        }
+        Ok(draft.graph.clone())
+    }
+
+    /// A workflow of one task, as [`Callboard::call`](crate::Callboard::call) submits it.
+    pub(crate) fn of_one<T: Task>(task: T) -> (Self, Node<T::Output>) {
+        let workflow = Self::new(T::CAPABILITY);
+        let node = workflow.task(T::CAPABILITY, task);
+        (workflow, node)
+    }
+}
+
+/// A task of a workflow, typed by its output: an edge to draw, and the key to its result.
+pub struct Node<O> {
+    draft: Arc<Mutex<Draft>>,
+    at: usize,
+    name: String,
+    output: PhantomData<fn() -> O>,
+}
+
+impl<O> Node<O> {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its output, to be put into another task: the edge comes from the data.
+    pub fn out(&self) -> In<O> {
+        In::from_task(self.name.clone())
+    }
+
+    /// Adds an edge without data: this task starts only when `other` has completed.
+    #[must_use]
+    pub fn after<P>(self, other: &Node<P>) -> Self {
+        self.change(|spec| spec.after.push(other.name.clone()))
+    }
+
+    /// Says how urgent it is.
+    #[must_use]
+    pub fn priority(self, priority: Priority) -> Self {
+        self.change(|spec| spec.priority = priority)
+    }
+
+    /// Says when a failed attempt is followed by another.
+    #[must_use]
+    pub fn retry(self, retry: Retry) -> Self {
+        self.change(|spec| spec.retry = retry)
+    }
+
+    /// Limits each attempt, from its acceptance by an instance to its result.
+    #[must_use]
+    pub fn timeout(self, limit: Duration) -> Self {
+        self.change(|spec| spec.timeouts.attempt_ms = Some(millis(limit)))
+    }
+
+    /// Limits how long it may wait for an instance, from being ready to acceptance.
+    #[must_use]
+    pub fn start_timeout(self, limit: Duration) -> Self {
+        self.change(|spec| spec.timeouts.start_ms = Some(millis(limit)))
+    }
+
+    /// Limits the silence between two heartbeats of its handler.
+    #[must_use]
+    pub fn heartbeat_timeout(self, limit: Duration) -> Self {
+        self.change(|spec| spec.timeouts.heartbeat_ms = Some(millis(limit)))
+    }
+
+    /// Says how many times its work may be cut short by the death of its node before it is dead-lettered.
+    #[must_use]
+    pub fn losses(self, max: u32) -> Self {
+        self.change(|spec| spec.losses_max = Some(max))
+    }
+
+    fn change(self, change: impl FnOnce(&mut TaskSpec)) -> Self {
+        if let Some(spec) = lock(&self.draft).graph.tasks.get_mut(self.at) {
+            change(Arc::make_mut(spec));
+        }
+        self
+    }
+}
+
+impl<O> Clone for Node<O> {
+    fn clone(&self) -> Self {
+        Self { draft: self.draft.clone(), at: self.at, name: self.name.clone(), output: PhantomData }
+    }
+}
+
+impl<O> fmt::Debug for Node<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Node").field(&self.name).finish()
+    }
+}
+
+/// Many nodes of one type as one input.
+pub trait Gather<O> {
+    /// Their outputs, in their order.
+    fn gather(&self) -> In<Vec<O>>;
+}
+
+impl<O> Gather<O> for [Node<O>] {
+    fn gather(&self) -> In<Vec<O>> {
+        In::from_tasks(self.iter().map(|node| node.name.clone()).collect())
+    }
+}
+
+fn millis(limit: Duration) -> u64 {
+    u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn lock(draft: &Mutex<Draft>) -> MutexGuard<'_, Draft> {
+    // A panic while drafting leaves a draft that is still whole: every change is one assignment.
+    draft.lock().unwrap_or_else(PoisonError::into_inner)
+}
