@@ -1,1 +1,3 @@
-//! Callboard.
+//! Ready-made agents for Callboard, written on its public API alone.
+
+pub mod code;
