@@ -171,12 +171,12 @@ fn rows_of_totals(totals: &Totals, summary: &Summary) -> Vec<(String, String)> {
 }
 
 fn sentence(finding: &Finding) -> String {
-    let (subject, text) = (code(&finding.subject), escape(&finding.text));
-    match finding.kind {
-        FindingKind::Unfinished => format!("unfinished: {text}, by {subject}"),
-        FindingKind::Panics => format!("may panic by {subject}: {text}"),
-        kind => format!("{kind}: {subject}, {text}"),
-    }
+    let subject = match finding.kind {
+        FindingKind::Unfinished | FindingKind::Panics => format!("{} {}", finding.count, code(&finding.subject)),
+        _ => code(&finding.subject),
+    };
+    let comma = if finding.text.is_empty() { "" } else { ", " };
+    format!("{}: {subject}{comma}{}", finding.kind, escape(&finding.text))
 }
 
 /// Text in the middle of a line in which nothing is read as Markdown or HTML.

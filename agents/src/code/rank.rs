@@ -65,6 +65,7 @@ fn of_function(path: &str, function: &Function, limits: &Limits) -> Vec<Finding>
         score,
         path: path.to_string(),
         line: function.line,
+        count: 1,
         subject: function.name.clone(),
         text: what,
     };
@@ -95,13 +96,9 @@ fn of_panics(report: &FileReport) -> Vec<Finding> {
         let count = number(lines.len());
         let text = if rest.is_empty() { String::new() } else { format!("also in line {}", first_of(rest)) };
         let (path, subject) = (report.path.clone(), kind.to_string());
-        Some(Finding { kind: finding, score: count * weight, path, line, subject, text: counted(count, &text) })
+        Some(Finding { kind: finding, score: count * weight, path, line, count, subject, text })
     };
     PanicKind::ALL.into_iter().filter_map(of_kind).collect()
-}
-
-fn counted(count: u32, rest: &str) -> String {
-    if rest.is_empty() { count.to_string() } else { format!("{count}, {rest}") }
 }
 
 fn of_undocumented(report: &FileReport) -> Option<Finding> {
@@ -109,7 +106,7 @@ fn of_undocumented(report: &FileReport) -> Option<Finding> {
     let count = number(report.undocumented.len());
     let text = match rest {
         [] => first.kind.clone(),
-        _ => format!("{} and {} more public items", first.kind, rest.len()),
+        _ => format!("{}, and {} more public items", first.kind, rest.len()),
     };
     let (path, subject) = (report.path.clone(), first.name.clone());
     Some(Finding {
@@ -117,6 +114,7 @@ fn of_undocumented(report: &FileReport) -> Option<Finding> {
         score: count.min(UNDOCUMENTED_MAX),
         path,
         line: first.line,
+        count,
         subject,
         text,
     })
@@ -127,14 +125,16 @@ pub(super) fn of_duplicate(group: &Duplicate) -> Option<Finding> {
     let (first, rest): (&Occurrence, _) = group.copies.split_first()?;
     let (tokens, copies) = (group.tokens, number(rest.len()));
     let second = rest.first()?;
+    let lines = if first.lines == 1 { "1 line".to_string() } else { format!("{} lines", first.lines) };
     let more = if copies > 1 { format!(" and {} more", copies - 1) } else { String::new() };
     Some(Finding {
         kind: FindingKind::Duplicate,
         score: tokens.saturating_mul(copies) / 5,
         path: first.path.clone(),
         line: first.line,
+        count: copies + 1,
         subject: first.name.clone(),
-        text: format!("{} lines again at {}:{}{more}", first.lines, second.path, second.line),
+        text: format!("{lines} again at {}:{}{more}", second.path, second.line),
     })
 }
 

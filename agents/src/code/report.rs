@@ -71,9 +71,11 @@ pub struct Finding {
     pub path: String,
     /// Where, the first place if there are several.
     pub line: u32,
+    /// How many places it sums up, at least 1.
+    pub count: u32,
     /// The name it is about: a function, an item, a macro.
     pub subject: String,
-    /// The rest of the sentence.
+    /// What else there is to say; may be empty.
     pub text: String,
 }
 
