@@ -111,11 +111,15 @@ impl SourceFile {
 }
 
 impl Listing {
-    /// A hash over all paths and contents, in hexadecimal: another one means that the folder has changed.
+    /// A hash over all paths and contents, and over what was skipped and why, in hexadecimal: another one
+    /// means that a review would read differently.
     pub fn hash(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for file in &self.files {
             hasher.update(file.path.as_bytes()).update(&[0]).update(file.hash.as_bytes()).update(b"\n");
+        }
+        for skipped in &self.skipped {
+            hasher.update(skipped.path.as_bytes()).update(&[0]).update(skipped.reason.as_bytes()).update(b"\r");
         }
         hasher.finalize().to_hex().to_string()
     }

@@ -13,6 +13,7 @@ const FINDINGS_MAX: usize = 50;
 const DUPLICATES_MAX: usize = 20;
 const COPIES_MAX: usize = 10;
 const FILES_MAX: usize = 40;
+const SKIPPED_MAX: usize = 50;
 const TODOS_MAX: usize = 50;
 
 /// Writes a summary as one ranked report, titled by one line of plain text.
@@ -26,6 +27,7 @@ pub fn to_markdown(summary: &Summary, title: &str) -> String {
     page.duplicates(summary);
     page.files(summary);
     page.unparsed(summary);
+    page.skipped(summary);
     page.todos(summary);
     page.0
 }
@@ -125,6 +127,17 @@ impl Page {
             let place = format!("{}:{}:{}", file.path, file.error.line, file.error.column);
             self.line(format!("- {} {}", code(&place), escape(&file.error.message)));
         }
+    }
+
+    fn skipped(&mut self, summary: &Summary) {
+        if summary.skipped.is_empty() {
+            return;
+        }
+        self.section("Not reviewed");
+        for skipped in summary.skipped.iter().take(SKIPPED_MAX) {
+            self.line(format!("- {} {}", code(&skipped.path), escape(&skipped.reason)));
+        }
+        self.more(summary.skipped.len(), SKIPPED_MAX, "entries");
     }
 
     fn todos(&mut self, summary: &Summary) {

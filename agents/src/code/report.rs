@@ -4,6 +4,7 @@
 mod tests;
 
 use super::facts::{FileReport, Fingerprint, LineCounts, PanicCounts, ParseError, Todo};
+use super::files::Skipped;
 use super::rank::{self, Limits};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -25,6 +26,8 @@ pub struct Summary {
     pub files: Vec<FileRow>,
     /// Files that did not parse, by path.
     pub unparsed: Vec<Unparsed>,
+    /// What was not reviewed at all; whoever listed the files fills it in.
+    pub skipped: Vec<Skipped>,
     /// Notes in comments with the path of their file, by path and line.
     pub todos: Vec<(String, Todo)>,
 }
@@ -177,6 +180,7 @@ impl Summary {
             totals: totals(&reports, &duplicates, &limits),
             files: rows(&reports, &findings),
             unparsed: reports.iter().filter_map(|report| unparsed(report)).collect(),
+            skipped: Vec::new(),
             todos: reports.iter().flat_map(|r| r.todos.iter().map(|todo| (r.path.clone(), todo.clone()))).collect(),
             findings,
             duplicates,

@@ -1,5 +1,6 @@
 use super::*;
 use crate::code::analyze;
+use crate::code::files::Skipped;
 
 fn page(sources: &[(&str, &str)]) -> String {
     let reports: Vec<_> = sources.iter().map(|(path, source)| analyze(path, source)).collect();
@@ -56,6 +57,13 @@ fn a_report_reads_as_a_whole() {
 - `src/lib.rs:2` TODO: \\*do\\* \\`it\\`, see Vec\\<T>
 ";
     assert_eq!(page, expected);
+}
+
+#[test]
+fn what_was_not_reviewed_is_named() {
+    let skipped = vec![Skipped { path: "a_b.rs".to_string(), reason: "larger than 4 MiB".to_string() }];
+    let page = to_markdown(&Summary { skipped, ..Summary::of(&[]) }, "Review");
+    assert!(page.ends_with("\n## Not reviewed\n\n- `a_b.rs` larger than 4 MiB\n"), "{page}");
 }
 
 #[test]
