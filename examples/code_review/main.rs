@@ -1,0 +1,221 @@
+//! Reviews a folder of Rust code with a small fleet of agents, and loses no work when it is killed.
+//!
+//!     cargo run --example code_review -- runtime/src
+//!
+//! Three parts do it. The *director* lists the files and submits a graph; an *analyzer* reads one file per task, four
+//! at a time; the *documenter* waits for all of their reports and writes one, ranked by what matters most.
+//!
+//! Kill it in the middle and start it again: what was analyzed stays analyzed. There is no code for that below but the
+//! key under which the run is started.
+
+mod arguments;
+mod memory;
+mod progress;
+
+use arguments::{Arguments, Stop, USAGE};
+use callboard::prelude::*;
+use callboard_agents::code::files::{Listing, Skipped, SourceFile, rust_files};
+use callboard_agents::code::{FileReport, Summary, analyze, to_markdown};
+use futures::StreamExt;
+use memory::{Last, Memory, Plan, write_whole};
+use progress::{Progress, Screen};
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, stderr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+// ---- What the agents say to each other: plain data, which is what survives a crash. ----
+
+/// Asks for a report on one file. The hash of its content makes sure that it is still the file that was listed.
+#[task(output = FileReport, capability = "code.analyze")]
+struct Analyze {
+    root: PathBuf,
+    file: SourceFile,
+}
+
+/// Asks for one document on all files. `reports` are the outputs of other tasks: those are the edges of the graph.
+#[task(output = Document, capability = "code.document")]
+struct Compose {
+    title: String,
+    skipped: Vec<Skipped>,
+    reports: In<Vec<FileReport>>,
+}
+
+#[payload]
+struct Document {
+    markdown: String,
+    unparsed: Vec<String>,
+}
+
+// ---- The agents. ----
+
+/// Reads one file at a time; the pool has several of them.
+struct Analyzer {
+    delay: Duration,
+    ready: watch::Receiver<bool>,
+}
+
+impl Agent<Analyze> for Analyzer {
+    async fn run(&mut self, _ctx: &Ctx, task: Analyze) -> Result<FileReport> {
+        // The director first counts what an earlier run has left to do.
+        self.ready.wait_for(|ready| *ready).await.ok();
+        sleep(self.delay).await;
+        // Reading and parsing would block the runtime's threads. A file that has changed will not change back, so
+        // that error is terminal; any other failure is tried again.
+        let work = move || Ok(analyze(&task.file.path, &task.file.read(&task.root).terminal()?));
+        tokio::task::spawn_blocking(work).await?
+    }
+}
+
+/// A plain function is an agent, too.
+async fn compose(_ctx: Ctx, task: Compose) -> Result<Document> {
+    let summary = Summary { skipped: task.skipped, ..Summary::of(&task.reports) };
+    let unparsed = summary.unparsed.iter();
+    let unparsed = unparsed.map(|f| format!("{}:{}:{}: {}", f.path, f.error.line, f.error.column, f.error.message));
+    Ok(Document { unparsed: unparsed.collect(), markdown: to_markdown(&summary, &task.title) })
+}
+
+// ---- The director. ----
+
+/// A graph: a task for each file, and one that takes all of their outputs.
+fn graph(root: &Path, listing: &Listing) -> (Workflow, Vec<Node<FileReport>>, Node<Document>) {
+    let workflow = Workflow::new("code-review");
+    let analyze = |file: &SourceFile| Analyze { root: root.to_path_buf(), file: file.clone() };
+    let files = workflow.map("analyze", listing.files.iter().map(analyze));
+    let title = format!("Code review of {}", root.file_name().unwrap_or(root.as_os_str()).display());
+    let compose = Compose { title, skipped: listing.skipped.clone(), reports: files.gather() };
+    let document = workflow.task("document", compose);
+    (workflow, files, document)
+}
+
+async fn review(arguments: &Arguments) -> Result<ExitCode> {
+    let started = Instant::now();
+    let listing = rust_files(&arguments.path)?;
+    let root = fs::canonicalize(&arguments.path)?;
+    let total = listing.files.len();
+    eprintln!("reviewing {} in {}", files(total), arguments.path.display());
+    for skipped in &listing.skipped {
+        eprintln!("skipped {}: {}", skipped.path, skipped.reason);
+    }
+
+    let (go, ready) = watch::channel(false);
+    let delay = arguments.delay;
+    let board = Callboard::dev()
+        .data(&arguments.data)
+        .agents(4, move || Analyzer { delay, ready: ready.clone() })
+        .task_fn(compose)
+        .start()
+        .await?;
+
+    // A run is found again by its key, so the key says everything that makes two reviews the same.
+    let (content, place) = (listing.hash(), root.to_string_lossy());
+    let name = blake3::hash(place.as_bytes()).to_hex();
+    let memory = Memory::of(&arguments.data, &name);
+    let plan = memory.plan(&content, arguments.fresh);
+    give_up_old(&board, &plan).await;
+    let (workflow, nodes, document) = graph(&root, &listing);
+    let key = format!("{name}-{content}-{}", plan.generation());
+    let run = board.start(workflow).key(key).await?;
+    let mut last = Last { content, generation: plan.generation(), run: run.id().to_string() };
+    memory.note(&last)?;
+
+    let path_of: BTreeMap<&str, &str> =
+        nodes.iter().map(Node::name).zip(listing.files.iter().map(|file| file.path.as_str())).collect();
+    let kept = kept(&run, &path_of).await?;
+    if kept > 0 {
+        eprintln!("kept {kept} of {} from the run before", files(total));
+    }
+    go.send_replace(true);
+
+    tokio::select! {
+        () = show(&run, &path_of, kept, started) => {}
+        _ = tokio::signal::ctrl_c() => {
+            board.stop().await?;
+            eprintln!("\ninterrupted; start it again to go on");
+            return Ok(ExitCode::from(130));
+        }
+    }
+    let outcome = run.output(&document).await;
+    board.stop().await?;
+    if outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::Failed) {
+        // A failed run stays failed: the next review is a new one.
+        last.content = "-".to_string();
+        memory.note(&last)?;
+    }
+    deliver(&outcome?, &arguments.out)
+}
+
+/// Cancels the run that this review replaces. If it has ended or is gone, so much the better.
+async fn give_up_old(board: &Callboard, plan: &Plan) {
+    let Plan::Replace { run, changed, .. } = plan else { return };
+    if *changed {
+        eprintln!("the folder has changed since the last run: starting over");
+    }
+    if let Ok(id) = run.parse()
+        && let Ok(old) = board.run(id).await
+    {
+        old.cancel().await.ok();
+    }
+}
+
+/// Writes the document to its place, which is the one line on stdout.
+fn deliver(document: &Document, out: &Path) -> Result<ExitCode> {
+    for file in &document.unparsed {
+        eprintln!("did not parse: {file}");
+    }
+    write_whole(out, &document.markdown)?;
+    println!("{}", out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How many files are analyzed already.
+async fn kept(run: &Run, path_of: &BTreeMap<&str, &str>) -> Result<usize> {
+    let tasks = run.tasks().await?;
+    Ok(tasks.iter().filter(|task| task.status == Status::Completed && path_of.contains_key(task.name.as_str())).count())
+}
+
+/// Shows the progress of a run until it has ended. The events begin with the first of the run, not with the present.
+async fn show(run: &Run, path_of: &BTreeMap<&str, &str>, kept: usize, started: Instant) {
+    let screen = match stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb") {
+        true => Screen::Terminal,
+        false => Screen::Plain,
+    };
+    let mut progress = Progress::new(stderr(), screen, kept, path_of.len());
+    let mut events = run.events();
+    let mut seen = 0;
+    while let Some(event) = events.next().await {
+        let file = event.task_name().filter(|_| event.is_completion()).and_then(|name| path_of.get(name));
+        let Some(file) = file else { continue };
+        seen += 1;
+        if seen > kept {
+            progress.advance(file, started.elapsed());
+        }
+    }
+    progress.clear();
+}
+
+fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_string() } else { format!("{count} files") }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = match arguments::parse(env::args_os().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(Stop::Help) => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(Stop::Wrong(what)) => {
+            eprint!("error: {what}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    review(&arguments).await.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
