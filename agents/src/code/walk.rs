@@ -186,7 +186,7 @@ impl<'ast> Visit<'ast> for Walk {
 
     fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
         let ty = name_of_type(&item.self_ty);
-        let public = self.place.public && item.trait_.is_none() && !self.private.contains(&ty);
+        let public = self.place.public && !self.private.contains(&ty);
         let name = match item.trait_.as_ref().and_then(|(path, _)| path.segments.last()) {
             Some(of) => format!("<{ty} as {}>", of.ident),
             None => ty,

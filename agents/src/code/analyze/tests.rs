@@ -52,6 +52,8 @@ fn no_nesting_overflows_the_stack() {
         ("fn f() { ", "match a { _ => ", "}"),
         ("fn f() { let ", "(", ")"),
         ("fn f() { fn g(a: ", "A<T, ", ">"),
+        ("type A = ", "A<T, ", ""),
+        ("type A = ", "A<1, ", ""),
         ("type A = ", "& ", ""),
         ("type A = ", "(", ")"),
         ("type A = ", "<", " as T>::X"),

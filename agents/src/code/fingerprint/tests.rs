@@ -4,7 +4,7 @@ fn of_source(body: &str) -> Option<Fingerprint> {
     of(&syn::parse_str(&format!("{{ {body} }}")).expect("a block"))
 }
 
-const BODY: &str = "let mut sum = 0; for item in items.iter() { if item.weight > 3 { sum += item.weight; } \
+const BODY: &str = "let mut sum = 0; for item in items.iter() { if item.weight > limits::low + 3 { sum += item.weight; } \
                     else { log::warn!(\"light\"); } } Total::new(sum, items.len())";
 
 #[track_caller]
@@ -27,6 +27,7 @@ fn names_of_locals_and_values_do_not_matter() {
 #[test]
 fn what_is_called_and_how_it_is_wired_does_matter() {
     alike("item.weight >", "item.height >", false);
+    alike("limits::low", "limits::high", false);
     alike("items.len()", "items.count()", false);
     alike("Total", "Sum", false);
     alike("Total::new", "Total::of", false);

@@ -28,7 +28,7 @@ fn notes_are_in_comments_only() {
     check("let s = \"TODO: a\"; // FIXME b\n", "1 1 0 0 | 1:FIXME b");
     check("r#\"// TODO\"# /* HACK c */\n", "1 1 0 0 | 1:HACK c");
     check("/*\n * XXX d\n * e\n * TODO f */\n", "4 0 4 0 | 2:XXX d | 4:TODO f");
-    check("/// see todo!() and TODOs and CVE-XXXX and A_TODO\n", "1 0 1 0");
+    check("/// see todo!() and TODOs and CVE-XXX and XXXL and A_TODO\n", "1 0 1 0");
     check("// FIXME(a): TODO b\n", "1 0 1 0 | 1:FIXME(a): TODO b");
     check("x // TODO unfinished \"quote\ny // HACK", "2 2 0 0 | 1:TODO unfinished \"quote | 2:HACK");
 }
