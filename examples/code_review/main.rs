@@ -13,6 +13,7 @@ mod memory;
 mod progress;
 
 use arguments::{Arguments, Stop, USAGE};
+use callboard::What;
 use callboard::prelude::*;
 use callboard_agents::code::files::{Listing, Skipped, SourceFile, rust_files};
 use callboard_agents::code::{FileReport, Summary, analyze, to_markdown};
@@ -124,7 +125,8 @@ async fn review(arguments: &Arguments) -> Result<ExitCode> {
 
     let path_of: BTreeMap<&str, &str> =
         nodes.iter().map(Node::name).zip(listing.files.iter().map(|file| file.path.as_str())).collect();
-    let kept = kept(&run, &path_of).await?;
+    // The document is no file, and a run that ended long ago has nothing left to do.
+    let kept = run.progress().await?.map_or(total, |progress| progress.completed.min(total));
     if kept > 0 {
         eprintln!("kept {kept} of {} from the run before", files(total));
     }
@@ -133,13 +135,14 @@ async fn review(arguments: &Arguments) -> Result<ExitCode> {
     tokio::select! {
         () = show(&run, &path_of, kept, started) => {}
         _ = tokio::signal::ctrl_c() => {
-            board.stop().await?;
+            // Whatever had to be cut short is analyzed again next time.
+            board.shutdown().await.ok();
             eprintln!("\ninterrupted; start it again to go on");
             return Ok(ExitCode::from(130));
         }
     }
     let outcome = run.output(&document).await;
-    board.stop().await?;
+    board.shutdown().await.ok();
     if outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::Failed) {
         // A failed run stays failed: the next review is a new one.
         last.content = "-".to_string();
@@ -154,10 +157,8 @@ async fn give_up_old(board: &Callboard, plan: &Plan) {
     if *changed {
         eprintln!("the folder has changed since the last run: starting over");
     }
-    if let Ok(id) = run.parse()
-        && let Ok(old) = board.run(id).await
-    {
-        old.cancel().await.ok();
+    if let Ok(id) = run.parse() {
+        board.run(id).cancel("replaced by a newer review").await.ok();
     }
 }
 
@@ -171,12 +172,6 @@ fn deliver(document: &Document, out: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// How many files are analyzed already.
-async fn kept(run: &Run, path_of: &BTreeMap<&str, &str>) -> Result<usize> {
-    let tasks = run.tasks().await?;
-    Ok(tasks.iter().filter(|task| task.status == Status::Completed && path_of.contains_key(task.name.as_str())).count())
-}
-
 /// Shows the progress of a run until it has ended. The events begin with the first of the run, not with the present.
 async fn show(run: &Run, path_of: &BTreeMap<&str, &str>, kept: usize, started: Instant) {
     let screen = match stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb") {
@@ -187,8 +182,8 @@ async fn show(run: &Run, path_of: &BTreeMap<&str, &str>, kept: usize, started: I
     let mut events = run.events();
     let mut seen = 0;
     while let Some(event) = events.next().await {
-        let file = event.task_name().filter(|_| event.is_completion()).and_then(|name| path_of.get(name));
-        let Some(file) = file else { continue };
+        let completed = event.task.filter(|_| event.what == What::Completed);
+        let Some(file) = completed.and_then(|task| path_of.get(&*task)) else { continue };
         seen += 1;
         if seen > kept {
             progress.advance(file, started.elapsed());
