@@ -38,6 +38,9 @@ mod settings;
 mod stops;
 mod supervise;
 mod task;
+#[cfg(feature = "test")]
+#[doc(hidden)]
+pub mod testing;
 mod workflow;
 
 pub use agent::{Agent, Ctx};
