@@ -202,8 +202,25 @@ fn what_a_newer_release_has_written_is_refused_and_never_skipped() {
     assert!(decode(&line("1", "run_ende\\u0064", r#"{"outcome":"failed"}"#)).is_ok());
 }
 
+/// A result is never looked into, so its depth costs nothing and ends nobody.
+#[test]
+fn a_deep_result_passes_through_the_journal() {
+    let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
+    let data = format!(
+        "{{\"task\":0,\"token\":{{\"attempt\":1,\"activation\":1}},\"holder\":\"n/a\",\"output\":{{\"json\":{deep}}}}}"
+    );
+    let line = format!("{{\"v\":1,\"seq\":1,\"at\":1,\"kind\":\"task_completed\",\"data\":{data}}}\n");
+    let mut written = Vec::new();
+    decode(&line).unwrap().encode(&mut written);
+    assert_eq!(written, line.as_bytes());
+    let elsewhere = line.replace("\"seq\":1", &format!("\"seq\":{deep}"));
+    assert!(matches!(decode(&elsewhere), Err(DecodeError::Malformed(_))));
+    let elsewhere = line.replace("\"task\":0", &format!("\"task\":{deep}"));
+    assert!(matches!(decode(&elsewhere), Err(DecodeError::Malformed(_))));
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+    #![proptest_config(super::config(256))]
 
     #[test]
     fn no_bytes_make_decode_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

@@ -1,0 +1,372 @@
+//! A second, naive machine: what the design promises of runs, without events, indexes or counters.
+//!
+//! It is written from the promises and not from the code, and it looks at every task for every question. The property
+//! tests put the same commands to both.
+
+use crate::{FailureClass, InstanceId, LossReason, Millis, RunId, RunOutcome, Status, StopReason, TimerKind, Token};
+use std::collections::{BTreeMap, BTreeSet};
+
+const LEASE: i64 = 6_000;
+
+/// One task of a graph, as the tests draw it.
+#[derive(Clone, Debug)]
+pub(super) struct Spec {
+    pub(super) needs: BTreeSet<usize>,
+    pub(super) retries: u32,
+    pub(super) losses_max: u32,
+    pub(super) start: Option<i64>,
+    pub(super) attempt: Option<i64>,
+    pub(super) beat: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    pub(super) spec: Spec,
+    pub(super) status: Status,
+    pub(super) token: Token,
+    pub(super) holder: Option<InstanceId>,
+    pub(super) losses: u32,
+    pub(super) failures: usize,
+    pub(super) cause: Option<usize>,
+    pub(super) not_before: i64,
+    since: i64,
+    lease_until: i64,
+    heard_at: i64,
+    /// Whether this hand-out has been offered.
+    offered: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) tasks: Vec<Task>,
+    pub(super) ended: Option<RunOutcome>,
+    deadline: Option<i64>,
+    timed_out: bool,
+}
+
+/// What a command comes to, in the model's words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Released {
+    pub(super) offers: BTreeSet<(RunId, usize, Token)>,
+    pub(super) stops: Vec<(RunId, usize, Token, InstanceId, StopReason)>,
+    pub(super) ended: Vec<(RunId, RunOutcome)>,
+}
+
+/// Why nothing comes of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum No {
+    Run,
+    Fenced,
+    Ended,
+    Open,
+}
+
+type TimerKey = (i64, RunId, Option<usize>, TimerKind);
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Model {
+    pub(super) runs: BTreeMap<RunId, Run>,
+    /// The moment of the last event.
+    pub(super) at: i64,
+    pub(super) released: Released,
+}
+
+/// What somebody says of a task.
+pub(super) struct Word<'a> {
+    pub(super) run: RunId,
+    pub(super) task: usize,
+    pub(super) token: Token,
+    pub(super) holder: &'a InstanceId,
+}
+
+impl Model {
+    pub(super) fn submit(&mut self, now: i64, id: RunId, specs: &[Spec], timeout: Option<i64>) {
+        if self.runs.contains_key(&id) {
+            return;
+        }
+        self.at = self.at.max(now);
+        let tasks = specs.iter().map(|spec| Task {
+            spec: spec.clone(),
+            status: Status::Blocked,
+            token: Token::FIRST,
+            holder: None,
+            losses: 0,
+            failures: 0,
+            cause: None,
+            not_before: 0,
+            since: 0,
+            lease_until: 0,
+            heard_at: 0,
+            offered: false,
+        });
+        let deadline = timeout.map(|timeout| self.at + timeout);
+        self.runs.insert(id, Run { tasks: tasks.collect(), ended: None, deadline, timed_out: false });
+        self.settle(id);
+    }
+
+    /// Whether the word counts: it shows the present token, and nobody else holds the task.
+    fn admit(&self, word: &Word<'_>) -> Result<(), No> {
+        let task = &self.runs.get(&word.run).ok_or(No::Run)?.tasks[word.task];
+        let free = task.status == Status::Ready;
+        let held = task.status == Status::Running && task.holder.as_ref() == Some(word.holder);
+        if task.token == word.token && (free || held) { Ok(()) } else { Err(No::Fenced) }
+    }
+
+    pub(super) fn accept(&mut self, now: i64, word: &Word<'_>) -> Result<(), No> {
+        self.admit(word)?;
+        let at = self.at.max(now);
+        let task = &mut self.runs.get_mut(&word.run).unwrap().tasks[word.task];
+        if task.status == Status::Ready {
+            self.at = at;
+            task.status = Status::Running;
+            task.holder = Some(word.holder.clone());
+            (task.since, task.heard_at, task.lease_until) = (at, at, at + LEASE);
+        }
+        Ok(())
+    }
+
+    pub(super) fn complete(&mut self, now: i64, word: &Word<'_>) -> Result<(), No> {
+        if let Some(run) = self.runs.get(&word.run) {
+            let task = &run.tasks[word.task];
+            let same = task.token == word.token && task.holder.as_ref() == Some(word.holder);
+            if task.status == Status::Completed && same {
+                return Ok(());
+            }
+        }
+        self.admit(word)?;
+        self.at = self.at.max(now);
+        let task = &mut self.runs.get_mut(&word.run).unwrap().tasks[word.task];
+        task.status = Status::Completed;
+        task.holder = Some(word.holder.clone());
+        self.settle(word.run);
+        Ok(())
+    }
+
+    pub(super) fn fail(&mut self, now: i64, word: &Word<'_>, class: FailureClass) -> Result<(), No> {
+        self.admit(word)?;
+        self.failed(now, word.run, word.task, class);
+        Ok(())
+    }
+
+    pub(super) fn refuse(&mut self, now: i64, word: &Word<'_>, class: FailureClass) -> Result<(), No> {
+        let task = &self.runs.get(&word.run).ok_or(No::Run)?.tasks[word.task];
+        if task.token != word.token || task.status != Status::Ready {
+            return Err(No::Fenced);
+        }
+        self.failed(now, word.run, word.task, class);
+        Ok(())
+    }
+
+    fn failed(&mut self, now: i64, run: RunId, task: usize, class: FailureClass) {
+        self.at = self.at.max(now);
+        let at = self.at;
+        let failed = &mut self.runs.get_mut(&run).unwrap().tasks[task];
+        failed.failures += 1;
+        let retryable = matches!(class, FailureClass::Retryable | FailureClass::Timeout | FailureClass::Panic);
+        if retryable && failed.token.attempt <= failed.spec.retries {
+            failed.again(at, Token { attempt: failed.token.attempt + 1, activation: 1 });
+        } else {
+            failed.status = if retryable { Status::Dead } else { Status::Failed };
+            failed.holder = None;
+        }
+        self.settle(run);
+    }
+
+    pub(super) fn lose(&mut self, now: i64, word: &Word<'_>, reason: LossReason) -> Result<(), No> {
+        self.admit(word)?;
+        self.lost(now, word.run, word.task, reason);
+        Ok(())
+    }
+
+    fn lost(&mut self, now: i64, run: RunId, task: usize, reason: LossReason) {
+        self.at = self.at.max(now);
+        let at = self.at;
+        let lost = &mut self.runs.get_mut(&run).unwrap().tasks[task];
+        lost.losses += u32::from(reason != LossReason::Released);
+        if reason != LossReason::Released && lost.losses > lost.spec.losses_max {
+            lost.status = Status::Dead;
+            lost.failures += 1; // the chain of reasons says it
+            lost.holder = None;
+        } else {
+            lost.again(at, Token { activation: lost.token.activation + 1, ..lost.token });
+        }
+        self.settle(run);
+    }
+
+    pub(super) fn keep(&mut self, now: i64, nodes: &BTreeSet<&str>) {
+        for id in self.runs.keys().copied().collect::<Vec<_>>() {
+            for task in 0..self.runs[&id].tasks.len() {
+                let gone = &self.runs[&id].tasks[task];
+                let held = gone.status == Status::Running;
+                if held && !nodes.contains(gone.holder.as_ref().unwrap().node()) {
+                    self.lost(now, id, task, LossReason::Gone);
+                }
+            }
+        }
+    }
+
+    pub(super) fn cancel(&mut self, now: i64, id: RunId) -> Result<(), No> {
+        let run = self.runs.get(&id).ok_or(No::Run)?;
+        if run.ended.is_some() {
+            return Err(No::Ended);
+        }
+        self.end_all(now, id, StopReason::Cancelled);
+        Ok(())
+    }
+
+    fn end_all(&mut self, now: i64, id: RunId, reason: StopReason) {
+        self.at = self.at.max(now);
+        for task in 0..self.runs[&id].tasks.len() {
+            self.stop(id, task, reason);
+            let task = &mut self.runs.get_mut(&id).unwrap().tasks[task];
+            if !task.status.is_ended() {
+                task.status = Status::Cancelled;
+                task.holder = None;
+            }
+        }
+        self.runs.get_mut(&id).unwrap().timed_out = reason == StopReason::Timeout;
+        self.settle(id);
+    }
+
+    fn stop(&mut self, id: RunId, index: usize, reason: StopReason) {
+        let task = &self.runs[&id].tasks[index];
+        if task.status == Status::Running {
+            let holder = task.holder.clone().unwrap();
+            self.released.stops.push((id, index, task.token, holder, reason));
+        }
+    }
+
+    pub(super) fn archive(&mut self, id: RunId) -> Result<(), No> {
+        match self.runs.get(&id).ok_or(No::Run)?.ended {
+            Some(_) => drop(self.runs.remove(&id)),
+            None => return Err(No::Open),
+        }
+        Ok(())
+    }
+
+    pub(super) fn beat(&mut self, now: i64, word: &Word<'_>, handler: bool) -> Result<(), No> {
+        self.admit(word)?;
+        let now = self.at.max(now);
+        let task = &mut self.runs.get_mut(&word.run).unwrap().tasks[word.task];
+        if task.status == Status::Running {
+            task.lease_until = task.lease_until.max(now + LEASE);
+            task.heard_at = if handler { task.heard_at.max(now) } else { task.heard_at };
+        }
+        Ok(())
+    }
+
+    pub(super) fn restart(&mut self, now: i64) {
+        let now = self.at.max(now);
+        for (id, run) in &mut self.runs {
+            for (index, task) in run.tasks.iter_mut().enumerate() {
+                if task.status == Status::Running {
+                    (task.lease_until, task.heard_at) = (now + LEASE, now);
+                }
+                if task.status == Status::Ready {
+                    task.offered = task.not_before <= now;
+                    self.released.offers.extend(task.offered.then_some((*id, index, task.token)));
+                }
+            }
+        }
+    }
+
+    /// Every timer that there is.
+    fn timers(&self) -> BTreeSet<TimerKey> {
+        let mut timers = BTreeSet::new();
+        for (&id, run) in self.runs.iter().filter(|(_, run)| run.ended.is_none()) {
+            timers.extend(run.deadline.map(|due| (due, id, None, TimerKind::Run)));
+            for (index, task) in run.tasks.iter().enumerate() {
+                let mut set = |due: i64, kind| timers.insert((due, id, Some(index), kind));
+                if task.status == Status::Ready {
+                    (!task.offered).then(|| set(task.not_before, TimerKind::Retry));
+                    task.spec.start.map(|limit| set(task.not_before + limit, TimerKind::Start));
+                }
+                if task.status == Status::Running {
+                    set(task.lease_until, TimerKind::Lease);
+                    task.spec.attempt.map(|limit| set(task.since + limit, TimerKind::Attempt));
+                    task.spec.beat.map(|limit| set(task.heard_at + limit, TimerKind::Heartbeat));
+                }
+            }
+        }
+        timers
+    }
+
+    pub(super) fn next_due(&self) -> Option<Millis> {
+        self.timers().first().map(|timer| Millis(timer.0))
+    }
+
+    /// The first timer that is due.
+    pub(super) fn due(&self, now: i64) -> Option<TimerKey> {
+        self.timers().first().copied().filter(|timer| timer.0 <= now.max(self.at))
+    }
+
+    pub(super) fn fire(&mut self, now: i64, (_, id, index, kind): TimerKey) {
+        let Some(index) = index else { return self.end_all(now, id, StopReason::Timeout) };
+        match kind {
+            TimerKind::Retry => {
+                let task = &mut self.runs.get_mut(&id).unwrap().tasks[index];
+                task.offered = true;
+                self.released.offers.insert((id, index, task.token));
+            }
+            TimerKind::Start => self.failed(now, id, index, FailureClass::Terminal),
+            TimerKind::Attempt | TimerKind::Heartbeat => {
+                let silent = kind == TimerKind::Heartbeat;
+                self.stop(id, index, if silent { StopReason::Silent } else { StopReason::Timeout });
+                self.failed(now, id, index, FailureClass::Timeout);
+            }
+            TimerKind::Lease => {
+                self.stop(id, index, StopReason::Silent);
+                self.lost(now, id, index, LossReason::Lease);
+            }
+            TimerKind::Run => unreachable!("a timer of a run has no task"),
+        }
+    }
+
+    /// Draws all conclusions: what can run, what never will, whether the run has ended.
+    fn settle(&mut self, id: RunId) {
+        let at = self.at;
+        let run = self.runs.get_mut(&id).unwrap();
+        loop {
+            let before: Vec<Task> = run.tasks.clone();
+            let blocked = |task: &&mut Task| task.status == Status::Blocked;
+            for (index, task) in run.tasks.iter_mut().enumerate().filter(|(_, task)| blocked(task)) {
+                let needs = || task.spec.needs.iter().map(|&need| (need, &before[need]));
+                let spoilt = needs().find(|(_, need)| need.status.is_ended() && need.status != Status::Completed);
+                if let Some((need, spoiler)) = spoilt {
+                    task.cause = Some(spoiler.cause.unwrap_or(need));
+                    task.status = Status::Skipped;
+                } else if needs().all(|(_, need)| need.status == Status::Completed) {
+                    task.status = Status::Ready;
+                    task.not_before = at;
+                    task.offered = true;
+                    self.released.offers.insert((id, index, task.token));
+                }
+            }
+            if before.iter().map(|task| task.status).eq(run.tasks.iter().map(|task| task.status)) {
+                break;
+            }
+        }
+        if run.ended.is_none() && run.tasks.iter().all(|task| task.status.is_ended()) {
+            let any = |statuses: &[Status]| run.tasks.iter().any(|task| statuses.contains(&task.status));
+            let outcome = if run.timed_out || any(&[Status::Failed, Status::Dead]) {
+                RunOutcome::Failed
+            } else if any(&[Status::Cancelled]) {
+                RunOutcome::Cancelled
+            } else {
+                RunOutcome::Completed
+            };
+            run.ended = Some(outcome);
+            self.released.ended.push((id, outcome));
+        }
+    }
+}
+
+impl Task {
+    fn again(&mut self, at: i64, token: Token) {
+        self.status = Status::Ready;
+        self.holder = None;
+        self.token = token;
+        self.not_before = at;
+        self.offered = false;
+    }
+}

@@ -1,0 +1,526 @@
+//! Random commands to random graphs, put to the machine and to the naive model of `model.rs`.
+
+use super::board::{journalled, name_id};
+use super::config;
+use super::model::{Model, No, Released, Spec, Word};
+use crate::{
+    Alive, Command, Effect, Event, EventKind, Failure, FailureClass, Graph, InstanceId, Json, Limits, LossReason,
+    Millis, Payload, Rejected, Retry, RunId, Speaker, State, Status, Step, TaskIndex, TaskRef, TaskSpec, Timer,
+    TimerKind, Token, decide,
+};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+const START: i64 = 1_790_000_000_000;
+
+/// A graph as drawn: the tasks, and how long a run of it may take.
+#[derive(Clone, Debug)]
+struct Drawn {
+    tasks: Vec<Spec>,
+    timeout: Option<i64>,
+}
+
+/// One step of a history; runs, tasks and holders are drawn as numbers.
+#[derive(Clone, Debug)]
+enum Op {
+    Submit(usize),
+    Accept(Who),
+    Complete(Who),
+    Fail(Who, FailureClass, Option<u64>),
+    Refuse(Who, FailureClass),
+    Lose(Who, LossReason),
+    Beat(Who, bool),
+    Keep(u8),
+    Cancel(usize),
+    Archive(usize),
+    /// The clock moves, forwards or back.
+    Clock(i64),
+    /// Everything due is fired.
+    Fire,
+    Restart,
+    /// A timer that was never set.
+    Forge(Who, u8),
+    /// What is no wish at all: a task that is not there, a graph with faults.
+    Nonsense(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Who {
+    run: usize,
+    task: usize,
+    holder: usize,
+    /// How far the token that is shown is from the present one: attempt and activation.
+    off: (i8, i8),
+}
+
+const RUNS: usize = 3;
+const HOLDERS: [(&str, &str); 4] = [("n1", "x"), ("n1", "y"), ("n2", "x"), ("n3", "z")];
+
+fn spec() -> impl Strategy<Value = Spec> {
+    let limit = |ms: std::ops::Range<i64>| prop_oneof![3 => Just(None), 1 => ms.prop_map(Some)];
+    (0..3_u32, 0..3_u32, limit(1..20_000), limit(1..9_000), limit(1..9_000)).prop_map(
+        |(retries, losses_max, start, attempt, beat)| {
+            let needs = BTreeSet::new();
+            Spec { needs, retries, losses_max, start, attempt, beat }
+        },
+    )
+}
+
+/// Up to seven tasks; an edge leads from a task to one of lower rank, and ranks are shuffled over the places.
+fn drawn() -> impl Strategy<Value = Drawn> {
+    let tasks = proptest::collection::vec((spec(), any::<u8>(), any::<u16>()), 1..7);
+    let timeout = prop_oneof![3 => Just(None), 1 => (1_000..60_000_i64).prop_map(Some)];
+    (tasks, timeout).prop_map(|(drawn, timeout)| {
+        let ranks: Vec<(u16, usize)> = drawn.iter().enumerate().map(|(place, task)| (task.2, place)).collect();
+        let mut tasks: Vec<Spec> = drawn.iter().map(|task| task.0.clone()).collect();
+        for (place, task) in tasks.iter_mut().enumerate() {
+            let lower = (0..ranks.len()).filter(|&other| ranks[other] < ranks[place]);
+            task.needs = lower.filter(|&other| drawn[place].1 >> other & 1 == 1).collect();
+        }
+        Drawn { tasks, timeout }
+    })
+}
+
+fn who() -> impl Strategy<Value = Who> {
+    let off = prop_oneof![8 => Just((0_i8, 0_i8)), 2 => (-1..=1_i8, -1..=1_i8)];
+    (0..RUNS, 0..7_usize, prop_oneof![3 => Just(0_usize), 2 => 0..HOLDERS.len()], off)
+        .prop_map(|(run, task, holder, off)| Who { run, task, holder, off })
+}
+
+fn class() -> impl Strategy<Value = FailureClass> {
+    use FailureClass::{Budget, Cancelled, Diverged, Panic, Retryable, Terminal, Timeout};
+    prop_oneof![6 => Just(Retryable), 1 => proptest::sample::select(vec![Terminal, Timeout, Panic, Budget, Cancelled, Diverged])]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let reason = || proptest::sample::select(vec![LossReason::Lease, LossReason::Gone, LossReason::Released]);
+    let clock = prop_oneof![
+        4 => 0..3_000_i64,
+        2 => 0..15_000_i64,
+        1 => -10_000..0_i64,
+        1 => proptest::sample::select(vec![3_600_000_i64, -3_600_000]),
+    ];
+    prop_oneof![
+        4 => (0..RUNS).prop_map(Op::Submit),
+        16 => who().prop_map(Op::Accept),
+        12 => who().prop_map(Op::Complete),
+        5 => (who(), class(), proptest::option::of(0..9_000_u64)).prop_map(|(who, class, after)| Op::Fail(who, class, after)),
+        1 => (who(), class()).prop_map(|(who, class)| Op::Refuse(who, class)),
+        4 => (who(), reason()).prop_map(|(who, reason)| Op::Lose(who, reason)),
+        4 => (who(), any::<bool>()).prop_map(|(who, handler)| Op::Beat(who, handler)),
+        1 => any::<u8>().prop_map(Op::Keep),
+        1 => (0..RUNS).prop_map(Op::Cancel),
+        1 => (0..RUNS).prop_map(Op::Archive),
+        6 => clock.prop_map(Op::Clock),
+        6 => Just(Op::Fire),
+        1 => Just(Op::Restart),
+        1 => (who(), any::<u8>()).prop_map(|(who, kind)| Op::Forge(who, kind)),
+        1 => (0..RUNS).prop_map(Op::Nonsense),
+    ]
+}
+
+/// The machine with its journal, and the model beside it.
+struct Pair {
+    graphs: Vec<Drawn>,
+    state: State,
+    journal: Vec<u8>,
+    model: Model,
+    now: i64,
+    /// What the workers know of: the newest hand-out of each task that was offered to them.
+    board: BTreeMap<TaskRef, Token>,
+    completed: BTreeSet<TaskRef>,
+}
+
+fn run_id(run: usize) -> RunId {
+    name_id(["r", "s", "t"][run])
+}
+
+impl Pair {
+    fn new(graphs: Vec<Drawn>) -> Self {
+        Self {
+            graphs,
+            state: State::new(Limits::default()),
+            journal: Vec::new(),
+            model: Model { at: 0, ..Model::default() },
+            now: START,
+            board: BTreeMap::new(),
+            completed: BTreeSet::new(),
+        }
+    }
+
+    fn graph(&self, run: usize) -> Graph {
+        let Drawn { tasks, timeout } = &self.graphs[run];
+        let tasks = tasks.iter().enumerate().map(|(index, drawn)| {
+            // Every other need is an edge of data, the rest only orders.
+            let name = |need: &usize| format!("t{need}");
+            let data: Vec<String> = drawn.needs.iter().filter(|need| *need % 2 == 0).map(name).collect();
+            let mut spec =
+                TaskSpec::new(format!("t{index}"), "work", Json::of(&BTreeMap::from([("$all", data)])).unwrap());
+            spec.after = drawn.needs.iter().filter(|need| *need % 2 == 1).map(name).collect();
+            spec.retry = Retry::exponential(drawn.retries);
+            spec.losses_max = Some(drawn.losses_max);
+            spec.timeouts.start_ms = drawn.start.map(|ms| ms as u64);
+            spec.timeouts.attempt_ms = drawn.attempt.map(|ms| ms as u64);
+            spec.timeouts.heartbeat_ms = drawn.beat.map(|ms| ms as u64);
+            Arc::new(spec)
+        });
+        let (tasks, timeout_ms) = (tasks.collect(), timeout.map(|ms| ms as u64));
+        Graph { name: format!("g{run}"), tasks, timeout_ms, tenant: None, labels: BTreeMap::new() }
+    }
+
+    fn speaker(&self, who: Who) -> Speaker {
+        let run = run_id(who.run);
+        let task = who.task % self.graphs[who.run].tasks.len();
+        let token = self.state.run(run).map_or(Token::FIRST, |run| run.tasks[task].token);
+        let off = |number: u32, by: i8| number.saturating_add_signed(by.into()).max(1);
+        let token = Token { attempt: off(token.attempt, who.off.0), activation: off(token.activation, who.off.1) };
+        let (node, agent) = HOLDERS[who.holder];
+        Speaker { task: TaskRef { run, task: TaskIndex(task as u32) }, token, holder: InstanceId::new(node, agent) }
+    }
+
+    fn put(&mut self, op: &Op) {
+        let now = self.now;
+        match *op {
+            Op::Submit(run) => {
+                let command = Command::Submit { run: run_id(run), graph: self.graph(run), key: None };
+                let Drawn { tasks, timeout } = self.graphs[run].clone();
+                if self.state.run(run_id(run)).is_none() {
+                    self.completed.retain(|task| task.run != run_id(run));
+                }
+                self.model.submit(now, run_id(run), &tasks, timeout);
+                self.command(command, Ok(()));
+            }
+            Op::Accept(who) => self.speak(who, Command::Accept, |model, word| model.accept(now, word)),
+            Op::Complete(who) => {
+                let complete = |speaker| Command::Complete(speaker, Payload::Json(Json::null()));
+                self.speak(who, complete, |model, word| model.complete(now, word));
+            }
+            Op::Fail(who, class, after) => {
+                let failure = Failure { retry_after_ms: after, ..Failure::new(class, "drawn") };
+                let fail = |speaker| Command::Fail(speaker, failure.clone());
+                self.speak(who, fail, |model, word| model.fail(now, word, class));
+                self.learn_delays(after.unwrap_or(0));
+            }
+            Op::Refuse(who, class) => {
+                let refuse = |s: Speaker| Command::Refuse(s.task, s.token, Failure::new(class, "drawn"));
+                self.speak(who, refuse, |model, word| model.refuse(now, word, class));
+                self.learn_delays(0);
+            }
+            Op::Lose(who, reason) => {
+                let lose = |speaker| Command::Lose(speaker, reason);
+                self.speak(who, lose, |model, word| model.lose(now, word, reason));
+            }
+            Op::Beat(who, handler) => self.beat(who, handler),
+            Op::Keep(nodes) => self.keep(nodes),
+            Op::Cancel(run) => {
+                let expected = self.model.cancel(now, run_id(run));
+                self.command(Command::Cancel { run: run_id(run), reason: "drawn".into() }, expected);
+            }
+            Op::Archive(run) => {
+                let expected = self.model.archive(run_id(run));
+                if expected.is_ok() {
+                    self.model.at = self.model.at.max(now);
+                }
+                self.command(Command::Archive { runs: vec![run_id(run)], page: Json::null() }, expected);
+            }
+            Op::Clock(by) => self.now += by,
+            Op::Fire => self.fire(),
+            Op::Restart => self.restart(),
+            Op::Forge(who, kind) => {
+                use TimerKind::{Attempt, Heartbeat, Lease, Retry, Run, Start};
+                let Speaker { task, .. } = self.speaker(who);
+                let kind = [Retry, Start, Attempt, Heartbeat, Lease, Run][usize::from(kind) % 6];
+                let task_index = (kind != Run || who.holder > 0).then_some(task.task);
+                let forged = Timer { due: Millis(who.holder as i64), run: task.run, task: task_index, kind };
+                self.command(Command::Due(forged), Ok(()));
+            }
+            Op::Nonsense(run) => self.nonsense(run_id(run)),
+        }
+        self.compare();
+    }
+
+    /// Puts a speaker's wish to both, and compares the answers.
+    fn speak(
+        &mut self,
+        who: Who,
+        command: impl Fn(Speaker) -> Command,
+        model: impl Fn(&mut Model, &Word<'_>) -> Result<(), No>,
+    ) {
+        let speaker = self.speaker(who);
+        let Speaker { task, token, ref holder } = speaker;
+        let expected = model(&mut self.model, &Word { run: task.run, task: task.task.at(), token, holder });
+        self.command(command(speaker), expected);
+    }
+
+    /// Decides, makes durable and applies; says how many events came of it.
+    fn command(&mut self, command: Command, expected: Result<(), No>) -> usize {
+        let (before, due) = (journalled(&self.state), self.state.next_due());
+        let decided = decide(&self.state, Millis(self.now), command.clone());
+        assert_eq!((journalled(&self.state), self.state.next_due()), (before, due), "decide changes nothing");
+        let seen = match &decided {
+            Ok(_) => Ok(()),
+            Err(Rejected::NoRun(_)) => Err(No::Run),
+            Err(Rejected::Fenced { .. }) => Err(No::Fenced),
+            Err(Rejected::Ended { .. }) => Err(No::Ended),
+            Err(Rejected::Open(_)) => Err(No::Open),
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(seen, expected, "{command:?}");
+        let Ok(step) = decided else { return 0 };
+        let events = step.events.len();
+        self.follow(step);
+        events
+    }
+
+    fn follow(&mut self, step: Step) {
+        for event in &step.events {
+            assert_eq!(event.seq, self.state.seq() + 1);
+            assert!(event.at >= self.state.at());
+            self.watch(event);
+            let from = self.journal.len();
+            event.encode(&mut self.journal);
+            assert_eq!(&Event::decode(&self.journal[from..]).unwrap(), event);
+            self.state.apply(event);
+        }
+        self.release(&step.effects);
+    }
+
+    /// What must hold of every event by itself: work only on what is needed and done, and a result once.
+    fn watch(&mut self, event: &Event) {
+        let (task, holder) = match &event.kind {
+            EventKind::TaskAccepted(accepted) => (accepted.task, &accepted.holder),
+            EventKind::TaskCompleted(completed) => (completed.task, &completed.holder),
+            _ => return,
+        };
+        let task = TaskRef { run: event.run.unwrap(), task };
+        self.needs_are_completed(task);
+        if let EventKind::TaskCompleted(_) = event.kind {
+            assert!(self.completed.insert(task), "a result is accepted once: {task} by {holder}");
+        }
+    }
+
+    fn needs_are_completed(&self, task: TaskRef) {
+        let place = (0..RUNS).find(|&run| run_id(run) == task.run).unwrap();
+        for &need in &self.graphs[place].tasks[task.task.at()].needs {
+            let need = TaskRef { run: task.run, task: TaskIndex(need as u32) };
+            assert!(self.completed.contains(&need), "{task} before {need} has completed");
+        }
+    }
+
+    /// Compares what is released with what the model releases.
+    fn release(&mut self, effects: &[Effect]) {
+        let mut released = Released::default();
+        for effect in effects {
+            match effect {
+                Effect::Offer(ready) => {
+                    self.needs_are_completed(ready.task);
+                    self.board.insert(ready.task, ready.token);
+                    let offer = (ready.task.run, ready.task.task.at(), ready.token);
+                    assert!(released.offers.insert(offer), "offered twice: {offer:?}");
+                }
+                Effect::Stop { speaker: Speaker { task, token, holder }, reason } => {
+                    released.stops.push((task.run, task.task.at(), *token, holder.clone(), *reason));
+                }
+                Effect::Ended { run, outcome } => released.ended.push((*run, *outcome)),
+            }
+        }
+        assert_eq!(released, std::mem::take(&mut self.model.released));
+    }
+
+    fn beat(&mut self, who: Who, handler: bool) {
+        let speaker = self.speaker(who);
+        let Speaker { task, token, ref holder } = speaker;
+        let expected = self.model.beat(self.now, &Word { run: task.run, task: task.task.at(), token, holder }, handler);
+        let before = journalled(&self.state);
+        let alive = if handler { Alive::Handler } else { Alive::Instance };
+        let seen = self.state.heartbeat(Millis(self.now), &speaker, alive).map_err(|rejected| match rejected {
+            Rejected::NoRun(_) => No::Run,
+            Rejected::Fenced { .. } => No::Fenced,
+            other => panic!("{other}"),
+        });
+        assert_eq!(seen, expected);
+        assert_eq!(journalled(&self.state), before, "a heartbeat is not journalled");
+    }
+
+    fn keep(&mut self, nodes: u8) {
+        let kept: BTreeSet<&str> = ["n1", "n2", "n3"]
+            .into_iter()
+            .enumerate()
+            .filter(|(bit, _)| nodes >> bit & 1 == 1)
+            .map(|(_, n)| n)
+            .collect();
+        self.model.keep(self.now, &kept);
+        let expected = std::mem::take(&mut self.model.released);
+        let mut ended = BTreeSet::new();
+        loop {
+            let command = Command::KeepHolders(kept.iter().map(|node| Arc::from(*node)).collect());
+            let step = decide(&self.state, Millis(self.now), command).unwrap();
+            if step.events.is_empty() {
+                break;
+            }
+            for effect in &step.effects {
+                let Effect::Ended { run, outcome } = effect else { panic!("{effect:?}") };
+                assert!(ended.insert((*run, outcome.as_str())));
+                self.model.released.ended.push((*run, *outcome));
+            }
+            self.follow(step);
+        }
+        // Several commands do it, run by run; what they come to together is what counts.
+        assert_eq!(ended, expected.ended.iter().map(|(run, outcome)| (*run, outcome.as_str())).collect());
+        assert!(expected.offers.is_empty() && expected.stops.is_empty());
+    }
+
+    fn fire(&mut self) {
+        while let Some(timer) = self.state.pop_due(Millis(self.now)) {
+            let expected = self.model.due(self.now).expect("nothing fires early");
+            assert_eq!((timer.due.0, timer.run, timer.task.map(TaskIndex::at), timer.kind), expected);
+            self.model.fire(self.now, expected);
+            self.command(Command::Due(timer), Ok(()));
+            self.learn_delays(0);
+        }
+        assert_eq!(self.model.due(self.now), None, "whatever is due is fired");
+    }
+
+    /// Takes over the delays that the machine has drawn, once they are found to be within the policy's bounds.
+    fn learn_delays(&mut self, retry_after: u64) {
+        for (id, run) in &mut self.model.runs {
+            for (index, task) in run.tasks.iter_mut().enumerate() {
+                let real = &self.state.run(*id).unwrap().tasks[index];
+                let crate::TaskState::Ready { not_before } = real.state else { continue };
+                if task.status == Status::Ready && not_before.0 != task.not_before {
+                    let retry = task.token.attempt - 1; // the first, the second ...
+                    let backoff = 2_000 * 2_i64.pow(retry - 1);
+                    let (low, high) = (backoff * 8 / 10, backoff * 12 / 10);
+                    let after = retry_after as i64;
+                    let delay = not_before.0 - self.model.at;
+                    assert!((low.max(after)..=high.max(after)).contains(&delay), "{delay} ms before retry {retry}");
+                    assert_eq!(task.token.activation, 1, "only a retry has a delay");
+                    task.not_before = not_before.0;
+                }
+            }
+        }
+    }
+
+    fn replayed(&self) -> State {
+        let mut state = State::new(Limits::default());
+        for line in self.journal.split_inclusive(|&byte| byte == b'\n') {
+            state.apply(&Event::decode(line).unwrap());
+        }
+        state
+    }
+
+    fn restart(&mut self) {
+        let replayed = self.replayed();
+        assert_eq!(journalled(&replayed), journalled(&self.state), "a replay gives the same state");
+        self.state = replayed;
+        self.board.clear();
+        let effects = self.state.recover(Millis(self.now));
+        self.model.restart(self.now);
+        self.release(&effects);
+    }
+
+    fn nonsense(&mut self, run: RunId) {
+        let task = TaskRef { run, task: TaskIndex(u32::MAX) };
+        let speaker = Speaker { task, token: Token::FIRST, holder: InstanceId::new("n1", "x") };
+        let failure = || Failure::new(FailureClass::Terminal, "nonsense");
+        let fresh = RunId::from_key("tests", "another");
+        let faulty = Graph { tasks: Vec::new(), ..self.graph(0) };
+        for command in [
+            Command::Accept(speaker.clone()),
+            Command::Complete(speaker.clone(), Payload::Json(Json::null())),
+            Command::Fail(speaker.clone(), failure()),
+            Command::Lose(speaker.clone(), LossReason::Lease),
+            Command::Refuse(task, Token::FIRST, failure()),
+            Command::Submit { run: fresh, graph: faulty, key: None },
+            Command::Cancel { run: fresh, reason: "nonsense".into() },
+            Command::Archive { runs: vec![run, fresh], page: Json::null() },
+        ] {
+            assert!(decide(&self.state, Millis(i64::MIN), command).is_err());
+        }
+        for (task, kind) in [(Some(task.task), TimerKind::Lease), (None, TimerKind::Retry)] {
+            let timer = Timer { due: Millis(i64::MAX), run, task, kind };
+            let step = decide(&self.state, Millis(i64::MAX), Command::Due(timer)).unwrap();
+            assert!(step.events.is_empty() && step.effects.is_empty());
+        }
+        assert!(self.state.heartbeat(Millis(i64::MAX), &speaker, Alive::Handler).is_err());
+    }
+
+    fn compare(&self) {
+        assert_eq!(self.state.next_due(), self.model.next_due(), "the next timer");
+        assert_eq!(self.state.at().0, self.model.at, "the moment of the last event");
+        assert!(self.state.runs().map(|run| run.id).eq(self.model.runs.keys().copied()));
+        for (id, model) in &self.model.runs {
+            let run = self.state.run(*id).unwrap();
+            assert_eq!(run.quarantined, None);
+            assert_eq!(run.ended.map(|(outcome, _)| outcome), model.ended);
+            assert_eq!(run.open(), model.tasks.iter().filter(|task| !task.status.is_ended()).count());
+            assert_eq!(self.state.closed().any(|(_, closed)| closed == *id), model.ended.is_some());
+            for (index, (task, model)) in run.tasks.iter().zip(&model.tasks).enumerate() {
+                let holder = model.holder.as_ref().filter(|_| model.status == Status::Running);
+                assert_eq!(
+                    (task.status(), task.token, task.holder(), task.losses, task.failures.len()),
+                    (model.status, model.token, holder, model.losses, model.failures),
+                    "task {index} of {id}"
+                );
+                assert_eq!(task.ended_at.is_some(), model.status.is_ended());
+                if let crate::TaskState::Skipped { cause } = task.state {
+                    assert_eq!(Some(cause.at()), model.cause);
+                }
+                let needs_done = model.spec.needs.iter().all(|&need| run.tasks[need].output().is_some());
+                assert_eq!(run.input(TaskIndex(index as u32)).is_some(), {
+                    let data = model.spec.needs.iter().filter(|need| *need % 2 == 0);
+                    needs_done || data.into_iter().all(|&need| run.tasks[need].output().is_some())
+                });
+            }
+        }
+    }
+
+    /// Workers who know only what they were offered, and are honest: every run comes to an end.
+    fn drive_to_the_end(&mut self) {
+        for run in 0..RUNS {
+            self.put(&Op::Submit(run));
+        }
+        for _ in 0..1_000 {
+            if self.state.runs().all(|run| run.ended.is_some()) {
+                return;
+            }
+            match self.board.pop_first() {
+                Some((task, token)) => {
+                    let holder = InstanceId::new("n9", "honest");
+                    let word = Word { run: task.run, task: task.task.at(), token, holder: &holder };
+                    let speaker = Speaker { task, token, holder: holder.clone() };
+                    let accepted = self.model.accept(self.now, &word);
+                    self.command(Command::Accept(speaker.clone()), accepted);
+                    let completed = self.model.complete(self.now, &word);
+                    self.command(Command::Complete(speaker, Payload::Json(Json::null())), completed);
+                }
+                None => {
+                    let next = self.state.next_due().expect("what is open is offered, or has a timer");
+                    self.now = self.now.max(next.0);
+                    self.fire();
+                }
+            }
+            self.compare();
+        }
+        panic!("a run that never ends");
+    }
+}
+
+proptest! {
+    #![proptest_config(config(300))]
+
+    #[test]
+    fn the_machine_does_what_the_model_does_and_every_run_ends(
+        graphs in proptest::collection::vec(drawn(), RUNS),
+        ops in proptest::collection::vec(op(), 0..80),
+    ) {
+        let mut pair = Pair::new(graphs);
+        for op in [Op::Submit(0), Op::Submit(1)].iter().chain(&ops) {
+            pair.put(op);
+        }
+        pair.put(&Op::Restart);
+        pair.drive_to_the_end();
+        pair.put(&Op::Restart);
+    }
+}
