@@ -61,7 +61,8 @@ impl Retry {
         if !failure.class.is_retryable() || attempt > self.retries {
             return None;
         }
-        let backoff = self.backoff_ms(attempt).saturating_mul(jitter_permille(task, attempt)) / 1_000;
+        let backoff = u128::from(self.backoff_ms(attempt)) * u128::from(jitter_permille(task, attempt)) / 1_000;
+        let backoff = u64::try_from(backoff).unwrap_or(u64::MAX);
         Some(Duration::from_millis(backoff.max(failure.retry_after_ms.unwrap_or(0))))
     }
 
@@ -70,8 +71,8 @@ impl Retry {
         let (mut delay, cap) = (u128::from(self.base_ms), u128::from(self.cap_ms));
         for _ in 1..attempt {
             let grown = delay * u128::from(self.factor_permille) / 1_000;
-            if delay >= cap || grown == delay {
-                break;
+            if grown == delay || (grown > delay && delay >= cap) {
+                break; // it stays where it is, or beyond the cap
             }
             delay = grown;
         }

@@ -9,6 +9,7 @@ mod model;
 mod properties;
 mod queue;
 mod scenarios;
+mod values;
 
 use crate::{Part, Payload};
 use proptest::test_runner::{Config, RngSeed};
