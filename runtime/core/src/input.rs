@@ -109,12 +109,6 @@ struct Compiler<'a> {
     faults: Vec<BadReference>,
 }
 
-/// An object that has not ended yet: where it begins, and where its first key does.
-struct Open {
-    at: usize,
-    first: usize,
-}
-
 /// A member of an object: where its value begins and ends.
 struct Member {
     value: Range<usize>,
@@ -122,41 +116,37 @@ struct Member {
     alone_until: Option<usize>,
 }
 
-impl<'a> Compiler<'a> {
+impl Compiler<'_> {
     fn scan(&mut self) {
         let bytes = self.text.as_bytes();
-        let mut objects: Vec<Open> = Vec::new();
+        // The object that was opened last, and where its first key stands, if it has one.
+        let (mut object, mut first) = (0, None);
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
-            match byte {
-                b'{' => objects.push(Open { at, first: skip_blanks(bytes, at + 1) }),
-                b'}' => drop(objects.pop()),
+            at = match byte {
+                b'{' => {
+                    (object, first) = (at, Some(skip_blanks(bytes, at + 1)));
+                    at + 1
+                }
                 b'"' => {
                     let end = string_end(bytes, at);
-                    let marker = marker(&self.text[at..end]);
-                    at = match (marker, value_of_key(bytes, end), objects.last()) {
-                        (Some(key), Some(value), Some(object)) => {
-                            let end = self.marked(key, object.at, member(bytes, object.first == at, value));
-                            objects.truncate(objects.len() - usize::from(end.alone));
-                            end.at
-                        }
+                    match (marker(&self.text[at..end]), value_of_key(bytes, end)) {
+                        (Some(key), Some(value)) => self.marked(key, object, member(bytes, first == Some(at), value)),
                         _ => end,
-                    };
-                    continue;
+                    }
                 }
-                _ => {}
-            }
-            at += 1;
+                _ => at + 1,
+            };
         }
     }
 
     /// Replaces an object with a `$` key, and says where to read on.
-    fn marked(&mut self, key: &'static str, object: usize, member: Member) -> End {
+    fn marked(&mut self, key: &'static str, object: usize, member: Member) -> usize {
         let Some(end) = member.alone_until else {
             self.faults.push(BadReference::Form(format!(
                 "{key:?} stands beside other keys; write {{\"$literal\": ...}} around data with such a key"
             )));
-            return End { at: member.value.end, alone: false };
+            return member.value.end;
         };
         self.copy(object);
         self.copied = end;
@@ -179,7 +169,7 @@ impl<'a> Compiler<'a> {
                 Err(_) => self.form(key, "a list of names of tasks", value),
             },
         }
-        End { at: end, alone: true }
+        end
     }
 
     /// Copies the text up to `to`.
@@ -211,12 +201,6 @@ impl<'a> Compiler<'a> {
         let seen: String = seen.chars().take(60).collect();
         self.faults.push(BadReference::Form(format!("{key:?} wants {wanted}, not {seen}")));
     }
-}
-
-/// Where to read on after an object with a `$` key, and whether that object has ended there.
-struct End {
-    at: usize,
-    alone: bool,
 }
 
 /// The word that this string literal spells, if it is one of the three; an escape spells it, too.

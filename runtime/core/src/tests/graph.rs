@@ -141,6 +141,8 @@ fn malformed_references_say_what_was_seen() {
     assert_eq!(bad(r#"{"$from":"a","x":1}"#), beside("$from"));
     assert_eq!(bad(r#"{"$literal":1,"x":1}"#), beside("$literal"));
     assert_eq!(bad(r#"{"$all":[],"$from":"a"}"#), format!("{} | {}", beside("$all"), beside("$from")));
+    assert_eq!(bad(r#"{"$literal":1,"$from":"a"}"#), format!("{} | {}", beside("$literal"), beside("$from")));
+    assert_eq!(bad(r#"{"x":{"$from":"a"},"$from":"a"}"#), beside("$from"));
     assert_eq!(bad(r#"{"$from":"a","$from":"a"}"#), format!("{0} | {0}", beside("$from")));
     // What is shown is cut.
     assert!(bad(&format!("{{\"$from\":[{}1]}}", "1,".repeat(1_000_000))).len() < 200);

@@ -29,6 +29,10 @@ fn references_are_replaced() {
     check(r#"{"$all":["a","c","a"]}"#, r#"["<A>",[1.0e+2],"<A>"]"#);
     check(r#"{"x":{"$all":[]}}"#, r#"{"x":[]}"#);
     check(r#"[ { "$from" : "a" } ,{"$all":["a"]}]"#, r#"[ "<A>" ,["<A>"]]"#);
+    check(
+        r#"[{},{"x":[{ }]},{"y":{"$from":"a"},"z":{"$all":["a"]}},"$from"]"#,
+        r#"[{},{"x":[{ }]},{"y":"<A>","z":["<A>"]},"$from"]"#,
+    );
     check(r#"{"$from":"\u0061"}"#, r#""<A>""#);
 }
 
@@ -127,6 +131,7 @@ fn a_line_break_between_values_never_breaks_a_line() {
     let raw = serde_json::from_str::<Box<serde_json::value::RawValue>>(text).unwrap();
     assert_eq!(Json::of(&raw).unwrap(), json);
     assert_eq!(serde_json::from_str::<Json>(text).unwrap(), json);
+    assert_eq!(Json::parse("[\r1]").unwrap().as_str(), "[ 1]");
     assert_eq!(serde_json::from_str::<Payload>(&format!("{{\"json\":{text}}}")).unwrap(), Payload::Json(json.clone()));
 
     let archived = RunsArchived { runs: Vec::new(), page: json };
