@@ -3,6 +3,8 @@
 use super::text_of;
 use crate::input::Input;
 use crate::{Event, EventKind, Json, Millis, Payload, RunEnded, RunOutcome, RunsArchived, TaskIndex};
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 /// The input as a handler sees it, if task `a` has output `<A>`, and so on.
 fn resolved(input: &str) -> String {
@@ -148,4 +150,71 @@ fn a_line_break_inside_a_string_is_no_json() {
     assert!(Json::parse("\"a\rb\"").is_err());
     assert_eq!(Json::parse("\"a\\nb\"").unwrap().as_str(), "\"a\\nb\"");
     assert!(Json::parse("").is_err() && Json::parse("1 2").is_err() && Json::parse("{").is_err());
+}
+
+/// Any JSON, with references and near misses in it.
+fn any_input() -> impl Strategy<Value = Value> {
+    let text = || {
+        let words =
+            vec!["$from", "$all", "$literal", "a", "b", "nobody", "}", "\"", "\\", "\\\"$from\":", "\n", "é", ""];
+        proptest::sample::select(words)
+    };
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        text().prop_map(Value::from),
+        (text(), text()).prop_map(|(a, b)| Value::from(format!("{a}{b}"))),
+        text().prop_map(|name| json!({ "$from": name })),
+        proptest::collection::vec(text(), 0..3).prop_map(|names| json!({ "$all": names })),
+    ];
+    leaf.prop_recursive(5, 40, 4, move |inner| {
+        let members = proptest::collection::vec((text(), inner.clone()), 0..4);
+        prop_oneof![
+            2 => proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            3 => members.prop_map(|members| members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+            1 => inner.prop_map(|value| json!({ "$literal": value })),
+        ]
+    })
+}
+
+/// What the input means, found on the parsed value; `None` if something about it is wrong.
+fn meaning(value: &Value) -> Option<Value> {
+    let output = |name: &Value| match name.as_str()? {
+        "a" => Some(json!("<A>")),
+        "b" => Some(json!({ "$from": "c" })),
+        _ => None,
+    };
+    match value {
+        Value::Array(items) => items.iter().map(meaning).collect::<Option<Vec<_>>>().map(Value::from),
+        Value::Object(members) => {
+            match ["$from", "$all", "$literal"].into_iter().find(|key| members.contains_key(*key)) {
+                Some(_) if members.len() > 1 => None,
+                Some("$from") => output(&members["$from"]),
+                Some("$all") => {
+                    members["$all"].as_array()?.iter().map(output).collect::<Option<Vec<_>>>().map(Value::from)
+                }
+                Some(_) => Some(members["$literal"].clone()),
+                None => members.iter().map(|(key, value)| Some((key.clone(), meaning(value)?))).collect(),
+            }
+        }
+        scalar => Some(scalar.clone()),
+    }
+}
+
+proptest! {
+    #![proptest_config(super::config(1_000))]
+
+    #[test]
+    fn an_input_means_what_its_value_means(input in any_input(), pretty in any::<bool>(), escaped in any::<bool>()) {
+        let mut text = if pretty { serde_json::to_string_pretty(&input).unwrap() } else { input.to_string() };
+        if escaped {
+            text = text.replace('$', "\\u0024");
+        }
+        let seen = resolved(&text);
+        match meaning(&input) {
+            Some(meaning) => prop_assert_eq!(serde_json::from_str::<Value>(&seen).unwrap(), meaning),
+            None => prop_assert!(seen.contains("Unknown(") || seen.contains("Form("), "{}", seen),
+        }
+    }
 }
