@@ -202,6 +202,8 @@ fn many_faults_and_large_names_cost_no_more_than_their_reading() {
     let faults = graph(&tasks).faults(&GraphLimits::default());
     assert_eq!(faults.len(), 2_002);
     assert!(faults.iter().all(|fault| fault.to_string().len() < 600));
+    let hints = faults.iter().filter(|fault| fault.to_string().contains("; the closest is ")).count();
+    assert!((1..=20).contains(&hints), "{hints} searches for the closest name");
     let rejected = Rejected::Graph(faults).to_string();
     assert!(rejected.starts_with("the workflow has 2002 faults: ") && rejected.ends_with("; and 1982 more"));
 }
