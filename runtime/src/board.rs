@@ -4,6 +4,7 @@ use crate::agent::pool::PoolSpec;
 use crate::agent::{Agent, Ctx, from_agent, from_fn};
 use crate::node::Node;
 use crate::partition::message::Target;
+use crate::port::store::Store;
 use crate::run::Run;
 use crate::settings::{Settings, StoreSettings};
 use crate::workflow::{Node as TaskNode, Workflow};
@@ -34,7 +35,7 @@ impl Callboard {
 
     /// A runtime with settings of your own.
     pub fn builder(settings: Settings) -> Builder {
-        Builder { settings, pools: Vec::new() }
+        Builder { settings, store: None, pools: Vec::new() }
     }
 
     /// Submits a workflow; await the result for its run.
@@ -110,6 +111,7 @@ impl fmt::Debug for Callboard {
 #[must_use = "a builder does nothing before `start`"]
 pub struct Builder {
     settings: Settings,
+    store: Option<Arc<dyn Store>>,
     pools: Vec<PoolSpec>,
 }
 
@@ -123,6 +125,12 @@ impl Builder {
     /// Keeps the journal in memory: everything is gone when the process ends.
     pub fn ephemeral(mut self) -> Self {
         self.settings.store = StoreSettings::Memory;
+        self
+    }
+
+    /// Keeps the journal in a store of your own, in the place of the one that the settings name.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
         self
     }
 
@@ -179,7 +187,7 @@ impl Builder {
                 format!("two agents perform {:?}; use `agents(n, ...)` for several instances of one", twice[0]);
             return Err(Error::new(ErrorKind::Invalid, message));
         }
-        Ok(Callboard(Arc::new(Node::start(self.settings, self.pools).await?)))
+        Ok(Callboard(Arc::new(Node::start(self.settings, self.store, self.pools).await?)))
     }
 }
 

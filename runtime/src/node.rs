@@ -7,9 +7,8 @@ use crate::courier::{Courier, CourierActor, Route};
 use crate::journal::Journal;
 use crate::journal::ids::Ids;
 use crate::journal::payload::Payloads;
-use crate::partition::backlog::{Backlog, Grant, Origin};
+use crate::partition::backlog::Backlog;
 use crate::partition::handle::{Partition, Partitions};
-use crate::partition::message::Message;
 use crate::partition::start::{Deed, partition};
 use crate::partition::tenure::{Counters, Surroundings, Tuning};
 use crate::port::bus::Bus;
@@ -20,10 +19,9 @@ use crate::port::store::memory::MemoryStore;
 use crate::port::store::probe::probe;
 use crate::settings::{Settings, StoreSettings};
 use crate::stops::Stops;
-use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Slot, Supervisor};
+use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Supervisor};
 use crate::{Error, ErrorKind, Result, root};
-use callboard_core::Ready;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -51,13 +49,16 @@ pub(crate) struct Node {
 
 impl Node {
     /// Starts a node; when this returns it owns every partition and its agents take tasks.
-    pub(crate) async fn start(settings: Settings, pools: Vec<PoolSpec>) -> Result<Self> {
+    pub(crate) async fn start(settings: Settings, store: Option<Arc<dyn Store>>, pools: Vec<PoolSpec>) -> Result<Self> {
         let faults = settings.faults();
         if !faults.is_empty() {
             let error = Error::new(ErrorKind::Invalid, "the settings have faults");
             return Err(faults.into_iter().fold(error, Error::because));
         }
-        let store = open_store(&settings.store).await?;
+        let store = match store {
+            Some(store) => store,
+            None => open_store(&settings.store).await?,
+        };
         probe(&*store, &settings.namespace)
             .await
             .map_err(|error| Error::new(ErrorKind::Unavailable, "the store is refused").because(error))?;
@@ -103,7 +104,6 @@ struct Plan {
     namespace: Arc<str>,
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
-    router: Arc<OnceLock<Vec<Slot<Message>>>>,
     backlog: Arc<Backlog>,
     stops: Arc<Stops>,
     counters: Arc<Counters>,
@@ -112,32 +112,19 @@ struct Plan {
     partitions: u16,
 }
 
-/// Sends grants to the partitions; set once they have their places.
-struct Router(Arc<OnceLock<Vec<Slot<Message>>>>);
-
-impl Grant for Router {
-    fn grant(&self, ready: Ready, origin: Origin) -> bool {
-        let slot = self.0.get().and_then(|slots| slots.get(usize::from(origin.partition)));
-        let actor = slot.and_then(Slot::current);
-        actor.is_some_and(|actor| actor.cast(Message::HandOut { ready, epoch: origin.epoch }).is_ok())
-    }
-}
-
 impl Plan {
     fn new(settings: Settings, store: Arc<dyn Store>, partitions: u16) -> Self {
         let journal = crate::journal::Settings { garbage_late: settings.garbage_late, ..Default::default() };
-        let router = Arc::new(OnceLock::new());
         Self {
             // A life, not a machine: whoever held a task in an earlier life of this process is gone.
             node: format!("node-{}", Uuid::now_v7().simple()).into(),
             namespace: settings.namespace.as_str().into(),
             bus: Arc::new(MemoryBus::new()),
-            backlog: Arc::new(Backlog::new(Box::new(Router(router.clone())))),
+            backlog: Arc::default(),
             stops: Arc::default(),
             counters: Arc::default(),
             payloads: Payloads::new(store.clone(), &settings.namespace, &journal),
             journal,
-            router,
             store,
             partitions,
             settings,
@@ -188,17 +175,15 @@ impl Plan {
     }
 
     fn partitions(&self, courier: &Courier) -> (Vec<ChildSpec>, Partitions) {
-        let (mut specs, mut slots, mut handles) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut specs, mut handles) = (Vec::new(), Vec::new());
         for number in 0..self.partitions {
             let trouble = Arc::new(Mutex::new(None));
             let journal =
                 Journal::new(self.store.clone(), Ids::random(), &self.namespace, number.into(), self.journal.clone());
             let (spec, slot) = partition(self.deed(number, courier.clone(), trouble.clone()));
             specs.push(spec);
-            slots.push(slot.clone());
             handles.push(Partition::new(slot, trouble, journal.archive()));
         }
-        let _set_once = self.router.set(slots);
         (specs, Partitions::new(handles))
     }
 

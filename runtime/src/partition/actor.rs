@@ -69,7 +69,7 @@ impl Tenant {
             Message::Progress { run, reply } => {
                 let _gone = reply.send(self.progress(run));
             }
-            Message::HandOut { ready, epoch } => self.hand_out(ready, epoch),
+            Message::HandOut(ready) => self.hand_out(ready),
             Message::Appended(outcome) => self.appended(outcome)?,
             Message::Snapshotted(result) => self.snapshotted(result),
             Message::Archived { runs, page } => self.archived(runs, page),

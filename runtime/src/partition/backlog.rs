@@ -4,33 +4,21 @@
 //! grant, and the partition hands the task out. The backlog decides the order and nothing else: the partition checks
 //! each grant against its state, and gives the slot back when the task has been taken back meanwhile.
 
+use super::message::Message;
 use callboard_core::{Ready, ReadyQueue};
+use ractor::ActorRef;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Where an offer comes from: a partition, and its tenure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Origin {
-    pub(crate) partition: u16,
-    pub(crate) epoch: u64,
-}
-
-/// Told which task may be handed out.
-pub(crate) trait Grant: Send + Sync {
-    /// A slot waits for this task. Must not block. Says whether somebody will hand it out; if not, the slot goes to
-    /// the next task.
-    fn grant(&self, ready: Ready, origin: Origin) -> bool;
-}
-
 /// The tasks that wait for a slot, and the slots that wait for a task.
-pub(crate) struct Backlog {
-    inner: Mutex<Inner>,
-    grant: Box<dyn Grant>,
-}
+#[derive(Default)]
+pub(crate) struct Backlog(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    queue: ReadyQueue<Origin>,
+    /// Each task with the tenure that offers it. What a tenure that has ended has offered is dropped when its turn
+    /// comes: the next tenure has offered it again.
+    queue: ReadyQueue<ActorRef<Message>>,
     slots: BTreeMap<Arc<str>, Slots>,
 }
 
@@ -42,24 +30,20 @@ struct Slots {
 }
 
 impl Backlog {
-    pub(crate) fn new(grant: Box<dyn Grant>) -> Self {
-        Self { inner: Mutex::default(), grant }
-    }
-
     /// Makes known that there are so many more slots for a capability. They are not free yet.
     pub(crate) fn register(&self, capability: &Arc<str>, slots: usize) {
         self.lock().slots.entry(capability.clone()).or_default().all += slots;
     }
 
     /// Adds tasks; a partition does this only when their readiness is durable.
-    pub(crate) fn offer(&self, tasks: impl IntoIterator<Item = Ready>, origin: Origin) {
+    pub(crate) fn offer(&self, tasks: impl IntoIterator<Item = Ready>, partition: &ActorRef<Message>) {
         let mut waiting = Vec::new();
         let mut inner = self.lock();
         for ready in tasks {
             if inner.slots.get(&ready.capability).is_some_and(|slots| slots.free > 0) {
                 waiting.push(ready.capability.clone());
             }
-            inner.queue.push(ready, origin);
+            inner.queue.push(ready, partition.clone());
         }
         drop(inner);
         waiting.iter().for_each(|capability| self.hand_out(capability));
@@ -76,8 +60,8 @@ impl Backlog {
     fn hand_out(&self, capability: &Arc<str>) {
         loop {
             let met = self.lock().meet(capability);
-            let Some((ready, origin)) = met else { return };
-            if !self.grant.grant(ready, origin) {
+            let Some((ready, partition)) = met else { return };
+            if partition.cast(Message::HandOut(ready)).is_err() {
                 self.lock().free(capability);
             }
         }
@@ -85,7 +69,7 @@ impl Backlog {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Nothing in here panics half way through a change.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,7 +80,7 @@ impl Inner {
         }
     }
 
-    fn meet(&mut self, capability: &str) -> Option<(Ready, Origin)> {
+    fn meet(&mut self, capability: &str) -> Option<(Ready, ActorRef<Message>)> {
         let slots = self.slots.get_mut(capability).filter(|slots| slots.free > 0)?;
         let met = self.queue.pop(capability)?;
         slots.free -= 1;

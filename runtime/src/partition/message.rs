@@ -101,7 +101,7 @@ pub(crate) enum Message {
     /// Say how much of a run is done.
     Progress { run: RunId, reply: oneshot::Sender<Option<Progress>> },
     /// A slot waits for this task.
-    HandOut { ready: Ready, epoch: u64 },
+    HandOut(Ready),
     /// The batch in flight has come to this.
     Appended(Outcome),
     /// A snapshot has come to this.

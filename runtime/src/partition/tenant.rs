@@ -1,6 +1,5 @@
 //! The state of a partition's actor: what is decided, what is durable, and what waits in between.
 
-use super::backlog::Origin;
 use super::batch::{Answer, Batch, Pending};
 use super::closing::Closing;
 use super::history::{History, Line};
@@ -228,17 +227,13 @@ impl Tenant {
             }
         }
         if !offers.is_empty() {
-            self.around.backlog.offer(offers, self.origin());
+            self.around.backlog.offer(offers, &self.myself);
         }
     }
 
-    fn origin(&self) -> Origin {
-        Origin { partition: self.around.number, epoch: self.epoch }
-    }
-
     /// Hands a task to whichever instance takes it first, if it still waits for one.
-    pub(super) fn hand_out(&mut self, ready: Ready, epoch: u64) {
-        match self.dispatch(&ready, epoch) {
+    pub(super) fn hand_out(&mut self, ready: Ready) {
+        match self.dispatch(&ready) {
             Some(dispatch) => {
                 let until = self.now().after(ACCEPT_MAX);
                 self.handed_out.insert(ready.task, (ready.token, until));
@@ -248,8 +243,8 @@ impl Tenant {
         }
     }
 
-    fn dispatch(&mut self, ready: &Ready, epoch: u64) -> Option<Dispatch> {
-        let run = self.state.run(ready.task.run).filter(|run| epoch == self.epoch && run.quarantined.is_none())?;
+    fn dispatch(&mut self, ready: &Ready) -> Option<Dispatch> {
+        let run = self.state.run(ready.task.run).filter(|run| run.quarantined.is_none())?;
         let task = run.task(ready.task.task)?;
         let waits = task.token == ready.token && matches!(task.state, TaskState::Ready { .. });
         let is_out = self.handed_out.get(&ready.task).is_some_and(|(token, _)| *token == ready.token);
@@ -296,7 +291,7 @@ impl Tenant {
                 let capability = task.spec.capability.clone();
                 let ready = Ready { task: task_ref, token, capability, priority: task.spec.priority };
                 self.around.backlog.free(&ready.capability);
-                self.around.backlog.offer([ready], self.origin());
+                self.around.backlog.offer([ready], &self.myself);
             }
         }
     }
