@@ -7,9 +7,17 @@ help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 test: ## everything the tests need, then all tests
+	$(CARGO) build --locked --example code_review
 	$(CARGO) test --workspace --locked
+
+test-long: ## the same with deeper searches, more seeds and 50 kills
+	$(CARGO) build --locked --example code_review
+	MODEL_DEPTH=long CALLBOARD_SEEDS=10000 CALLBOARD_KILLS=50 PROPTEST_CASES=4000 $(CARGO) test --workspace --locked
 
 lint: ## format, clippy and docs, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+bench: ## speed, beside what the disk does in the same run
+	$(CARGO) bench --locked -p callboard-benches

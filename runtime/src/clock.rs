@@ -42,7 +42,7 @@ fn boot_time() -> Option<Duration> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        return Some(Duration::new(u64::try_from(now.tv_sec).ok()?, u32::try_from(now.tv_nsec).ok()?));
+        Some(Duration::new(u64::try_from(now.tv_sec).ok()?, u32::try_from(now.tv_nsec).ok()?))
     }
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     None

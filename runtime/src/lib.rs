@@ -36,6 +36,10 @@ mod run;
 mod run_event;
 mod settings;
 mod stops;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "what adds and removes children is used by tests so far")
+)]
 mod supervise;
 mod task;
 #[cfg(feature = "test")]
