@@ -28,14 +28,18 @@ use uuid::Uuid;
 pub struct Callboard(Arc<Node>);
 
 impl Callboard {
-    /// A runtime with everything in this process, whose journal is in the folder `.callboard`.
+    /// A runtime with everything in this process, whose journal is in the folder `.callboard`, unless the environment
+    /// says otherwise: see [`Settings::load`].
     pub fn dev() -> Builder {
-        Self::builder(Settings::default())
+        match Settings::load(None) {
+            Ok(settings) => Self::builder(settings),
+            Err(fault) => Builder { fault: Some(fault), ..Self::builder(Settings::default()) },
+        }
     }
 
     /// A runtime with settings of your own.
     pub fn builder(settings: Settings) -> Builder {
-        Builder { settings, store: None, pools: Vec::new() }
+        Builder { settings, fault: None, store: None, pools: Vec::new() }
     }
 
     /// Submits a workflow; await the result for its run.
@@ -111,6 +115,8 @@ impl fmt::Debug for Callboard {
 #[must_use = "a builder does nothing before `start`"]
 pub struct Builder {
     settings: Settings,
+    /// What was wrong with the settings, told at the start.
+    fault: Option<Error>,
     store: Option<Arc<dyn Store>>,
     pools: Vec<PoolSpec>,
 }
@@ -180,6 +186,9 @@ impl Builder {
     /// `Invalid` for settings or agents with faults, all of them named; `Unavailable` if the store is held by another
     /// process or can not be used; `Corrupt` if what it holds can not be read.
     pub async fn start(self) -> Result<Callboard> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
         let mut names: Vec<_> = self.pools.iter().map(|pool| pool.capability.clone()).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {

@@ -1,11 +1,22 @@
 //! What a node is told. Every default stands here, once.
 
+mod load;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{Error, ErrorKind, Result};
 use callboard_core::{GraphLimits, Limits};
-use std::path::PathBuf;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The settings of a node: data, with a default each.
-#[derive(Clone, Debug)]
+/// The settings of a node: data, with a default each. `config/callboard.toml` shows all of them.
+///
+/// In a file durations are written `"30s"` and sizes `"8MiB"`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Settings {
     /// The name space: runs, queues and keys of different name spaces never meet. 1 to 64 of `A-Z a-z 0-9 _ -`;
@@ -19,6 +30,7 @@ pub struct Settings {
     pub partitions: u16,
     /// How long a holder of a task may be silent before the task is given to another; 6 s by default. Longer leases
     /// wait longer for a dead holder, shorter ones mistake a busy machine for a dead one.
+    #[serde(deserialize_with = "units::duration")]
     pub lease: Duration,
     /// How often the work on a task may be cut short (by the death of its node) before it is dead-lettered; 5 by
     /// default.
@@ -26,33 +38,62 @@ pub struct Settings {
     /// Tasks in one workflow at most; 100,000 by default.
     pub graph_tasks_max: usize,
     /// Bytes of one input or output at most; 16 MiB by default.
+    #[serde(deserialize_with = "units::bytes")]
     pub payload_bytes_max: usize,
     /// Outputs above this many bytes are stored by the hash of their content and travel as a reference; 64 KiB by
     /// default. The journal grows with it.
+    #[serde(deserialize_with = "units::bytes")]
     pub payload_inline_max: usize,
     /// How long a clean stop waits for handlers to finish before it hands their tasks back; 10 s by default.
+    #[serde(deserialize_with = "units::duration")]
     pub drain: Duration,
     /// A snapshot is taken after this many events of a partition; 50,000 by default. A restart replays no more.
     pub snapshot_events: u64,
     /// Or after this many bytes; 64 MiB by default.
+    #[serde(deserialize_with = "units::bytes")]
     pub snapshot_bytes: u64,
     /// Ended runs of a partition kept in memory before they go to the archive; 1,000 by default.
     pub closed_max: usize,
     /// How long an ended run is kept in memory; 10 minutes by default.
+    #[serde(deserialize_with = "units::duration")]
     pub closed_for: Duration,
     /// How late garbage of the journal is deleted; 1 hour by default. It must be far longer than any request to the
     /// store can take effect late.
+    #[serde(deserialize_with = "units::duration")]
     pub garbage_late: Duration,
 }
 
-/// Where the journal is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where the journal is kept; written `{ url = "file://FOLDER" }` or `{ url = "memory:" }`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "StoreTable")]
 #[non_exhaustive]
 pub enum StoreSettings {
     /// A folder, owned by one process at a time.
     Folder(PathBuf),
     /// The memory of this process: gone when it ends.
     Memory,
+}
+
+/// A store as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoreTable {
+    url: String,
+}
+
+impl TryFrom<StoreTable> for StoreSettings {
+    type Error = String;
+
+    fn try_from(table: StoreTable) -> Result<Self, String> {
+        match table.url.split_once(':') {
+            Some(("memory", "")) => Ok(Self::Memory),
+            Some(("file", rest)) => match rest.strip_prefix("//").unwrap_or(rest) {
+                "" => Err("a store's folder is written \"file://FOLDER\"".to_owned()),
+                folder => Ok(Self::Folder(folder.into())),
+            },
+            _ => Err(format!("a store is \"file://FOLDER\" or \"memory:\", not {:?}", table.url)),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -78,6 +119,29 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The settings of a file, changed by the environment: `CALLBOARD_LEASE=10s`, `CALLBOARD_STORE__URL=file://data`
+    /// (two underscores go one level down). `CALLBOARD_CONFIG` names the file, if `file` does not.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a file that can not be read, an unknown key, a value of a wrong type or unit.
+    pub fn load(file: Option<&Path>) -> Result<Self> {
+        let named = std::env::var_os("CALLBOARD_CONFIG").map(PathBuf::from);
+        let file = file.map(Path::to_owned).or(named);
+        let text = match &file {
+            Some(file) => std::fs::read_to_string(file).map_err(|error| {
+                let message = format!("the settings file {} can not be read", file.display());
+                Error::new(ErrorKind::Invalid, message).because(error)
+            })?,
+            None => String::new(),
+        };
+        let settings = load::settings(&text, std::env::vars());
+        settings.map_err(|reason| {
+            let origin = file.map_or_else(|| "the environment".to_owned(), |file| file.display().to_string());
+            Error::new(ErrorKind::Invalid, format!("the settings of {origin} have a fault")).because(reason)
+        })
+    }
+
     /// Every fault of the settings, in words.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
