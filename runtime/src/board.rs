@@ -23,7 +23,8 @@ use uuid::Uuid;
 /// The runtime; a cheap handle.
 ///
 /// Whatever it has acknowledged is durable: a run once [`start`](Self::start) has answered, a result once anybody has
-/// seen it. Dropping the last handle stops nothing in order; [`shutdown`](Self::shutdown) does.
+/// seen it. Dropping the last handle, runs and their streams included, begins a clean stop that nobody waits for;
+/// [`shutdown`](Self::shutdown) waits for it.
 #[derive(Clone)]
 pub struct Callboard(Arc<Node>);
 

@@ -21,6 +21,7 @@ use crate::settings::{Settings, StoreSettings};
 use crate::stops::Stops;
 use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Supervisor};
 use crate::{Error, ErrorKind, Result, root};
+use futures::FutureExt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -77,6 +78,15 @@ impl Node {
         let error = Error::new(ErrorKind::Unknown, "the node did not stop cleanly");
         let unclean = report.children.iter().filter(|(_, ending)| !ending.is_clean());
         Err(unclean.fold(error, |error, (child, ending)| error.because(format!("{child}: {ending:?}"))))
+    }
+}
+
+/// Nobody can wait for a drop, so the stop goes on behind it, for as long as there is a tokio runtime to do it.
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.closing.send_replace(Some(Instant::now() + self.settings.drain));
+        // Polled once, the request is sent; the supervisor needs nobody to wait for it.
+        let _sent = self.supervisor.shutdown(self.settings.drain + COMMIT_MAX).now_or_never();
     }
 }
 
