@@ -1,4 +1,5 @@
 //! Tests that cross the crates, in one binary.
 mod golden;
+mod hazards;
 mod model;
 mod traces;
