@@ -3,7 +3,6 @@
 use crate::agent::pool::PoolSpec;
 use crate::agent::{Agent, Ctx, from_agent, from_fn};
 use crate::node::Node;
-use crate::partition::message::Target;
 use crate::port::store::Store;
 use crate::run::Run;
 use crate::settings::{Settings, StoreSettings};
@@ -285,7 +284,7 @@ impl<T: Task> IntoFuture for Call<T> {
     fn into_future(self) -> Self::IntoFuture {
         async move {
             let run = self.start.submit().await?;
-            run.output_of(Target::Task(self.task.name().to_owned())).await
+            run.output_of(self.task.target()).await
         }
         .boxed()
     }

@@ -40,7 +40,7 @@ impl Run {
     /// `Failed` or `Cancelled` if the task ended without one: the message says which task failed and why. `Invalid` if
     /// the output is not of this type. `NotFound` if there is no such run or task.
     pub async fn output<O: DeserializeOwned>(&self, task: &workflow::Node<O>) -> Result<O> {
-        self.output_of(Target::Task(task.name().to_owned())).await
+        self.output_of(task.target()).await
     }
 
     pub(crate) async fn output_of<O: DeserializeOwned>(&self, target: Target) -> Result<O> {

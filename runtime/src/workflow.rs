@@ -1,8 +1,9 @@
 //! A workflow as a program writes it: nodes are tasks, edges are the references in their inputs.
 
+use crate::partition::message::Target;
 use crate::task::{In, Task, author};
 use crate::{Error, Result};
-use callboard_core::{Graph, Priority, Retry, TaskSpec};
+use callboard_core::{Graph, Priority, Retry, TaskIndex, TaskSpec};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -90,6 +91,11 @@ impl<O> Node<O> {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What its end is called in its run.
+    pub(crate) fn target(&self) -> Target {
+        Target::Task { name: self.name.clone(), at: TaskIndex(u32::try_from(self.at).unwrap_or(u32::MAX)) }
     }
 
     /// Its output, to be put into another task: the edge comes from the data.

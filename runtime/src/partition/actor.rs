@@ -104,11 +104,14 @@ impl Tenant {
             let _gone = reply.send(Verdict::Elsewhere(self.closing.pages(&self.state)));
             return;
         };
-        match watch::verdict(run, &target) {
-            Some(verdict) if watch::is_durable(run, &target, self.in_flight.as_ref(), &self.pending) => {
-                let _gone = reply.send(verdict);
+        let Some(watched) = watch::watched(run, &target) else {
+            return drop(reply.send(Verdict::NoTask));
+        };
+        match watch::verdict(run, watched) {
+            Some(verdict) if watch::is_durable(id, watched, self.in_flight.as_ref(), &self.pending) => {
+                drop(reply.send(verdict));
             }
-            _ => self.watchers.wait_for_end(id, target, reply),
+            _ => self.watchers.wait_for_end(id, watched, reply),
         }
     }
 

@@ -2,6 +2,7 @@
 //! repeats what may be repeated.
 
 use super::message::{Message, Page, Progress, Refusal, Room, Say, Target, Verdict};
+use super::watch;
 use crate::journal::archive::{Archive, Summary};
 use crate::supervise::{Failure, FailureKind, Slot};
 use crate::{Error, ErrorKind, Result};
@@ -208,7 +209,8 @@ impl Partitions {
             match verdict.await {
                 Ok(Verdict::Elsewhere(pages)) => {
                     let found = partition.archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
-                    let verdict = super::watch::verdict(&found.run, target);
+                    let Some(watched) = watch::watched(&found.run, target) else { return Ok(Verdict::NoTask) };
+                    let verdict = watch::verdict(&found.run, watched);
                     return verdict.ok_or_else(|| Error::new(ErrorKind::Corrupt, "an archived run has not ended"));
                 }
                 Ok(verdict) => return Ok(verdict),

@@ -2,7 +2,9 @@
 
 use crate::journal::append::Outcome;
 use bytes::Bytes;
-use callboard_core::{Alive, Failure, Graph, Json, LossReason, Payload, Ready, Rejected, RunId, RunOutcome, Speaker};
+use callboard_core::{
+    Alive, Failure, Graph, Json, LossReason, Payload, Ready, Rejected, RunId, RunOutcome, Speaker, TaskIndex,
+};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -42,8 +44,13 @@ pub(crate) enum Say {
 /// What a watcher waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// The end of a task, by name.
-    Task(String),
+    /// The end of a task.
+    Task {
+        /// Its name.
+        name: String,
+        /// Where it is likely to stand in its run.
+        at: TaskIndex,
+    },
     /// The end of the run.
     Run,
 }

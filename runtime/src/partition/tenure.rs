@@ -16,28 +16,16 @@ use std::time::Duration;
 /// What a partition is tuned by.
 #[derive(Clone, Debug)]
 pub(crate) struct Tuning {
-    /// A snapshot is taken after this many events; 50,000 by default.
+    /// A snapshot is taken after this many events.
     pub(crate) snapshot_events: u64,
-    /// Or after this many bytes; 64 MiB by default.
+    /// Or after this many bytes.
     pub(crate) snapshot_bytes: u64,
-    /// Ended runs kept in memory; 1,000 by default.
+    /// Ended runs kept in memory.
     pub(crate) closed_max: usize,
-    /// How long an ended run is kept in memory; 10 minutes by default.
+    /// How long an ended run is kept in memory.
     pub(crate) closed_for: Duration,
     /// How often garbage is looked for.
     pub(crate) collect_every: Duration,
-}
-
-impl Default for Tuning {
-    fn default() -> Self {
-        Self {
-            snapshot_events: 50_000,
-            snapshot_bytes: 64 << 20,
-            closed_max: 1_000,
-            closed_for: Duration::from_secs(600),
-            collect_every: Duration::from_secs(900),
-        }
-    }
 }
 
 /// What a partition has around it, the same in every tenure.

@@ -7,10 +7,17 @@ use callboard_core::{EventKind, Failure, FailureClass, Run, RunId, State, TaskIn
 use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
+/// What ends: a task, or the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Watched {
+    Task(TaskIndex),
+    Run,
+}
+
 /// Watchers of runs that have not ended.
 #[derive(Debug, Default)]
 pub(crate) struct Watchers {
-    ends: BTreeMap<RunId, Vec<(Target, oneshot::Sender<Verdict>)>>,
+    ends: BTreeMap<(RunId, Watched), Vec<oneshot::Sender<Verdict>>>,
     readers: BTreeMap<RunId, Vec<(u64, oneshot::Sender<Page>)>>,
 }
 
@@ -18,43 +25,52 @@ pub(crate) struct Watchers {
 const PAGE_LINES: usize = 256;
 
 impl Watchers {
-    pub(crate) fn wait_for_end(&mut self, run: RunId, target: Target, reply: oneshot::Sender<Verdict>) {
-        self.ends.entry(run).or_default().push((target, reply));
+    pub(crate) fn wait_for_end(&mut self, run: RunId, watched: Watched, reply: oneshot::Sender<Verdict>) {
+        let waiting = self.ends.entry((run, watched)).or_default();
+        waiting.retain(|reply| !reply.is_closed());
+        waiting.push(reply);
     }
 
     pub(crate) fn wait_for_events(&mut self, run: RunId, after: u64, reply: oneshot::Sender<Page>) {
-        self.readers.entry(run).or_default().push((after, reply));
+        let waiting = self.readers.entry(run).or_default();
+        waiting.retain(|(_, reply)| !reply.is_closed());
+        waiting.push((after, reply));
     }
 
     /// Tells whoever waits for what has just become durable. `durable` is the last event that is.
     pub(crate) fn released(&mut self, batch: &Batch, durable: u64, state: &State, history: &History) {
-        if self.ends.is_empty() && self.readers.is_empty() {
-            return;
-        }
         for event in &batch.events {
             let Some(id) = event.run else { continue };
-            if let Some(waiting) = self.ends.get_mut(&id)
+            if !self.ends.is_empty()
                 && let Some(run) = state.run(id)
             {
-                for (target, reply) in
-                    waiting.extract_if(.., |(target, reply)| reply.is_closed() || ends(&event.kind, run, target))
-                {
-                    if let Some(verdict) = verdict(run, &target) {
-                        let _gone = reply.send(verdict);
-                    }
-                }
-                if waiting.is_empty() {
-                    self.ends.remove(&id);
+                match run.quarantined {
+                    Some(_) => self.tell_all(run),
+                    None => ended(&event.kind, |watched| self.tell(run, watched)),
                 }
             }
             for (after, reply) in self.readers.remove(&id).unwrap_or_default() {
-                if let Some(page) = page(history, state, id, after, durable) {
-                    let _gone = reply.send(page);
-                } else if !reply.is_closed() {
-                    self.wait_for_events(id, after, reply);
+                match page(history, state, id, after, durable) {
+                    Some(page) => drop(reply.send(page)),
+                    None => self.wait_for_events(id, after, reply),
                 }
             }
         }
+    }
+
+    fn tell(&mut self, run: &Run, watched: Watched) {
+        for reply in self.ends.remove(&(run.id, watched)).unwrap_or_default() {
+            if let Some(verdict) = verdict(run, watched) {
+                drop(reply.send(verdict));
+            }
+        }
+    }
+
+    /// Tells everybody who waits for anything of a run.
+    fn tell_all(&mut self, run: &Run) {
+        let of_run = (run.id, Watched::Task(TaskIndex(0)))..=(run.id, Watched::Run);
+        let waiting: Vec<Watched> = self.ends.range(of_run).map(|((_, watched), _)| *watched).collect();
+        waiting.into_iter().for_each(|watched| self.tell(run, watched));
     }
 }
 
@@ -71,37 +87,53 @@ pub(crate) fn page(history: &History, state: &State, run: RunId, after: u64, dur
     ended.then_some(Page::End)
 }
 
-/// Whether what `target` waits for is certain to be durable, when it has ended in memory.
-pub(crate) fn is_durable(run: &Run, target: &Target, in_flight: Option<&Batch>, pending: &Pending) -> bool {
-    let mut undurable = in_flight.into_iter().chain(pending.iter()).flat_map(|batch| &batch.events);
-    !undurable.any(|event| event.run == Some(run.id) && ends(&event.kind, run, target))
+/// Whether the end of what is watched is certain to be durable, when it has ended in memory.
+pub(crate) fn is_durable(run: RunId, watched: Watched, in_flight: Option<&Batch>, pending: &Pending) -> bool {
+    let undurable = in_flight.into_iter().chain(pending.iter()).flat_map(|batch| &batch.events);
+    let mut found = false;
+    for event in undurable.filter(|event| event.run == Some(run)) {
+        ended(&event.kind, |ended| found |= ended == watched);
+    }
+    !found
 }
 
-/// Whether this event ends what `target` waits for.
-fn ends(kind: &EventKind, run: &Run, target: &Target) -> bool {
-    let Target::Task(name) = target else { return matches!(kind, EventKind::RunEnded(_)) };
-    let is_it = |index: &TaskIndex| run.task(*index).is_some_and(|task| task.spec.name == *name);
+/// Names what an event ends.
+fn ended(kind: &EventKind, mut each: impl FnMut(Watched)) {
     match kind {
-        EventKind::TaskCompleted(event) => is_it(&event.task),
-        EventKind::AttemptFailed(event) => !matches!(event.then, Then::Again(_)) && is_it(&event.task),
-        EventKind::AttemptLost(event) => !matches!(event.then, Then::Again(_)) && is_it(&event.task),
-        EventKind::TasksSkipped(event) => event.tasks.iter().any(is_it),
-        EventKind::TasksCancelled(event) => event.tasks.iter().any(is_it),
-        _ => false,
+        EventKind::TaskCompleted(event) => each(Watched::Task(event.task)),
+        EventKind::AttemptFailed(event) if !matches!(event.then, Then::Again(_)) => each(Watched::Task(event.task)),
+        EventKind::AttemptLost(event) if !matches!(event.then, Then::Again(_)) => each(Watched::Task(event.task)),
+        EventKind::TasksSkipped(event) => event.tasks.iter().for_each(|task| each(Watched::Task(*task))),
+        EventKind::TasksCancelled(event) => event.tasks.iter().for_each(|task| each(Watched::Task(*task))),
+        EventKind::RunEnded(_) => each(Watched::Run),
+        EventKind::RunSubmitted(_)
+        | EventKind::TaskAccepted(_)
+        | EventKind::AttemptFailed(_)
+        | EventKind::AttemptLost(_)
+        | EventKind::RunsArchived(_) => {}
     }
 }
 
-/// How what `target` waits for ended in `run`, if it has.
-pub(crate) fn verdict(run: &Run, target: &Target) -> Option<Verdict> {
+/// What `target` means in `run`; `None` if there is no such task.
+pub(crate) fn watched(run: &Run, target: &Target) -> Option<Watched> {
+    match target {
+        Target::Run => Some(Watched::Run),
+        Target::Task { name, at } => {
+            let is_there = run.task(*at).is_some_and(|task| task.spec.name == *name);
+            let index = if is_there { Some(*at) } else { run.find(name) };
+            index.map(Watched::Task)
+        }
+    }
+}
+
+/// How what is watched ended in `run`, if it has.
+pub(crate) fn verdict(run: &Run, watched: Watched) -> Option<Verdict> {
     if let Some(reason) = &run.quarantined {
         return Some(Verdict::Quarantined(reason.clone()));
     }
-    match target {
-        Target::Run => run.ended.map(|(outcome, _)| Verdict::Run(outcome)),
-        Target::Task(name) => match run.find(name) {
-            Some(index) => task_verdict(run, index),
-            None => Some(Verdict::NoTask),
-        },
+    match watched {
+        Watched::Run => run.ended.map(|(outcome, _)| Verdict::Run(outcome)),
+        Watched::Task(index) => task_verdict(run, index),
     }
 }
 
