@@ -30,6 +30,8 @@ pub(crate) struct Arguments {
     pub(crate) fresh: bool,
     /// Makes every file take so much longer, for tests that kill the program in the middle.
     pub(crate) delay: Duration,
+    /// Tells of every file when its analysis begins, for the same tests.
+    pub(crate) tell: bool,
 }
 
 /// Why there is nothing to do.
@@ -43,13 +45,14 @@ pub(crate) enum Stop {
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, Stop> {
     let wrong = |what: &str| Stop::Wrong(what.to_string());
     let (mut path, mut out, mut data) = (None, PathBuf::from("code-review.md"), PathBuf::from(".callboard"));
-    let (mut fresh, mut delay) = (false, Duration::ZERO);
+    let (mut fresh, mut delay, mut tell) = (false, Duration::ZERO, false);
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         let mut value = |flag: &str| arguments.next().ok_or_else(|| wrong(&format!("{flag} wants a value")));
         match argument.to_str() {
             Some("--help" | "-h") => return Err(Stop::Help),
             Some("--fresh") => fresh = true,
+            Some("--tell") => tell = true,
             Some(flag @ "--out") => out = value(flag)?.into(),
             Some(flag @ "--data") => data = value(flag)?.into(),
             Some(flag @ "--delay-ms") => {
@@ -62,5 +65,5 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
         }
     }
     let path = path.ok_or_else(|| wrong("a PATH is missing"))?;
-    Ok(Arguments { path, out, data, fresh, delay })
+    Ok(Arguments { path, out, data, fresh, delay, tell })
 }

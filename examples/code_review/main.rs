@@ -56,6 +56,7 @@ struct Document {
 /// Reads one file at a time; the pool has several of them.
 struct Analyzer {
     delay: Duration,
+    tell: bool,
     ready: watch::Receiver<bool>,
 }
 
@@ -63,6 +64,9 @@ impl Agent<Analyze> for Analyzer {
     async fn run(&mut self, _ctx: &Ctx, task: Analyze) -> Result<FileReport> {
         // The director first counts what an earlier run has left to do.
         self.ready.wait_for(|ready| *ready).await.ok();
+        if self.tell {
+            eprintln!("analyzing {}", task.file.path);
+        }
         sleep(self.delay).await;
         // Reading and parsing would block the runtime's threads. A file that has changed will not change back, so
         // that error is terminal; any other failure is tried again.
@@ -81,14 +85,19 @@ async fn compose(_ctx: Ctx, task: Compose) -> Result<Document> {
 
 // ---- The director. ----
 
+/// Work that is cut short too often counts as the cause of it, and is given up. Here the user kills the program, and
+/// no file is to blame for that.
+const LOSSES: u32 = u32::MAX;
+
 /// A graph: a task for each file, and one that takes all of their outputs.
 fn graph(root: &Path, listing: &Listing) -> (Workflow, Vec<Node<FileReport>>, Node<Document>) {
     let workflow = Workflow::new("code-review");
     let analyze = |file: &SourceFile| Analyze { root: root.to_path_buf(), file: file.clone() };
     let files = workflow.map("analyze", listing.files.iter().map(analyze));
+    let files: Vec<_> = files.into_iter().map(|file| file.losses(LOSSES)).collect();
     let title = format!("Code review of {}", root.file_name().unwrap_or(root.as_os_str()).display());
     let compose = Compose { title, skipped: listing.skipped.clone(), reports: files.gather() };
-    let document = workflow.task("document", compose);
+    let document = workflow.task("document", compose).losses(LOSSES);
     (workflow, files, document)
 }
 
@@ -103,10 +112,10 @@ async fn review(arguments: &Arguments) -> Result<ExitCode> {
     }
 
     let (go, ready) = watch::channel(false);
-    let delay = arguments.delay;
+    let (delay, tell) = (arguments.delay, arguments.tell);
     let board = Callboard::dev()
         .data(&arguments.data)
-        .agents(4, move || Analyzer { delay, ready: ready.clone() })
+        .agents(4, move || Analyzer { delay, tell, ready: ready.clone() })
         .task_fn(compose)
         .start()
         .await?;

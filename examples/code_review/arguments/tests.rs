@@ -14,14 +14,14 @@ fn a_path_is_enough() {
     let arguments = of("src").expect("arguments");
     assert_eq!(arguments.path, PathBuf::from("src"));
     assert_eq!((arguments.out, arguments.data), (PathBuf::from("code-review.md"), PathBuf::from(".callboard")));
-    assert_eq!((arguments.fresh, arguments.delay), (false, Duration::ZERO));
+    assert_eq!((arguments.fresh, arguments.delay, arguments.tell), (false, Duration::ZERO, false));
 }
 
 #[test]
 fn flags_stand_anywhere() {
-    let arguments = of("--out a.md --fresh src --data state --delay-ms 20").expect("arguments");
+    let arguments = of("--out a.md --fresh src --data state --delay-ms 20 --tell").expect("arguments");
     assert_eq!((arguments.out, arguments.data), (PathBuf::from("a.md"), PathBuf::from("state")));
-    assert_eq!((arguments.fresh, arguments.delay), (true, Duration::from_millis(20)));
+    assert_eq!((arguments.fresh, arguments.delay, arguments.tell), (true, Duration::from_millis(20), true));
 }
 
 #[test]
