@@ -1,5 +1,6 @@
 //! Tests that cross the crates, in one binary.
 mod golden;
 mod hazards;
+mod kill;
 mod model;
 mod traces;
