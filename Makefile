@@ -12,7 +12,7 @@ test: ## everything the tests need, then all tests
 
 test-long: ## the same with deeper searches, more seeds and 50 kills
 	$(CARGO) build --locked --example code_review
-	MODEL_DEPTH=long CALLBOARD_SEEDS=10000 CALLBOARD_KILLS=50 PROPTEST_CASES=4000 $(CARGO) test --workspace --locked
+	MODEL_DEPTH=long TEST_SEEDS=10000 TEST_KILLS=50 PROPTEST_CASES=4000 $(CARGO) test --workspace --locked
 
 lint: ## format, clippy and docs, warnings are errors
 	$(CARGO) fmt --all --check

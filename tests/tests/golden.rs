@@ -1,6 +1,6 @@
 //! A data folder of the first format, written by a real node, still means the same.
 //!
-//! `CALLBOARD_GOLDEN=write` writes it anew; that is for a new format beside the old one, never in its place.
+//! `TEST_GOLDEN=write` writes it anew; that is for a new format beside the old one, never in its place.
 
 use callboard::prelude::*;
 use callboard::{Callboard, RunOutcome, Settings};
@@ -93,7 +93,7 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l14_a_folder_of_format_v1_means_what_it_meant() -> Result<()> {
-    if std::env::var("CALLBOARD_GOLDEN").is_ok_and(|what| what == "write") {
+    if std::env::var("TEST_GOLDEN").is_ok_and(|what| what == "write") {
         write().await?;
     }
     let data = tempfile::tempdir()?;

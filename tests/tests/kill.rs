@@ -1,6 +1,6 @@
 //! The example, killed again and again, ends with the report of a run that nobody disturbed.
 //!
-//! `CALLBOARD_KILLS` says how often it is killed, 10 times by default; `CALLBOARD_KILL_SEED` repeats the moments of an
+//! `TEST_KILLS` says how often it is killed, 10 times by default; `TEST_KILL_SEED` repeats the moments of an
 //! earlier test, as far as the machine lets it.
 
 mod corpus;
@@ -25,8 +25,8 @@ const PREFACE: usize = 2;
 
 #[tokio::test]
 async fn a_killed_review_ends_as_if_nothing_had_happened() -> Result<()> {
-    let (kills, seed) = (number("CALLBOARD_KILLS").unwrap_or(10) as usize, seed());
-    println!("{kills} kills, CALLBOARD_KILL_SEED={seed}");
+    let (kills, seed) = (number("TEST_KILLS").unwrap_or(10) as usize, seed());
+    println!("{kills} kills, TEST_KILL_SEED={seed}");
     let folder = tempfile::tempdir()?;
     let root = folder.path().join("corpus");
     corpus::write(&root)?;
@@ -109,7 +109,7 @@ impl Tally {
 }
 
 fn seed() -> u64 {
-    number("CALLBOARD_KILL_SEED").unwrap_or_else(|| RandomState::new().hash_one(0))
+    number("TEST_KILL_SEED").unwrap_or_else(|| RandomState::new().hash_one(0))
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! Scenarios: what each feature promises, in words.
 //!
 //! In a file of `scenarios/` each `== title` begins on an empty partition; then come commands, each with its answer
-//! indented below it. `board.rs` has the words. `CALLBOARD_BLESS=1 cargo test -p callboard-core` writes the answers
+//! indented below it. `board.rs` has the words. `TEST_BLESS=1 cargo test -p callboard-core` writes the answers
 //! as they are now; read the difference before it is committed.
 
 use super::board::Board;
@@ -42,7 +42,7 @@ fn check(feature: &Feature) -> BTreeSet<String> {
         }
     }
     seen.append(&mut board.seen);
-    if std::env::var_os("CALLBOARD_BLESS").is_some() {
+    if std::env::var_os("TEST_BLESS").is_some() {
         let file = format!("{}/src/tests/scenarios/{}.txt", env!("CARGO_MANIFEST_DIR"), feature.name);
         std::fs::write(file, &played).unwrap();
     } else if played != feature.text {

@@ -1,6 +1,6 @@
 //! The journal of format 1, kept as files for ever: every later release must read it (L14).
 //!
-//! `CALLBOARD_GOLDEN=write cargo test -p callboard --lib golden -- --test-threads 1` writes it anew, after a change of a format that was
+//! `TEST_GOLDEN=write cargo test -p callboard --lib golden -- --test-threads 1` writes it anew, after a change of a format that was
 //! never released.
 
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ fn golden() -> Objects {
 
 #[tokio::test]
 async fn l14_the_golden_journal_is_replayed() {
-    if std::env::var("CALLBOARD_GOLDEN").is_ok_and(|value| value == "write") {
+    if std::env::var("TEST_GOLDEN").is_ok_and(|value| value == "write") {
         let _ = std::fs::remove_dir_all(folder());
         save(&written().await);
     }

@@ -191,10 +191,10 @@ fn histories_keep_every_promise() {
     assert!(sums.iter().all(|sum| *sum > 0), "some outcome was never seen: {sums:?}");
 }
 
-/// Runs the one history that `CALLBOARD_SEED` names, after a failure of the test above.
+/// Runs the one history that `TEST_SEED` names, after a failure of the test above.
 #[test]
 fn the_history_of_one_seed() {
-    let seed = std::env::var("CALLBOARD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    let seed = std::env::var("TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
     by_seed(seed, || history(seed));
 }
 

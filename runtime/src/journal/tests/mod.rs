@@ -140,9 +140,9 @@ pub(super) fn manifest_name(version: u64) -> String {
     format!("test/partitions/0003/manifest/{version:020}")
 }
 
-/// How many random histories to run: `CALLBOARD_SEEDS`, or `default`.
+/// How many random histories to run: `TEST_SEEDS`, or `default`.
 pub(super) fn seeds(default: u64) -> u64 {
-    std::env::var("CALLBOARD_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(default)
+    std::env::var("TEST_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(default)
 }
 
 /// Runs a history in virtual time on this thread, and names its seed if it fails.

@@ -7,8 +7,8 @@ use std::thread;
 
 use super::*;
 
-const ROLE: &str = "CALLBOARD_STORE_TEST_ROLE";
-const ROOT: &str = "CALLBOARD_STORE_TEST_ROOT";
+const ROLE: &str = "TEST_STORE_ROLE";
+const ROOT: &str = "TEST_STORE_ROOT";
 
 /// What a child says to its parent stands behind this mark; the test harness prints lines of its own.
 const MARK: &str = "child says ";
