@@ -17,6 +17,7 @@ test-long: ## the same with deeper searches, more seeds and 50 kills
 lint: ## format, clippy and docs, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy -p callboard --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 
 bench: ## speed, beside what the disk does in the same run

@@ -19,6 +19,7 @@ impl Ids {
     }
 
     /// Ids from `source`, which must never return one twice, nor the nil id.
+    #[cfg(any(test, feature = "test"))]
     pub(crate) fn from_fn(source: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
         Self(Arc::new(source))
     }

@@ -61,6 +61,10 @@ pub(crate) mod manifest;
 pub(crate) mod name;
 pub(crate) mod payload;
 pub(crate) mod position;
+#[cfg_attr(
+    not(any(test, feature = "test")),
+    expect(dead_code, reason = "so far tests alone read a journal they do not own")
+)]
 pub(crate) mod reader;
 pub(crate) mod register;
 pub(crate) mod replay;
