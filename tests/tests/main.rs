@@ -3,4 +3,5 @@ mod golden;
 mod hazards;
 mod kill;
 mod model;
+mod runtime;
 mod traces;
