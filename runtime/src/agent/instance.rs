@@ -100,7 +100,9 @@ impl Actor for Instance {
             Some(delivery) => {
                 performer.take(delivery).await?;
                 performer.role.floor.backlog.free(&performer.role.capability);
-                myself.cast(Next)?;
+                // An instance that is being drained takes no more messages. That is its end, and no failure: its
+                // results are still to be heard.
+                let _draining = myself.cast(Next);
             }
             None if performer.is_closing() => {} // nothing more to do: the mailbox is empty, and drained
             None => return Err(Stop::new(FailureKind::Unavailable, "the bus has ended the consumer").into()),
