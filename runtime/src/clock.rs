@@ -29,6 +29,16 @@ impl Clock {
         Self(Arc::new(Origin { wall, started: Instant::now(), boot: boot_time() }))
     }
 
+    /// The same clock, set so far ahead that it is not before `at` now.
+    ///
+    /// A wall clock may have gone back since a journal was written, by hours. Time as the journal knows it would
+    /// stand still until the wall clock has caught up, and with it every timer.
+    pub(crate) fn not_before(&self, at: Millis) -> Self {
+        let behind = at.since(self.now());
+        let Origin { wall, started, boot } = *self.0;
+        Self(Arc::new(Origin { wall: wall.after(behind), started, boot }))
+    }
+
     /// Now.
     pub(crate) fn now(&self) -> Millis {
         let measured = self.0.started.elapsed();

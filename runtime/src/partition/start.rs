@@ -76,7 +76,9 @@ async fn begin(deed: Deed, supervisor: ActorCell) -> Result<ActorRef<Message>, F
     tracing::info!(partition = number, epoch = start.position().epoch, runs, events, took_ms, "partition owned");
     *deed.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
     let nodes = vec![deed.node.clone()];
-    let tenure = Tenure { surroundings: deed.surroundings, appender, keeper, archive, state, history, nodes };
+    let clock = deed.surroundings.clock.not_before(state.at());
+    let surroundings = Surroundings { clock, ..deed.surroundings };
+    let tenure = Tenure { surroundings, appender, keeper, archive, state, history, nodes };
     let spawned = Actor::spawn_linked(None, Partition, tenure, supervisor).await;
     let (actor, _task) = spawned.map_err(|error| Failure::new(FailureKind::Conflict, error.to_string()))?;
     Ok(actor)
