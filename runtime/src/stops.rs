@@ -1,35 +1,47 @@
 //! How a running handler is told to stop.
 
-use callboard_core::{Speaker, StopReason, TaskRef, Token};
+#[cfg(test)]
+mod tests;
+
+use callboard_core::{InstanceId, Speaker, StopReason, TaskRef, Token};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 /// The handlers that run on this node, each with its way to be stopped.
+///
+/// One hand-out may have two handlers for a moment, after a takeover: the first to speak becomes the holder, and the
+/// end of the other must not touch it. So each is known by its speaker and not by its task alone.
 #[derive(Debug, Default)]
-pub(crate) struct Stops(Mutex<BTreeMap<(TaskRef, Token), oneshot::Sender<StopReason>>>);
+pub(crate) struct Stops(Mutex<BTreeMap<Key, oneshot::Sender<StopReason>>>);
+
+type Key = (TaskRef, Token, InstanceId);
+
+fn key(speaker: &Speaker) -> Key {
+    (speaker.task, speaker.token, speaker.holder.clone())
+}
 
 impl Stops {
-    /// Notes that a handler runs; the receiver hears when it is to stop.
-    pub(crate) fn running(&self, task: TaskRef, token: Token) -> oneshot::Receiver<StopReason> {
+    /// Notes that a handler runs, or is about to; the receiver hears when it is to stop.
+    pub(crate) fn running(&self, speaker: &Speaker) -> oneshot::Receiver<StopReason> {
         let (stop, stopped) = oneshot::channel();
-        self.lock().insert((task, token), stop);
+        self.lock().insert(key(speaker), stop);
         stopped
     }
 
     /// Notes that it has ended.
-    pub(crate) fn ended(&self, task: TaskRef, token: Token) {
-        self.lock().remove(&(task, token));
+    pub(crate) fn ended(&self, speaker: &Speaker) {
+        self.lock().remove(&key(speaker));
     }
 
     /// Tells it to stop, if it runs here.
     pub(crate) fn stop(&self, speaker: &Speaker, reason: StopReason) {
-        if let Some(stop) = self.lock().remove(&(speaker.task, speaker.token)) {
+        if let Some(stop) = self.lock().remove(&key(speaker)) {
             let _ended = stop.send(reason);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(TaskRef, Token), oneshot::Sender<StopReason>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, oneshot::Sender<StopReason>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

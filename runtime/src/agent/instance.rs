@@ -158,7 +158,10 @@ impl Performer {
             let _gone = delivery.ack().await;
             return Ok(());
         };
+        // From now on it can be stopped: a cancellation may follow the acceptance before we hear of that.
+        let stop = self.role.floor.stops.running(&speaker);
         if let Err(unheard) = self.role.floor.partitions.speak(&speaker, Say::Accept).await {
+            self.role.floor.stops.ended(&speaker);
             tracing::debug!(task = %speaker.task, %unheard, "the task was not accepted");
             let _gone = delivery.ack().await;
             return Ok(());
@@ -166,9 +169,8 @@ impl Performer {
         let body = delivery.envelope.body.clone();
         let name = delivery.envelope.head.subject.clone().unwrap_or_default();
         let ctx = Ctx::new(speaker.task, speaker.token, name, self.role.id.clone());
-        let stop = self.role.floor.stops.running(speaker.task, speaker.token);
         let (ended, delivery) = self.run(&ctx, &speaker, &body, delivery, stop).await;
-        self.role.floor.stops.ended(speaker.task, speaker.token);
+        self.role.floor.stops.ended(&speaker);
         let panicked = matches!(ended, Ended::Panicked(_));
         self.report(speaker, ended).await;
         if let Some(delivery) = delivery {
