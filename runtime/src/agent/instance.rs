@@ -6,7 +6,7 @@
 use super::Ctx;
 use super::erased::{Factory, Perform};
 use crate::courier::DISPATCH;
-use crate::journal::payload::Payloads;
+use crate::journal::payload::{self, Payloads};
 use crate::partition::backlog::Backlog;
 use crate::partition::handle::{Partitions, Unheard};
 use crate::partition::message::Say;
@@ -60,6 +60,9 @@ const QUEUE_MAX: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
 const UNACKED_MAX: Duration = Duration::from_secs(60);
 /// Results of one instance that may wait for the journal while it goes on with the next task.
 const RESULTS_MAX: usize = 64;
+
+/// The pause before an output that could not be stored is tried again.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// The type of the actor.
 pub(crate) struct Instance;
@@ -172,7 +175,7 @@ impl Performer {
         let (ended, delivery) = self.run(&ctx, &speaker, &body, delivery, stop).await;
         self.role.floor.stops.ended(&speaker);
         let panicked = matches!(ended, Ended::Panicked(_));
-        self.report(speaker, ended).await;
+        self.report(speaker, &ctx, ended).await;
         if let Some(delivery) = delivery {
             let _gone = delivery.ack().await;
         }
@@ -223,7 +226,7 @@ impl Performer {
     }
 
     /// Sees to it that the partition hears how it ended; a result goes to the journal while the instance goes on.
-    async fn report(&mut self, speaker: Speaker, ended: Ended) {
+    async fn report(&mut self, speaker: Speaker, ctx: &Ctx, ended: Ended) {
         let floor = self.role.floor.clone();
         while self.results.try_join_next().is_some() {}
         if self.results.len() >= RESULTS_MAX {
@@ -237,13 +240,8 @@ impl Performer {
             }
             Ended::Done(Err(error)) => Say::Fail(error.into_failure()),
             Ended::Done(Ok(output)) => {
-                self.results.spawn(async move {
-                    let say = match floor.payload(output).await {
-                        Ok(payload) => Say::Complete(payload),
-                        Err(error) => Say::Fail(error.into_failure()),
-                    };
-                    floor.tell(&speaker, say).await;
-                });
+                let ctx = ctx.clone();
+                self.results.spawn(async move { floor.hand_in(&speaker, &ctx, output).await });
                 return;
             }
         };
@@ -258,19 +256,53 @@ impl Floor {
         }
     }
 
+    /// Hands in a result. What was worked out is not given up because the store is away: it is tried again for as
+    /// long as the task is the speaker's, and the lease is kept meanwhile.
+    async fn hand_in(&self, speaker: &Speaker, ctx: &Ctx, output: Json) {
+        let stored = async {
+            loop {
+                match self.payload(&output).await {
+                    Err(error) if error.kind() == ErrorKind::Unavailable => {
+                        tracing::warn!(task = %speaker.task, error = format!("{error:#}"), "the output waits for the store");
+                        tokio::time::sleep(STORE_AGAIN).await;
+                    }
+                    settled => break settled,
+                }
+            }
+        };
+        let stored = tokio::select! {
+            biased;
+            stored = stored => stored,
+            unheard = keep_lease(self, speaker, ctx) => {
+                tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "the holder was fenced");
+                return;
+            }
+        };
+        let say = match stored {
+            Ok(payload) => Say::Complete(payload),
+            Err(error) => Say::Fail(error.into_failure()),
+        };
+        self.tell(speaker, say).await;
+    }
+
     /// The output as the journal has it.
-    async fn payload(&self, output: Json) -> Result<Payload> {
+    async fn payload(&self, output: &Json) -> Result<Payload> {
         let bytes = output.as_str().len();
         if bytes > self.payload_bytes_max {
             let message = format!("the output takes {bytes} bytes, more than the limit of {}", self.payload_bytes_max);
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         if bytes <= self.inline_bytes_max {
-            return Ok(Payload::Json(output));
+            return Ok(Payload::Json(output.clone()));
         }
         let stored = self.payloads.put(Bytes::copy_from_slice(output.as_str().as_bytes())).await;
-        let digest =
-            stored.map_err(|error| Error::new(ErrorKind::Unavailable, "the output was not stored").because(error))?;
+        let digest = stored.map_err(|error| {
+            let kind = match &error {
+                payload::Error::Corrupt(_) => ErrorKind::Corrupt,
+                _ => ErrorKind::Unavailable,
+            };
+            Error::new(kind, "the output was not stored").because(error)
+        })?;
         Ok(Payload::Stored { hash: digest.to_string().into(), bytes: bytes as u64 })
     }
 }
