@@ -63,7 +63,7 @@ fn function(noun: &str, nth: usize, random: &mut Random, text: &mut String) {
         let _infallible = writeln!(text, "/// Tries to {verb} what came before the {noun}.");
     }
     let visible = if random.below(2) == 0 { "pub " } else { "" };
-    let _infallible = write!(text, "{visible}fn {verb}_{noun}_{nth}(items: &[u64], limit: usize) -> Option<u64> {{\n");
+    let _infallible = writeln!(text, "{visible}fn {verb}_{noun}_{nth}(items: &[u64], limit: usize) -> Option<u64> {{");
     text.push_str("    let mut sum = 0u64;\n    let mut seen = BTreeMap::new();\n");
     for _ in 0..1 + random.below(5) {
         block(1, random, text);

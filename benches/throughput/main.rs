@@ -1,0 +1,101 @@
+//! How fast tasks go from submission to result, beside what the disk does in the same run.
+//!
+//!     make bench
+//!     cargo bench -p callboard-benches -- --quick
+//!     cargo bench -p callboard-benches -- --only 'folder/16 256'
+//!
+//! Every row ends by checking that each result is there exactly once, on the disk after a restart. The figures are
+//! also written to `target/bench/throughput.json`. What counts are the ratios: a figure of one machine says little.
+
+mod fleet;
+mod graphs;
+mod measure;
+mod raw;
+mod table;
+
+use callboard::Result;
+use fleet::{Fleet, Place};
+use measure::Row;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+use table::Report;
+
+/// How much is measured.
+#[derive(Clone, Debug)]
+struct Plan {
+    /// Each row is the median, by tasks per second, of so many.
+    repetitions: usize,
+    /// All numbers of tasks are divided by this.
+    divisor: usize,
+    /// Only rows whose name contains this.
+    only: String,
+    /// Where the journals and the report go: a disk, not memory.
+    folder: PathBuf,
+}
+
+impl Plan {
+    fn read() -> Self {
+        let arguments: Vec<String> = env::args().skip(1).collect();
+        let quick = arguments.iter().any(|argument| argument == "--quick");
+        let only = arguments.iter().skip_while(|argument| *argument != "--only").nth(1).cloned().unwrap_or_default();
+        let program = env::current_exe().expect("the path of this program");
+        let target = program.ancestors().nth(3).expect("a benchmark is in target/release/deps");
+        let (repetitions, divisor) = if quick { (1, 5) } else { (3, 1) };
+        Self { repetitions, divisor, only, folder: target.join("bench") }
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        name.contains(&self.only)
+    }
+}
+
+/// Tasks that are under way at once, and how many there are of them.
+const FLIGHTS: [(usize, usize); 4] = [(1, 2_000), (64, 10_000), (256, 20_000), (1_000, 20_000)];
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let plan = Plan::read();
+    fs::create_dir_all(&plan.folder)?;
+    let mut report = Report::default();
+    report.commit(raw::commit(&plan.folder, 1_000 / plan.divisor)?);
+    raw::actors(&mut report, 200_000 / plan.divisor).await?;
+    for place in [Place::folder(1), Place::folder(16), Place::memory(1), Place::memory(16)] {
+        for (in_flight, tasks) in FLIGHTS {
+            let name = format!("{} {in_flight} in flight", place.name());
+            if plan.wants(&name) {
+                report.row(flights(&plan, &name, place, in_flight, tasks / plan.divisor).await?);
+            }
+        }
+        for shape in [graphs::Shape::Chain, graphs::Shape::Fan] {
+            let name = format!("{} {}", place.name(), shape.name());
+            if plan.wants(&name) {
+                report.row(graphs::measure(&plan, &name, place, shape).await?);
+            }
+        }
+    }
+    println!();
+    report.commit(raw::commit(&plan.folder, 1_000 / plan.divisor)?);
+    report.warn_of_drift();
+    report.write(&plan.folder.join("throughput.json"))?;
+    Ok(())
+}
+
+/// One row: calls without work, so many at a time.
+async fn flights(plan: &Plan, name: &str, place: Place, in_flight: usize, tasks: usize) -> Result<Row> {
+    let mut rows = Vec::new();
+    for _ in 0..plan.repetitions {
+        let folder = fresh_folder(&plan.folder)?;
+        let fleet = Fleet::start(place, folder.path()).await?;
+        fleet.fly(0..in_flight.max(200).min(tasks), in_flight).await?; // warm: threads, caches, the first batches
+        let before = fleet.reading();
+        let flown = fleet.fly(tasks..2 * tasks, in_flight).await?;
+        rows.push(Row::new(name, tasks, &flown.latencies, before, fleet.reading()));
+        fleet.check(&flown.runs).await?;
+        fleet.shutdown().await?;
+    }
+    Ok(measure::median(rows))
+}
+
+fn fresh_folder(below: &Path) -> std::io::Result<tempfile::TempDir> {
+    tempfile::tempdir_in(below)
+}

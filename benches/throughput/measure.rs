@@ -1,0 +1,99 @@
+//! Latencies, counters and CPU time, and the row that they make.
+
+use callboard::JournalCounters;
+use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Latencies, sorted.
+#[derive(Clone, Debug)]
+pub(crate) struct Latencies(Vec<Duration>);
+
+impl Latencies {
+    /// # Panics
+    ///
+    /// If there is none.
+    pub(crate) fn of(mut latencies: Vec<Duration>) -> Self {
+        assert!(!latencies.is_empty(), "something was measured");
+        latencies.sort_unstable();
+        Self(latencies)
+    }
+
+    /// The latency that so many of a hundred do not exceed.
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
+        self.0[(self.0.len() * percent / 100).min(self.0.len() - 1)]
+    }
+}
+
+/// The CPU time of this process so far, of all its threads, in user and system mode.
+pub(crate) fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
+/// Everything that only grows, at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    pub(crate) at: Instant,
+    pub(crate) cpu: Duration,
+    pub(crate) journal: JournalCounters,
+    /// Bytes of the data folder.
+    pub(crate) disk: u64,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    /// Tasks that were measured.
+    pub(crate) tasks: usize,
+    pub(crate) tasks_per_second: f64,
+    /// From submission to result, of a task or of a whole graph.
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) cpu_us_per_task: f64,
+    /// Appends to the journal: each is two fsyncs of the folder store.
+    pub(crate) commits_per_task: f64,
+    /// Commands that waited for a commit of their own events, as batches.
+    pub(crate) awaited_per_task: f64,
+    pub(crate) events_per_task: f64,
+    /// Before compression.
+    pub(crate) journal_bytes_per_task: f64,
+    /// What the data folder has grown by.
+    pub(crate) disk_bytes_per_task: f64,
+}
+
+impl Row {
+    pub(crate) fn new(name: &str, tasks: usize, latencies: &Latencies, before: Reading, after: Reading) -> Self {
+        let per = |now: u64, then: u64| now.saturating_sub(then) as f64 / tasks as f64;
+        let (then, now) = (before.journal, after.journal);
+        Self {
+            name: name.to_owned(),
+            tasks,
+            tasks_per_second: tasks as f64 / (after.at - before.at).as_secs_f64(),
+            p50_ms: millis(latencies.percentile(50)),
+            p99_ms: millis(latencies.percentile(99)),
+            cpu_us_per_task: (after.cpu - before.cpu).as_secs_f64() * 1e6 / tasks as f64,
+            commits_per_task: per(now.commits, then.commits),
+            awaited_per_task: per(now.awaited, then.awaited),
+            events_per_task: per(now.events, then.events),
+            journal_bytes_per_task: per(now.bytes, then.bytes),
+            disk_bytes_per_task: per(after.disk, before.disk),
+        }
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// The row in the middle, by tasks per second.
+///
+/// # Panics
+///
+/// If there is none.
+pub(crate) fn median(mut rows: Vec<Row>) -> Row {
+    rows.sort_by(|a, b| a.tasks_per_second.total_cmp(&b.tasks_per_second));
+    rows.swap_remove(rows.len() / 2)
+}

@@ -1,0 +1,85 @@
+//! The report: a table for people, JSON for the next run.
+
+use crate::measure::Row;
+use crate::raw::Commit;
+use serde::Serialize;
+use std::path::Path;
+use std::time::Duration;
+use std::{fs, io};
+
+/// The reference has changed by more than this between start and end: another process was at the disk.
+const DRIFT_MAX: f64 = 0.2;
+
+/// `/2com` is the p50 in units of two commits of the disk. Everything right of it is per task: CPU time in us, commits of
+/// the journal and those that were waited for, events, their bytes, and bytes on the disk.
+const HEAD: &str =
+    "store/partitions               tasks/s  p50 ms  p99 ms  /2com     CPU  commits  awaited events journal   disk";
+
+/// All that was measured.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    /// One commit of the disk, before and after.
+    commits: Vec<Commit>,
+    messages: Vec<Messages>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Messages {
+    name: String,
+    per_second: f64,
+    cpu_us: f64,
+}
+
+impl Report {
+    /// One commit of the disk; everything below is compared with two of the first.
+    pub(crate) fn commit(&mut self, commit: Commit) {
+        let Commit { p50_ms, p99_ms, cpu_us } = commit;
+        println!("one commit of the disk, 4 KiB: p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms, {cpu_us:.0} us of CPU");
+        self.commits.push(commit);
+    }
+
+    pub(crate) fn messages(&mut self, name: &str, count: usize, elapsed: Duration, cpu: Duration) {
+        let (per_second, cpu_us) = (count as f64 / elapsed.as_secs_f64(), cpu.as_secs_f64() * 1e6 / count as f64);
+        let each_us = elapsed.as_secs_f64() * 1e6 / count as f64;
+        println!("{name}: {per_second:.0}/s, {each_us:.2} us each, {cpu_us:.2} us of CPU");
+        self.messages.push(Messages { name: name.to_owned(), per_second, cpu_us });
+    }
+
+    pub(crate) fn row(&mut self, row: Row) {
+        if self.rows.is_empty() {
+            println!("\n{HEAD}");
+        }
+        let two_commits = self.commits.first().map_or(f64::NAN, |commit| 2.0 * commit.p50_ms);
+        println!(
+            "{:<30} {:>7.0} {:>7.2} {:>7.2} {:>6.2} {:>7.0} {:>8.4} {:>8.4} {:>6.2} {:>7.0} {:>6.0}",
+            row.name,
+            row.tasks_per_second,
+            row.p50_ms,
+            row.p99_ms,
+            row.p50_ms / two_commits,
+            row.cpu_us_per_task,
+            row.commits_per_task,
+            row.awaited_per_task,
+            row.events_per_task,
+            row.journal_bytes_per_task,
+            row.disk_bytes_per_task
+        );
+        self.rows.push(row);
+    }
+
+    /// Says so when the disk was not left to us.
+    pub(crate) fn warn_of_drift(&self) {
+        let [Commit { p50_ms: before, .. }, Commit { p50_ms: after, .. }] = &self.commits[..] else { return };
+        let drift = (after - before).abs() / before.min(*after);
+        if drift > DRIFT_MAX {
+            println!("the disk has changed by {:.0} % meanwhile: compare CPU only", drift * 100.0);
+        }
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
+        fs::write(path, serde_json::to_vec_pretty(self)?)?;
+        println!("{}", path.display());
+        Ok(())
+    }
+}
