@@ -217,7 +217,8 @@ fn many_deaths(seed: u64, deaths: usize) {
             }
             let events: Vec<_> = run.events().collect().await;
             for node in &nodes {
-                let completed = events.iter().filter(|e| e.what == What::Completed && e.task.as_deref() == Some(node.name()));
+                let completed =
+                    events.iter().filter(|e| e.what == What::Completed && e.task.as_deref() == Some(node.name()));
                 assert_eq!(completed.count(), 1, "seed {seed}, {}", node.name());
             }
             assert!(events.windows(2).all(|pair| pair[0].position <= pair[1].position));

@@ -1,8 +1,8 @@
 //! How tasks end, and what their callers are told.
 
 use super::kit::*;
-use callboard::prelude::*;
 use callboard::Callboard;
+use callboard::prelude::*;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -192,7 +192,10 @@ async fn a_cancelled_run_stops_its_handlers_and_skips_the_rest() {
         assert!(full(&error).contains("nobody needs it"), "{}", full(&error));
     }
     assert_eq!(run.cancel("again").await.unwrap_err().kind(), ErrorKind::Conflict);
-    assert_eq!(board.run(callboard::RunId::from_key("default", "x")).cancel("").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        board.run(callboard::RunId::from_key("default", "x")).cancel("").await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }
 
 /// The stop of a handler is not lost when the cancellation comes right after the acceptance.
