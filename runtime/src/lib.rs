@@ -25,6 +25,7 @@
 mod agent;
 mod board;
 mod clock;
+mod closing_time;
 mod courier;
 mod error;
 mod journal;

@@ -3,6 +3,7 @@
 use crate::agent::instance::Floor;
 use crate::agent::pool::PoolSpec;
 use crate::clock::Clock;
+use crate::closing_time::{Bell, ClosingTime};
 use crate::courier::{Courier, CourierActor, Route};
 use crate::journal::Journal;
 use crate::journal::ids::Ids;
@@ -24,8 +25,7 @@ use crate::{Error, ErrorKind, Result, root};
 use futures::FutureExt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 /// How long a node waits for its partitions at start.
@@ -43,7 +43,7 @@ pub(crate) struct Node {
     pub(crate) payloads: Payloads,
     settings: Settings,
     supervisor: Supervisor,
-    closing: watch::Sender<Option<Instant>>,
+    bell: Bell,
     /// Held until the node has ended, so that nobody else opens the store while something of it still runs.
     _store: Arc<dyn Store>,
 }
@@ -70,7 +70,7 @@ impl Node {
 
     /// Stops cleanly: takes no more tasks, lets handlers finish, hands back what is not done in time, commits.
     pub(crate) async fn shutdown(&self) -> Result<()> {
-        self.closing.send_replace(Some(Instant::now() + self.settings.drain));
+        self.bell.ring(self.settings.drain, COMMIT_MAX);
         let report = self.supervisor.shutdown(self.settings.drain + COMMIT_MAX).await;
         if report.is_clean() {
             return Ok(());
@@ -84,7 +84,7 @@ impl Node {
 /// Nobody can wait for a drop, so the stop goes on behind it, for as long as there is a tokio runtime to do it.
 impl Drop for Node {
     fn drop(&mut self) {
-        self.closing.send_replace(Some(Instant::now() + self.settings.drain));
+        self.bell.ring(self.settings.drain, COMMIT_MAX);
         // Polled once, the request is sent; the supervisor needs nobody to wait for it.
         let _sent = self.supervisor.shutdown(self.settings.drain + COMMIT_MAX).now_or_never();
     }
@@ -143,10 +143,10 @@ impl Plan {
 
     async fn start(self, pools: Vec<PoolSpec>) -> Result<Node> {
         let (events, told) = mpsc::channel(EVENTS_MAX);
-        let (closing, closes) = watch::channel(None);
+        let (bell, closing) = Bell::new();
         let (courier_spec, courier) = self.courier();
-        let (specs, partitions) = self.partitions(&courier);
-        let floor = self.floor(partitions.clone(), closes);
+        let (specs, partitions) = self.partitions(&courier, &closing);
+        let floor = self.floor(partitions.clone(), closing);
         let mut children = vec![courier_spec];
         children.extend(specs);
         let limit = self.settings.drain + COMMIT_MAX;
@@ -165,12 +165,13 @@ impl Plan {
             payloads: self.payloads,
             settings: self.settings,
             supervisor,
-            closing,
+            bell,
             _store: self.store,
         };
         match node.partitions.up(START_MAX).await {
             Ok(()) => Ok(node),
             Err(error) => {
+                node.bell.ring(Duration::ZERO, COMMIT_MAX);
                 let _report = node.supervisor.shutdown(COMMIT_MAX).await;
                 Err(error)
             }
@@ -184,20 +185,26 @@ impl Plan {
         (spec, Courier::new(slot))
     }
 
-    fn partitions(&self, courier: &Courier) -> (Vec<ChildSpec>, Partitions) {
+    fn partitions(&self, courier: &Courier, closing: &ClosingTime) -> (Vec<ChildSpec>, Partitions) {
         let (mut specs, mut handles) = (Vec::new(), Vec::new());
         for number in 0..self.partitions {
             let trouble = Arc::new(Mutex::new(None));
             let journal =
                 Journal::new(self.store.clone(), Ids::random(), &self.namespace, number.into(), self.journal.clone());
-            let (spec, slot) = partition(self.deed(number, courier.clone(), trouble.clone()));
+            let (spec, slot) = partition(self.deed(number, courier.clone(), closing.clone(), trouble.clone()));
             specs.push(spec);
             handles.push(Partition::new(slot, trouble, journal.archive()));
         }
         (specs, Partitions::new(handles))
     }
 
-    fn deed(&self, number: u16, courier: Courier, trouble: Arc<Mutex<Option<supervise::Failure>>>) -> Deed {
+    fn deed(
+        &self,
+        number: u16,
+        courier: Courier,
+        closing: ClosingTime,
+        trouble: Arc<Mutex<Option<supervise::Failure>>>,
+    ) -> Deed {
         let settings = &self.settings;
         let tuning = Tuning {
             snapshot_events: settings.snapshot_events,
@@ -214,6 +221,7 @@ impl Plan {
             courier,
             stops: self.stops.clone(),
             counters: self.counters.clone(),
+            closing,
             input_bytes_max: settings.payload_bytes_max as u64,
         };
         Deed {
@@ -227,7 +235,7 @@ impl Plan {
         }
     }
 
-    fn floor(&self, partitions: Partitions, closing: watch::Receiver<Option<Instant>>) -> Floor {
+    fn floor(&self, partitions: Partitions, closing: ClosingTime) -> Floor {
         Floor {
             partitions,
             bus: self.bus.clone(),

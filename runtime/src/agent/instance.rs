@@ -5,6 +5,7 @@
 
 use super::Ctx;
 use super::erased::{Factory, Perform};
+use crate::closing_time::ClosingTime;
 use crate::courier::DISPATCH;
 use crate::journal::payload::{self, Payloads};
 use crate::partition::backlog::Backlog;
@@ -17,13 +18,13 @@ use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use callboard_core::{Alive, Failure, FailureClass, InstanceId, Json, LossReason, Payload, Speaker, StopReason, Token};
 use futures::FutureExt;
-use futures::future::{BoxFuture, pending};
+use futures::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -42,7 +43,7 @@ pub(crate) struct Floor {
     /// How often a holder extends its lease.
     pub(crate) heartbeat: Duration,
     /// When to take no more tasks, and until when to finish the one at hand.
-    pub(crate) closing: watch::Receiver<Option<Instant>>,
+    pub(crate) closing: ClosingTime,
 }
 
 /// What one instance is made of.
@@ -101,7 +102,14 @@ impl Actor for Instance {
     ) -> Result<(), ActorProcessingErr> {
         match performer.next().await {
             Some(delivery) => {
-                performer.take(delivery).await?;
+                let closing = performer.role.floor.closing.clone();
+                tokio::select! {
+                    biased;
+                    taken = performer.take(delivery) => taken?,
+                    () = closing.commits_are_over() => {
+                        return Err(Stop::new(FailureKind::Unknown, "the partition was not heard of in time").into());
+                    }
+                }
                 performer.role.floor.backlog.free(&performer.role.capability);
                 // An instance that is being drained takes no more messages. That is its end, and no failure: its
                 // results are still to be heard.
@@ -114,8 +122,15 @@ impl Actor for Instance {
     }
 
     async fn post_stop(&self, _: ActorRef<Next>, performer: &mut Performer) -> Result<(), ActorProcessingErr> {
-        while performer.results.join_next().await.is_some() {}
-        Ok(())
+        let (left, closing) = (performer.results.len(), performer.role.floor.closing.clone());
+        tokio::select! {
+            biased;
+            () = performer.all_heard() => Ok(()),
+            () = closing.commits_are_over() => {
+                let message = format!("of {left} results not all have reached the journal in time");
+                Err(Stop::new(FailureKind::Unknown, message).into())
+            }
+        }
     }
 }
 
@@ -141,15 +156,19 @@ enum Ended {
 
 impl Performer {
     fn is_closing(&self) -> bool {
-        self.role.floor.closing.borrow().is_some()
+        self.role.floor.closing.has_begun()
+    }
+
+    /// Waits until every result has been heard, or fenced.
+    async fn all_heard(&mut self) {
+        while self.results.join_next().await.is_some() {}
     }
 
     /// The next delivery; `None` when the node closes or the bus has ended.
     async fn next(&mut self) -> Option<Delivery> {
-        let mut closing = self.role.floor.closing.clone();
         tokio::select! {
             biased;
-            _ = closing.wait_for(Option::is_some) => None,
+            () = self.role.floor.closing.begun() => None,
             delivery = self.consumer.next() => delivery,
         }
     }
@@ -183,7 +202,7 @@ impl Performer {
             return Ok(());
         }
         // The instance ends with its agent, but what it has to say must be heard first.
-        while self.results.join_next().await.is_some() {}
+        self.all_heard().await;
         Err(Stop::new(FailureKind::Conflict, "the handler panicked"))
     }
 
@@ -197,8 +216,8 @@ impl Performer {
         mut stop: oneshot::Receiver<StopReason>,
     ) -> (Ended, Option<Delivery>) {
         let floor = &self.role.floor;
-        let mut closing = floor.closing.clone();
         let mut handler = AssertUnwindSafe(self.agent.perform(ctx, body)).catch_unwind().boxed();
+        let mut over = floor.closing.handlers_are_over().boxed();
         let mut lease: BoxFuture<'_, Unheard> = keep_lease(floor, speaker, ctx).boxed();
         let mut delivery = Some(delivery);
         let ack_at = Instant::now() + UNACKED_MAX;
@@ -214,7 +233,7 @@ impl Performer {
                     tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "the holder was fenced");
                     break Ended::Stopped;
                 }
-                () = time_is_up(&mut closing) => break Ended::TimeIsUp,
+                () = &mut over => break Ended::TimeIsUp,
                 () = sleep_until(ack_at), if delivery.is_some() => {
                     if let Some(delivery) = delivery.take() {
                         let _gone = delivery.ack().await;
@@ -317,15 +336,6 @@ async fn keep_lease(floor: &Floor, speaker: &Speaker, ctx: &Ctx) -> Unheard {
         if let Err(unheard) = floor.partitions.heartbeat(speaker, alive).await {
             return unheard;
         }
-    }
-}
-
-/// Waits until the node closes, and then until its time to finish is over.
-async fn time_is_up(closing: &mut watch::Receiver<Option<Instant>>) {
-    let until = closing.wait_for(Option::is_some).await.ok().and_then(|until| *until);
-    match until {
-        Some(until) => sleep_until(until).await,
-        None => pending().await,
     }
 }
 

@@ -38,8 +38,7 @@ impl Actor for Partition {
 
     /// A drained partition makes durable what it has decided, and answers.
     async fn post_stop(&self, _: ActorRef<Message>, tenant: &mut Tenant) -> Result<(), ActorProcessingErr> {
-        tenant.finish().await;
-        Ok(())
+        Ok(tenant.finish().await?)
     }
 }
 

@@ -10,6 +10,7 @@ use super::watch::Watchers;
 use super::writer::{Housekeeper, Joined, Writer};
 use crate::courier::Dispatch;
 use crate::journal::append::Mark;
+use crate::supervise;
 use bytes::Bytes;
 use callboard_core::{
     Command, Effect, EventKind, Failure, FailureClass, Json, Millis, Part, Ready, Rejected, RunId, State, TaskRef,
@@ -337,8 +338,12 @@ impl Tenant {
     }
 
     /// Makes durable what has been decided, as far as the store lets it, and tells those who wait.
-    pub(super) async fn finish(&mut self) {
-        let Some(writer) = self.writer.take() else { return };
+    ///
+    /// # Errors
+    ///
+    /// `Unknown` when the store has not let it in time. Whoever waits hears nothing then, which means the same.
+    pub(super) async fn finish(&mut self) -> Result<(), supervise::Failure> {
+        let Some(writer) = self.writer.take() else { return Ok(()) };
         let mut batches: Vec<Batch> = self.in_flight.take().into_iter().collect();
         let mut jobs = Vec::new();
         while !self.pending.is_durable() {
@@ -348,7 +353,14 @@ impl Tenant {
                 batches.push(batch);
             }
         }
-        let outcomes = writer.finish(jobs).await;
+        let outcomes = tokio::select! {
+            biased;
+            outcomes = writer.finish(jobs) => outcomes,
+            () = self.around.closing.commits_are_over() => {
+                let message = format!("of {} last batches not all were committed in time", batches.len());
+                return Err(supervise::Failure::new(supervise::FailureKind::Unknown, message));
+            }
+        };
         // If an outcome was lost with the mailbox, whoever waits hears nothing, which means unknown.
         if outcomes.len() == batches.len() {
             for (batch, outcome) in batches.into_iter().zip(outcomes) {
@@ -358,6 +370,7 @@ impl Tenant {
                 }
             }
         }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use super::backlog::Backlog;
 use super::history::History;
 use crate::clock::Clock;
+use crate::closing_time::ClosingTime;
 use crate::courier::Courier;
 use crate::journal::append::Appender;
 use crate::journal::archive::Archive;
@@ -38,6 +39,7 @@ pub(crate) struct Surroundings {
     pub(crate) courier: Courier,
     pub(crate) stops: Arc<Stops>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) closing: ClosingTime,
     /// The longest input, references resolved, that a task is handed out with; 16 MiB by default.
     pub(crate) input_bytes_max: u64,
 }
