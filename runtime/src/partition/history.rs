@@ -2,9 +2,13 @@
 //!
 //! They are what a snapshot is made of, what a page of the archive holds, and what `events()` reads from.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use callboard_core::{Millis, RunId, State};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 
 /// One event of a run as the journal has it.
 #[derive(Clone, Debug)]
@@ -41,13 +45,16 @@ impl History {
 /// A snapshot in the making: the lines up to one event, of one run after the other.
 ///
 /// It is taken while the state moves on. Lines are only ever added, with higher numbers, and a run that is archived
-/// meanwhile is missing here but archived again by an event behind the snapshot; so what is collected slice by slice
-/// is the state as it was at `seq`.
+/// meanwhile is missing here but archived again by an event behind the snapshot, or is here as a whole; so what is
+/// collected slice by slice is the state as it was at `seq`.
 #[derive(Debug)]
 pub(crate) struct SnapshotWalk {
     seq: u64,
-    /// The run that comes next, and how many of its lines have been taken.
-    next: Option<(RunId, usize)>,
+    /// Where the runs that come next begin; `None` when there are no more.
+    next: Option<Bound<RunId>>,
+    /// What is left of a run that did not fit into the last slice. It is kept here because the run may be archived
+    /// before the next slice, and a run of which a snapshot holds the half would seem open for ever.
+    rest: Option<(RunId, VecDeque<Line>)>,
 }
 
 /// What a slice holds at most: enough for a frame that compresses well, little enough for a handler's turn.
@@ -60,44 +67,72 @@ impl SnapshotWalk {
         let head = Head { snapshot: HEAD_VERSION, seq: state.seq(), at: state.at(), pages: state.pages().to_vec() };
         let mut line = serde_json::to_vec(&head).expect("a snapshot's head always has a JSON form");
         line.push(b'\n');
-        let next = history.runs.first_key_value().map(|(&run, _)| (run, 0));
-        (Self { seq: state.seq(), next }, line.into())
+        let next = (!history.runs.is_empty()).then_some(Bound::Unbounded);
+        (Self { seq: state.seq(), next, rest: None }, line.into())
     }
 
     /// The next slice of whole lines; `None` when there is no more.
     pub(crate) fn slice(&mut self, history: &History, state: &State) -> Option<Bytes> {
-        let (first, mut taken) = self.next?;
-        let (mut slice, mut count) = (Vec::new(), 0);
-        for (&run, lines) in history.runs.range(first..) {
-            let from = if run == first { std::mem::take(&mut taken) } else { 0 };
+        let next = self.next?;
+        let mut slice = Filling::default();
+        if let Some((run, mut lines)) = self.rest.take() {
+            while !slice.is_full()
+                && let Some(line) = lines.pop_front()
+            {
+                slice.push(&line);
+            }
+            if !lines.is_empty() {
+                self.rest = Some((run, lines));
+                return Some(slice.bytes.into());
+            }
+            self.prove(&mut slice.bytes, run, history.of(run), state);
+        }
+        for (&run, lines) in history.runs.range((next, Bound::Unbounded)) {
             let kept = lines.partition_point(|line| line.seq <= self.seq);
-            for (n, line) in lines[..kept].iter().enumerate().skip(from) {
-                if slice.len() >= SLICE_BYTES || count >= SLICE_LINES {
-                    self.next = Some((run, n));
-                    return Some(slice.into());
+            for (n, line) in lines[..kept].iter().enumerate() {
+                if slice.is_full() {
+                    self.next = Some(Bound::Excluded(run));
+                    self.rest = Some((run, lines[n..kept].iter().cloned().collect()));
+                    return Some(slice.bytes.into());
                 }
-                slice.extend_from_slice(&line.bytes);
-                count += 1;
+                slice.push(line);
             }
-            if kept == lines.len() {
-                prove(&mut slice, run, lines, state);
-            }
+            self.prove(&mut slice.bytes, run, lines, state);
         }
         self.next = None;
-        (!slice.is_empty()).then(|| slice.into())
+        (!slice.bytes.is_empty()).then(|| slice.bytes.into())
+    }
+
+    /// Adds the hash of the state of a run that is at rest. The state of one that has moved on is not that of the
+    /// snapshot, and that of a large one would take longer to hash than a handler may.
+    fn prove(&self, slice: &mut Vec<u8>, run: RunId, lines: &[Line], state: &State) {
+        let is_at_rest = lines.last().is_some_and(|line| line.seq <= self.seq);
+        if !is_at_rest || lines.len() > SLICE_LINES {
+            return;
+        }
+        if let Some(state) = state.run(run).filter(|run| run.tasks.len() <= SLICE_LINES) {
+            let proof = Proof { run, digest: state.digest() };
+            serde_json::to_writer(&mut *slice, &proof).expect("a proof always has a JSON form");
+            slice.push(b'\n');
+        }
     }
 }
 
-/// Adds the hash of the state of a run that is at rest. The state of one that has moved on is not that of the
-/// snapshot, and that of a large one would take longer to hash than a handler may.
-fn prove(slice: &mut Vec<u8>, run: RunId, lines: &[Line], state: &State) {
-    if lines.is_empty() || lines.len() > SLICE_LINES {
-        return;
+/// A slice that is being filled.
+#[derive(Default)]
+struct Filling {
+    bytes: Vec<u8>,
+    lines: usize,
+}
+
+impl Filling {
+    fn is_full(&self) -> bool {
+        self.bytes.len() >= SLICE_BYTES || self.lines >= SLICE_LINES
     }
-    if let Some(state) = state.run(run).filter(|run| run.tasks.len() <= SLICE_LINES) {
-        let proof = Proof { run, digest: state.digest() };
-        serde_json::to_writer(&mut *slice, &proof).expect("a proof always has a JSON form");
-        slice.push(b'\n');
+
+    fn push(&mut self, line: &Line) {
+        self.bytes.extend_from_slice(&line.bytes);
+        self.lines += 1;
     }
 }
 

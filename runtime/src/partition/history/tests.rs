@@ -1,0 +1,57 @@
+use super::{History, Line, SnapshotWalk};
+use crate::journal::position::Position;
+use crate::journal::replay::Replay;
+use crate::partition::recover::Recovery;
+use bytes::Bytes;
+use callboard_core::{Command, Graph, Json, Limits, Millis, RunId, State, TaskSpec, decide};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Decides a command as a partition does; the lines of its events.
+fn step(state: &mut State, history: &mut History, command: Command) -> Vec<u8> {
+    let mut batch = Vec::new();
+    for event in decide(state, Millis(1), command).expect("a command that is in order").events {
+        let from = batch.len();
+        event.encode(&mut batch);
+        if let Some(run) = event.run {
+            history.push(run, Line { seq: event.seq, bytes: Bytes::copy_from_slice(&batch[from..]) });
+        }
+        state.apply(&event);
+    }
+    batch
+}
+
+fn graph() -> Graph {
+    let task = TaskSpec::new("only", "work", Json::null());
+    let (name, labels) = ("one".to_owned(), BTreeMap::new());
+    Graph { name, tasks: vec![Arc::new(task)], timeout_ms: None, tenant: None, labels }
+}
+
+/// Half a run in a snapshot would be archived by the log behind it while it seems open, and stay in quarantine.
+#[test]
+fn a_run_archived_between_two_slices_is_whole_in_the_snapshot() {
+    let (mut state, mut history) = (State::new(Limits::default()), History::default());
+    let runs: Vec<RunId> = (0..1_000).map(|n| RunId::new(Uuid::from_u128(n))).collect();
+    for &run in &runs {
+        step(&mut state, &mut history, Command::Submit { run, graph: graph(), key: None });
+        step(&mut state, &mut history, Command::Cancel { run, reason: "over".into() });
+    }
+    let (mut walk, head) = SnapshotWalk::begin(&state, &history);
+    let mut snapshot = head.to_vec();
+    let first = walk.slice(&history, &state).expect("more than one slice");
+    snapshot.extend_from_slice(&first);
+    let archive = Command::Archive { runs: runs.clone(), page: Json::null() };
+    let tail = step(&mut state, &mut history, archive);
+    runs.iter().for_each(|run| history.forget(*run));
+    while let Some(lines) = walk.slice(&history, &state) {
+        snapshot.extend_from_slice(&lines);
+    }
+
+    let mut recovery = Recovery::new(Limits::default());
+    recovery.snapshot(&snapshot).expect("a snapshot");
+    assert!(recovery.state.runs().count() > 1, "the first slice holds runs");
+    assert_eq!((recovery.diverged, recovery.state.runs().filter(|run| run.ended.is_none()).count()), (0, 0));
+    recovery.batch(Position { epoch: 1, slot: 1 }, &tail).expect("the tail");
+    assert_eq!(recovery.state.runs().count(), 0, "all are archived, none is in quarantine");
+}
