@@ -46,8 +46,7 @@ impl Tenant {
     fn take(&mut self, message: Message) -> Result<(), Failure> {
         match message {
             Message::Submit { run, graph, key, checked, room, reply } => {
-                if let Some(pages) = self.closing.pages_to_check(run, &self.state).filter(|_| !checked && key.is_some())
-                {
+                if let Some(pages) = self.closing.pages_to_check(run, &self.state).filter(|_| !checked) {
                     let _gone = reply.send(Err(Refusal::Elsewhere(pages)));
                 } else {
                     let result = self.step(Command::Submit { run, graph, key });

@@ -125,7 +125,8 @@ impl Partitions {
         let partition = self.of(run);
         let deadline = Instant::now() + ANSWER_MAX;
         let bytes = graph.tasks.iter().map(|task| task.input.as_str().len() + task.name.len() + 64).sum();
-        let (mut checked, mut unclear) = (false, None);
+        // A new id is on no page; a key may be, and so may whatever an earlier try has led to.
+        let (mut checked, mut unclear) = (key.is_none(), None);
         loop {
             let sent = async {
                 let room = partition.room(bytes).await?;
@@ -155,6 +156,7 @@ impl Partitions {
                 return Err(unclear.unwrap_or_else(|| unknown(run)));
             }
             if unclear.is_some() {
+                checked = false;
                 tokio::time::sleep(AGAIN).await;
             }
         }
