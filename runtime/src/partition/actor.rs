@@ -46,11 +46,15 @@ impl Tenant {
     fn take(&mut self, message: Message) -> Result<(), Failure> {
         match message {
             Message::Submit { run, graph, key, checked, room, reply } => {
-                if let Some(pages) = self.closing.pages_to_check(run, &self.state).filter(|_| !checked) {
-                    let _gone = reply.send(Err(Refusal::Elsewhere(pages)));
-                } else {
+                let pages = match self.state.run(run) {
+                    None if !checked => self.closing.pages_that_may_hold(run, &self.state),
+                    _ => Vec::new(),
+                };
+                if pages.is_empty() {
                     let result = self.step(Command::Submit { run, graph, key });
                     self.answer(reply, result, Some(room));
+                } else {
+                    drop(reply.send(Err(Refusal::Elsewhere(pages))));
                 }
             }
             Message::Speak { speaker, say, reply } => self.speak(speaker, say, reply),
@@ -99,7 +103,7 @@ impl Tenant {
 
     fn wait_for(&mut self, id: RunId, target: Target, reply: oneshot::Sender<Verdict>) {
         let Some(run) = self.state.run(id) else {
-            let _gone = reply.send(Verdict::Elsewhere(self.closing.pages(&self.state)));
+            let _gone = reply.send(Verdict::Elsewhere(self.closing.pages_that_may_hold(id, &self.state)));
             return;
         };
         let Some(watched) = watch::watched(run, &target) else {
@@ -115,7 +119,7 @@ impl Tenant {
 
     fn read(&mut self, id: RunId, after: u64, reply: oneshot::Sender<Page>) {
         if self.state.run(id).is_none() {
-            let _gone = reply.send(Page::Elsewhere(self.closing.pages(&self.state)));
+            let _gone = reply.send(Page::Elsewhere(self.closing.pages_that_may_hold(id, &self.state)));
             return;
         }
         match watch::page(&self.history, &self.state, id, after, self.durable) {

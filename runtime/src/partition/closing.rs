@@ -20,29 +20,27 @@ const PAGE_BYTES: usize = 4 << 20;
 pub(super) struct Closing {
     archive: Arc<Archive>,
     job: Option<Joined<()>>,
-    /// The pages as last seen, shared with whoever looks for a run.
-    pages: Arc<[Json]>,
+    /// The pages, as far as they have been read from the state.
+    pages: Vec<Summary>,
+    read: usize,
 }
 
 impl Closing {
     pub(super) fn new(archive: Archive) -> Self {
-        Self { archive: Arc::new(archive), job: None, pages: Arc::default() }
+        Self { archive: Arc::new(archive), job: None, pages: Vec::new(), read: 0 }
     }
 
-    /// What is known of the pages.
-    pub(super) fn pages(&mut self, state: &State) -> Arc<[Json]> {
-        if self.pages.len() != state.pages().len() {
-            self.pages = state.pages().into();
+    /// The pages that may hold a run that is not in memory, oldest first; usually none.
+    pub(super) fn pages_that_may_hold(&mut self, run: RunId, state: &State) -> Vec<Summary> {
+        for page in &state.pages()[self.read..] {
+            match serde_json::from_str(page.as_str()) {
+                Ok(summary) => self.pages.push(summary),
+                Err(error) => tracing::error!(%error, "the journal names a page of the archive that can not be read"),
+            }
         }
-        self.pages.clone()
-    }
-
-    /// The pages, if the run is not in memory and one of them may hold it.
-    pub(super) fn pages_to_check(&mut self, run: RunId, state: &State) -> Option<Arc<[Json]>> {
-        if state.run(run).is_some() || state.pages().is_empty() {
-            return None;
-        }
-        Some(self.pages(state))
+        self.read = state.pages().len();
+        let id = Uuid::from_bytes(*run.as_bytes());
+        self.pages.iter().filter(|page| page.may_hold(id)).cloned().collect()
     }
 
     /// Writes a page if too many ended runs are in memory, or one for too long.

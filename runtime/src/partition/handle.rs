@@ -6,7 +6,7 @@ use super::watch;
 use crate::journal::archive::{Archive, Summary};
 use crate::supervise::{Failure, FailureKind, Slot};
 use crate::{Error, ErrorKind, Result};
-use callboard_core::{Alive, Event, Graph, Json, Limits, Rejected, Run, RunId, Speaker, State};
+use callboard_core::{Alive, Event, Graph, Limits, Rejected, Run, RunId, Speaker, State};
 use ractor::ActorRef;
 use serde_json::value::RawValue;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -271,10 +271,8 @@ struct Archived {
 }
 
 impl Partition {
-    async fn archived(&self, id: RunId, pages: &[Json]) -> Result<Option<Archived>> {
-        let summaries: Result<Vec<Summary>, _> = pages.iter().map(|page| serde_json::from_str(page.as_str())).collect();
-        let summaries = summaries.map_err(|error| corrupt(id, &error))?;
-        let found = self.archive.find(Uuid::from_bytes(*id.as_bytes()), &summaries).await;
+    async fn archived(&self, id: RunId, pages: &[Summary]) -> Result<Option<Archived>> {
+        let found = self.archive.find(Uuid::from_bytes(*id.as_bytes()), pages).await;
         let found = found
             .map_err(|error| Error::new(ErrorKind::Unavailable, "the archive could not be read").because(error))?;
         let Some(record) = found else { return Ok(None) };

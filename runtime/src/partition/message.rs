@@ -1,6 +1,7 @@
 //! What is said to a partition, and what it answers.
 
 use crate::journal::append::Outcome;
+use crate::journal::archive::Summary;
 use bytes::Bytes;
 use callboard_core::{
     Alive, Failure, Graph, Json, LossReason, Payload, Ready, Rejected, RunId, RunOutcome, Speaker, TaskIndex,
@@ -25,7 +26,7 @@ pub(crate) enum Refusal {
     Unknown(String),
     /// The run may be on one of these pages of the archive: look there first.
     #[error("the run may be archived")]
-    Elsewhere(Arc<[Json]>),
+    Elsewhere(Vec<Summary>),
 }
 
 /// What a holder says of its task.
@@ -76,7 +77,7 @@ pub(crate) enum Verdict {
     /// The run is quarantined: its history can not be followed.
     Quarantined(Arc<str>),
     /// The run is not in memory. It may be on one of these pages of the archive.
-    Elsewhere(Arc<[Json]>),
+    Elsewhere(Vec<Summary>),
 }
 
 /// Events of a run.
@@ -87,7 +88,7 @@ pub(crate) enum Page {
     /// The run has ended and there are no more.
     End,
     /// The run is not in memory. It may be on one of these pages of the archive.
-    Elsewhere(Arc<[Json]>),
+    Elsewhere(Vec<Summary>),
 }
 
 /// A message to a partition.
