@@ -32,6 +32,8 @@ pub(crate) struct Sum {
 }
 
 const BODY_BYTES: usize = 256;
+/// Every result is read again; the whole history of one run in so many.
+const EVENTS_OF_EVERY: usize = 16;
 
 pub(crate) fn nothing(number: usize) -> Nothing {
     Nothing { number: number as u64, body: "x".repeat(BODY_BYTES) }
@@ -143,14 +145,17 @@ fn builder(place: Place, folder: &Path) -> callboard::Builder {
 
 async fn check(board: &Callboard, runs: &[(RunId, u64)]) -> Result<()> {
     let node = Workflow::new("nothing").task("nothing", nothing(0)); // nodes of one name are the same
-    let checks = stream::iter(runs).map(|(id, number)| {
+    let checks = stream::iter(runs.iter().enumerate()).map(|(nth, (id, number))| {
         let node = &node;
         async move {
             let run = board.run(*id);
             assert_eq!(run.output(node).await?, *number, "the result of run {id}");
+            if nth % EVENTS_OF_EVERY > 0 {
+                return Ok::<_, Error>(());
+            }
             let completed = run.events().filter(|event| std::future::ready(event.what == What::Completed));
             assert_eq!(completed.count().await, 1, "completions of run {id}");
-            Ok::<_, Error>(())
+            Ok(())
         }
     });
     checks.buffer_unordered(64).try_collect().await

@@ -50,7 +50,7 @@ impl Plan {
 }
 
 /// Tasks that are under way at once, and how many there are of them.
-const FLIGHTS: [(usize, usize); 4] = [(1, 2_000), (64, 10_000), (256, 20_000), (1_000, 20_000)];
+const FLIGHTS: [(usize, usize); 4] = [(1, 1_000), (64, 5_000), (256, 10_000), (1_000, 10_000)];
 
 #[tokio::main]
 async fn main() -> Result<()> {
