@@ -55,6 +55,10 @@ impl Place {
         Self { on_disk: false, partitions }
     }
 
+    pub(crate) fn is_on_disk(self) -> bool {
+        self.on_disk
+    }
+
     pub(crate) fn name(self) -> String {
         format!("{}/{}", if self.on_disk { "folder" } else { "memory" }, self.partitions)
     }

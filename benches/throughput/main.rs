@@ -63,13 +63,17 @@ async fn main() -> Result<()> {
         for (in_flight, tasks) in FLIGHTS {
             let name = format!("{} {in_flight} in flight", place.name());
             if plan.wants(&name) {
-                report.row(flights(&plan, &name, place, in_flight, tasks / plan.divisor).await?);
+                let commit = beside(&plan, place)?;
+                let row = flights(&plan, &name, place, in_flight, tasks / plan.divisor).await?;
+                report.row(row.beside(commit, beside(&plan, place)?));
             }
         }
         for shape in [graphs::Shape::Chain, graphs::Shape::Fan] {
             let name = format!("{} {}", place.name(), shape.name());
             if plan.wants(&name) {
-                report.row(graphs::measure(&plan, &name, place, shape).await?);
+                let commit = beside(&plan, place)?;
+                let row = graphs::measure(&plan, &name, place, shape).await?;
+                report.row(row.beside(commit, beside(&plan, place)?));
             }
         }
     }
@@ -78,6 +82,11 @@ async fn main() -> Result<()> {
     report.warn_of_drift();
     report.write(&plan.folder.join("throughput.json"))?;
     Ok(())
+}
+
+/// The median of a commit of the disk now, in milliseconds: other processes change it from one minute to the next.
+fn beside(plan: &Plan, place: Place) -> Result<Option<f64>> {
+    Ok(if place.is_on_disk() { Some(raw::commit(&plan.folder, 100)?.p50_ms) } else { None })
 }
 
 /// One row: calls without work, so many at a time.

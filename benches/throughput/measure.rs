@@ -52,6 +52,8 @@ pub(crate) struct Row {
     /// From submission to result, of a task or of a whole graph.
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
+    /// A commit of the disk right before and right after, the middle of the two medians; `None` in memory.
+    pub(crate) commit_ms: Option<f64>,
     pub(crate) cpu_us_per_task: f64,
     /// Appends to the journal: each is two fsyncs of the folder store.
     pub(crate) commits_per_task: f64,
@@ -74,6 +76,7 @@ impl Row {
             tasks_per_second: tasks as f64 / (after.at - before.at).as_secs_f64(),
             p50_ms: millis(latencies.percentile(50)),
             p99_ms: millis(latencies.percentile(99)),
+            commit_ms: None,
             cpu_us_per_task: (after.cpu - before.cpu).as_secs_f64() * 1e6 / tasks as f64,
             commits_per_task: per(now.commits, then.commits),
             awaited_per_task: per(now.awaited, then.awaited),
@@ -81,6 +84,12 @@ impl Row {
             journal_bytes_per_task: per(now.bytes, then.bytes),
             disk_bytes_per_task: per(after.disk, before.disk),
         }
+    }
+
+    /// With what a commit took before and after.
+    pub(crate) fn beside(self, before: Option<f64>, after: Option<f64>) -> Self {
+        let commit_ms = before.zip(after).map(|(before, after)| (before + after) / 2.0);
+        Self { commit_ms, ..self }
     }
 }
 

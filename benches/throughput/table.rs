@@ -10,7 +10,7 @@ use std::{fs, io};
 /// The reference has changed by more than this between start and end: another process was at the disk.
 const DRIFT_MAX: f64 = 0.2;
 
-/// `/2com` is the p50 in units of two commits of the disk. Everything right of it is per task: CPU time in us, commits of
+/// `/2com` is the p50 in units of two commits of the disk, measured beside the row. Everything right of it is per task: CPU time in us, commits of
 /// the journal and those that were waited for, events, their bytes, and bytes on the disk.
 const HEAD: &str =
     "store/partitions               tasks/s  p50 ms  p99 ms  /2com     CPU  commits  awaited events journal   disk";
@@ -32,7 +32,7 @@ struct Messages {
 }
 
 impl Report {
-    /// One commit of the disk; everything below is compared with two of the first.
+    /// One commit of the disk.
     pub(crate) fn commit(&mut self, commit: Commit) {
         let Commit { p50_ms, p99_ms, cpu_us } = commit;
         println!("one commit of the disk, 4 KiB: p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms, {cpu_us:.0} us of CPU");
@@ -50,14 +50,15 @@ impl Report {
         if self.rows.is_empty() {
             println!("\n{HEAD}");
         }
-        let two_commits = self.commits.first().map_or(f64::NAN, |commit| 2.0 * commit.p50_ms);
+        let commits =
+            row.commit_ms.map_or_else(|| "-".to_owned(), |commit| format!("{:.2}", row.p50_ms / (2.0 * commit)));
         println!(
-            "{:<30} {:>7.0} {:>7.2} {:>7.2} {:>6.2} {:>7.0} {:>8.4} {:>8.4} {:>6.2} {:>7.0} {:>6.0}",
+            "{:<30} {:>7.0} {:>7.2} {:>7.2} {:>6} {:>7.0} {:>8.4} {:>8.4} {:>6.2} {:>7.0} {:>6.0}",
             row.name,
             row.tasks_per_second,
             row.p50_ms,
             row.p99_ms,
-            row.p50_ms / two_commits,
+            commits,
             row.cpu_us_per_task,
             row.commits_per_task,
             row.awaited_per_task,
