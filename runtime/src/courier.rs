@@ -4,10 +4,11 @@
 //! What it can not deliver is offered again by the partition, which hears of no acceptance.
 
 use crate::journal::payload::Payloads;
+use crate::partition::backlog::Grant;
 use crate::port::bus::{Bus, Envelope, QueueName};
 use crate::supervise::Slot;
 use bytes::Bytes;
-use callboard_core::{Part, Payload, TaskRef, Token};
+use callboard_core::{Part, Payload, Ready};
 use futures::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
@@ -16,9 +17,8 @@ use tokio::task::JoinSet;
 /// A task on its way to an instance.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
-    pub(crate) task: TaskRef,
-    pub(crate) token: Token,
-    pub(crate) capability: Arc<str>,
+    /// The task, and the slot that waits for it: free again if the task is not delivered.
+    pub(crate) grant: Grant,
     pub(crate) name: String,
     pub(crate) input: Vec<Part>,
 }
@@ -95,16 +95,17 @@ impl Actor for CourierActor {
 
 impl Route {
     async fn deliver(&self, dispatch: Dispatch) {
-        let task = dispatch.task;
+        let task = dispatch.grant.ready.task;
         if let Err(error) = self.try_deliver(dispatch).await {
             tracing::warn!(%task, error, "the task could not be handed out yet");
         }
     }
 
     async fn try_deliver(&self, dispatch: Dispatch) -> Result<(), String> {
-        let Dispatch { task, token, capability, name, input } = dispatch;
+        let Dispatch { grant, name, input } = dispatch;
+        let Ready { task, token, capability, .. } = &grant.ready;
         let body = self.assemble(&input).await?;
-        let queue = QueueName::capability(&capability).map_err(|error| error.to_string())?;
+        let queue = QueueName::capability(capability).map_err(|error| error.to_string())?;
         let id = format!("{task}.{token}");
         let envelope = Envelope::new(id, DISPATCH, &*self.node, body).with(|head| {
             head.subject = Some(name);
@@ -112,7 +113,9 @@ impl Route {
             head.attempt = Some(token.attempt);
             head.activation = Some(token.activation);
         });
-        self.bus.publish(&queue, envelope).await.map_err(|error| error.to_string())
+        self.bus.publish(&queue, envelope).await.map_err(|error| error.to_string())?;
+        grant.used();
+        Ok(())
     }
 
     /// The input as one JSON text.

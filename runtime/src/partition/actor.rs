@@ -71,7 +71,7 @@ impl Tenant {
             Message::Progress { run, reply } => {
                 let _gone = reply.send(self.progress(run));
             }
-            Message::HandOut(ready) => self.hand_out(ready),
+            Message::HandOut(grant) => self.hand_out(grant),
             Message::Appended(outcome) => self.appended(outcome)?,
             Message::Snapshotted(result) => self.snapshotted(result),
             Message::Archived { runs, page } => self.archived(runs, page),

@@ -6,8 +6,9 @@
 
 use super::message::Message;
 use callboard_core::{Ready, ReadyQueue};
-use ractor::ActorRef;
+use ractor::{ActorRef, MessagingErr};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The tasks that wait for a slot, and the slots that wait for a task.
@@ -20,6 +21,35 @@ struct Inner {
     /// comes: the next tenure has offered it again.
     queue: ReadyQueue<ActorRef<Message>>,
     slots: BTreeMap<Arc<str>, Slots>,
+}
+
+/// A task and the slot it has been given. Dropped anywhere on its way to an instance, with the mailbox of a partition
+/// that has ended, say, it frees the slot; only [`Grant::used`] does not.
+pub(crate) struct Grant {
+    pub(crate) ready: Ready,
+    /// Where the slot goes back to, until it is used.
+    backlog: Option<Arc<Backlog>>,
+}
+
+impl Grant {
+    /// The task is in the queue of its capability: the instance that takes it frees the slot.
+    pub(crate) fn used(mut self) {
+        self.backlog = None;
+    }
+}
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        if let Some(backlog) = self.backlog.take() {
+            backlog.free(&self.ready.capability);
+        }
+    }
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Grant").field(&self.ready).finish()
+    }
 }
 
 /// The slots for one capability.
@@ -36,7 +66,7 @@ impl Backlog {
     }
 
     /// Adds tasks; a partition does this only when their readiness is durable.
-    pub(crate) fn offer(&self, tasks: impl IntoIterator<Item = Ready>, partition: &ActorRef<Message>) {
+    pub(crate) fn offer(self: &Arc<Self>, tasks: impl IntoIterator<Item = Ready>, partition: &ActorRef<Message>) {
         let mut waiting = Vec::new();
         let mut inner = self.lock();
         for ready in tasks {
@@ -51,17 +81,20 @@ impl Backlog {
 
     /// Frees a slot. There are never more free than there are, so one that is freed twice is not handed out twice for
     /// long.
-    pub(crate) fn free(&self, capability: &Arc<str>) {
+    pub(crate) fn free(self: &Arc<Self>, capability: &Arc<str>) {
         self.lock().free(capability);
         self.hand_out(capability);
     }
 
     /// Hands out as many tasks of a capability as there are free slots for it.
-    fn hand_out(&self, capability: &Arc<str>) {
+    fn hand_out(self: &Arc<Self>, capability: &Arc<str>) {
         loop {
             let met = self.lock().meet(capability);
             let Some((ready, partition)) = met else { return };
-            if partition.cast(Message::HandOut(ready)).is_err() {
+            let grant = Grant { ready, backlog: Some(self.clone()) };
+            if let Err(MessagingErr::SendErr(Message::HandOut(grant))) = partition.cast(Message::HandOut(grant)) {
+                // Not by its drop, which would hand out from within, once for every task of a partition that ended.
+                grant.used();
                 self.lock().free(capability);
             }
         }

@@ -1,10 +1,11 @@
 //! What is said to a partition, and what it answers.
 
+use super::backlog::Grant;
 use crate::journal::append::Outcome;
 use crate::journal::archive::Summary;
 use bytes::Bytes;
 use callboard_core::{
-    Alive, Failure, Graph, Json, LossReason, Payload, Ready, Rejected, RunId, RunOutcome, Speaker, TaskIndex,
+    Alive, Failure, Graph, Json, LossReason, Payload, Rejected, RunId, RunOutcome, Speaker, TaskIndex,
 };
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -109,7 +110,7 @@ pub(crate) enum Message {
     /// Say how much of a run is done.
     Progress { run: RunId, reply: oneshot::Sender<Option<Progress>> },
     /// A slot waits for this task.
-    HandOut(Ready),
+    HandOut(Grant),
     /// The batch in flight has come to this.
     Appended(Outcome),
     /// A snapshot has come to this.

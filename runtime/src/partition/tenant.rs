@@ -1,5 +1,6 @@
 //! The state of a partition's actor: what is decided, what is durable, and what waits in between.
 
+use super::backlog::Grant;
 use super::batch::{Answer, Batch, Pending};
 use super::closing::Closing;
 use super::history::{History, Line};
@@ -232,19 +233,17 @@ impl Tenant {
         }
     }
 
-    /// Hands a task to whichever instance takes it first, if it still waits for one.
-    pub(super) fn hand_out(&mut self, ready: Ready) {
-        match self.dispatch(&ready) {
-            Some(dispatch) => {
-                let until = self.now().after(ACCEPT_MAX);
-                self.handed_out.insert(ready.task, (ready.token, until));
-                self.around.courier.send(dispatch);
-            }
-            None => self.around.backlog.free(&ready.capability),
+    /// Hands a task to whichever instance takes it first, if it still waits for one; else its slot is free again.
+    pub(super) fn hand_out(&mut self, grant: Grant) {
+        if let Some((name, input)) = self.to_hand_out(&grant.ready) {
+            let until = self.now().after(ACCEPT_MAX);
+            self.handed_out.insert(grant.ready.task, (grant.ready.token, until));
+            self.around.courier.send(Dispatch { grant, name, input });
         }
     }
 
-    fn dispatch(&mut self, ready: &Ready) -> Option<Dispatch> {
+    /// The name and the input of a task that still waits for this hand-out.
+    fn to_hand_out(&mut self, ready: &Ready) -> Option<(String, Vec<Part>)> {
         let run = self.state.run(ready.task.run).filter(|run| run.quarantined.is_none())?;
         let task = run.task(ready.task.task)?;
         let waits = task.token == ready.token && matches!(task.state, TaskState::Ready { .. });
@@ -258,13 +257,7 @@ impl Tenant {
             let _stale = self.step(Command::Refuse(ready.task, ready.token, failure));
             return None;
         }
-        Some(Dispatch {
-            task: ready.task,
-            token: ready.token,
-            capability: ready.capability.clone(),
-            name: task.spec.name.clone(),
-            input,
-        })
+        Some((task.spec.name.clone(), input))
     }
 
     pub(super) fn tick(&mut self) {
@@ -291,7 +284,6 @@ impl Tenant {
                 tracing::warn!(task = %task_ref, %token, "no instance has accepted the task; it is offered again");
                 let capability = task.spec.capability.clone();
                 let ready = Ready { task: task_ref, token, capability, priority: task.spec.priority };
-                self.around.backlog.free(&ready.capability);
                 self.around.backlog.offer([ready], &self.myself);
             }
         }
