@@ -1,1 +1,181 @@
-//! To come.
+//! Graphs, payloads and what a task costs.
+
+use super::kit::*;
+use callboard::port::store::Store;
+use callboard::prelude::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_task_costs_two_awaited_commits_and_its_acceptance_none() {
+    let (_, store) = store();
+    let board = echoing(on(&store)).start().await.unwrap();
+    board.call(echo("warm")).await.unwrap();
+    for _ in 0..10 {
+        let before = board.journal_counters();
+        board.call(echo("a")).await.unwrap();
+        let cost = since(before, board.journal_counters());
+        assert_eq!((cost.awaited, cost.commits), (2, 2), "submission and result");
+        assert_eq!(cost.events, 4, "submitted, accepted, completed, ended");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_acceptance_of_a_long_task_is_recorded_though_nobody_waits_for_it() {
+    let (_, store) = store();
+    let board = acting(on(&store), 1, |_, _| async {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        Ok("done".into())
+    });
+    let board = board.start().await.unwrap();
+    let before = board.journal_counters();
+    board.call(act("")).await.unwrap();
+    let cost = since(before, board.journal_counters());
+    assert_eq!((cost.awaited, cost.commits), (2, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_faults_of_a_graph_are_told_all_at_once_and_nothing_is_stored() {
+    let (faults, store) = store();
+    let board = echoing(on(&store)).start().await.unwrap();
+    let elsewhere = Workflow::new("other").task("elsewhere", echo("x"));
+    let workflow = Workflow::new("faulty");
+    let _ = workflow.task("twice", echo("a"));
+    let _ = workflow.task("twice", echo("b"));
+    let _ = workflow.task("", echo("c"));
+    let _ = workflow.task("lost", Use { text: elsewhere.out() });
+    let late = workflow.task("late", echo("d"));
+    let a = workflow.task("a", Use { text: late.out() });
+    let b = workflow.task("b", Use { text: a.out() });
+    let _ = late.after(&b);
+    let (commits, creates) = (board.journal_counters().commits, faults.counts().create);
+    let error = board.start(workflow).key("k").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    let said = full(&error);
+    for word in ["\"twice\"", "\"elsewhere\"", "\"lost\"", "\"late\"", "cycle"] {
+        assert!(said.contains(word), "{word} in: {said}");
+    }
+    assert!(error.causes().count() >= 4, "{error:?}");
+    assert_eq!((board.journal_counters().commits, faults.counts().create), (commits, creates));
+    let nobody = board.run(board.run_id_of_key("k"));
+    assert_eq!(nobody.outcome().await.unwrap_err().kind(), ErrorKind::NotFound);
+    let empty = board.start(Workflow::new("empty")).await.unwrap_err();
+    assert_eq!(empty.kind(), ErrorKind::Invalid, "{}", full(&empty));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_output_is_stored_by_its_hash_and_comes_back_along_the_edges() {
+    let (faults, store) = store();
+    let board = echoing(on(&store)).start().await.unwrap();
+    let large = "x".repeat(300 << 10);
+    let workflow = Workflow::new("large");
+    let first = workflow.task("first", echo(&large));
+    let last = workflow.task("last", Use { text: first.out() });
+    let run = board.start(workflow).await.unwrap();
+    assert_eq!(run.output(&first).await.unwrap(), large);
+    assert_eq!(run.output(&last).await.unwrap(), format!("used {large}"));
+    let payloads = faults.list("default/payloads/", "").await.unwrap();
+    assert_eq!(payloads.len(), 2);
+    assert!(board.journal_counters().bytes < 400 << 10, "the journal has the input once, and no output");
+    assert_eq!(board.call(echo(&large)).await.unwrap(), large);
+    assert_eq!(faults.list("default/payloads/", "").await.unwrap().len(), 2, "the same content is the same object");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_over_a_limit_is_refused_with_the_limit_named() {
+    let (_, store) = store();
+    let builder = acting(echoing(on(&store)), 1, |_, what| async move { Ok("x".repeat(what.parse().unwrap())) });
+    let board = builder
+        .agent(|| Joiner)
+        .settings(|settings| (settings.payload_bytes_max, settings.payload_inline_max) = (10_000, 1_000))
+        .start()
+        .await
+        .unwrap();
+    let error = board.call(echo(&"x".repeat(10_001))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(full(&error).contains("10000"), "{}", full(&error));
+    let error = board.call(act("10001")).await.unwrap_err();
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Failed, ErrorClass::Terminal));
+    assert!(full(&error).contains("more than the limit of 10000"), "{}", full(&error));
+    // Each is within the limit, and what they come to is not.
+    let workflow = Workflow::new("both");
+    let parts: Vec<_> = (0..2).map(|n| workflow.task(format!("t{n}"), act("6000"))).collect();
+    let both = workflow.task("both", Join { parts: parts.gather() });
+    let run = board.start(workflow).await.unwrap();
+    let error = run.output(&both).await.unwrap_err();
+    assert!(full(&error).contains("more than 10000"), "{}", full(&error));
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Failed);
+    // The refused hand-out has cost no slot, and there is but one.
+    assert_eq!(board.call(Join { parts: vec!["a".to_owned(), "b".to_owned()].into() }).await.unwrap(), "ab");
+}
+
+struct Joiner;
+
+impl Agent<Join> for Joiner {
+    async fn run(&mut self, _: &callboard::Ctx, task: Join) -> Result<String> {
+        Ok(task.parts.concat())
+    }
+}
+
+/// Joins texts.
+#[task(output = String)]
+struct Join {
+    parts: In<Vec<String>>,
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_default_limit_of_an_output_is_16_mib() {
+    let (_, store) = store();
+    let board = acting(on(&store), 1, |_, _| async { Ok("x".repeat(16 << 20)) }).start().await.unwrap();
+    let error = board.call(act("")).await.unwrap_err();
+    assert!(full(&error).contains("more than the limit of 16777216"), "{}", full(&error));
+}
+
+/// A map of names to texts, as it is.
+#[task(output = std::collections::BTreeMap<String, String>)]
+struct Keep {
+    data: In<std::collections::BTreeMap<String, String>>,
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_that_looks_like_a_reference_is_data() {
+    let (_, store) = store();
+    let board = on(&store).task_fn(|_, task: Keep| async move { Ok((*task.data).clone()) }).start().await.unwrap();
+    for key in ["$from", "$all", "$literal"] {
+        let data = std::collections::BTreeMap::from([(key.to_owned(), "first".to_owned())]);
+        let workflow = Workflow::new("data");
+        let first = workflow.task("first", Keep { data: data.clone().into() });
+        // An output is never scanned, whatever it looks like.
+        let last = workflow.task("last", Keep { data: first.out() });
+        let run = board.start(workflow).await.unwrap();
+        assert_eq!(run.output(&first).await.unwrap(), data);
+        assert_eq!(run.output(&last).await.unwrap(), data);
+    }
+}
+
+/// The tasks of a capability that nobody offers wait, visibly, and hold up nobody else.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_nobody_performs_waits() {
+    let (_, store) = store();
+    let board = echoing(on(&store)).start().await.unwrap();
+    let run = board.start(one(act("")).0).await.unwrap();
+    assert_eq!(board.call(echo("a")).await.unwrap(), "a");
+    let progress = run.progress().await.unwrap().unwrap();
+    assert_eq!((progress.tasks, progress.completed, progress.running), (1, 0, 0));
+    board.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn agents_with_faults_are_refused_all_at_once() {
+    #[payload]
+    struct Bad {}
+    impl Task for Bad {
+        type Output = ();
+        const CAPABILITY: &'static str = "no good";
+    }
+    let (_, store) = store();
+    let twice = echoing(echoing(on(&store))).task_fn(|_, _: Bad| async { Ok(()) });
+    let error = twice.start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    for word in ["\"echo\"", "\"use\"", "\"no good\""] {
+        assert!(full(&error).contains(word), "{word}: {}", full(&error));
+    }
+}
