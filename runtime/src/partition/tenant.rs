@@ -216,6 +216,7 @@ impl Tenant {
             let _gone = answer.reply.send(answer.result.map_err(Refusal::from));
         }
         self.watchers.released(&batch, self.durable, &self.state, &self.history);
+        self.close_if_due();
         self.snapshots.write_if_begun(mark, &self.housekeeper, &self.history, &self.state);
     }
 
@@ -264,6 +265,10 @@ impl Tenant {
         self.ticked = true;
         self.offer_again();
         self.snapshots.go_on(&self.history, &self.state);
+        self.close_if_due();
+    }
+
+    fn close_if_due(&mut self) {
         let now = self.now();
         self.closing.close_if_due(now, &self.around.tuning, &self.state, &self.history, self.durable, &self.myself);
     }
