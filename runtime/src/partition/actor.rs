@@ -5,6 +5,7 @@ use super::tenant::Tenant;
 use super::tenure::Tenure;
 use super::watch;
 use crate::journal::append::Outcome;
+use crate::journal::archive::Summary;
 use crate::supervise::{Failure, FailureKind};
 use callboard_core::{Command, RunId, Speaker, Status};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -46,10 +47,7 @@ impl Tenant {
     fn take(&mut self, message: Message) -> Result<(), Failure> {
         match message {
             Message::Submit { run, graph, key, checked, room, reply } => {
-                let pages = match self.state.run(run) {
-                    None if !checked => self.closing.pages_that_may_hold(run, &self.state),
-                    _ => Vec::new(),
-                };
+                let pages = self.pages_to_check(run, checked);
                 if pages.is_empty() {
                     let result = self.step(Command::Submit { run, graph, key });
                     self.answer(reply, result, Some(room));
@@ -63,8 +61,13 @@ impl Tenant {
                 let _gone = reply.send(result.map_err(Refusal::from));
             }
             Message::Cancel { run, reason, reply } => {
-                let result = self.step(Command::Cancel { run, reason });
-                self.answer(reply, result, None);
+                let pages = self.pages_to_check(run, 0);
+                if pages.is_empty() {
+                    let result = self.step(Command::Cancel { run, reason });
+                    self.answer(reply, result, None);
+                } else {
+                    drop(reply.send(Err(Refusal::Elsewhere(pages))));
+                }
             }
             Message::Await { run, target, reply } => self.wait_for(run, target, reply),
             Message::Events { run, after, reply } => self.read(run, after, reply),
@@ -78,6 +81,16 @@ impl Tenant {
             Message::Tick => self.tick(),
         }
         Ok(())
+    }
+
+    /// The pages that may hold a run that is not in memory, if there are more than the asker has `checked`.
+    fn pages_to_check(&mut self, run: RunId, checked: usize) -> Vec<Summary> {
+        if checked == usize::MAX || self.state.run(run).is_some() {
+            return Vec::new();
+        }
+        // Pages are only ever added, so what was checked are the first.
+        let pages = self.closing.pages_that_may_hold(run, &self.state);
+        if pages.len() > checked { pages } else { Vec::new() }
     }
 
     fn speak(&mut self, speaker: Speaker, say: Say, reply: Reply) {

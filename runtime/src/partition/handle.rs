@@ -126,7 +126,7 @@ impl Partitions {
         let deadline = Instant::now() + ANSWER_MAX;
         let bytes = graph.tasks.iter().map(|task| task.input.as_str().len() + task.name.len() + 64).sum();
         // A new id is on no page; a key may be, and so may whatever an earlier try has led to.
-        let (mut checked, mut unclear) = (key.is_none(), None);
+        let (mut checked, mut unclear) = (if key.is_none() { usize::MAX } else { 0 }, None);
         loop {
             let sent = async {
                 let room = partition.room(bytes).await?;
@@ -144,10 +144,11 @@ impl Partitions {
                     let error = Error::new(ErrorKind::Unavailable, "nothing was submitted").because(reason);
                     return Err(unclear.unwrap_or(error));
                 }
-                Ok(Some(Err(Refusal::Elsewhere(pages)))) => match partition.archived(run, &pages).await? {
-                    Some(found) if found.run.is_of(&graph) => return Ok(()),
-                    Some(_) => return Err(refused(Rejected::Conflict { run, key })),
-                    None => checked = true,
+                Ok(Some(Err(Refusal::Elsewhere(pages)))) => match partition.archived(run, &pages).await {
+                    Err(error) => return Err(unclear.unwrap_or(error)),
+                    Ok(Some(found)) if found.run.is_of(&graph) => return Ok(()),
+                    Ok(Some(_)) => return Err(refused(Rejected::Conflict { run, key })),
+                    Ok(None) => checked = pages.len(),
                 },
                 Ok(Some(Err(Refusal::Unknown(reason)))) => unclear = Some(unknown(run).because(reason)),
                 Ok(None) => unclear = Some(unknown(run)),
@@ -156,7 +157,9 @@ impl Partitions {
                 return Err(unclear.unwrap_or_else(|| unknown(run)));
             }
             if unclear.is_some() {
-                checked = false;
+                if checked == usize::MAX {
+                    checked = 0;
+                }
                 tokio::time::sleep(AGAIN).await;
             }
         }
@@ -189,13 +192,21 @@ impl Partitions {
 
     /// Cancels a run. Durable when it answers.
     pub(crate) async fn cancel(&self, run: RunId, reason: Arc<str>) -> Result<()> {
-        let actor = self.of(run).actor(Instant::now() + ROOM_MAX).await?;
+        let partition = self.of(run);
+        let actor = partition.actor(Instant::now() + ROOM_MAX).await?;
         let cancel = |reply| Message::Cancel { run, reason, reply };
         match ask(&actor, Instant::now() + ANSWER_MAX, cancel).await {
             Some(Ok(())) => Ok(()),
             Some(Err(Refusal::Rejected(rejected))) => Err(refused(rejected)),
             Some(Err(Refusal::Unavailable(reason))) => {
                 Err(Error::new(ErrorKind::Unavailable, "the run was not cancelled").because(reason))
+            }
+            Some(Err(Refusal::Elsewhere(pages))) => {
+                let found = partition.archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
+                Err(match found.run.ended {
+                    Some((outcome, _)) => refused(Rejected::Ended { run, outcome }),
+                    None => Error::new(ErrorKind::Corrupt, "an archived run has not ended"),
+                })
             }
             Some(Err(_)) | None => Err(Error::new(ErrorKind::Unknown, "whether the run is cancelled is unknown")),
         }

@@ -95,8 +95,8 @@ pub(crate) enum Page {
 /// A message to a partition.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// Start a run. `checked`: it is on no page of the archive.
-    Submit { run: RunId, graph: Graph, key: Option<String>, checked: bool, room: Room, reply: Reply },
+    /// Start a run. `checked`: of the pages that may hold it, it is on none of the first so many.
+    Submit { run: RunId, graph: Graph, key: Option<String>, checked: usize, room: Room, reply: Reply },
     /// A holder speaks of its task.
     Speak { speaker: Speaker, say: Say, reply: Reply },
     /// A holder still has its task.
