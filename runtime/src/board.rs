@@ -3,6 +3,7 @@
 use crate::agent::pool::PoolSpec;
 use crate::agent::{Agent, Ctx, from_agent, from_fn};
 use crate::node::Node;
+use crate::port::bus::QueueName;
 use crate::port::store::Store;
 use crate::run::Run;
 use crate::settings::{Settings, StoreSettings};
@@ -184,19 +185,32 @@ impl Builder {
     /// # Errors
     ///
     /// `Invalid` for settings or agents with faults, all of them named; `Unavailable` if the store is held by another
-    /// process or can not be used; `Corrupt` if what it holds can not be read.
+    /// process or can not be used; `Corrupt` if nothing of what it holds can be read. If that is so of some partitions
+    /// only, they are refused with an error in the log, and whoever asks for a run of them is told `Corrupt`.
     pub async fn start(self) -> Result<Callboard> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        let mut names: Vec<_> = self.pools.iter().map(|pool| pool.capability.clone()).collect();
-        names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            let message =
-                format!("two agents perform {:?}; use `agents(n, ...)` for several instances of one", twice[0]);
-            return Err(Error::new(ErrorKind::Invalid, message));
+        let faults = self.agent_faults();
+        if !faults.is_empty() {
+            let error = Error::new(ErrorKind::Invalid, "the agents have faults");
+            return Err(faults.into_iter().fold(error, Error::because));
         }
         Ok(Callboard(Arc::new(Node::start(self.settings, self.store, self.pools).await?)))
+    }
+
+    /// Every fault of the agents, in words.
+    fn agent_faults(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.pools.iter().map(|pool| &*pool.capability).collect();
+        names.sort_unstable();
+        let is_bad = |name: &&str| QueueName::capability(name).is_err();
+        let bad = names.chunk_by(|a, b| a == b).map(|same| same[0]).filter(is_bad);
+        let mut faults: Vec<_> =
+            bad.map(|name| format!("a capability is 1 to 128 of A-Z a-z 0-9 . _ -, not {name:?}")).collect();
+        faults.extend(names.chunk_by(|a, b| a == b).filter(|same| same.len() > 1).map(|same| {
+            format!("two agents perform {:?}; use `agents(n, ...)` for several instances of one", same[0])
+        }));
+        faults
     }
 }
 

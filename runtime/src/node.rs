@@ -10,6 +10,7 @@ use crate::journal::ids::Ids;
 use crate::journal::payload::Payloads;
 use crate::partition::backlog::Backlog;
 use crate::partition::handle::{Partition, Partitions};
+use crate::partition::health::Health;
 use crate::partition::start::{Deed, partition};
 use crate::partition::tenure::{Counters, Surroundings, Tuning};
 use crate::port::bus::Bus;
@@ -23,7 +24,7 @@ use crate::stops::Stops;
 use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Supervisor};
 use crate::{Error, ErrorKind, Result, root};
 use futures::FutureExt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -188,23 +189,17 @@ impl Plan {
     fn partitions(&self, courier: &Courier, closing: &ClosingTime) -> (Vec<ChildSpec>, Partitions) {
         let (mut specs, mut handles) = (Vec::new(), Vec::new());
         for number in 0..self.partitions {
-            let trouble = Arc::new(Mutex::new(None));
+            let health = Arc::<Health>::default();
             let journal =
                 Journal::new(self.store.clone(), Ids::random(), &self.namespace, number.into(), self.journal.clone());
-            let (spec, slot) = partition(self.deed(number, courier.clone(), closing.clone(), trouble.clone()));
+            let (spec, slot) = partition(self.deed(number, courier, closing, &health));
             specs.push(spec);
-            handles.push(Partition::new(slot, trouble, journal.archive()));
+            handles.push(Partition::new(slot, health, journal.archive()));
         }
         (specs, Partitions::new(handles))
     }
 
-    fn deed(
-        &self,
-        number: u16,
-        courier: Courier,
-        closing: ClosingTime,
-        trouble: Arc<Mutex<Option<supervise::Failure>>>,
-    ) -> Deed {
+    fn deed(&self, number: u16, courier: &Courier, closing: &ClosingTime, health: &Arc<Health>) -> Deed {
         let settings = &self.settings;
         let tuning = Tuning {
             snapshot_events: settings.snapshot_events,
@@ -218,10 +213,10 @@ impl Plan {
             clock: Clock::system(),
             tuning,
             backlog: self.backlog.clone(),
-            courier,
+            courier: courier.clone(),
             stops: self.stops.clone(),
             counters: self.counters.clone(),
-            closing,
+            closing: closing.clone(),
             input_bytes_max: settings.payload_bytes_max as u64,
         };
         Deed {
@@ -231,7 +226,7 @@ impl Plan {
             node: self.node.clone(),
             journal: self.journal.clone(),
             limits: settings.limits(),
-            trouble,
+            health: health.clone(),
         }
     }
 

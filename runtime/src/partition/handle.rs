@@ -1,15 +1,17 @@
 //! The way to the partitions: the only way in. It finds the partition of a run, waits while that starts again, and
 //! repeats what may be repeated.
 
+use super::health::Health;
 use super::message::{Message, Page, Progress, Refusal, Room, Say, Target, Verdict};
 use super::watch;
+use crate::journal::append::Stuck;
 use crate::journal::archive::{Archive, Summary};
-use crate::supervise::{Failure, FailureKind, Slot};
+use crate::supervise::{FailureKind, Slot};
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Alive, Event, Graph, Limits, Rejected, Run, RunId, Speaker, State};
 use ractor::ActorRef;
 use serde_json::value::RawValue;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -22,6 +24,8 @@ const ROOM_MAX: Duration = Duration::from_secs(5);
 /// Commands that may wait in a partition at once, and the bytes of graphs that they carry.
 const INBOX_COMMANDS: usize = 10_000;
 const INBOX_BYTES: usize = 8 << 20;
+/// How long an append may be without a clear answer before no more submissions are let in.
+const STUCK_MAX: Duration = Duration::from_secs(2);
 /// The pause before something that may be repeated is repeated.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -32,17 +36,16 @@ pub(crate) struct Partitions(Arc<[Partition]>);
 /// One partition, whoever owns it.
 pub(crate) struct Partition {
     pub(crate) slot: Slot<Message>,
-    /// Why it is down, if it is.
-    pub(crate) trouble: Arc<Mutex<Option<Failure>>>,
+    health: Arc<Health>,
     pub(crate) archive: Archive,
     bytes: Arc<Semaphore>,
     commands: Arc<Semaphore>,
 }
 
 impl Partition {
-    pub(crate) fn new(slot: Slot<Message>, trouble: Arc<Mutex<Option<Failure>>>, archive: Archive) -> Self {
+    pub(crate) fn new(slot: Slot<Message>, health: Arc<Health>, archive: Archive) -> Self {
         let (bytes, commands) = (Semaphore::new(INBOX_BYTES), Semaphore::new(INBOX_COMMANDS));
-        Self { slot, trouble, archive, bytes: Arc::new(bytes), commands: Arc::new(commands) }
+        Self { slot, health, archive, bytes: Arc::new(bytes), commands: Arc::new(commands) }
     }
 
     /// The partition's actor, waited for until `deadline`.
@@ -58,12 +61,24 @@ impl Partition {
     }
 
     fn down(&self, kind: ErrorKind) -> Error {
-        match &*self.trouble.lock().unwrap_or_else(PoisonError::into_inner) {
+        match self.health.trouble() {
             Some(failure) if failure.kind == FailureKind::Corrupt => {
-                Error::new(ErrorKind::Corrupt, "the partition is refused").because(&failure.message)
+                Error::new(ErrorKind::Corrupt, "the partition is refused").because(failure.message)
             }
-            Some(failure) => Error::new(kind, "the partition is down").because(&failure.message),
+            Some(failure) => Error::new(kind, "the partition is down").because(failure.message),
             None => Error::new(kind, "the partition is down"),
+        }
+    }
+
+    /// Refuses what would only wait: the store has not given a clear answer for a while.
+    fn admit(&self) -> Result<()> {
+        match self.health.stuck().filter(|stuck| stuck.since.elapsed() > STUCK_MAX) {
+            None => Ok(()),
+            Some(Stuck { since, tries, last_error }) => {
+                let message =
+                    format!("the store has given no clear answer for {:.0?}, in {tries} tries", since.elapsed());
+                Err(Error::new(ErrorKind::Unavailable, message).because(last_error))
+            }
         }
     }
 
@@ -111,13 +126,23 @@ impl Partitions {
         &self.0[usize::from(run.partition(count))]
     }
 
-    /// Waits until every partition has an owner.
+    /// Waits until every partition has an owner. One that is damaged does not keep the others from their work: it is
+    /// refused, loudly, and so is whoever asks for a run of it.
     pub(crate) async fn up(&self, limit: Duration) -> Result<()> {
         let deadline = Instant::now() + limit;
-        for partition in self.0.iter() {
-            partition.actor(deadline).await?;
+        let mut damaged = Vec::new();
+        for (number, partition) in self.0.iter().enumerate() {
+            match partition.actor(deadline).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    tracing::error!(partition = number, error = format!("{error:#}"), "the partition is refused");
+                    damaged.push(error);
+                }
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
         }
-        Ok(())
+        let all_are = damaged.len() == self.0.len();
+        damaged.pop().filter(|_| all_are).map_or(Ok(()), Err)
     }
 
     /// Submits a run. Durable when it answers; submitting the same again changes nothing.
@@ -129,6 +154,7 @@ impl Partitions {
         let (mut checked, mut unclear) = (if key.is_none() { usize::MAX } else { 0 }, None);
         loop {
             let sent = async {
+                partition.admit()?;
                 let room = partition.room(bytes).await?;
                 let actor = partition.actor(Instant::now() + ROOM_MAX).await?;
                 let (graph, key) = (graph.clone(), key.clone());

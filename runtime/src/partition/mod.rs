@@ -23,6 +23,7 @@ pub(crate) mod backlog;
 pub(crate) mod batch;
 mod closing;
 pub(crate) mod handle;
+pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod message;
 pub(crate) mod recover;

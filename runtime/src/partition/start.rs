@@ -1,6 +1,7 @@
 //! The start of a tenure: claim, replay, and then an actor.
 
 use super::actor::Partition;
+use super::health::Health;
 use super::message::Message;
 use super::recover::Recovery;
 use super::tenure::{Surroundings, Tenure};
@@ -12,7 +13,7 @@ use crate::supervise::{Backoff, ChildSpec, Failure, FailureKind, OnGiveUp, Polic
 use callboard_core::Limits;
 use futures::FutureExt;
 use ractor::{Actor, ActorCell, ActorRef};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -25,8 +26,7 @@ pub(crate) struct Deed {
     pub(crate) node: Arc<str>,
     pub(crate) journal: crate::journal::Settings,
     pub(crate) limits: Limits,
-    /// Why the partition is down, for whoever wants to use it.
-    pub(crate) trouble: Arc<Mutex<Option<Failure>>>,
+    pub(crate) health: Arc<Health>,
 }
 
 /// The partition as a child of its node, and the slot where it is found.
@@ -34,14 +34,14 @@ pub(crate) fn partition(deed: Deed) -> (ChildSpec, Slot<Message>) {
     let spread = Some(deed.surroundings.number.into());
     let backoff = Backoff { first: Duration::from_millis(50), cap: Duration::from_secs(5), spread };
     let policy = Policy { backoff, on_give_up: OnGiveUp::GiveUpChild, ..Policy::default() };
-    let trouble = deed.trouble.clone();
+    let health = deed.health.clone();
     let (spec, slot) = ChildSpec::new(format!("partition {}", deed.surroundings.number), policy, move |supervisor| {
         let deed = deed.clone();
         async move { begin(deed, supervisor).await.map_err(Stopped::from) }.boxed()
     });
     let judged = spec.judged_by(move |stopped| {
         if let Some(failure) = stopped.failure() {
-            *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.clone());
+            health.down(failure.clone());
         }
         ruling(stopped)
     });
@@ -74,7 +74,7 @@ async fn begin(deed: Deed, supervisor: ActorCell) -> Result<ActorRef<Message>, F
     let (runs, events) = (state.runs().count(), state.seq());
     let took_ms = started.elapsed().as_millis() as u64;
     tracing::info!(partition = number, epoch = start.position().epoch, runs, events, took_ms, "partition owned");
-    *deed.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    deed.health.up(appender.status());
     let nodes = vec![deed.node.clone()];
     let clock = deed.surroundings.clock.not_before(state.at());
     let surroundings = Surroundings { clock, ..deed.surroundings };

@@ -1,5 +1,8 @@
 //! Who waits for what in a partition. Volatile: a watcher that is dropped asks again.
 
+#[cfg(test)]
+mod tests;
+
 use super::batch::{Batch, Pending};
 use super::history::History;
 use super::message::{Page, Target, Verdict};
@@ -27,13 +30,18 @@ const PAGE_LINES: usize = 256;
 impl Watchers {
     pub(crate) fn wait_for_end(&mut self, run: RunId, watched: Watched, reply: oneshot::Sender<Verdict>) {
         let waiting = self.ends.entry((run, watched)).or_default();
-        waiting.retain(|reply| !reply.is_closed());
+        if waiting.len() == waiting.capacity() {
+            // Before it grows: callers that lose patience and ask again must not pile up.
+            waiting.retain(|reply| !reply.is_closed());
+        }
         waiting.push(reply);
     }
 
     pub(crate) fn wait_for_events(&mut self, run: RunId, after: u64, reply: oneshot::Sender<Page>) {
         let waiting = self.readers.entry(run).or_default();
-        waiting.retain(|(_, reply)| !reply.is_closed());
+        if waiting.len() == waiting.capacity() {
+            waiting.retain(|(_, reply)| !reply.is_closed());
+        }
         waiting.push((after, reply));
     }
 
@@ -83,7 +91,9 @@ pub(crate) fn page(history: &History, state: &State, run: RunId, after: u64, dur
         let lines = lines[from..until].iter().take(PAGE_LINES);
         return Some(Page::Lines(lines.map(|line| line.bytes.clone()).collect()));
     }
-    let ended = until == lines.len() && state.run(run).is_some_and(|run| run.ended.is_some());
+    // The history of a run in quarantine is over, too: nothing may be added to it.
+    let is_over = |run: &Run| run.ended.is_some() || run.quarantined.is_some();
+    let ended = until == lines.len() && state.run(run).is_some_and(is_over);
     ended.then_some(Page::End)
 }
 

@@ -1,0 +1,41 @@
+//! How a partition is doing, for whoever wants to use it: written by its tenures, read by its handle.
+
+use crate::journal::append::{Status, Stuck};
+use crate::supervise::Failure;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// Why a partition is down, or how its appends are going.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    trouble: Mutex<Option<Failure>>,
+    status: Mutex<Option<watch::Receiver<Status>>>,
+}
+
+impl Health {
+    /// A tenure has begun.
+    pub(crate) fn up(&self, status: watch::Receiver<Status>) {
+        *lock(&self.trouble) = None;
+        *lock(&self.status) = Some(status);
+    }
+
+    /// A tenure has ended, or could not begin.
+    pub(crate) fn down(&self, failure: Failure) {
+        *lock(&self.trouble) = Some(failure);
+        *lock(&self.status) = None;
+    }
+
+    /// Why it is down, if it is.
+    pub(crate) fn trouble(&self) -> Option<Failure> {
+        lock(&self.trouble).clone()
+    }
+
+    /// The append that has had no clear answer yet, if there is one.
+    pub(crate) fn stuck(&self) -> Option<Stuck> {
+        lock(&self.status).as_ref().and_then(|status| status.borrow().stuck.clone())
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,65 @@
+use super::*;
+use crate::partition::history::Line;
+use callboard_core::{
+    Command, Event, Graph, InstanceId, Json, Limits, Millis, Payload, State, TaskCompleted, TaskSpec, Token, decide,
+};
+
+const RUN: &str = "run";
+
+fn id() -> RunId {
+    RunId::from_key("default", RUN)
+}
+
+/// A state with a run of one task, and its history.
+fn submitted() -> (State, History) {
+    let spec = TaskSpec::new("it", "echo", Json::null());
+    let graph =
+        Graph { name: "one".into(), tasks: vec![spec.into()], timeout_ms: None, tenant: None, labels: BTreeMap::new() };
+    let (mut state, mut history) = (State::new(Limits::default()), History::default());
+    let step = decide(&state, Millis(1), Command::Submit { run: id(), graph, key: None }).unwrap();
+    for event in step.events {
+        state.apply(&event);
+        history.push(id(), Line { seq: event.seq, bytes: bytes::Bytes::from_static(b"{}\n") });
+    }
+    (state, history)
+}
+
+/// An event that does not fit: the second one puts the run in quarantine.
+fn misfit(seq: u64) -> Event {
+    let by = InstanceId::new("node", "echo#1");
+    let token = Token { attempt: 7, activation: 1 };
+    let completed = TaskCompleted { task: TaskIndex(0), token, holder: by, output: Payload::Json(Json::null()) };
+    Event { seq, at: Millis(2), run: Some(id()), kind: EventKind::TaskCompleted(completed) }
+}
+
+#[test]
+fn whoever_waits_for_a_run_is_told_when_it_is_quarantined() {
+    let (mut state, mut history) = submitted();
+    let mut watchers = Watchers::default();
+    let (end, mut ended) = oneshot::channel();
+    watchers.wait_for_end(id(), Watched::Run, end);
+    let (task, mut task_ended) = oneshot::channel();
+    watchers.wait_for_end(id(), Watched::Task(TaskIndex(0)), task);
+    let event = misfit(2);
+    state.apply(&event);
+    history.push(id(), Line { seq: 2, bytes: bytes::Bytes::from_static(b"{}\n") });
+    let batch = Batch { events: vec![event], ..Batch::default() };
+    watchers.released(&batch, 2, &state, &history);
+    assert!(matches!(ended.try_recv(), Ok(Verdict::Quarantined(_))));
+    assert!(matches!(task_ended.try_recv(), Ok(Verdict::Quarantined(_))));
+    assert!(matches!(page(&history, &state, id(), 2, 2), Some(Page::End)));
+}
+
+#[test]
+fn watchers_that_have_gone_do_not_pile_up() {
+    let mut watchers = Watchers::default();
+    for _ in 0..1_000 {
+        let (reply, gone) = oneshot::channel();
+        drop(gone);
+        watchers.wait_for_end(id(), Watched::Run, reply);
+        let (reply, gone) = oneshot::channel();
+        drop(gone);
+        watchers.wait_for_events(id(), 0, reply);
+    }
+    assert!(watchers.ends[&(id(), Watched::Run)].len() < 10 && watchers.readers[&id()].len() < 10);
+}
