@@ -9,4 +9,5 @@ mod kit;
 mod limits;
 mod order;
 mod results;
+mod samples;
 mod shutdown;
