@@ -236,15 +236,15 @@ impl Tenant {
 
     /// Hands a task to whichever instance takes it first, if it still waits for one; else its slot is free again.
     pub(super) fn hand_out(&mut self, grant: Grant) {
-        if let Some((name, input)) = self.to_hand_out(&grant.ready) {
+        if let Some((name, input)) = self.take_out(&grant.ready) {
             let until = self.now().after(ACCEPT_MAX);
             self.handed_out.insert(grant.ready.task, (grant.ready.token, until));
             self.around.courier.send(Dispatch { grant, name, input });
         }
     }
 
-    /// The name and the input of a task that still waits for this hand-out.
-    fn to_hand_out(&mut self, ready: &Ready) -> Option<(String, Vec<Part>)> {
+    /// The name and the input of a task, if it still waits for this hand-out.
+    fn take_out(&mut self, ready: &Ready) -> Option<(String, Vec<Part>)> {
         let run = self.state.run(ready.task.run).filter(|run| run.quarantined.is_none())?;
         let task = run.task(ready.task.task)?;
         let waits = task.token == ready.token && matches!(task.state, TaskState::Ready { .. });

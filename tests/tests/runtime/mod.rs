@@ -1,4 +1,9 @@
 //! The runtime through its public API: what it promises, with restarts and failing stores.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that fails here may panic, and joins what it spawns"
+)]
 
 mod archive;
 mod durability;
