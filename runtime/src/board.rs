@@ -98,7 +98,8 @@ impl Callboard {
 pub struct JournalCounters {
     /// Batches that were sent to the store.
     pub commits: u64,
-    /// Commands whose answer waited for a commit of their own events. Two a task: its submission and its result.
+    /// Those of them that somebody waited for: two a task that is alone, its submission and its result. What nobody
+    /// waits for, such as an acceptance, rides along.
     pub awaited: u64,
     /// Events in the batches.
     pub events: u64,

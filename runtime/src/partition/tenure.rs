@@ -53,7 +53,7 @@ pub(crate) struct Counters {
     pub(crate) events: AtomicU64,
     /// Bytes of lines in them, before compression.
     pub(crate) bytes: AtomicU64,
-    /// Commands that waited for a commit of their own events.
+    /// Those of the batches that somebody waited for.
     pub(crate) awaited: AtomicU64,
 }
 

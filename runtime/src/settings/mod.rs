@@ -24,9 +24,9 @@ pub struct Settings {
     pub namespace: String,
     /// Where the journal is kept; the folder `.callboard` by default.
     pub store: StoreSettings,
-    /// Into how many partitions the runs of a *new* name space are divided, 1 to 1,024; 4 by default, which is what one
-    /// process on a folder is fastest with. It is fixed when the name space is created and read from the store
-    /// afterwards. More partitions spread over more nodes, and commit more often in smaller batches.
+    /// Into how many partitions the runs of a *new* name space are divided, 1 to 1,024; 1 by default, with which one
+    /// process on a folder is fastest. It is fixed when the name space is created and read from the store afterwards.
+    /// More partitions spread over more nodes, and commit more often in smaller batches.
     pub partitions: u16,
     /// How long a holder of a task may be silent before the task is given to another; 6 s by default. Longer leases
     /// wait longer for a dead holder, shorter ones mistake a busy machine for a dead one.
@@ -102,7 +102,7 @@ impl Default for Settings {
         Self {
             namespace: "default".into(),
             store: StoreSettings::Folder(".callboard".into()),
-            partitions: 4,
+            partitions: 1,
             lease: limits.lease,
             losses_max: limits.losses_max,
             graph_tasks_max: graph.tasks_max,
