@@ -1,5 +1,8 @@
 //! Typed requests, and values that are a literal or the output of another task.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{Error, ErrorKind, Result};
 use callboard_core::Json;
 use serde::de::DeserializeOwned;
@@ -103,6 +106,8 @@ thread_local! {
 /// accident, and data that has it on purpose only fools its own author's graph check.
 const FROM: &str = "$from\u{1}callboard";
 const ALL: &str = "$all\u{1}callboard";
+/// A dollar as raw JSON may spell it; a key means what it says, however it is spelt.
+const DOLLAR: &str = "\\u0024";
 
 impl<T: Serialize> Serialize for In<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -127,13 +132,29 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for In<T> {
     }
 }
 
+/// Marks references for as long as it lives, also when a task panics while it is written.
+struct Authoring;
+
+impl Authoring {
+    fn begin() -> Self {
+        AUTHORING.set(true);
+        Self
+    }
+}
+
+impl Drop for Authoring {
+    fn drop(&mut self) {
+        AUTHORING.set(false);
+    }
+}
+
 /// The JSON of a task as an author's graph has it: its [`In`]s are references, all other data is literal.
 pub(crate) fn author<T: Serialize>(task: &T) -> Result<Json> {
-    AUTHORING.set(true);
+    let authoring = Authoring::begin();
     let text = serde_json::to_string(task);
-    AUTHORING.set(false);
+    drop(authoring);
     let text = text.map_err(|error| Error::new(ErrorKind::Invalid, "the task has no JSON form").because(error))?;
-    let json = if text.contains('$') { escape(&text)? } else { Json::parse(text) };
+    let json = if text.contains('$') || text.contains(DOLLAR) { escape(&text)? } else { Json::parse(text) };
     json.map_err(|error| Error::new(ErrorKind::Invalid, "the task has no JSON form").because(error))
 }
 
@@ -141,7 +162,7 @@ type Parsed = std::result::Result<Json, serde_json::Error>;
 
 fn escape(text: &str) -> Result<Parsed> {
     // Only text that has such keys pays for the detour through values, which keeps no more than 64 bits of a number.
-    if !["\"$from", "\"$all", "\"$literal"].iter().any(|key| text.contains(key)) {
+    if !["\"$from", "\"$all", "\"$literal", DOLLAR].iter().any(|key| text.contains(key)) {
         return Ok(Json::parse(text));
     }
     let value: serde_json::Value = serde_json::from_str(text)?;

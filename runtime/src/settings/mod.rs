@@ -155,6 +155,9 @@ impl Settings {
         if self.lease < Duration::from_millis(10) {
             faults.push(format!("lease is at least 10 ms, not {:?}", self.lease));
         }
+        if self.garbage_late < Duration::from_secs(1) {
+            faults.push(format!("garbage_late is at least 1 s, not {:?}", self.garbage_late));
+        }
         if self.payload_inline_max > self.payload_bytes_max {
             let (inline, max) = (self.payload_inline_max, self.payload_bytes_max);
             faults.push(format!("payload_inline_max ({inline}) is at most payload_bytes_max ({max})"));

@@ -179,3 +179,12 @@ async fn agents_with_faults_are_refused_all_at_once() {
         assert!(full(&error).contains(word), "{word}: {}", full(&error));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn settings_that_would_spin_are_refused() {
+    let (_, store) = store();
+    let error =
+        echoing(on(&store).settings(|settings| settings.garbage_late = Duration::ZERO)).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(full(&error).contains("garbage_late is at least 1 s"), "{}", full(&error));
+}
