@@ -1,5 +1,7 @@
 //! A run as a program sees it.
 
+#[cfg(doc)]
+use crate::What;
 use crate::courier::fetch;
 use crate::node::Node;
 use crate::partition::message::{Progress, Target, Verdict};
@@ -101,21 +103,20 @@ impl Run {
 
     /// Everything that has happened to the run and will, in order, from its submission to its end.
     ///
-    /// An event is shown when it is durable. The stream ends with the run.
+    /// An event is shown when it is durable. The stream ends with the run, or, when its history can not be read any
+    /// further, with [`What::Unreadable`].
     pub fn events(&self) -> Events {
-        let start = (self.clone(), 0, Names::default());
-        let pages = stream::unfold(start, |(run, after, mut names)| async move {
+        let start = Some((self.clone(), 0, Names::default()));
+        let pages = stream::unfold(start, |at| async move {
+            let (run, after, mut names) = at?;
             match run.node.partitions.events(run.id, after).await {
                 Ok(Some(events)) => {
                     let last = events.last().map_or(after, |event| event.seq);
                     let told: Vec<RunEvent> = events.iter().flat_map(|event| names.tell(event)).collect();
-                    Some((told, (run, last, names)))
+                    Some((told, Some((run, last, names))))
                 }
                 Ok(None) => None,
-                Err(error) => {
-                    tracing::warn!(run = %run.id, %error, "the events of the run can not be followed");
-                    None
-                }
+                Err(error) => Some((vec![names.unreadable(after, &error)], None)),
             }
         });
         Events(pages.flat_map(stream::iter).boxed())

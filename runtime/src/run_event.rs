@@ -1,5 +1,6 @@
 //! What happened to a run, in words.
 
+use crate::Error;
 use callboard_core::{Event, EventKind, LossReason, Millis, RunOutcome, TaskIndex, Then};
 use std::fmt;
 use std::sync::Arc;
@@ -70,6 +71,11 @@ pub enum What {
         /// How it ended.
         outcome: RunOutcome,
     },
+    /// The history can not be read any further; the run itself may well go on. No event of the journal.
+    Unreadable {
+        /// Why.
+        error: String,
+    },
 }
 
 impl fmt::Display for RunEvent {
@@ -92,6 +98,7 @@ impl fmt::Display for RunEvent {
             What::Skipped { cause } => write!(f, " skipped, because {cause} did not complete"),
             What::Cancelled { reason } => write!(f, " cancelled: {reason}"),
             What::Ended { outcome } => write!(f, " ended: {}", outcome.as_str()),
+            What::Unreadable { error } => write!(f, " can not be followed any further: {error}"),
         }
     }
 }
@@ -153,6 +160,12 @@ impl Names {
             EventKind::RunEnded(ended) => vec![about(None, What::Ended { outcome: ended.outcome })],
             EventKind::RunsArchived(_) => Vec::new(),
         }
+    }
+
+    /// Tells that the history can not be read beyond `position`.
+    pub(crate) fn unreadable(&self, position: u64, error: &Error) -> RunEvent {
+        let what = What::Unreadable { error: format!("{error:#}") };
+        RunEvent { position, at: Millis::default(), workflow: self.workflow.clone(), task: None, what }
     }
 
     fn name(&self, task: TaskIndex) -> Arc<str> {

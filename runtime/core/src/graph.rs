@@ -97,13 +97,14 @@ pub struct GraphLimits {
     pub tasks_max: usize,
     /// Bytes of one input as written; 16 MiB by default.
     pub input_bytes_max: usize,
-    /// Bytes of all inputs together; 64 MiB by default.
+    /// Bytes of all inputs, names, order-only edges and labels together; 32 MiB by default, so that the graph fits into
+    /// one batch of the journal.
     pub graph_bytes_max: usize,
 }
 
 impl Default for GraphLimits {
     fn default() -> Self {
-        Self { tasks_max: 100_000, input_bytes_max: 16 << 20, graph_bytes_max: 64 << 20 }
+        Self { tasks_max: 100_000, input_bytes_max: 16 << 20, graph_bytes_max: 32 << 20 }
     }
 }
 
@@ -121,8 +122,8 @@ pub enum GraphFault {
         /// The limit.
         limit: usize,
     },
-    /// The inputs are too large together.
-    #[error("the inputs of the workflow take {seen} bytes, more than the limit of {limit}")]
+    /// Its inputs, names, edges and labels are too large together.
+    #[error("the workflow takes {seen} bytes, more than the limit of {limit}")]
     TooManyBytes {
         /// Bytes seen.
         seen: usize,
@@ -224,7 +225,7 @@ impl Graph {
         if self.tasks.len() > limits.tasks_max {
             faults.push(GraphFault::TooManyTasks { seen: self.tasks.len(), limit: limits.tasks_max });
         }
-        let bytes = self.tasks.iter().map(|task| task.input.as_str().len()).sum();
+        let bytes = self.bytes();
         if bytes > limits.graph_bytes_max {
             faults.push(GraphFault::TooManyBytes { seen: bytes, limit: limits.graph_bytes_max });
         }
@@ -236,6 +237,16 @@ impl Graph {
             });
         }
         faults
+    }
+
+    /// What the author has written, in bytes; the journal adds about 100 a task.
+    pub fn bytes(&self) -> usize {
+        let labels = self.labels.iter().map(|(key, value)| key.len() + value.len());
+        let tasks = self.tasks.iter().map(|task| {
+            let after: usize = task.after.iter().map(String::len).sum();
+            task.input.as_str().len() + task.name.len() + task.capability.len() + after
+        });
+        labels.chain(tasks).sum()
     }
 
     fn name_faults(&self) -> impl Iterator<Item = GraphFault> {

@@ -149,7 +149,7 @@ impl Partitions {
     pub(crate) async fn submit(&self, run: RunId, graph: Graph, key: Option<String>) -> Result<()> {
         let partition = self.of(run);
         let deadline = Instant::now() + ANSWER_MAX;
-        let bytes = graph.tasks.iter().map(|task| task.input.as_str().len() + task.name.len() + 64).sum();
+        let bytes = graph.bytes() + 100 * graph.tasks.len();
         // A new id is on no page; a key may be, and so may whatever an earlier try has led to.
         let (mut checked, mut unclear) = (if key.is_none() { usize::MAX } else { 0 }, None);
         loop {

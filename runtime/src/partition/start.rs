@@ -40,9 +40,8 @@ pub(crate) fn partition(deed: Deed) -> (ChildSpec, Slot<Message>) {
         async move { begin(deed, supervisor).await.map_err(Stopped::from) }.boxed()
     });
     let judged = spec.judged_by(move |stopped| {
-        if let Some(failure) = stopped.failure() {
-            health.down(failure.clone());
-        }
+        let panicked = || Failure::new(FailureKind::Unavailable, stopped.to_string());
+        health.down(stopped.failure().cloned().unwrap_or_else(panicked));
         ruling(stopped)
     });
     (judged, slot)

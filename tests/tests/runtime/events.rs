@@ -65,8 +65,11 @@ async fn a_stream_goes_on_over_restarts_of_the_partition() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_stream_of_a_run_that_is_not_there_ends() {
+async fn the_stream_of_a_run_that_is_not_there_says_so_and_ends() {
     let (_, store) = store();
     let board = echoing(on(&store)).start().await.unwrap();
-    assert_eq!(board.run(board.run_id_of_key("nobody")).events().count().await, 0);
+    let told: Vec<_> = board.run(board.run_id_of_key("nobody")).events().collect().await;
+    assert!(
+        matches!(&told[..], [event] if matches!(&event.what, What::Unreadable { error } if error.contains("no run")))
+    );
 }

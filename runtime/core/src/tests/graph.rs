@@ -152,14 +152,14 @@ fn malformed_references_say_what_was_seen() {
 
 #[test]
 fn limits_are_named() {
-    let limits = GraphLimits { tasks_max: 2, input_bytes_max: 8, graph_bytes_max: 20 };
+    let limits = GraphLimits { tasks_max: 2, input_bytes_max: 8, graph_bytes_max: 26 };
     check_within(limits, &graph(&[("a", "", "12345678"), ("b", "", "12345678")]), &[]);
     check_within(
         limits,
         &graph(&[("a", "", "12345678"), ("b", "", "123456789"), ("c", "", "1234")]),
         &[
             "the workflow has 3 tasks, more than the limit of 2",
-            "the inputs of the workflow take 21 bytes, more than the limit of 20",
+            "the workflow takes 36 bytes, more than the limit of 26",
             "task \"b\": its input takes 9 bytes, more than the limit of 8",
         ],
     );
