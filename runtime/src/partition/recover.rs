@@ -14,12 +14,28 @@ pub(crate) struct Recovery {
     pub(crate) history: History,
     /// How many runs of the snapshot did not fold to the state that was vouched for.
     pub(crate) diverged: usize,
+    /// What was replayed behind the snapshot.
+    pub(crate) tail: Tail,
     head: Option<Head>,
+}
+
+/// Events behind the newest snapshot, and their bytes: what the next start replays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tail {
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Recovery {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, state: State::new(limits), history: History::default(), diverged: 0, head: None }
+        Self {
+            limits,
+            state: State::new(limits),
+            history: History::default(),
+            diverged: 0,
+            tail: Tail::default(),
+            head: None,
+        }
     }
 
     fn event(&mut self, line: &[u8]) -> Result<Event, ReplayError> {
@@ -81,6 +97,8 @@ impl Replay for Recovery {
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             let before = self.state.seq();
             let event = self.event(line)?;
+            self.tail.events += 1;
+            self.tail.bytes += line.len() as u64;
             if event.seq != before + 1 {
                 return Err(ReplayError::new(format!("event {} follows event {before}", event.seq)));
             }

@@ -1,6 +1,7 @@
 //! When a snapshot is taken, and how it gets out while the partition works on.
 
 use super::history::{History, SnapshotWalk};
+use super::recover::Tail;
 use super::tenure::Tuning;
 use super::writer::Housekeeper;
 use crate::journal::append::Mark;
@@ -15,8 +16,7 @@ const SLICES_AHEAD: usize = 8;
 /// Where the next snapshot stands.
 #[derive(Debug, Default)]
 pub(super) struct Snapshots {
-    events: u64,
-    bytes: u64,
+    tail: Tail,
     stage: Stage,
 }
 
@@ -34,16 +34,21 @@ enum Stage {
 }
 
 impl Snapshots {
+    /// Goes on from what the tenures before have left behind the newest snapshot.
+    pub(super) fn after(tail: Tail) -> Self {
+        Self { tail, stage: Stage::default() }
+    }
+
     pub(super) fn count(&mut self, events: u64, bytes: u64) {
-        self.events += events;
-        self.bytes += bytes;
+        self.tail.events += events;
+        self.tail.bytes += bytes;
     }
 
     /// Begins a snapshot as of the last event applied, which must be the last of the batch that is sent now.
     pub(super) fn begin_if_due(&mut self, tuning: &Tuning, state: &State, history: &History) {
-        let due = self.events >= tuning.snapshot_events || self.bytes >= tuning.snapshot_bytes;
+        let due = self.tail.events >= tuning.snapshot_events || self.tail.bytes >= tuning.snapshot_bytes;
         if due && matches!(self.stage, Stage::Idle) {
-            (self.events, self.bytes) = (0, 0);
+            self.tail = Tail::default();
             let (walk, head) = SnapshotWalk::begin(state, history);
             self.stage = Stage::Begun { walk, head };
         }

@@ -29,6 +29,10 @@ pub(crate) struct Deed {
     pub(crate) health: Arc<Health>,
 }
 
+/// A snapshot is taken when the log behind the last one runs through more epochs than this: each is a few objects to read
+/// at the next start, however little happened in it.
+const EPOCHS_MAX: u64 = 64;
+
 /// The partition as a child of its node, and the slot where it is found.
 pub(crate) fn partition(deed: Deed) -> (ChildSpec, Slot<Message>) {
     let spread = Some(deed.surroundings.number.into());
@@ -69,7 +73,10 @@ async fn begin(deed: Deed, supervisor: ActorCell) -> Result<ActorRef<Message>, F
     let mut recovery = Recovery::new(deed.limits);
     let Owner { appender, keeper, start } =
         journal.claim(&deed.node, &mut recovery).await.map_err(|error| failure(&error))?;
-    let Recovery { state, history, .. } = recovery;
+    let Recovery { state, history, mut tail, .. } = recovery;
+    if start.position().epoch > keeper.newest_snapshot().epoch + EPOCHS_MAX {
+        tail.events = u64::MAX / 2; // due with the next batch
+    }
     let (runs, events) = (state.runs().count(), state.seq());
     let took_ms = started.elapsed().as_millis() as u64;
     tracing::info!(partition = number, epoch = start.position().epoch, runs, events, took_ms, "partition owned");
@@ -77,7 +84,7 @@ async fn begin(deed: Deed, supervisor: ActorCell) -> Result<ActorRef<Message>, F
     let nodes = vec![deed.node.clone()];
     let clock = deed.surroundings.clock.not_before(state.at());
     let surroundings = Surroundings { clock, ..deed.surroundings };
-    let tenure = Tenure { surroundings, appender, keeper, archive, state, history, nodes };
+    let tenure = Tenure { surroundings, appender, keeper, archive, state, history, tail, nodes };
     let spawned = Actor::spawn_linked(None, Partition, tenure, supervisor).await;
     let (actor, _task) = spawned.map_err(|error| Failure::new(FailureKind::Conflict, error.to_string()))?;
     Ok(actor)

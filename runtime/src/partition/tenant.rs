@@ -76,7 +76,7 @@ impl Tenant {
             pending: Pending::default(),
             in_flight: None,
             watchers: Watchers::default(),
-            snapshots: Snapshots::default(),
+            snapshots: Snapshots::after(tenure.tail),
             handed_out: BTreeMap::new(),
             nodes: tenure.nodes,
             ride_until: None,

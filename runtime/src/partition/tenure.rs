@@ -2,6 +2,7 @@
 
 use super::backlog::Backlog;
 use super::history::History;
+use super::recover::Tail;
 use crate::clock::Clock;
 use crate::closing_time::ClosingTime;
 use crate::courier::Courier;
@@ -65,6 +66,7 @@ pub(crate) struct Tenure {
     pub(crate) archive: Archive,
     pub(crate) state: State,
     pub(crate) history: History,
+    pub(crate) tail: Tail,
     /// Nodes that may still hold tasks; every holder elsewhere is known to be gone.
     pub(crate) nodes: Vec<Arc<str>>,
 }

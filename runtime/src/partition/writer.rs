@@ -11,6 +11,7 @@ use ractor::ActorRef;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 
 /// The task that appends. Outcomes go to the partition; those it no longer takes are kept for [`Writer::finish`].
 #[derive(Debug)]
@@ -69,17 +70,23 @@ impl Housekeeper {
     pub(crate) fn start(mut keeper: Keeper, partition: ActorRef<Message>, period: Duration) -> Self {
         let (jobs, mut queue) = mpsc::channel(1);
         let task = Joined::spawn(async move {
+            let mut collect_at = Instant::now() + period;
             loop {
-                match tokio::time::timeout(period, queue.recv()).await {
-                    Ok(None) => return,
-                    Ok(Some(Keep::Snapshot(mark, slices))) => {
+                tokio::select! {
+                    biased;
+                    // First, so that a partition that takes one snapshot after the other is swept all the same.
+                    () = sleep_until(collect_at) => {
+                        match keeper.collect().await {
+                            Ok(collected) => tracing::debug!(?collected, "garbage collected"),
+                            Err(error) => tracing::warn!(%error, "garbage was left for the next time"),
+                        }
+                        collect_at = Instant::now() + period;
+                    }
+                    job = queue.recv() => {
+                        let Some(Keep::Snapshot(mark, slices)) = job else { return };
                         let result = keeper.snapshot(mark, slices).await.map_err(|error| error.to_string());
                         let _gone = partition.cast(Message::Snapshotted(result));
                     }
-                    Err(_) => match keeper.collect().await {
-                        Ok(collected) => tracing::debug!(?collected, "garbage collected"),
-                        Err(error) => tracing::warn!(%error, "garbage was left for the next time"),
-                    },
                 }
             }
         });

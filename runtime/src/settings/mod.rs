@@ -57,8 +57,9 @@ pub struct Settings {
     /// How long an ended run is kept in memory; 10 minutes by default.
     #[serde(deserialize_with = "units::duration")]
     pub closed_for: Duration,
-    /// How late garbage of the journal is deleted; 1 hour by default. It must be far longer than any request to the
-    /// store can take effect late.
+    /// How late garbage of the journal is deleted; 1 minute by default, enough for a folder, whose lock shuts out every
+    /// request of an earlier life. A store that nodes share wants an hour: far longer than any request can take effect
+    /// late. A process that lives shorter than this deletes nothing.
     #[serde(deserialize_with = "units::duration")]
     pub garbage_late: Duration,
 }
@@ -113,7 +114,7 @@ impl Default for Settings {
             snapshot_bytes: 64 << 20,
             closed_max: 1_000,
             closed_for: Duration::from_secs(600),
-            garbage_late: Duration::from_secs(3_600),
+            garbage_late: Duration::from_secs(60),
         }
     }
 }

@@ -169,3 +169,40 @@ async fn an_archive_that_fails_loses_nothing() {
     settled(&board, &runs).await;
     all_answer(&board, &runs).await;
 }
+
+/// How many objects there are under a part of the only partition.
+async fn objects(store: &Arc<dyn Store>, part: &str) -> usize {
+    store.list(&format!("default/partitions/0000/{part}/"), "").await.unwrap().len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_goes_while_one_snapshot_follows_the_other() {
+    let (_, store) = store();
+    let board = start(&store, |settings| {
+        settings.snapshot_events = 40;
+        settings.garbage_late = Duration::from_secs(1);
+    });
+    let board = board.await;
+    for n in 0..1_000 {
+        board.call(echo(&n.to_string())).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await; // paused: no time passes but for the node
+    }
+    let (slots, snapshots) = (objects(&store, "log").await, objects(&store, "snapshots").await);
+    assert!(slots < 600 && snapshots < 30, "{slots} slots and {snapshots} snapshots are left of 10 s");
+    board.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn l20_short_lives_take_snapshots_too() {
+    for (events, lives) in [(20, 8), (50_000, 70)] {
+        let (_, store) = store();
+        for life in 0..lives {
+            let board = echoing(on(&store)).settings(|settings| settings.snapshot_events = events);
+            let board = board.start().await.unwrap();
+            board.call(echo(&life.to_string())).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await; // paused: no time passes but for the node
+            board.shutdown().await.unwrap();
+        }
+        assert!(objects(&store, "snapshots").await > 0, "{lives} lives with a few of {events} events each");
+    }
+}
