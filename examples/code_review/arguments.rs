@@ -10,13 +10,14 @@ use std::time::Duration;
 pub(crate) const USAGE: &str = "\
 Reviews Rust code: one ranked Markdown report on a folder, or on a single file.
 
-    cargo run --example code_review -- PATH [--out FILE] [--data DIR] [--fresh]
+    cargo run --example code_review -- PATH [--out FILE] [--data DIR] [--fresh] [--delay-ms N]
 
-    PATH         the folder or file to review
-    --out FILE   where the report goes; code-review.md if left out
-    --data DIR   where the state is kept; .callboard if left out
-    --fresh      start over, whatever is left of an earlier run
-    --help       show this
+    PATH          the folder or file to review
+    --out FILE    where the report goes; code-review.md if left out
+    --data DIR    where the state is kept; .callboard if left out
+    --fresh       start over, whatever is left of an earlier run
+    --delay-ms N  take so much longer for each file, to leave time for a kill -9
+    --help        show this
 
 Killed and started again, it goes on with what is left.
 ";

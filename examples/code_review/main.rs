@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 // ---- What the agents say to each other: plain data, which is what survives a crash. ----
 
@@ -85,6 +85,11 @@ async fn compose(_ctx: Ctx, task: Compose) -> Result<Document> {
 
 // ---- The director. ----
 
+/// After so long without an event it is worth asking why.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// All reports together are the input of one task: about 7 KB a file.
+const REPORTS_BYTES_MAX: usize = 512 << 20;
+
 /// Work that is cut short too often counts as the cause of it, and is given up. Here the user kills the program, and
 /// no file is to blame for that.
 const LOSSES: u32 = u32::MAX;
@@ -115,6 +120,7 @@ async fn review(arguments: &Arguments) -> Result<ExitCode> {
     let (delay, tell) = (arguments.delay, arguments.tell);
     let board = Callboard::dev()
         .data(&arguments.data)
+        .settings(|settings| settings.payload_bytes_max = REPORTS_BYTES_MAX)
         .agents(4, move || Analyzer { delay, tell, ready: ready.clone() })
         .task_fn(compose)
         .start()
@@ -128,9 +134,10 @@ async fn review(arguments: &Arguments) -> Result<ExitCode> {
     give_up_old(&board, &plan).await;
     let (workflow, nodes, document) = graph(&root, &listing);
     let key = format!("{name}-{content}-{}", plan.generation());
-    let run = board.start(workflow).key(key).await?;
-    let mut last = Last { content, generation: plan.generation(), run: run.id().to_string() };
+    // Noted first, so that a kill in between leaves no run that nobody knows of.
+    let mut last = Last { content, generation: plan.generation(), run: board.run_id_of_key(&key).to_string() };
     memory.note(&last)?;
+    let run = board.start(workflow).key(key).await?;
 
     let path_of: BTreeMap<&str, &str> =
         nodes.iter().map(Node::name).zip(listing.files.iter().map(|file| file.path.as_str())).collect();
@@ -182,6 +189,8 @@ fn deliver(document: &Document, out: &Path) -> Result<ExitCode> {
 }
 
 /// Shows the progress of a run until it has ended. The events begin with the first of the run, not with the present.
+///
+/// When nothing happens for a while it asks for the reason: a full disk, say. It goes on by itself when that is mended.
 async fn show(run: &Run, path_of: &BTreeMap<&str, &str>, kept: usize, started: Instant) {
     let screen = match stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb") {
         true => Screen::Terminal,
@@ -190,7 +199,20 @@ async fn show(run: &Run, path_of: &BTreeMap<&str, &str>, kept: usize, started: I
     let mut progress = Progress::new(stderr(), screen, kept, path_of.len());
     let mut events = run.events();
     let mut seen = 0;
-    while let Some(event) = events.next().await {
+    let mut trouble = None;
+    loop {
+        let event = match timeout(PATIENCE, events.next()).await {
+            Ok(Some(event)) => event,
+            Ok(None) => break,
+            Err(_nothing_happens) => {
+                let why = run.progress().await.err().map(|error| format!("{error:#}"));
+                if let Some(why) = why.as_ref().filter(|_| why != trouble) {
+                    progress.waits(why);
+                }
+                trouble = why;
+                continue;
+            }
+        };
         let completed = event.task.filter(|_| event.what == What::Completed);
         let Some(file) = completed.and_then(|task| path_of.get(&*task)) else { continue };
         seen += 1;

@@ -40,7 +40,8 @@ impl<W: Write> Progress<W> {
         let _shown = match self.screen {
             Screen::Terminal => self.rewrite(file, elapsed),
             Screen::Plain if now > before => {
-                writeln!(self.to, "{} of {} files, {:.1} s", self.done, self.total, elapsed.as_secs_f64())
+                let files = if self.total == 1 { "file" } else { "files" };
+                writeln!(self.to, "{} of {} {files}, {:.1} s", self.done, self.total, elapsed.as_secs_f64())
             }
             Screen::Plain => Ok(()),
         };
@@ -51,6 +52,12 @@ impl<W: Write> Progress<W> {
         if self.screen == Screen::Terminal {
             let _shown = write!(self.to, "\r\x1b[2K").and_then(|()| self.to.flush());
         }
+    }
+
+    /// Says why nothing moves.
+    pub(crate) fn waits(&mut self, why: &str) {
+        self.clear();
+        let _shown = writeln!(self.to, "waiting: {why}");
     }
 
     fn rewrite(&mut self, file: &str, elapsed: Duration) -> io::Result<()> {

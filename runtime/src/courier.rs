@@ -3,10 +3,11 @@
 //! It is where an input becomes one text, large outputs fetched from the store, so that no partition waits for that.
 //! What it can not deliver is offered again by the partition, which hears of no acceptance.
 
-use crate::journal::payload::Payloads;
+use crate::journal::payload::{self, Payloads};
 use crate::partition::backlog::Grant;
 use crate::port::bus::{Bus, Envelope, QueueName};
 use crate::supervise::Slot;
+use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use callboard_core::{Part, Payload, Ready};
 use futures::future::BoxFuture;
@@ -124,7 +125,9 @@ impl Route {
         for part in input {
             match part {
                 Part::Text(text) => body.extend_from_slice(text.as_bytes()),
-                Part::Value(payload) => body.extend_from_slice(&fetch(&self.payloads, payload).await?),
+                Part::Value(payload) => {
+                    body.extend_from_slice(&fetch(&self.payloads, payload).await.map_err(|error| format!("{error:#}"))?)
+                }
             }
         }
         Ok(body.into())
@@ -132,13 +135,24 @@ impl Route {
 }
 
 /// The bytes of a payload, wherever it is.
-pub(crate) fn fetch<'a>(payloads: &'a Payloads, payload: &'a Payload) -> BoxFuture<'a, Result<Bytes, String>> {
+///
+/// # Errors
+///
+/// `Unavailable` if the store can not be read, `Corrupt` if what it holds is not what was stored or is gone.
+pub(crate) fn fetch<'a>(payloads: &'a Payloads, payload: &'a Payload) -> BoxFuture<'a, Result<Bytes>> {
     Box::pin(async move {
         match payload {
             Payload::Json(json) => Ok(Bytes::copy_from_slice(json.as_str().as_bytes())),
             Payload::Stored { hash, .. } => {
-                let digest = hash.parse().map_err(|_| format!("not the hash of a payload: {hash:?}"))?;
-                payloads.get(digest).await.map_err(|error| error.to_string())
+                let corrupt = || Error::new(ErrorKind::Corrupt, format!("not the hash of a payload: {hash:?}"));
+                let digest = hash.parse().map_err(|_| corrupt())?;
+                payloads.get(digest).await.map_err(|error| {
+                    let kind = match &error {
+                        payload::Error::Corrupt(_) | payload::Error::Missing { .. } => ErrorKind::Corrupt,
+                        payload::Error::Refused { .. } | payload::Error::Unknown { .. } => ErrorKind::Unavailable,
+                    };
+                    Error::new(kind, "a stored payload can not be read").caused_by(&error)
+                })
             }
         }
     })

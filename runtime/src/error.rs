@@ -108,6 +108,12 @@ impl Error {
         self
     }
 
+    /// The same because of an error, and of whatever lies behind that.
+    pub(crate) fn caused_by(mut self, error: &dyn std::error::Error) -> Self {
+        self.0.causes.extend(std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string));
+        self
+    }
+
     /// The same with `context` said first.
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {
@@ -180,12 +186,7 @@ const CAUSES_MAX: usize = 16;
 
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Self {
-        let mut causes = Vec::new();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            causes.push(cause.to_string());
-            source = cause.source();
-        }
+        let causes = std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).collect();
         let class = ErrorClass::Retryable { after: None };
         Self(Box::new(Inner { class, kind: ErrorKind::Failed, message: error.to_string(), causes }))
     }

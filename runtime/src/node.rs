@@ -16,9 +16,9 @@ use crate::partition::tenure::{Counters, Surroundings, Tuning};
 use crate::port::bus::Bus;
 use crate::port::bus::memory::MemoryBus;
 use crate::port::store::Store;
-use crate::port::store::folder::{FolderStore, OpenError};
+use crate::port::store::folder::FolderStore;
 use crate::port::store::memory::MemoryStore;
-use crate::port::store::probe::probe;
+use crate::port::store::probe::{ProbeError, probe};
 use crate::settings::{Settings, StoreSettings};
 use crate::stops::Stops;
 use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Supervisor};
@@ -61,9 +61,7 @@ impl Node {
             Some(store) => store,
             None => open_store(&settings.store).await?,
         };
-        probe(&*store, &settings.namespace)
-            .await
-            .map_err(|error| Error::new(ErrorKind::Unavailable, "the store is refused").because(error))?;
+        probe(&*store, &settings.namespace).await.map_err(|error| refused_store(&error))?;
         let root = root::open(&*store, &settings.namespace, settings.partitions).await?;
         let plan = Plan::new(settings, store, root.partitions);
         plan.start(pools).await
@@ -91,19 +89,22 @@ impl Drop for Node {
     }
 }
 
+fn refused_store(error: &ProbeError) -> Error {
+    let kind = match error {
+        ProbeError::Lies { .. } => ErrorKind::Invalid,
+        ProbeError::Unavailable(_) => ErrorKind::Unavailable,
+    };
+    Error::new(kind, "the store is refused").caused_by(error)
+}
+
 async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
     match settings {
         StoreSettings::Memory => Ok(Arc::new(MemoryStore::new())),
         StoreSettings::Folder(root) => {
             let root = root.clone();
             let opened = tokio::task::spawn_blocking(move || FolderStore::open(root)).await?;
-            opened.map(|store| Arc::new(store) as Arc<dyn Store>).map_err(|error| {
-                let kind = match &error {
-                    OpenError::Held { .. } => ErrorKind::Unavailable,
-                    _ => ErrorKind::Invalid,
-                };
-                Error::new(kind, error.to_string())
-            })
+            let opened = opened.map(|store| Arc::new(store) as Arc<dyn Store>);
+            opened.map_err(|error| Error::new(ErrorKind::Unavailable, "the store can not be used").caused_by(&error))
         }
     }
 }

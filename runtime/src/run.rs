@@ -40,7 +40,8 @@ impl Run {
     /// # Errors
     ///
     /// `Failed` or `Cancelled` if the task ended without one: the message says which task failed and why. `Invalid` if
-    /// the output is not of this type. `NotFound` if there is no such run or task.
+    /// the output is not of this type. `NotFound` if there is no such run or task. `Unavailable` if the node has stopped or
+    /// the store can not be read, `Corrupt` if what it holds can not be.
     pub async fn output<O: DeserializeOwned>(&self, task: &workflow::Node<O>) -> Result<O> {
         self.output_of(task.target()).await
     }
@@ -48,9 +49,7 @@ impl Run {
     pub(crate) async fn output_of<O: DeserializeOwned>(&self, target: Target) -> Result<O> {
         match self.node.partitions.end_of(self.id, &target).await? {
             Verdict::Output(payload) => {
-                let bytes = fetch(&self.node.payloads, &payload).await.map_err(|error| {
-                    Error::new(ErrorKind::Unavailable, "the output can not be read from the store").because(error)
-                })?;
+                let bytes = fetch(&self.node.payloads, &payload).await?;
                 serde_json::from_slice(&bytes).map_err(|error| {
                     Error::new(ErrorKind::Invalid, "the output is not of the type that was asked for").because(error)
                 })
@@ -60,7 +59,7 @@ impl Run {
                 Err(if cancelled { error.of_kind(ErrorKind::Cancelled) } else { error })
             }
             Verdict::NoTask => {
-                Err(Error::new(ErrorKind::NotFound, format!("there is no such task in run {}: {target:?}", self.id)))
+                Err(Error::new(ErrorKind::NotFound, format!("there is no such task in run {}", self.id)))
             }
             Verdict::Quarantined(reason) => Err(quarantined(self.id, &reason)),
             Verdict::Run(_) | Verdict::Elsewhere(_) => {
@@ -73,7 +72,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is no such run, `Corrupt` if its history can not be followed.
+    /// `NotFound` if there is no such run, `Corrupt` if its history can not be followed, `Unavailable` if the node has
+    /// stopped.
     pub async fn outcome(&self) -> Result<RunOutcome> {
         match self.node.partitions.end_of(self.id, &Target::Run).await? {
             Verdict::Run(outcome) => Ok(outcome),

@@ -166,7 +166,7 @@ impl Tenant {
                 Ok(())
             }
             other => {
-                let (refusal, failure) = judge(other);
+                let (refusal, failure) = uncommitted(other);
                 batch.refuse(&refusal);
                 let never_tried = Refusal::Unavailable(format!("the partition starts again: {}", failure.message));
                 std::mem::take(&mut self.pending).refuse(&never_tried);
@@ -177,12 +177,13 @@ impl Tenant {
 }
 
 /// What an append that did not commit means for those who wait, and for the supervisor.
-pub(super) fn judge(outcome: Outcome) -> (Refusal, Failure) {
+///
+/// # Panics
+///
+/// For one that did.
+pub(super) fn uncommitted(outcome: Outcome) -> (Refusal, Failure) {
     match outcome {
-        Outcome::Committed(mark) => {
-            let message = format!("committed at {}", mark.position());
-            (Refusal::Unavailable(message.clone()), Failure::new(FailureKind::Conflict, message))
-        }
+        Outcome::Committed(mark) => unreachable!("the batch at {} is committed", mark.position()),
         Outcome::Failed { at } => {
             let message = format!("a newer owner has sealed slot {at}; the batch did not happen");
             (Refusal::Unavailable(message.clone()), Failure::new(FailureKind::Fenced, message))

@@ -73,7 +73,7 @@ impl Pending {
         self.0.iter().all(|batch| batch.events.is_empty())
     }
 
-    /// Whether somebody waits for the batch that is to be sent next.
+    /// Whether somebody waits for any of it.
     pub(crate) fn is_awaited(&self) -> bool {
         self.0.iter().any(|batch| batch.awaited)
     }

@@ -55,18 +55,17 @@ impl Partition {
         }
         match timeout_at(deadline, self.slot.wait()).await {
             Ok(Ok(actor)) => Ok(actor),
-            Ok(Err(_gone)) => Err(self.down(ErrorKind::Unavailable)),
-            Err(_elapsed) => Err(self.down(ErrorKind::Unavailable)),
+            Ok(Err(_)) | Err(_) => Err(self.down()),
         }
     }
 
-    fn down(&self, kind: ErrorKind) -> Error {
+    fn down(&self) -> Error {
         match self.health.trouble() {
             Some(failure) if failure.kind == FailureKind::Corrupt => {
                 Error::new(ErrorKind::Corrupt, "the partition is refused").because(failure.message)
             }
-            Some(failure) => Error::new(kind, "the partition is down").because(failure.message),
-            None => Error::new(kind, "the partition is down"),
+            Some(failure) => Error::new(ErrorKind::Unavailable, "the partition is down").because(failure.message),
+            None => Error::new(ErrorKind::Unavailable, "the partition is down"),
         }
     }
 
@@ -219,6 +218,7 @@ impl Partitions {
     /// Cancels a run. Durable when it answers.
     pub(crate) async fn cancel(&self, run: RunId, reason: Arc<str>) -> Result<()> {
         let partition = self.of(run);
+        partition.admit()?;
         let actor = partition.actor(Instant::now() + ROOM_MAX).await?;
         let cancel = |reply| Message::Cancel { run, reason, reply };
         match ask(&actor, Instant::now() + ANSWER_MAX, cancel).await {
@@ -234,7 +234,8 @@ impl Partitions {
                     None => Error::new(ErrorKind::Corrupt, "an archived run has not ended"),
                 })
             }
-            Some(Err(_)) | None => Err(Error::new(ErrorKind::Unknown, "whether the run is cancelled is unknown")),
+            Some(Err(Refusal::Unknown(reason))) => Err(cancelled_or_not().because(reason)),
+            None => Err(cancelled_or_not()),
         }
     }
 
@@ -242,7 +243,7 @@ impl Partitions {
     pub(crate) async fn end_of(&self, run: RunId, target: &Target) -> Result<Verdict> {
         let partition = self.of(run);
         loop {
-            let actor = partition.slot.wait().await.map_err(|_| partition.down(ErrorKind::Unavailable))?;
+            let actor = partition.slot.wait().await.map_err(|_| partition.down())?;
             let (reply, verdict) = oneshot::channel();
             drop(actor.cast(Message::Await { run, target: target.clone(), reply }));
             match verdict.await {
@@ -262,7 +263,7 @@ impl Partitions {
     pub(crate) async fn events(&self, run: RunId, after: u64) -> Result<Option<Vec<Event>>> {
         let partition = self.of(run);
         loop {
-            let actor = partition.slot.wait().await.map_err(|_| partition.down(ErrorKind::Unavailable))?;
+            let actor = partition.slot.wait().await.map_err(|_| partition.down())?;
             let (reply, page) = oneshot::channel();
             drop(actor.cast(Message::Events { run, after, reply }));
             match page.await {
@@ -328,6 +329,10 @@ impl Partition {
 fn unknown(run: RunId) -> Error {
     let message = format!("whether run {run} was submitted is unknown; submitting it again under its key is safe");
     Error::new(ErrorKind::Unknown, message)
+}
+
+fn cancelled_or_not() -> Error {
+    Error::new(ErrorKind::Unknown, "whether the run is cancelled is unknown")
 }
 
 fn no_run(run: RunId) -> Error {

@@ -1,5 +1,6 @@
 //! The state of a partition's actor: what is decided, what is durable, and what waits in between.
 
+use super::actor::uncommitted;
 use super::backlog::Grant;
 use super::batch::{Answer, Batch, Pending};
 use super::closing::Closing;
@@ -10,7 +11,7 @@ use super::tenure::{Surroundings, Tenure};
 use super::watch::Watchers;
 use super::writer::{Housekeeper, Joined, Writer};
 use crate::courier::Dispatch;
-use crate::journal::append::Mark;
+use crate::journal::append::{Mark, Outcome};
 use crate::supervise;
 use bytes::Bytes;
 use callboard_core::{
@@ -27,7 +28,7 @@ use tokio::time::Instant;
 
 /// How long an event that nobody waits for may ride in memory before it is appended by itself.
 pub(crate) const RIDE_MAX: Duration = Duration::from_millis(100);
-/// How long a task that was handed out may be without a holder before it is offered again: the attempt lease.
+/// How long a task that was handed out may be without a holder before it is offered again.
 const ACCEPT_MAX: Duration = Duration::from_secs(6);
 /// The longest that a partition sleeps: a bound on how late a timer can be when the machine was suspended.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
@@ -362,8 +363,8 @@ impl Tenant {
         if outcomes.len() == batches.len() {
             for (batch, outcome) in batches.into_iter().zip(outcomes) {
                 match outcome {
-                    crate::journal::append::Outcome::Committed(mark) => self.committed(batch, mark),
-                    other => batch.refuse(&super::actor::judge(other).0),
+                    Outcome::Committed(mark) => self.committed(batch, mark),
+                    other => batch.refuse(&uncommitted(other).0),
                 }
             }
         }

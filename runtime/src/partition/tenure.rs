@@ -48,7 +48,7 @@ pub(crate) struct Surroundings {
 /// What a partition counts, for tests and benchmarks.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    /// Batches that were committed.
+    /// Batches that were sent.
     pub(crate) commits: AtomicU64,
     /// Events in them.
     pub(crate) events: AtomicU64,

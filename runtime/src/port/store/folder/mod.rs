@@ -52,7 +52,7 @@ use super::{Create, Error, Store};
 pub enum OpenError {
     /// Another process, or another store in this one, has the folder.
     #[error(
-        "the store folder is in use by {holder}: stop that process, or choose another folder for this one, folder {}",
+        "the store folder is in use by {holder}: stop that process, or choose another folder than {}",
         root.display()
     )]
     Held {
