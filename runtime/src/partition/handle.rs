@@ -354,7 +354,8 @@ fn refused(rejected: Rejected) -> Error {
     };
     match rejected {
         Rejected::Graph(faults) => {
-            let message = format!("the workflow has {} fault(s)", faults.len());
+            let message =
+                format!("the workflow has {} fault{}", faults.len(), if faults.len() == 1 { "" } else { "s" });
             faults.iter().fold(Error::new(kind, message), |error, fault| error.because(fault))
         }
         other => Error::new(kind, other.to_string()),

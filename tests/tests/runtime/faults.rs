@@ -123,11 +123,47 @@ async fn a_store_that_hangs_refuses_callers_soon_in_words_and_all_goes_on_afterw
     let error = board.start(one(echo("second")).0).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", full(&error));
     assert!(full(&error).contains("no answer within"), "it names what was seen last: {}", full(&error));
+    let cancelled = board.run(board.run_id_of_key("any")).cancel("late").await.unwrap_err();
+    assert_eq!(cancelled.kind(), ErrorKind::Unavailable, "{}", full(&cancelled));
     assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
     faults.calm();
     faults.release_all().await;
     assert_eq!(in_time(first).await.unwrap().unwrap(), "first");
     assert_eq!(in_time(board.call(echo("third"))).await.unwrap(), "third");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_can_not_be_used_at_the_start_is_refused_with_what_lies_behind() {
+    let (faults, store) = store();
+    faults.fill_disk();
+    let error = echoing(on(&store)).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", full(&error));
+    assert!(full(&error).contains("disk full"), "{}", full(&error));
+
+    faults.free_disk();
+    faults.always(Operation::Get, "*/probe/*", Fault::Refuse);
+    faults.script(Operation::Get, "*/root", [Fault::Refuse]);
+    assert!(echoing(on(&store)).start().await.is_err());
+    faults.calm();
+    assert_eq!(echoing(on(&store)).start().await.unwrap().call(echo("a")).await.unwrap(), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_output_that_is_gone_is_corrupt_and_one_that_can_not_be_read_is_unavailable() {
+    let (faults, store) = store();
+    let board = echoing(on(&store)).start().await.unwrap();
+    let (workflow, it) = one(echo(&"x".repeat(100 << 10)));
+    let run = board.start(workflow).await.unwrap();
+    run.outcome().await.unwrap();
+    faults.always(Operation::Get, "*/payloads/*", Fault::Refuse);
+    let error = run.output(&it).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", full(&error));
+    faults.calm();
+    for name in store.list("default/payloads/", "").await.unwrap() {
+        store.delete(&name).await.unwrap();
+    }
+    let error = run.output(&it).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", full(&error));
 }
 
 /// Those who were let in before it was known that the store hangs wait no longer than their limit.
