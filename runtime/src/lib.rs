@@ -50,7 +50,10 @@ mod workflow;
 
 pub use agent::{Agent, Ctx};
 pub use board::{Builder, Call, Callboard, JournalCounters, Start};
-pub use callboard_core::{InstanceId, Millis, ParseIdError, Priority, Retry, RunId, RunOutcome};
+pub use callboard_core::{
+    Amount, InstanceId, Json, Millis, ParseIdError, Priority, Requirement, Requirements, Retry, RunId, RunOutcome,
+    Traits,
+};
 pub use callboard_macros::{payload, task};
 pub use error::{Error, ErrorClass, ErrorKind, Result, ResultExt};
 pub use partition::Progress;

@@ -109,6 +109,17 @@ impl<O> Node<O> {
         self.change(|spec| spec.after.push(other.name.clone()))
     }
 
+    /// Says what the agent that performs it must have; until there is one the task waits, and says for what.
+    ///
+    /// Several calls add up. See [`Requirement`](crate::Requirement) for the forms.
+    #[must_use]
+    pub fn requires(self, requirement: crate::Requirement) -> Self {
+        self.change(|spec| {
+            let all = spec.requires.iter().cloned().chain([requirement]).collect::<Vec<_>>();
+            spec.requires = all.into();
+        })
+    }
+
     /// Says how urgent it is.
     #[must_use]
     pub fn priority(self, priority: Priority) -> Self {

@@ -30,8 +30,8 @@ pub enum Command {
         /// The key from which the id comes, if it does.
         key: Option<String>,
     },
-    /// Become the holder of a task.
-    Accept(Speaker),
+    /// Become the holder of a task; with the reason for which the speaker's agent was chosen, if there was a choice.
+    Accept(Speaker, Option<Arc<str>>),
     /// Hand in a result.
     Complete(Speaker, Payload),
     /// Hand in a failure.

@@ -72,6 +72,9 @@ pub struct TaskAccepted {
     pub token: Token,
     /// Who holds it now.
     pub holder: InstanceId,
+    /// Why its agent was chosen, if there was a choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Arc<str>>,
 }
 
 /// See [`EventKind::TaskCompleted`].

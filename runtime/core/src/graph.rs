@@ -1,7 +1,7 @@
 //! A workflow as its author wrote it, and everything that can be wrong with it.
 
 use crate::input::{BadReference, Compiled, Input};
-use crate::{Json, Priority, Retry, TaskIndex};
+use crate::{Json, Priority, Ready, Requirements, Retry, TaskIndex, TaskRef, Token};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -38,6 +38,9 @@ pub struct TaskSpec {
     /// Tasks that must have completed first, beside those referred to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<String>,
+    /// What the agent that performs it must have.
+    #[serde(default, skip_serializing_if = "Requirements::is_empty")]
+    pub requires: Requirements,
     /// How urgent it is.
     #[serde(default, skip_serializing_if = "Priority::is_default")]
     pub priority: Priority,
@@ -61,11 +64,20 @@ impl TaskSpec {
             capability: capability.into(),
             input,
             after: Vec::new(),
+            requires: Requirements::default(),
             priority: Priority::default(),
             retry: Retry::default(),
             timeouts: Timeouts::default(),
             losses_max: None,
         }
+    }
+}
+
+impl TaskSpec {
+    /// What the backlog has to know of a task that waits for an instance.
+    pub(crate) fn ready(&self, task: TaskRef, token: Token, avoid: Option<Arc<str>>) -> Ready {
+        let (capability, requires) = (self.capability.clone(), self.requires.clone());
+        Ready { task, token, capability, requires, priority: self.priority, avoid }
     }
 }
 

@@ -170,15 +170,21 @@ impl FromStr for Token {
     }
 }
 
-/// One instance of an agent in one life of one node, written `<node>/<agent>`.
+/// One instance of an agent in one life of one node, written `<node>/<agent>#<number>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct InstanceId(Arc<str>);
 
 impl InstanceId {
-    /// The instance `agent` of the node life `node`. `node` must not contain a slash.
+    /// The instance `agent` (with its number) of the node life `node`. `node` must not contain a slash.
     pub fn new(node: &str, agent: &str) -> Self {
         Self(format!("{node}/{agent}").into())
+    }
+
+    /// The agent that it is an instance of: what stands between the slash and the number sign.
+    pub fn agent(&self) -> &str {
+        let instance = self.0.split_once('/').map_or("", |(_, instance)| instance);
+        instance.rsplit_once('#').map_or(instance, |(agent, _)| agent)
     }
 
     /// The node life that hosts it.

@@ -1,6 +1,6 @@
 //! The backlog: which of the tasks that wait for an instance starts next.
 
-use crate::{Priority, RunId, TaskRef, Token};
+use crate::{Priority, Requirements, RunId, TaskRef, Token};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -14,67 +14,110 @@ pub struct Ready {
     pub token: Token,
     /// What an instance must be able to do.
     pub capability: Arc<str>,
+    /// What else its agent must have.
+    pub requires: Requirements,
     /// How urgent it is.
     pub priority: Priority,
+    /// The agent at which the last attempt failed: another one is tried first.
+    pub avoid: Option<Arc<str>>,
 }
 
 /// Tasks in the order in which they are to be handed out: by priority, and among equals run by run in turn.
 ///
-/// The turn is a round robin: a run that has been served goes to the end of the ring, and so does a run that comes
-/// back after a pause, so no run is served twice while another waits. Within a run the order is that of becoming
-/// ready.
+/// Tasks that ask for one capability and require the same stand in one *lane*. The turn of a lane is a round robin: a run
+/// that has been served goes to the end of the ring, and so does a run that comes back after a pause, so no run is served
+/// twice while another waits. Within a run the order is that of becoming ready. Lanes take turns as runs do.
 ///
-/// A task that is taken back stays in the queue until it is popped; whoever pops it finds that its token is stale.
+/// A task that is taken back stays in the queue until it is popped, unless its whole run is withdrawn; whoever pops it
+/// finds that its token is stale.
 #[derive(Clone, Debug)]
 pub struct ReadyQueue<T> {
-    capabilities: BTreeMap<Arc<str>, BTreeMap<Reverse<Priority>, Class<T>>>,
+    /// By capability; never empty inside.
+    capabilities: BTreeMap<Arc<str>, Vec<Lane<T>>>,
+    len: usize,
+    /// Counts every turn that is given, so that who had one longest ago is known.
+    turn: u64,
+}
+
+/// The tasks of one capability that require the same.
+#[derive(Clone, Debug)]
+pub struct Lane<T> {
+    requires: Requirements,
+    classes: BTreeMap<Reverse<Priority>, Class<T>>,
     len: usize,
 }
 
-/// The tasks of one capability and one priority.
+/// The tasks of one lane and one priority.
 #[derive(Clone, Debug)]
 struct Class<T> {
-    ring: VecDeque<RunId>,
-    /// The tasks of each run in the ring; never empty.
-    runs: BTreeMap<RunId, VecDeque<(Ready, T)>>,
+    /// The runs in the order of their turns.
+    ring: BTreeMap<u64, RunId>,
+    /// The turn of each run in the ring, and its tasks; never empty.
+    runs: BTreeMap<RunId, (u64, VecDeque<(Ready, T)>)>,
+    /// When the class was last served, or began.
+    served: u64,
 }
 
 impl<T> Default for ReadyQueue<T> {
     fn default() -> Self {
-        Self { capabilities: BTreeMap::new(), len: 0 }
-    }
-}
-
-impl<T> Default for Class<T> {
-    fn default() -> Self {
-        Self { ring: VecDeque::new(), runs: BTreeMap::new() }
+        Self { capabilities: BTreeMap::new(), len: 0, turn: 0 }
     }
 }
 
 impl<T> ReadyQueue<T> {
     /// Adds a task at the end of its run's turn; `note` comes back with it.
     pub fn push(&mut self, ready: Ready, note: T) {
-        let classes = match self.capabilities.get_mut(&ready.capability) {
-            Some(classes) => classes,
+        self.turn += 1;
+        let lanes = match self.capabilities.get_mut(&ready.capability) {
+            Some(lanes) => lanes,
             None => self.capabilities.entry(ready.capability.clone()).or_default(),
         };
-        classes.entry(Reverse(ready.priority)).or_default().push(ready, note);
+        let place = lanes.iter().position(|lane| lane.requires == ready.requires).unwrap_or_else(|| {
+            lanes.push(Lane { requires: ready.requires.clone(), classes: BTreeMap::new(), len: 0 });
+            lanes.len() - 1
+        });
+        lanes[place].push(ready, note, self.turn);
         self.len += 1;
     }
 
-    /// Takes the task of `capability` whose turn it is.
-    pub fn pop(&mut self, capability: &str) -> Option<(Ready, T)> {
-        let classes = self.capabilities.get_mut(capability)?;
-        let mut first = classes.first_entry()?;
-        let popped = first.get_mut().pop();
-        if first.get().runs.is_empty() {
-            first.remove();
-            if classes.is_empty() {
-                self.capabilities.remove(capability);
+    /// Takes the task whose turn it is among those that ask for one of `capabilities` and require what `admits` says is
+    /// there.
+    pub fn pop<'a>(
+        &mut self,
+        capabilities: impl IntoIterator<Item = &'a str>,
+        admits: impl Fn(&Requirements) -> bool,
+    ) -> Option<(Ready, T)> {
+        let mut best: Option<((Reverse<Priority>, u64), &'a str, usize)> = None;
+        for capability in capabilities {
+            for (place, lane) in self.capabilities.get(capability).into_iter().flatten().enumerate() {
+                let Some((&priority, class)) = lane.classes.first_key_value() else { continue };
+                let rank = (priority, class.served);
+                if best.as_ref().is_none_or(|(first, ..)| rank < *first) && admits(&lane.requires) {
+                    best = Some((rank, capability, place));
+                }
             }
         }
+        let (_, capability, place) = best?;
+        self.turn += 1;
+        let lanes = self.capabilities.get_mut(capability)?;
+        let popped = lanes.get_mut(place)?.pop(self.turn);
         self.len -= usize::from(popped.is_some());
+        self.sweep(capability);
         popped
+    }
+
+    /// Takes out every task of a run, and says how many they were.
+    pub fn withdraw(&mut self, run: RunId) -> usize {
+        let mut withdrawn = 0;
+        self.capabilities.retain(|_, lanes| {
+            lanes.retain_mut(|lane| {
+                withdrawn += lane.withdraw(run);
+                lane.len > 0
+            });
+            !lanes.is_empty()
+        });
+        self.len -= withdrawn;
+        withdrawn
     }
 
     /// How many tasks wait, stale ones included.
@@ -87,30 +130,82 @@ impl<T> ReadyQueue<T> {
         self.len == 0
     }
 
-    /// The capabilities for which tasks wait.
-    pub fn capabilities(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.capabilities.keys()
+    /// The lanes in which tasks wait, each with its capability.
+    pub fn lanes(&self) -> impl Iterator<Item = (&Arc<str>, &Lane<T>)> {
+        self.capabilities.iter().flat_map(|(capability, lanes)| lanes.iter().map(move |lane| (capability, lane)))
+    }
+
+    /// Drops lanes that have become empty.
+    fn sweep(&mut self, capability: &str) {
+        let Some(lanes) = self.capabilities.get_mut(capability) else { return };
+        lanes.retain(|lane| lane.len > 0);
+        if lanes.is_empty() {
+            self.capabilities.remove(capability);
+        }
+    }
+}
+
+impl<T> Lane<T> {
+    /// What its tasks require.
+    pub fn requires(&self) -> &Requirements {
+        &self.requires
+    }
+
+    /// How many tasks wait in it, stale ones included; never zero.
+    pub fn waiting(&self) -> usize {
+        self.len
+    }
+
+    fn push(&mut self, ready: Ready, note: T, turn: u64) {
+        let begun = || Class { ring: BTreeMap::new(), runs: BTreeMap::new(), served: turn };
+        self.classes.entry(Reverse(ready.priority)).or_insert_with(begun).push(ready, note, turn);
+        self.len += 1;
+    }
+
+    fn pop(&mut self, turn: u64) -> Option<(Ready, T)> {
+        let mut first = self.classes.first_entry()?;
+        let popped = first.get_mut().pop(turn);
+        if first.get().runs.is_empty() {
+            first.remove();
+        }
+        self.len -= usize::from(popped.is_some());
+        popped
+    }
+
+    fn withdraw(&mut self, run: RunId) -> usize {
+        let mut withdrawn = 0;
+        self.classes.retain(|_, class| {
+            if let Some((turn, tasks)) = class.runs.remove(&run) {
+                class.ring.remove(&turn);
+                withdrawn += tasks.len();
+            }
+            !class.runs.is_empty()
+        });
+        self.len -= withdrawn;
+        withdrawn
     }
 }
 
 impl<T> Class<T> {
-    fn push(&mut self, ready: Ready, note: T) {
+    fn push(&mut self, ready: Ready, note: T, turn: u64) {
         let run = ready.task.run;
-        let tasks = self.runs.entry(run).or_default();
-        if tasks.is_empty() {
-            self.ring.push_back(run);
-        }
+        let (_, tasks) = self.runs.entry(run).or_insert_with(|| {
+            self.ring.insert(turn, run);
+            (turn, VecDeque::new())
+        });
         tasks.push_back((ready, note));
     }
 
-    fn pop(&mut self) -> Option<(Ready, T)> {
-        let run = self.ring.pop_front()?;
-        let tasks = self.runs.get_mut(&run)?;
+    fn pop(&mut self, turn: u64) -> Option<(Ready, T)> {
+        self.served = turn;
+        let (_, run) = self.ring.pop_first()?;
+        let (place, tasks) = self.runs.get_mut(&run)?;
         let popped = tasks.pop_front();
         if tasks.is_empty() {
             self.runs.remove(&run);
         } else {
-            self.ring.push_back(run);
+            *place = turn;
+            self.ring.insert(turn, run);
         }
         popped
     }

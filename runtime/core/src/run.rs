@@ -112,15 +112,11 @@ impl Run {
         blake3::hash(&json).to_hex().to_string()
     }
 
-    /// What the backlog has to know of a task that waits for an instance.
-    pub(crate) fn ready(&self, index: TaskIndex) -> Option<Ready> {
+    /// What the backlog has to know of a task that waits for an instance; `None` if it does not.
+    pub fn ready(&self, index: TaskIndex) -> Option<Ready> {
         let task = self.task(index)?;
-        matches!(task.state, TaskState::Ready { .. }).then(|| Ready {
-            task: TaskRef { run: self.id, task: index },
-            token: task.token,
-            capability: task.spec.capability.clone(),
-            priority: task.spec.priority,
-        })
+        let is_ready = matches!(task.state, TaskState::Ready { .. });
+        is_ready.then(|| task.as_ready(TaskRef { run: self.id, task: index }))
     }
 
     /// The open tasks that can never run once `causes` have ended without a result, ascending, without them.
@@ -223,6 +219,7 @@ impl Run {
         let task = self.spoken_for(event.task, event.token, event.holder.as_ref())?;
         let attempt = event.token.attempt;
         task.failures.push(FailedAttempt { attempt, at, failure: event.failure.clone() });
+        task.failed_by = event.holder.clone();
         self.go_on(event.task, at, event.then, event.token.next_attempt())
     }
 

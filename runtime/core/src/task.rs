@@ -1,7 +1,7 @@
 //! A task of a run: what it waits for, who works on it, how it ended.
 
 use crate::input::{Input, Part};
-use crate::{Failure, InstanceId, Millis, Payload, TaskIndex, TaskSpec, TimerKind, Token};
+use crate::{Failure, InstanceId, Millis, Payload, Ready, TaskIndex, TaskRef, TaskSpec, TimerKind, Token};
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
@@ -122,6 +122,9 @@ pub struct Task {
     pub(crate) input: Input,
     #[serde(skip)]
     pub(crate) dependents: Vec<TaskIndex>,
+    /// Who held the attempt that failed last.
+    #[serde(skip)]
+    pub(crate) failed_by: Option<InstanceId>,
     /// Volatile: until when its holder may be silent.
     #[serde(skip)]
     pub(crate) lease_until: Millis,
@@ -153,6 +156,7 @@ impl Task {
             ended_at: None,
             input,
             dependents,
+            failed_by: None,
             lease_until: Millis::default(),
             heard_at: Millis::default(),
         }
@@ -186,6 +190,11 @@ impl Task {
             TaskState::Running { holder, .. } => Some(holder),
             _ => None,
         }
+    }
+
+    /// What the backlog has to know of it, as the task `task`.
+    pub(crate) fn as_ready(&self, task: TaskRef) -> Ready {
+        self.spec.ready(task, self.token, self.failed_by.as_ref().map(|holder| holder.agent().into()))
     }
 
     pub(crate) fn resolve<'a>(&self, output: impl Fn(TaskIndex) -> Option<&'a Payload>) -> Option<Vec<Part>> {

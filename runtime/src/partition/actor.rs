@@ -107,7 +107,7 @@ impl Tenant {
     /// Decided and answered in memory: whoever would learn too late that it was not durable is fenced by its token.
     fn accept(&mut self, speaker: Speaker, reply: Reply) {
         let task = speaker.task;
-        let result = self.decide(Command::Accept(speaker));
+        let result = self.decide(Command::Accept(speaker, None));
         if result.is_ok() {
             self.handed_out.remove(&task);
         }

@@ -5,7 +5,7 @@
 //! each grant against its state, and gives the slot back when the task has been taken back meanwhile.
 
 use super::message::Message;
-use callboard_core::{Ready, ReadyQueue};
+use callboard_core::{Ready, ReadyQueue, Requirements};
 use ractor::{ActorRef, MessagingErr};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -115,7 +115,7 @@ impl Inner {
 
     fn meet(&mut self, capability: &str) -> Option<(Ready, ActorRef<Message>)> {
         let slots = self.slots.get_mut(capability).filter(|slots| slots.free > 0)?;
-        let met = self.queue.pop(capability)?;
+        let met = self.queue.pop([capability], Requirements::is_empty)?;
         slots.free -= 1;
         Some(met)
     }

@@ -285,11 +285,9 @@ impl Tenant {
             .collect();
         for (task_ref, token) in late {
             self.handed_out.remove(&task_ref);
-            let Some(task) = self.state.run(task_ref.run).and_then(|run| run.task(task_ref.task)) else { continue };
-            if task.token == token && matches!(task.state, TaskState::Ready { .. }) {
+            let ready = self.state.run(task_ref.run).and_then(|run| run.ready(task_ref.task));
+            if let Some(ready) = ready.filter(|ready| ready.token == token) {
                 tracing::warn!(task = %task_ref, %token, "no instance has accepted the task; it is offered again");
-                let capability = task.spec.capability.clone();
-                let ready = Ready { task: task_ref, token, capability, priority: task.spec.priority };
                 self.around.backlog.offer([ready], &self.myself);
             }
         }

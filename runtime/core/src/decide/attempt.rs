@@ -4,18 +4,24 @@ use super::{admit, end_run, run, without_result};
 use crate::command::Draft;
 use crate::event::{AttemptFailed, AttemptLost, EventKind, LossReason, TaskAccepted, TaskCompleted, Then};
 use crate::{
-    Effect, Failure, InstanceId, Payload, Ready, Rejected, Run, Speaker, State, Status, Task, TaskIndex, TaskRef,
-    TaskState, Token,
+    Effect, Failure, InstanceId, Payload, Rejected, Run, Speaker, State, Status, Task, TaskIndex, TaskRef, TaskState,
+    Token,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Makes the speaker the holder. Accepting twice changes nothing.
-pub(super) fn accept(state: &State, draft: &mut Draft, speaker: Speaker) -> Result<(), Rejected> {
+pub(super) fn accept(
+    state: &State,
+    draft: &mut Draft,
+    speaker: Speaker,
+    chosen: Option<Arc<str>>,
+) -> Result<(), Rejected> {
     let (run, task) = admit(state, &speaker)?;
     if matches!(task.state, TaskState::Ready { .. }) {
         let Speaker { task, token, holder } = speaker;
-        draft.event(Some(run.id), EventKind::TaskAccepted(TaskAccepted { task: task.task, token, holder }));
+        let accepted = TaskAccepted { task: task.task, token, holder, chosen };
+        draft.event(Some(run.id), EventKind::TaskAccepted(accepted));
     }
     Ok(())
 }
@@ -40,12 +46,7 @@ pub(super) fn complete(state: &State, draft: &mut Draft, speaker: Speaker, outpu
 fn draft_offer(draft: &mut Draft, run: &Run, index: TaskIndex) {
     let Some(task) = run.task(index) else { return };
     if matches!(task.state, TaskState::Blocked { waiting: 1 }) {
-        draft.effect(Effect::Offer(Ready {
-            task: TaskRef { run: run.id, task: index },
-            token: task.token,
-            capability: task.spec.capability.clone(),
-            priority: task.spec.priority,
-        }));
+        draft.effect(Effect::Offer(task.as_ready(TaskRef { run: run.id, task: index })));
     }
 }
 

@@ -21,7 +21,7 @@ pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Reje
     let mut draft = Draft::new(state.seq(), moment(state, now, &command));
     match command {
         Command::Submit { run, graph, key } => submit::submit(state, &mut draft, run, graph, key)?,
-        Command::Accept(speaker) => attempt::accept(state, &mut draft, speaker)?,
+        Command::Accept(speaker, chosen) => attempt::accept(state, &mut draft, speaker, chosen)?,
         Command::Complete(speaker, output) => attempt::complete(state, &mut draft, speaker, output)?,
         Command::Fail(speaker, failure) => attempt::fail(state, &mut draft, speaker, failure)?,
         Command::Lose(speaker, reason) => attempt::lose(state, &mut draft, speaker, reason)?,

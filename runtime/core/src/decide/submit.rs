@@ -2,7 +2,7 @@
 
 use crate::command::Draft;
 use crate::event::{EventKind, RunSubmitted};
-use crate::{Effect, Graph, Ready, Rejected, RunId, State, TaskIndex, TaskRef, Token};
+use crate::{Effect, Graph, Rejected, RunId, State, TaskIndex, TaskRef, Token};
 
 pub(super) fn submit(
     state: &State,
@@ -19,12 +19,8 @@ pub(super) fn submit(
     for (index, planned) in (0..).zip(&plan.tasks) {
         if planned.needs.is_empty() {
             let spec = &graph.tasks[index as usize];
-            draft.effect(Effect::Offer(Ready {
-                task: TaskRef { run: id, task: TaskIndex(index) },
-                token: Token::FIRST,
-                capability: spec.capability.clone(),
-                priority: spec.priority,
-            }));
+            let task = TaskRef { run: id, task: TaskIndex(index) };
+            draft.effect(Effect::Offer(spec.ready(task, Token::FIRST, None)));
         }
     }
     draft.event(Some(id), EventKind::RunSubmitted(RunSubmitted { graph, key }));

@@ -68,7 +68,7 @@ impl Board {
         let run = |board: &Self, name: &str| board.run_id(name);
         match verb {
             "submit" => self.submit(rest),
-            "accept" => Command::Accept(self.speaker(words)),
+            "accept" => Command::Accept(self.speaker(words), None),
             "complete" => {
                 let output = option(words, "out=").unwrap_or("1");
                 Command::Complete(self.speaker(words), Payload::Json(Json::parse(output).unwrap()))

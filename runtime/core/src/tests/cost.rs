@@ -92,7 +92,7 @@ fn cost() {
     one("fan-in: cancel when all are ready", &mut fresh, cancel(run));
     one("fan-in: archive", &mut fresh, Command::Archive { runs: vec![run], page: Json::null() });
     each("fan-in: fail", &mut state.clone(), all().map(|speaker| Command::Fail(speaker, failure())));
-    each("fan-in: accept", &mut state, all().map(Command::Accept));
+    each("fan-in: accept", &mut state, all().map(|speaker| Command::Accept(speaker, None)));
     one("fan-in: cancel when all are running", &mut state.clone(), cancel(run));
     let mut lost = state.clone();
     let nodes: Vec<Arc<str>> = (0..100).map(|n| format!("node-{n}").into()).collect();

@@ -8,6 +8,7 @@ mod input;
 mod model;
 mod properties;
 mod queue;
+mod requirement;
 mod scenarios;
 mod values;
 

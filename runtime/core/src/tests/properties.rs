@@ -191,7 +191,9 @@ impl Pair {
                 self.model.submit(now, run_id(run), &tasks, timeout);
                 self.command(command, Ok(()));
             }
-            Op::Accept(who) => self.speak(who, Command::Accept, |model, word| model.accept(now, word)),
+            Op::Accept(who) => {
+                self.speak(who, |speaker| Command::Accept(speaker, None), |model, word| model.accept(now, word))
+            }
             Op::Complete(who) => {
                 let complete = |speaker| Command::Complete(speaker, Payload::Json(Json::null()));
                 self.speak(who, complete, |model, word| model.complete(now, word));
@@ -427,7 +429,7 @@ impl Pair {
         let fresh = RunId::from_key("tests", "another");
         let faulty = Graph { tasks: Vec::new(), ..self.graph(0) };
         for command in [
-            Command::Accept(speaker.clone()),
+            Command::Accept(speaker.clone(), None),
             Command::Complete(speaker.clone(), Payload::Json(Json::null())),
             Command::Fail(speaker.clone(), failure()),
             Command::Lose(speaker.clone(), LossReason::Lease),
@@ -491,7 +493,7 @@ impl Pair {
                     let word = Word { run: task.run, task: task.task.at(), token, holder: &holder };
                     let speaker = Speaker { task, token, holder: holder.clone() };
                     let accepted = self.model.accept(self.now, &word);
-                    self.command(Command::Accept(speaker.clone()), accepted);
+                    self.command(Command::Accept(speaker.clone(), None), accepted);
                     let completed = self.model.complete(self.now, &word);
                     self.command(Command::Complete(speaker, Payload::Json(Json::null())), completed);
                 }

@@ -1,14 +1,20 @@
 //! The backlog, against a list that is searched from the front.
 
 use super::board::name_id;
-use crate::{Priority, Ready, ReadyQueue, RunId, TaskIndex, TaskRef, Token};
+use crate::{Priority, Ready, ReadyQueue, Requirements, RunId, TaskIndex, TaskRef, Token};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A task of a run at a priority, with its number as the note.
 fn ready(run: RunId, task: u32, capability: &str, priority: u8) -> Ready {
     let task = TaskRef { run, task: TaskIndex(task) };
-    Ready { task, token: Token::FIRST, capability: capability.into(), priority: Priority::new(priority).unwrap() }
+    let (capability, priority) = (capability.into(), Priority::new(priority).unwrap());
+    Ready { task, token: Token::FIRST, capability, requires: Requirements::default(), priority, avoid: None }
+}
+
+/// Takes the next task of one capability, whatever it requires.
+fn take<T>(queue: &mut ReadyQueue<T>, capability: &str) -> Option<(Ready, T)> {
+    queue.pop([capability], |_| true)
 }
 
 /// The same in one list, with the order of the runs' turns for each capability and priority.
@@ -42,6 +48,15 @@ impl Naive {
     }
 }
 
+impl Naive {
+    fn withdraw(&mut self, run: RunId) -> usize {
+        let before = self.waiting.len();
+        self.waiting.retain(|(ready, _)| ready.task.run != run);
+        self.turns.values_mut().for_each(|turns| turns.retain(|turn| *turn != run));
+        before - self.waiting.len()
+    }
+}
+
 fn runs() -> Vec<RunId> {
     ["p", "q", "r", "s"].map(name_id).into()
 }
@@ -51,22 +66,25 @@ proptest! {
 
     #[test]
     fn the_backlog_hands_out_as_the_naive_one_does(
-        ops in proptest::collection::vec((any::<bool>(), 0..4_usize, 0..2_usize, 4..7_u8), 0..200),
+        ops in proptest::collection::vec((0..9_u8, 0..4_usize, 0..2_usize, 4..7_u8), 0..200),
     ) {
         let (mut queue, mut naive, runs) = (ReadyQueue::default(), Naive::default(), runs());
-        for (note, (push, run, capability, priority)) in ops.into_iter().enumerate() {
+        for (note, (op, run, capability, priority)) in ops.into_iter().enumerate() {
             let capability = ["draft", "review"][capability];
-            if push {
+            if op == 0 {
+                prop_assert_eq!(queue.withdraw(runs[run]), naive.withdraw(runs[run]));
+            } else if op < 5 {
                 let ready = ready(runs[run], note as u32, capability, priority);
                 queue.push(ready.clone(), note);
                 naive.push(ready, note);
             } else {
-                prop_assert_eq!(queue.pop(capability), naive.pop(capability));
+                prop_assert_eq!(take(&mut queue, capability), naive.pop(capability));
             }
             let waiting: BTreeSet<_> = naive.waiting.iter().map(|(ready, _)| ready.capability.clone()).collect();
             prop_assert_eq!(queue.len(), naive.waiting.len());
             prop_assert_eq!(queue.is_empty(), naive.waiting.is_empty());
-            prop_assert!(queue.capabilities().eq(&waiting));
+            prop_assert!(queue.lanes().map(|(capability, _)| capability).eq(&waiting));
+            prop_assert_eq!(queue.lanes().map(|(_, lane)| lane.waiting()).sum::<usize>(), queue.len());
         }
     }
 
@@ -83,7 +101,7 @@ proptest! {
             if op > 0 {
                 queue.push(ready(runs[run], note as u32, "work", 5), note);
                 *waiting.entry(runs[run]).or_default() += 1;
-            } else if let Some((served, _)) = queue.pop("work") {
+            } else if let Some((served, _)) = take(&mut queue, "work") {
                 let served = served.task.run;
                 *waiting.get_mut(&served).unwrap() -= 1;
                 for (&(a, b), balance) in &mut windows {
@@ -109,9 +127,10 @@ fn the_more_urgent_always_goes_first_and_a_run_keeps_its_order() {
     for (task, priority) in [(0, 5), (1, 0), (2, 10), (3, 5), (4, 10), (5, 7)] {
         queue.push(ready(run, task, "work", priority), ());
     }
-    let order: Vec<u32> = std::iter::from_fn(|| queue.pop("work")).map(|(ready, ())| ready.task.task.0).collect();
+    let order: Vec<u32> =
+        std::iter::from_fn(|| take(&mut queue, "work")).map(|(ready, ())| ready.task.task.0).collect();
     assert_eq!(order, [2, 4, 5, 0, 3, 1]);
-    assert!(queue.pop("work").is_none() && queue.is_empty() && queue.capabilities().next().is_none());
+    assert!(take(&mut queue, "work").is_none() && queue.is_empty() && queue.lanes().next().is_none());
 }
 
 #[test]
@@ -119,10 +138,43 @@ fn a_large_run_does_not_keep_a_small_one_waiting() {
     let mut queue = ReadyQueue::default();
     (0..1_000).for_each(|task| queue.push(ready(name_id("large"), task, "work", 5), ()));
     queue.push(ready(name_id("small"), 0, "work", 5), ());
-    let served: Vec<bool> = (0..3).map(|_| queue.pop("work").unwrap().0.task.run == name_id("small")).collect();
+    let served: Vec<bool> = (0..3).map(|_| take(&mut queue, "work").unwrap().0.task.run == name_id("small")).collect();
     assert_eq!(served, [false, true, false]);
     // Whoever was away for a while has not saved up turns.
     (0..3).for_each(|task| queue.push(ready(name_id("small"), task, "work", 5), ()));
-    let served: Vec<bool> = (0..6).map(|_| queue.pop("work").unwrap().0.task.run == name_id("small")).collect();
+    let served: Vec<bool> = (0..6).map(|_| take(&mut queue, "work").unwrap().0.task.run == name_id("small")).collect();
     assert_eq!(served, [false, true, false, true, false, true]);
+}
+
+fn requiring(mut ready: Ready, requires: &[&str]) -> Ready {
+    ready.requires = requires.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>().into();
+    ready
+}
+
+#[test]
+fn a_slot_takes_the_most_urgent_of_what_its_agent_may_do() {
+    let (mut queue, run) = (ReadyQueue::default(), name_id("r"));
+    queue.push(requiring(ready(run, 0, "draft", 10), &["zone=eu"]), ());
+    queue.push(ready(run, 1, "draft", 5), ());
+    queue.push(ready(run, 2, "review", 7), ());
+    queue.push(ready(run, 3, "other", 10), ());
+    let free_of_needs = |requires: &Requirements| requires.is_empty();
+    let mut next = |admits: &dyn Fn(&Requirements) -> bool| {
+        queue.pop(["draft", "review"], admits).map(|(ready, ())| ready.task.task.0)
+    };
+    assert_eq!([next(&free_of_needs), next(&free_of_needs), next(&free_of_needs)], [Some(2), Some(1), None]);
+    assert_eq!([next(&|_| true), next(&|_| true)], [Some(0), None]);
+    assert_eq!(queue.len(), 1, "what nobody offers waits");
+}
+
+#[test]
+fn lanes_of_one_priority_take_turns() {
+    let (mut queue, run) = (ReadyQueue::default(), name_id("r"));
+    for task in 0..4 {
+        queue.push(ready(run, task, "draft", 5), ());
+        queue.push(requiring(ready(run, 10 + task, "draft", 5), &["gpu"]), ());
+    }
+    let order: Vec<bool> =
+        std::iter::from_fn(|| take(&mut queue, "draft")).map(|(ready, ())| ready.requires.is_empty()).collect();
+    assert_eq!(order, [true, false].repeat(4));
 }
