@@ -1,10 +1,11 @@
 //! The runtime as a program sees it.
 
-use crate::agent::pool::PoolSpec;
-use crate::agent::{Agent, Ctx, from_agent, from_fn};
-use crate::node::Node;
-use crate::port::bus::QueueName;
+use crate::agent::pool::{self, Pool, PoolSpec};
+use crate::agent::{Agent, AgentHandle, Ctx};
+use crate::node::{self, Node, Ports};
+use crate::port::directory::Directory;
 use crate::port::store::Store;
+use crate::registry::Agents;
 use crate::run::Run;
 use crate::settings::{Settings, StoreSettings};
 use crate::workflow::{Node as TaskNode, Workflow};
@@ -14,7 +15,6 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::fmt;
 use std::future::IntoFuture;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl Callboard {
 
     /// A runtime with settings of your own.
     pub fn builder(settings: Settings) -> Builder {
-        Builder { settings, fault: None, store: None, pools: Vec::new() }
+        Builder { settings, fault: None, ports: Ports::default(), pools: Vec::new() }
     }
 
     /// Submits a workflow; await the result for its run.
@@ -78,6 +78,30 @@ impl Callboard {
         RunId::from_key(&self.0.namespace, key)
     }
 
+    /// The agents that are known: await it for all, or [find](Agents::find) those with a capability.
+    pub fn agents(&self) -> Agents {
+        Agents { node: self.0.clone() }
+    }
+
+    /// Adds an agent to this process: its capabilities are offered from now on, and its instances are being started.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for an agent with faults, all of them named; `Conflict` if its id is taken; `Unavailable` if the node
+    /// stops.
+    pub async fn add<A>(&self, pool: Pool<A>) -> Result<AgentHandle<A>> {
+        let Pool { spec, handlers } = pool;
+        let id = self.0.add_agent(spec).await?;
+        Ok(AgentHandle { node: self.0.clone(), id, handlers })
+    }
+
+    /// The agent of this process with this id.
+    ///
+    /// It is not looked up before it is asked something.
+    pub fn agent(&self, id: impl Into<Arc<str>>) -> AgentHandle {
+        AgentHandle { node: self.0.clone(), id: id.into(), handlers: None }
+    }
+
     /// What the journal has done since the start: for tests and benchmarks.
     pub fn journal_counters(&self) -> JournalCounters {
         self.0.counters.read()
@@ -90,6 +114,22 @@ impl Callboard {
     /// `Unknown` if something had to be cut short; what was acknowledged is durable all the same.
     pub async fn shutdown(&self) -> Result<()> {
         self.0.shutdown().await
+    }
+
+    /// Stops at once, in an emergency: no task is started any more, every handler ends at its next await, its task is
+    /// handed back and starts again in the next life, and the node ends, for which it has 5 s.
+    ///
+    /// # Errors
+    ///
+    /// `Unknown` if something had to be cut short: a handler that never awaits, say. What was acknowledged is durable all
+    /// the same.
+    pub async fn emergency_stop(&self, reason: &str) -> Result<()> {
+        self.0.emergency_stop(reason).await
+    }
+
+    /// Waits until the runtime has ended, whoever or whatever has ended it.
+    pub async fn ended(&self) {
+        self.0.ended().await;
     }
 }
 
@@ -119,7 +159,7 @@ pub struct Builder {
     settings: Settings,
     /// What was wrong with the settings, told at the start.
     fault: Option<Error>,
-    store: Option<Arc<dyn Store>>,
+    ports: Ports,
     pools: Vec<PoolSpec>,
 }
 
@@ -138,7 +178,13 @@ impl Builder {
 
     /// Keeps the journal in a store of your own, in the place of the one that the settings name.
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
-        self.store = Some(store);
+        self.ports.store = Some(store);
+        self
+    }
+
+    /// Registers agents in a directory of your own, in the place of the one that the settings name.
+    pub fn directory(mut self, directory: Arc<dyn Directory>) -> Self {
+        self.ports.directory = Some(directory);
         self
     }
 
@@ -154,17 +200,22 @@ impl Builder {
     }
 
     /// Adds an agent of which there are several instances.
-    ///
-    /// # Panics
-    ///
-    /// If `instances` is zero.
     pub fn agents<T: Task, A: Agent<T>>(
-        mut self,
+        self,
         instances: usize,
         factory: impl Fn() -> A + Send + Sync + 'static,
     ) -> Self {
-        let instances = NonZeroUsize::new(instances).expect("a pool has at least one instance");
-        self.pools.push(PoolSpec { capability: T::CAPABILITY.into(), instances, factory: from_agent(factory) });
+        self.add(Pool::new(factory).handles::<T>().instances(instances))
+    }
+
+    /// Adds an agent that performs several types of tasks: say next which it [handles](PoolBuilder::handles).
+    pub fn pool<A: Send + 'static>(self, factory: impl Fn() -> A + Send + Sync + 'static) -> PoolBuilder<A> {
+        PoolBuilder { builder: self, pool: Pool::new(factory) }
+    }
+
+    /// Adds an agent.
+    pub fn add<A>(mut self, pool: Pool<A>) -> Self {
+        self.pools.push(pool.spec);
         self
     }
 
@@ -175,9 +226,7 @@ impl Builder {
         F: Fn(Ctx, T) -> R + Send + Sync + 'static,
         R: Future<Output = Result<T::Output>> + Send + 'static,
     {
-        const AT_A_TIME: NonZeroUsize = NonZeroUsize::new(32).unwrap();
-        let factory = from_fn(function);
-        self.pools.push(PoolSpec { capability: T::CAPABILITY.into(), instances: AT_A_TIME, factory });
+        self.pools.push(pool::of_fn(function, 32));
         self
     }
 
@@ -197,21 +246,111 @@ impl Builder {
             let error = Error::new(ErrorKind::Invalid, "the agents have faults");
             return Err(faults.into_iter().fold(error, Error::because));
         }
-        Ok(Callboard(Arc::new(Node::start(self.settings, self.store, self.pools).await?)))
+        Ok(Callboard(Arc::new(Node::start(self.settings, self.ports, self.pools).await?)))
     }
 
     /// Every fault of the agents, in words.
     fn agent_faults(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.pools.iter().map(|pool| &*pool.capability).collect();
-        names.sort_unstable();
-        let is_bad = |name: &&str| QueueName::capability(name).is_err();
-        let bad = names.chunk_by(|a, b| a == b).map(|same| same[0]).filter(is_bad);
-        let mut faults: Vec<_> =
-            bad.map(|name| format!("a capability is 1 to 128 of A-Z a-z 0-9 . _ -, not {name:?}")).collect();
-        faults.extend(names.chunk_by(|a, b| a == b).filter(|same| same.len() > 1).map(|same| {
-            format!("two agents perform {:?}; use `agents(n, ...)` for several instances of one", same[0])
-        }));
+        let mut faults: Vec<String> = self.pools.iter().flat_map(node::faults).collect();
+        let mut ids: Vec<_> = self.pools.iter().filter_map(|pool| pool.id.as_deref()).collect();
+        ids.sort_unstable();
+        let doubles = ids.chunk_by(|a, b| a == b).filter(|same| same.len() > 1);
+        faults.extend(doubles.map(|same| format!("two agents have the id {:?}", same[0])));
         faults
+    }
+}
+
+/// A runtime that is being put together, with an agent that is.
+///
+/// What is said of the agent comes first; the next agent, or `start`, closes it.
+#[must_use = "a builder does nothing before `start`"]
+pub struct PoolBuilder<A> {
+    builder: Builder,
+    pool: Pool<A>,
+}
+
+impl<A: Send + 'static> PoolBuilder<A> {
+    /// Says that the agent performs tasks of type `T`.
+    pub fn handles<T: Task>(self) -> Self
+    where
+        A: Agent<T>,
+    {
+        self.change(Pool::handles::<T>)
+    }
+
+    /// How many tasks the agent performs at a time: so many instances, 1 by default.
+    pub fn instances(self, instances: usize) -> Self {
+        self.change(|pool| pool.instances(instances))
+    }
+
+    /// Names the agent; see [`Pool::id`].
+    pub fn id(self, id: impl Into<Arc<str>>) -> Self {
+        self.change(|pool| pool.id(id))
+    }
+
+    /// Adds a fact that a task may require.
+    pub fn label(self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.change(|pool| pool.label(key, value))
+    }
+
+    /// Says anything else of the agent.
+    pub fn change(mut self, change: impl FnOnce(Pool<A>) -> Pool<A>) -> Self {
+        self.pool = change(self.pool);
+        self
+    }
+
+    /// Closes this agent and adds another, of one type of tasks and with one instance.
+    pub fn agent<T: Task, B: Agent<T>>(self, factory: impl Fn() -> B + Send + Sync + 'static) -> Builder {
+        self.close().agent(factory)
+    }
+
+    /// Closes this agent and adds another, of one type of tasks and with several instances.
+    pub fn agents<T: Task, B: Agent<T>>(
+        self,
+        instances: usize,
+        factory: impl Fn() -> B + Send + Sync + 'static,
+    ) -> Builder {
+        self.close().agents(instances, factory)
+    }
+
+    /// Closes this agent and begins another.
+    pub fn pool<B: Send + 'static>(self, factory: impl Fn() -> B + Send + Sync + 'static) -> PoolBuilder<B> {
+        self.close().pool(factory)
+    }
+
+    /// Closes this agent and adds another.
+    pub fn add<B>(self, pool: Pool<B>) -> Builder {
+        self.close().add(pool)
+    }
+
+    /// Closes this agent and makes a plain async function another; see [`Builder::task_fn`].
+    pub fn task_fn<T, F, R>(self, function: F) -> Builder
+    where
+        T: Task,
+        F: Fn(Ctx, T) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<T::Output>> + Send + 'static,
+    {
+        self.close().task_fn(function)
+    }
+
+    /// Closes this agent.
+    pub fn close(self) -> Builder {
+        self.builder.add(self.pool)
+    }
+
+    /// Closes this agent and starts the runtime: see [`Builder::start`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn start(self) -> Result<Callboard> {
+        self.close().start().await
+    }
+}
+
+impl<A> fmt::Debug for PoolBuilder<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBuilder").field("pool", &self.pool).finish_non_exhaustive()
     }
 }
 

@@ -26,12 +26,13 @@ mod agent;
 mod board;
 mod clock;
 mod closing_time;
-mod courier;
+mod dispatch;
 mod error;
 mod journal;
 mod node;
 mod partition;
 pub mod port;
+mod registry;
 mod root;
 mod run;
 mod run_event;
@@ -48,8 +49,8 @@ mod task;
 pub mod testing;
 mod workflow;
 
-pub use agent::{Agent, Ctx};
-pub use board::{Builder, Call, Callboard, JournalCounters, Start};
+pub use agent::{Agent, AgentHandle, Ctx, Described, JsonAgent, JsonTask, Pool};
+pub use board::{Builder, Call, Callboard, JournalCounters, PoolBuilder, Start};
 pub use callboard_core::{
     Amount, InstanceId, Json, Millis, ParseIdError, Priority, Requirement, Requirements, Retry, RunId, RunOutcome,
     Traits,
@@ -57,6 +58,7 @@ pub use callboard_core::{
 pub use callboard_macros::{payload, task};
 pub use error::{Error, ErrorClass, ErrorKind, Result, ResultExt};
 pub use partition::Progress;
+pub use registry::{AgentInfo, AgentStatus, Agents, Capability, Find};
 pub use run::{Events, Run};
 pub use run_event::{RunEvent, What};
 pub use settings::{Settings, StoreSettings};

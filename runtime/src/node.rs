@@ -1,30 +1,35 @@
 //! A node: ports, partitions and pools, under one supervisor.
 
 use crate::agent::instance::Floor;
-use crate::agent::pool::PoolSpec;
+use crate::agent::pool::{self, PoolSpec};
 use crate::clock::Clock;
 use crate::closing_time::{Bell, ClosingTime};
-use crate::courier::{Courier, CourierActor, Route};
+use crate::dispatch::backlog::Backlog;
+use crate::dispatch::courier::{Courier, CourierActor, Route};
 use crate::journal::Journal;
 use crate::journal::ids::Ids;
 use crate::journal::payload::Payloads;
-use crate::partition::backlog::Backlog;
 use crate::partition::handle::{Partition, Partitions};
 use crate::partition::health::Health;
 use crate::partition::start::{Deed, partition};
 use crate::partition::tenure::{Counters, Surroundings, Tuning};
-use crate::port::bus::Bus;
 use crate::port::bus::memory::MemoryBus;
+use crate::port::bus::{Bus, QueueName};
+use crate::port::directory::Directory;
+use crate::port::directory::memory::MemoryDirectory;
 use crate::port::store::Store;
 use crate::port::store::folder::FolderStore;
 use crate::port::store::memory::MemoryStore;
 use crate::port::store::probe::{ProbeError, probe};
+use crate::registry::profile::Profile;
+use crate::registry::{self, Registry, registry};
 use crate::settings::{Settings, StoreSettings};
 use crate::stops::Stops;
 use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Supervisor};
 use crate::{Error, ErrorKind, Result, root};
 use futures::FutureExt;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -33,44 +38,146 @@ use uuid::Uuid;
 const START_MAX: Duration = Duration::from_secs(60);
 /// What a clean stop allows beyond the time for handlers: the last commits.
 const COMMIT_MAX: Duration = Duration::from_secs(5);
+/// How often an agent is registered again, and how long a registration lives without that.
+const HEARTBEAT: Duration = Duration::from_millis(1_500);
+const LIFE: Duration = Duration::from_secs(5);
 /// Events of the tree that may wait to be logged.
 const EVENTS_MAX: usize = 256;
 
 /// A running node.
 pub(crate) struct Node {
+    /// Its name: a life, not a machine.
+    pub(crate) id: Arc<str>,
     pub(crate) partitions: Partitions,
+    pub(crate) backlog: Arc<Backlog>,
+    pub(crate) registry: Registry,
     pub(crate) counters: Arc<Counters>,
     pub(crate) namespace: Arc<str>,
     pub(crate) payloads: Payloads,
     settings: Settings,
     supervisor: Supervisor,
+    floor: Floor,
+    /// Rings for the partitions.
     bell: Bell,
+    /// Ring for the instances of each agent. `None` once the node stops: nobody is added then.
+    agents: Mutex<Option<BTreeMap<Arc<str>, Bell>>>,
+    events: mpsc::Sender<supervise::Event>,
     /// Held until the node has ended, so that nobody else opens the store while something of it still runs.
     _store: Arc<dyn Store>,
 }
 
 impl Node {
     /// Starts a node; when this returns it owns every partition and its agents take tasks.
-    pub(crate) async fn start(settings: Settings, store: Option<Arc<dyn Store>>, pools: Vec<PoolSpec>) -> Result<Self> {
+    pub(crate) async fn start(settings: Settings, ports: Ports, pools: Vec<PoolSpec>) -> Result<Self> {
         let faults = settings.faults();
         if !faults.is_empty() {
             let error = Error::new(ErrorKind::Invalid, "the settings have faults");
             return Err(faults.into_iter().fold(error, Error::because));
         }
-        let store = match store {
+        let store = match ports.store {
             Some(store) => store,
             None => open_store(&settings.store).await?,
         };
         probe(&*store, &settings.namespace).await.map_err(|error| refused_store(&error))?;
         let root = root::open(&*store, &settings.namespace, settings.partitions).await?;
-        let plan = Plan::new(settings, store, root.partitions);
-        plan.start(pools).await
+        let directory = ports.directory.unwrap_or_else(|| Arc::new(MemoryDirectory::new()));
+        let node = Plan::new(settings, store, directory, root.partitions).start().await?;
+        for pool in pools {
+            node.employ(pool).await?;
+        }
+        node.registry.publish().await;
+        Ok(node)
+    }
+
+    /// Adds an agent: its capabilities are offered from now on, and its instances are being started.
+    pub(crate) async fn add_agent(&self, spec: PoolSpec) -> Result<Arc<str>> {
+        let id = self.employ(spec).await?;
+        self.registry.publish().await;
+        Ok(id)
+    }
+
+    async fn employ(&self, mut spec: PoolSpec) -> Result<Arc<str>> {
+        let faults = faults(&spec);
+        if !faults.is_empty() {
+            let error = Error::new(ErrorKind::Invalid, "the agent has faults");
+            return Err(faults.into_iter().fold(error, Error::because));
+        }
+        let (bell, closing) = Bell::new();
+        spec.profile.id = self.desk(&spec)?;
+        let id = spec.profile.id.clone();
+        let stops = || Error::new(ErrorKind::Unavailable, "the node stops");
+        match self.lock_agents().as_mut() {
+            Some(agents) => drop(agents.insert(id.clone(), bell)),
+            None => {
+                self.backlog.remove(&id);
+                return Err(stops());
+            }
+        }
+        let limit = self.settings.drain + COMMIT_MAX;
+        let child = pool::child(&spec, &self.floor, &self.id, &closing, limit, self.events.clone());
+        if self.supervisor.add(child.drained_within(2 * limit)).await.is_err() {
+            self.backlog.remove(&id);
+            return Err(stops());
+        }
+        Ok(id)
+    }
+
+    /// Opens the desk of an agent under the id that it is to have, or one that is free.
+    fn desk(&self, spec: &PoolSpec) -> Result<Arc<str>> {
+        let open = |id: &Arc<str>| {
+            let profile = Profile { id: id.clone(), ..spec.profile.clone() };
+            self.backlog.open(Arc::new(profile), spec.capabilities.clone())
+        };
+        if let Some(id) = &spec.id {
+            let taken = || Error::new(ErrorKind::Conflict, format!("there is an agent {id:?} already"));
+            return if open(id) { Ok(id.clone()) } else { Err(taken()) };
+        }
+        let first = spec.capabilities.first().map_or_else(|| Arc::from("agent"), |capability| capability.name.clone());
+        let numbered = (2_u32..).map(|n| Arc::from(format!("{first}-{n}")));
+        let free = std::iter::once(first.clone()).chain(numbered).find(|id| open(id));
+        free.ok_or_else(|| Error::new(ErrorKind::Conflict, format!("no id like {first:?} is free")))
+    }
+
+    /// Removes an agent: see [`AgentHandle::remove`](crate::AgentHandle::remove).
+    pub(crate) async fn remove_agent(&self, id: &Arc<str>, drain: Duration) -> Result<()> {
+        let bell = self.lock_agents().as_mut().and_then(|agents| agents.remove(id));
+        let Some(bell) = bell.filter(|_| self.backlog.close(id)) else {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no agent {id:?} in this process")));
+        };
+        self.registry.publish().await;
+        let is_done = tokio::time::timeout(drain, self.backlog.is_empty(id)).await.is_ok();
+        bell.ring(Duration::ZERO, COMMIT_MAX);
+        let ending = self.supervisor.remove(&pool::child_name(id), 2 * COMMIT_MAX).await;
+        self.backlog.remove(id);
+        self.registry.publish().await;
+        if let Ok(queue) = QueueName::agent_tasks(id) {
+            let _gone = self.floor.bus.delete(&queue).await;
+        }
+        match ending {
+            Some(ending) if !ending.is_clean() => {
+                Err(Error::new(ErrorKind::Unknown, format!("agent {id:?} did not leave cleanly"))
+                    .because(format!("{ending:?}")))
+            }
+            _ if !is_done => Err(Error::new(ErrorKind::Unknown, format!("agent {id:?} was not done in time"))
+                .because("what it had in hand was handed back and starts again")),
+            _ => Ok(()),
+        }
     }
 
     /// Stops cleanly: takes no more tasks, lets handlers finish, hands back what is not done in time, commits.
     pub(crate) async fn shutdown(&self) -> Result<()> {
-        self.bell.ring(self.settings.drain, COMMIT_MAX);
-        let report = self.supervisor.shutdown(self.settings.drain + COMMIT_MAX).await;
+        self.stop(self.settings.drain).await
+    }
+
+    /// Stops at once: handlers end at their next await, and their tasks are handed back.
+    pub(crate) async fn emergency_stop(&self, reason: &str) -> Result<()> {
+        tracing::error!(node = %self.id, reason, "emergency stop");
+        self.stop(Duration::ZERO).await
+    }
+
+    async fn stop(&self, drain: Duration) -> Result<()> {
+        self.ring(drain);
+        let report = self.supervisor.shutdown(drain + COMMIT_MAX).await;
         if report.is_clean() {
             return Ok(());
         }
@@ -78,12 +185,64 @@ impl Node {
         let unclean = report.children.iter().filter(|(_, ending)| !ending.is_clean());
         Err(unclean.fold(error, |error, (child, ending)| error.because(format!("{child}: {ending:?}"))))
     }
+
+    /// Tells everybody that the node stops.
+    fn ring(&self, drain: Duration) {
+        self.bell.ring(drain, COMMIT_MAX);
+        for (_, bell) in self.lock_agents().take().into_iter().flatten() {
+            bell.ring(drain, COMMIT_MAX);
+        }
+    }
+
+    /// Waits until the node has ended, by whatever cause.
+    pub(crate) async fn ended(&self) {
+        self.supervisor.ended().await;
+    }
+
+    fn lock_agents(&self) -> MutexGuard<'_, Option<BTreeMap<Arc<str>, Bell>>> {
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is wrong with a capability's name, if anything is.
+pub(crate) fn check_capability(name: &str) -> Result<(), String> {
+    QueueName::capability(name)
+        .map(drop)
+        .map_err(|_| format!("a capability is 1 to 128 of A-Z a-z 0-9 . _ -, not {name:?}"))
+}
+
+/// Every fault of an agent, in words.
+pub(crate) fn faults(spec: &PoolSpec) -> Vec<String> {
+    let mut faults: Vec<String> =
+        spec.capabilities.iter().filter_map(|capability| check_capability(&capability.name).err()).collect();
+    let name = spec.id.as_deref().or(spec.capabilities.first().map(|capability| &*capability.name)).unwrap_or_default();
+    if let Some(id) = spec.id.as_deref().filter(|id| QueueName::agent_tasks(id).is_err()) {
+        faults.push(format!("the id of an agent is 1 to 128 of A-Z a-z 0-9 . _ -, not {id:?}"));
+    }
+    if spec.capabilities.is_empty() {
+        faults.push(format!("agent {name:?} has no capability: say what it handles"));
+    }
+    faults.extend(spec.doubles.iter().map(|double| format!("agent {name:?} handles {double:?} twice")));
+    if !(1..=INSTANCES_MAX).contains(&spec.instances) {
+        faults.push(format!("agent {name:?} has 1 to {INSTANCES_MAX} instances, not {}", spec.instances));
+    }
+    faults
+}
+
+/// Instances of one agent in one process.
+const INSTANCES_MAX: usize = 10_000;
+
+/// Ports that a program brings itself, in the place of those that the settings name.
+#[derive(Default)]
+pub(crate) struct Ports {
+    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) directory: Option<Arc<dyn Directory>>,
 }
 
 /// Nobody can wait for a drop, so the stop goes on behind it, for as long as there is a tokio runtime to do it.
 impl Drop for Node {
     fn drop(&mut self) {
-        self.bell.ring(self.settings.drain, COMMIT_MAX);
+        self.ring(self.settings.drain);
         // Polled once, the request is sent; the supervisor needs nobody to wait for it.
         let _sent = self.supervisor.shutdown(self.settings.drain + COMMIT_MAX).now_or_never();
     }
@@ -121,11 +280,12 @@ struct Plan {
     counters: Arc<Counters>,
     journal: crate::journal::Settings,
     payloads: Payloads,
+    directory: Arc<dyn Directory>,
     partitions: u16,
 }
 
 impl Plan {
-    fn new(settings: Settings, store: Arc<dyn Store>, partitions: u16) -> Self {
+    fn new(settings: Settings, store: Arc<dyn Store>, directory: Arc<dyn Directory>, partitions: u16) -> Self {
         let journal = crate::journal::Settings { garbage_late: settings.garbage_late, ..Default::default() };
         Self {
             // A life, not a machine: whoever held a task in an earlier life of this process is gone.
@@ -138,42 +298,54 @@ impl Plan {
             payloads: Payloads::new(store.clone(), &settings.namespace, &journal),
             journal,
             store,
+            directory,
             partitions,
             settings,
         }
     }
 
-    async fn start(self, pools: Vec<PoolSpec>) -> Result<Node> {
+    async fn start(self) -> Result<Node> {
         let (events, told) = mpsc::channel(EVENTS_MAX);
         let (bell, closing) = Bell::new();
+        let (registry_spec, registry) = registry(registry::Surroundings {
+            node: self.node.clone(),
+            directory: self.directory.clone(),
+            backlog: self.backlog.clone(),
+            heartbeat: HEARTBEAT,
+            life: LIFE,
+        });
         let (courier_spec, courier) = self.courier();
         let (specs, partitions) = self.partitions(&courier, &closing);
-        let floor = self.floor(partitions.clone(), closing);
-        let mut children = vec![courier_spec];
+        let floor = self.floor(partitions.clone());
+        let mut children = vec![registry_spec, courier_spec];
         children.extend(specs);
-        let limit = self.settings.drain + COMMIT_MAX;
-        children.extend(
-            pools.iter().map(|pool| pool.child(&floor, &self.node, limit, events.clone()).drained_within(2 * limit)),
-        );
         drop(told); // the supervisors log by themselves; nobody else listens yet
-        let tree = supervise::Settings { name: self.node.clone(), drain_limit: limit, children, events };
+        let limit = self.settings.drain + COMMIT_MAX;
+        let tree =
+            supervise::Settings { name: self.node.clone(), drain_limit: limit, children, events: events.clone() };
         let supervisor = Supervisor::start(tree)
             .await
             .map_err(|stopped| Error::new(ErrorKind::Invalid, "the node did not start").because(stopped))?;
         let node = Node {
+            id: self.node,
             partitions,
+            backlog: self.backlog,
+            registry,
             counters: self.counters,
             namespace: self.namespace,
             payloads: self.payloads,
             settings: self.settings,
             supervisor,
+            floor,
             bell,
+            agents: Mutex::new(Some(BTreeMap::new())),
+            events,
             _store: self.store,
         };
         match node.partitions.up(START_MAX).await {
             Ok(()) => Ok(node),
             Err(error) => {
-                node.bell.ring(Duration::ZERO, COMMIT_MAX);
+                node.ring(Duration::ZERO);
                 let _report = node.supervisor.shutdown(COMMIT_MAX).await;
                 Err(error)
             }
@@ -231,7 +403,7 @@ impl Plan {
         }
     }
 
-    fn floor(&self, partitions: Partitions, closing: ClosingTime) -> Floor {
+    fn floor(&self, partitions: Partitions) -> Floor {
         Floor {
             partitions,
             bus: self.bus.clone(),
@@ -241,7 +413,6 @@ impl Plan {
             inline_bytes_max: self.settings.payload_inline_max,
             payload_bytes_max: self.settings.payload_bytes_max,
             heartbeat: self.settings.lease / 3,
-            closing,
         }
     }
 }

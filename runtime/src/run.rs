@@ -2,7 +2,7 @@
 
 #[cfg(doc)]
 use crate::What;
-use crate::courier::fetch;
+use crate::dispatch::courier::fetch;
 use crate::node::Node;
 use crate::partition::message::{Progress, Target, Verdict};
 use crate::run_event::{Names, RunEvent};

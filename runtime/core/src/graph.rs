@@ -1,6 +1,7 @@
 //! A workflow as its author wrote it, and everything that can be wrong with it.
 
 use crate::input::{BadReference, Compiled, Input};
+use crate::name::closest;
 use crate::{Json, Priority, Ready, Requirements, Retry, TaskIndex, TaskRef, Token};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -385,31 +386,11 @@ fn capability_reason(name: &str) -> Option<&'static str> {
 /// How many faults may come with the closest name.
 const HINTS_MAX: usize = 20;
 
-/// The name with the smallest edit distance (Levenshtein 1966), if it is near enough to be what was meant.
+/// The task whose name is most like `name`.
 fn most_alike(name: &str, tasks: &[Arc<TaskSpec>]) -> Option<String> {
-    let usable = |candidate: &str| name_reason(candidate).is_none();
-    if name.len() > 2 * NAME_BYTES_MAX {
-        return None; // nobody meant a name by that
-    }
-    let limit = (name.chars().count() / 3).max(1);
-    let candidates = tasks.iter().take(1_000).map(|task| task.name.as_str()).filter(|candidate| usable(candidate));
-    let (found, candidate) = candidates.map(|candidate| (distance(name, candidate), candidate)).min()?;
-    (found <= limit).then(|| candidate.to_owned())
+    let usable = tasks.iter().take(1_000).map(|task| task.name.as_str()).filter(|name| name_reason(name).is_none());
+    closest(name, usable).map(str::to_owned)
 }
 
 /// The longest name of a workflow, a task or a capability.
 const NAME_BYTES_MAX: usize = 128;
-
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, &cb) in b.iter().enumerate() {
-            let substitution = diagonal + usize::from(ca != cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substitution.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}

@@ -80,19 +80,19 @@ impl<T> ReadyQueue<T> {
         self.len += 1;
     }
 
-    /// Takes the task whose turn it is among those that ask for one of `capabilities` and require what `admits` says is
-    /// there.
+    /// Takes the task whose turn it is among those that ask for one of `capabilities`, where `admits` lets a task with
+    /// such a capability and such requirements pass.
     pub fn pop<'a>(
         &mut self,
         capabilities: impl IntoIterator<Item = &'a str>,
-        admits: impl Fn(&Requirements) -> bool,
+        admits: impl Fn(&str, &Requirements) -> bool,
     ) -> Option<(Ready, T)> {
         let mut best: Option<((Reverse<Priority>, u64), &'a str, usize)> = None;
         for capability in capabilities {
             for (place, lane) in self.capabilities.get(capability).into_iter().flatten().enumerate() {
                 let Some((&priority, class)) = lane.classes.first_key_value() else { continue };
                 let rank = (priority, class.served);
-                if best.as_ref().is_none_or(|(first, ..)| rank < *first) && admits(&lane.requires) {
+                if best.as_ref().is_none_or(|(first, ..)| rank < *first) && admits(capability, &lane.requires) {
                     best = Some((rank, capability, place));
                 }
             }

@@ -13,13 +13,14 @@ struct Inner {
     task: TaskRef,
     token: Token,
     name: String,
+    capability: Arc<str>,
     instance: InstanceId,
     heartbeat: Notify,
 }
 
 impl Ctx {
-    pub(super) fn new(task: TaskRef, token: Token, name: String, instance: InstanceId) -> Self {
-        Self(Arc::new(Inner { task, token, name, instance, heartbeat: Notify::new() }))
+    pub(super) fn new(task: TaskRef, token: Token, name: String, capability: Arc<str>, instance: InstanceId) -> Self {
+        Self(Arc::new(Inner { task, token, name, capability, instance, heartbeat: Notify::new() }))
     }
 
     /// The run to which the task belongs.
@@ -30,6 +31,11 @@ impl Ctx {
     /// The name of the task in its workflow.
     pub fn task_name(&self) -> &str {
         &self.0.name
+    }
+
+    /// What the task asks for: one of the capabilities of the agent.
+    pub fn capability(&self) -> &str {
+        &self.0.capability
     }
 
     /// Which attempt this is, from 1.

@@ -5,20 +5,131 @@ use crate::{Error, ErrorKind, Result, Task};
 use callboard_core::Json;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-/// An agent of some type, for one type of task.
+/// An agent of some type.
 pub(crate) trait Perform: Send {
-    fn perform<'a>(&'a mut self, ctx: &'a Ctx, input: &'a [u8]) -> BoxFuture<'a, Result<Json>>;
+    /// Gets ready to take tasks.
+    fn warm_up(&mut self) -> BoxFuture<'_, Result<()>>;
+
+    /// Performs a task, or says that it does not do such tasks.
+    fn perform<'a>(
+        &'a mut self,
+        ctx: &'a Ctx,
+        capability: &'a str,
+        input: &'a [u8],
+    ) -> Option<BoxFuture<'a, Result<Json>>>;
+
+    /// Puts away what it has: it takes no more tasks.
+    fn wind_down(&mut self) -> BoxFuture<'_, ()>;
 }
 
 /// Makes the agent of a new instance.
 pub(crate) type Factory = Arc<dyn Fn() -> Box<dyn Perform> + Send + Sync>;
 
-/// A factory of agents that a user has written.
-pub(crate) fn from_agent<T: Task, A: Agent<T>>(make: impl Fn() -> A + Send + Sync + 'static) -> Factory {
-    Arc::new(move || Box::new(Typed { agent: make(), task: PhantomData::<fn(T)> }))
+/// What agents of type `A` can do, by capability; shared by all instances, so that it can change while they run.
+pub(crate) struct Handlers<A>(Arc<RwLock<BTreeMap<&'static str, Handler<A>>>>);
+
+/// How agents of type `A` perform tasks of one type.
+struct Handler<A> {
+    run: for<'a> fn(&'a mut A, &'a Ctx, &'a [u8]) -> BoxFuture<'a, Result<Json>>,
+    warm_up: for<'a> fn(&'a mut A) -> BoxFuture<'a, Result<()>>,
+    wind_down: for<'a> fn(&'a mut A) -> BoxFuture<'a, ()>,
+}
+
+impl<A> Clone for Handler<A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Handler<A> {}
+
+impl<A> Clone for Handlers<A> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<A: Send + 'static> Handlers<A> {
+    pub(crate) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Adds a type of tasks; false if there is one with its capability.
+    pub(crate) fn add<T: Task>(&self) -> bool
+    where
+        A: Agent<T>,
+    {
+        let handler =
+            Handler { run: run::<T, A>, warm_up: |agent| agent.warm_up().boxed(), wind_down: wind_down::<T, A> };
+        let mut handlers = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        handlers.insert(T::CAPABILITY, handler).is_none()
+    }
+
+    pub(crate) fn knows(&self, capability: &str) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(capability)
+    }
+
+    /// A factory of agents that perform what is in here at the time.
+    pub(crate) fn factory(&self, make: impl Fn() -> A + Send + Sync + 'static) -> Factory {
+        let handlers = self.clone();
+        Arc::new(move || Box::new(Typed { agent: make(), handlers: handlers.clone() }))
+    }
+
+    fn get(&self, capability: &str) -> Option<Handler<A>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(capability).copied()
+    }
+
+    fn all(&self) -> Vec<Handler<A>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+    }
+}
+
+fn run<'a, T: Task, A: Agent<T>>(agent: &'a mut A, ctx: &'a Ctx, input: &'a [u8]) -> BoxFuture<'a, Result<Json>> {
+    async move { output::<T>(agent.run(ctx, request(input)?).await?) }.boxed()
+}
+
+fn wind_down<T: Task, A: Agent<T>>(agent: &mut A) -> BoxFuture<'_, ()> {
+    agent.wind_down().boxed()
+}
+
+struct Typed<A> {
+    agent: A,
+    handlers: Handlers<A>,
+}
+
+impl<A: Send + 'static> Perform for Typed<A> {
+    fn warm_up(&mut self) -> BoxFuture<'_, Result<()>> {
+        async move {
+            for handler in self.handlers.all() {
+                (handler.warm_up)(&mut self.agent).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn perform<'a>(
+        &'a mut self,
+        ctx: &'a Ctx,
+        capability: &'a str,
+        input: &'a [u8],
+    ) -> Option<BoxFuture<'a, Result<Json>>> {
+        let handler = self.handlers.get(capability)?;
+        Some((handler.run)(&mut self.agent, ctx, input))
+    }
+
+    fn wind_down(&mut self) -> BoxFuture<'_, ()> {
+        async move {
+            for handler in self.handlers.all() {
+                (handler.wind_down)(&mut self.agent).await;
+            }
+        }
+        .boxed()
+    }
 }
 
 /// A factory of agents around a plain function.
@@ -32,17 +143,6 @@ where
     Arc::new(move || Box::new(Function { function: function.clone(), task: PhantomData::<fn(T)> }))
 }
 
-struct Typed<A, T> {
-    agent: A,
-    task: PhantomData<fn(T)>,
-}
-
-impl<T: Task, A: Agent<T>> Perform for Typed<A, T> {
-    fn perform<'a>(&'a mut self, ctx: &'a Ctx, input: &'a [u8]) -> BoxFuture<'a, Result<Json>> {
-        async move { output::<T>(self.agent.run(ctx, request(input)?).await?) }.boxed()
-    }
-}
-
 struct Function<F, T> {
     function: Arc<F>,
     task: PhantomData<fn(T)>,
@@ -54,8 +154,22 @@ where
     F: Fn(Ctx, T) -> R + Send + Sync,
     R: Future<Output = Result<T::Output>> + Send,
 {
-    fn perform<'a>(&'a mut self, ctx: &'a Ctx, input: &'a [u8]) -> BoxFuture<'a, Result<Json>> {
-        async move { output::<T>((self.function)(ctx.clone(), request(input)?).await?) }.boxed()
+    fn warm_up(&mut self) -> BoxFuture<'_, Result<()>> {
+        std::future::ready(Ok(())).boxed()
+    }
+
+    fn perform<'a>(
+        &'a mut self,
+        ctx: &'a Ctx,
+        capability: &'a str,
+        input: &'a [u8],
+    ) -> Option<BoxFuture<'a, Result<Json>>> {
+        let run = async move { output::<T>((self.function)(ctx.clone(), request(input)?).await?) };
+        (capability == T::CAPABILITY).then(|| run.boxed())
+    }
+
+    fn wind_down(&mut self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
     }
 }
 

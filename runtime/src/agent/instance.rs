@@ -1,4 +1,4 @@
-//! An instance: an actor that takes one task after the other from the queue of its capability.
+//! An instance: an actor that takes one task after the other from the queue of its agent.
 //!
 //! It keeps the agent's value outside the future that it polls, so that a task can be stopped and the agent kept. A
 //! panic of the handler is a failed attempt; then the instance ends, and its supervisor makes another.
@@ -6,9 +6,10 @@
 use super::Ctx;
 use super::erased::{Factory, Perform};
 use crate::closing_time::ClosingTime;
-use crate::courier::DISPATCH;
+use crate::dispatch::backlog::Backlog;
+use crate::dispatch::courier::DISPATCH;
+use crate::dispatch::seat::{Seat, Work};
 use crate::journal::payload::{self, Payloads};
-use crate::partition::backlog::Backlog;
 use crate::partition::handle::{Partitions, Unheard};
 use crate::partition::message::Say;
 use crate::port::bus::{Bus, Consumer, Delivery, QueueName};
@@ -42,8 +43,6 @@ pub(crate) struct Floor {
     pub(crate) payload_bytes_max: usize,
     /// How often a holder extends its lease.
     pub(crate) heartbeat: Duration,
-    /// When to take no more tasks, and until when to finish the one at hand.
-    pub(crate) closing: ClosingTime,
 }
 
 /// What one instance is made of.
@@ -51,11 +50,13 @@ pub(crate) struct Floor {
 pub(crate) struct Role {
     pub(crate) floor: Floor,
     pub(crate) id: InstanceId,
-    pub(crate) capability: Arc<str>,
+    pub(crate) agent: Arc<str>,
     pub(crate) factory: Factory,
+    /// When to take no more tasks, and until when to finish the one at hand.
+    pub(crate) closing: ClosingTime,
 }
 
-/// Messages that may wait in the queue of a capability: the backlog grants no more than there are free slots.
+/// Messages that may wait in the queue of an agent: the backlog grants no more than there are free slots.
 const QUEUE_MAX: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
 /// After this long a dispatch is acknowledged although its task still runs; the lease alone watches from then on.
 const UNACKED_MAX: Duration = Duration::from_secs(60);
@@ -77,6 +78,8 @@ pub(crate) struct Performer {
     role: Role,
     agent: Box<dyn Perform>,
     consumer: Consumer,
+    /// Its place at the desk of its agent, until it leaves.
+    seat: Option<Seat>,
     /// Results on their way to the journal.
     results: JoinSet<()>,
 }
@@ -87,11 +90,14 @@ impl Actor for Instance {
     type Arguments = Role;
 
     async fn pre_start(&self, myself: ActorRef<Next>, role: Role) -> Result<Performer, ActorProcessingErr> {
-        let agent = (role.factory)();
+        let mut agent = (role.factory)();
+        if let Err(error) = agent.warm_up().await {
+            return Err(Stop::new(FailureKind::Unavailable, format!("it did not warm up: {error:#}")).into());
+        }
         let consumer = consume(&role).await?;
-        role.floor.backlog.free(&role.capability);
+        let seat = Some(Seat::take(&role.floor.backlog, &role.agent));
         myself.cast(Next)?;
-        Ok(Performer { role, agent, consumer, results: JoinSet::new() })
+        Ok(Performer { role, agent, consumer, seat, results: JoinSet::new() })
     }
 
     async fn handle(
@@ -102,15 +108,20 @@ impl Actor for Instance {
     ) -> Result<(), ActorProcessingErr> {
         match performer.next().await {
             Some(delivery) => {
-                let closing = performer.role.floor.closing.clone();
-                tokio::select! {
+                let closing = performer.role.closing.clone();
+                let work = performer.seat.as_ref().map(|seat| seat.begin(delivery.redelivered));
+                let taken = tokio::select! {
                     biased;
-                    taken = performer.take(delivery) => taken?,
+                    taken = performer.take(delivery, work.as_ref()) => taken,
                     () = closing.commits_are_over() => {
-                        return Err(Stop::new(FailureKind::Unknown, "the partition was not heard of in time").into());
+                        Err(Stop::new(FailureKind::Unknown, "the partition was not heard of in time"))
                     }
+                };
+                if let Err(stop) = taken {
+                    performer.seat = None; // first, so that its slot is not given to an instance that ends
+                    return Err(stop.into());
                 }
-                performer.role.floor.backlog.free(&performer.role.capability);
+                drop(work);
                 // An instance that is being drained takes no more messages. That is its end, and no failure: its
                 // results are still to be heard.
                 let _draining = myself.cast(Next);
@@ -122,10 +133,10 @@ impl Actor for Instance {
     }
 
     async fn post_stop(&self, _: ActorRef<Next>, performer: &mut Performer) -> Result<(), ActorProcessingErr> {
-        let (left, closing) = (performer.results.len(), performer.role.floor.closing.clone());
+        let (left, closing) = (performer.results.len(), performer.role.closing.clone());
         tokio::select! {
             biased;
-            () = performer.all_heard() => Ok(()),
+            () = performer.leave() => Ok(()),
             () = closing.commits_are_over() => {
                 let message = format!("of {left} results not all have reached the journal in time");
                 Err(Stop::new(FailureKind::Unknown, message).into())
@@ -136,7 +147,7 @@ impl Actor for Instance {
 
 async fn consume(role: &Role) -> Result<Consumer, Stop> {
     let invalid = |error: &dyn std::fmt::Display| Stop::new(FailureKind::Invalid, error.to_string());
-    let queue = QueueName::capability(&role.capability).map_err(|error| invalid(&error))?;
+    let queue = QueueName::agent_tasks(&role.agent).map_err(|error| invalid(&error))?;
     let away = |error: crate::port::bus::Error| Stop::new(FailureKind::Unavailable, error.to_string());
     role.floor.bus.declare(&queue, QUEUE_MAX).await.map_err(away)?;
     role.floor.bus.consume(&queue, NonZeroU16::MIN).await.map_err(away)
@@ -149,14 +160,34 @@ enum Ended {
     /// By a panic, with its message.
     Panicked(String),
     /// It was told to stop, or learnt that its task is no longer its own.
-    Stopped,
+    Stopped(Option<StopReason>),
+    /// The agent does not do such tasks, or no more.
+    NotMine,
     /// The node closes and the time to finish is over.
     TimeIsUp,
 }
 
+impl Ended {
+    /// Whether the attempt speaks for the agent, or against it; `None` if it says nothing of it.
+    fn tells_of_the_agent(&self) -> Option<bool> {
+        match self {
+            Self::Done(Ok(_)) => Some(true),
+            Self::Done(Err(error)) => error.is_retryable().then_some(false),
+            Self::Panicked(_) | Self::Stopped(Some(StopReason::Timeout | StopReason::Silent)) => Some(false),
+            Self::Stopped(Some(StopReason::Cancelled) | None) | Self::TimeIsUp | Self::NotMine => None,
+        }
+    }
+}
+
 impl Performer {
     fn is_closing(&self) -> bool {
-        self.role.floor.closing.has_begun()
+        self.role.closing.has_begun()
+    }
+
+    /// Waits until every result has been heard, and lets the agent put away what it has.
+    async fn leave(&mut self) {
+        self.all_heard().await;
+        self.agent.wind_down().await;
     }
 
     /// Waits until every result has been heard, or fenced.
@@ -168,13 +199,13 @@ impl Performer {
     async fn next(&mut self) -> Option<Delivery> {
         tokio::select! {
             biased;
-            () = self.role.floor.closing.begun() => None,
+            () = self.role.closing.begun() => None,
             delivery = self.consumer.next() => delivery,
         }
     }
 
     /// Performs one delivery to its end. Fails only when the instance must end with it.
-    async fn take(&mut self, delivery: Delivery) -> Result<(), Stop> {
+    async fn take(&mut self, delivery: Delivery, work: Option<&Work>) -> Result<(), Stop> {
         let Some(speaker) = speaker(&delivery, &self.role.id) else {
             tracing::warn!(envelope = ?delivery.envelope.head, "a message that is no dispatch was dropped");
             let _gone = delivery.ack().await;
@@ -190,10 +221,14 @@ impl Performer {
         }
         let body = delivery.envelope.body.clone();
         let name = delivery.envelope.head.subject.clone().unwrap_or_default();
-        let ctx = Ctx::new(speaker.task, speaker.token, name, self.role.id.clone());
+        let capability = delivery.envelope.head.capability.clone().unwrap_or_default();
+        let ctx = Ctx::new(speaker.task, speaker.token, name, capability, self.role.id.clone());
         let (ended, delivery) = self.run(&ctx, &speaker, &body, delivery, stop).await;
         self.role.floor.stops.ended(&speaker);
         let panicked = matches!(ended, Ended::Panicked(_));
+        if let (Some(work), Some(completed)) = (work, ended.tells_of_the_agent()) {
+            work.note(completed);
+        }
         self.report(speaker, &ctx, ended).await;
         if let Some(delivery) = delivery {
             let _gone = delivery.ack().await;
@@ -216,8 +251,11 @@ impl Performer {
         mut stop: oneshot::Receiver<StopReason>,
     ) -> (Ended, Option<Delivery>) {
         let floor = &self.role.floor;
-        let mut handler = AssertUnwindSafe(self.agent.perform(ctx, body)).catch_unwind().boxed();
-        let mut over = floor.closing.handlers_are_over().boxed();
+        let Some(handler) = self.agent.perform(ctx, ctx.capability(), body) else {
+            return (Ended::NotMine, Some(delivery));
+        };
+        let mut handler = AssertUnwindSafe(handler).catch_unwind();
+        let mut over = self.role.closing.handlers_are_over().boxed();
         let mut lease: BoxFuture<'_, Unheard> = keep_lease(floor, speaker, ctx).boxed();
         let mut delivery = Some(delivery);
         let ack_at = Instant::now() + UNACKED_MAX;
@@ -228,10 +266,10 @@ impl Performer {
                     Ok(result) => Ended::Done(result),
                     Err(panic) => Ended::Panicked(panic_message(&*panic)),
                 },
-                _ = &mut stop => break Ended::Stopped,
+                reason = &mut stop => break Ended::Stopped(reason.ok()),
                 unheard = &mut lease => {
                     tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "the holder was fenced");
-                    break Ended::Stopped;
+                    break Ended::Stopped(None);
                 }
                 () = &mut over => break Ended::TimeIsUp,
                 () = sleep_until(ack_at), if delivery.is_some() => {
@@ -252,8 +290,8 @@ impl Performer {
             let _done = self.results.join_next().await;
         }
         let say = match ended {
-            Ended::Stopped => return,
-            Ended::TimeIsUp => Say::Lose(LossReason::Released),
+            Ended::Stopped(_) => return,
+            Ended::TimeIsUp | Ended::NotMine => Say::Lose(LossReason::Released),
             Ended::Panicked(message) => {
                 Say::Fail(Failure::new(FailureClass::Panic, format!("the handler panicked: {message}")))
             }

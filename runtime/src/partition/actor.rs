@@ -107,7 +107,9 @@ impl Tenant {
     /// Decided and answered in memory: whoever would learn too late that it was not durable is fenced by its token.
     fn accept(&mut self, speaker: Speaker, reply: Reply) {
         let task = speaker.task;
-        let result = self.decide(Command::Accept(speaker, None));
+        let out = self.handed_out.get(&task).filter(|out| out.token == speaker.token);
+        let chosen = out.and_then(|out| out.chosen.clone());
+        let result = self.decide(Command::Accept(speaker, chosen));
         if result.is_ok() {
             self.handed_out.remove(&task);
         }

@@ -1,6 +1,6 @@
 //! What is said to a partition, and what it answers.
 
-use super::backlog::Grant;
+use crate::dispatch::backlog::Grant;
 use crate::journal::append::Outcome;
 use crate::journal::archive::Summary;
 use bytes::Bytes;

@@ -19,7 +19,6 @@
 //! back as messages. No clock and no randomness but those given. No retry of a command: that is the caller's.
 
 pub(crate) mod actor;
-pub(crate) mod backlog;
 pub(crate) mod batch;
 mod closing;
 pub(crate) mod handle;

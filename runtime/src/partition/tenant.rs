@@ -1,7 +1,6 @@
 //! The state of a partition's actor: what is decided, what is durable, and what waits in between.
 
 use super::actor::uncommitted;
-use super::backlog::Grant;
 use super::batch::{Answer, Batch, Pending};
 use super::closing::Closing;
 use super::history::{History, Line};
@@ -10,7 +9,8 @@ use super::snapshot::Snapshots;
 use super::tenure::{Surroundings, Tenure};
 use super::watch::Watchers;
 use super::writer::{Housekeeper, Joined, Writer};
-use crate::courier::Dispatch;
+use crate::dispatch::backlog::Grant;
+use crate::dispatch::courier::Dispatch;
 use crate::journal::append::{Mark, Outcome};
 use crate::supervise;
 use bytes::Bytes;
@@ -35,6 +35,15 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// Timers decided in one turn; the rest comes due in the next.
 const TIMERS_A_TURN: usize = 1_000;
 
+/// A task on its way to an instance.
+pub(super) struct HandedOut {
+    pub(super) token: Token,
+    /// Until when it is expected to be accepted.
+    until: Millis,
+    /// Why its agent was chosen, if there was a choice.
+    pub(super) chosen: Option<Arc<str>>,
+}
+
 /// The state of the actor.
 pub(crate) struct Tenant {
     pub(super) myself: ActorRef<Message>,
@@ -50,7 +59,7 @@ pub(crate) struct Tenant {
     pub(super) closing: Closing,
     pub(super) snapshots: Snapshots,
     /// Tasks that were handed out and have no holder yet, and until when that is to be expected.
-    pub(super) handed_out: BTreeMap<TaskRef, (Token, Millis)>,
+    pub(super) handed_out: BTreeMap<TaskRef, HandedOut>,
     /// Nodes that may still hold tasks; a holder elsewhere is known to be gone.
     nodes: Vec<Arc<str>>,
     /// When the pending events are appended at the latest, if nobody waits for them.
@@ -239,7 +248,8 @@ impl Tenant {
     pub(super) fn hand_out(&mut self, grant: Grant) {
         if let Some((name, input)) = self.take_out(&grant.ready) {
             let until = self.now().after(ACCEPT_MAX);
-            self.handed_out.insert(grant.ready.task, (grant.ready.token, until));
+            let handed_out = HandedOut { token: grant.ready.token, until, chosen: grant.chosen.clone() };
+            self.handed_out.insert(grant.ready.task, handed_out);
             self.around.courier.send(Dispatch { grant, name, input });
         }
     }
@@ -249,7 +259,7 @@ impl Tenant {
         let run = self.state.run(ready.task.run).filter(|run| run.quarantined.is_none())?;
         let task = run.task(ready.task.task)?;
         let waits = task.token == ready.token && matches!(task.state, TaskState::Ready { .. });
-        let is_out = self.handed_out.get(&ready.task).is_some_and(|(token, _)| *token == ready.token);
+        let is_out = self.handed_out.get(&ready.task).is_some_and(|out| out.token == ready.token);
         let input = run.input(ready.task.task).filter(|_| waits && !is_out)?;
         let bytes: u64 = input.iter().map(part_bytes).sum();
         let limit = self.around.input_bytes_max;
@@ -277,12 +287,8 @@ impl Tenant {
     /// Offers again what was handed out and has found no holder: the message may be lost with whoever had it.
     fn offer_again(&mut self) {
         let now = self.now();
-        let late: Vec<(TaskRef, Token)> = self
-            .handed_out
-            .iter()
-            .filter(|(_, (_, until))| *until <= now)
-            .map(|(task, (token, _))| (*task, *token))
-            .collect();
+        let late: Vec<(TaskRef, Token)> =
+            self.handed_out.iter().filter(|(_, out)| out.until <= now).map(|(task, out)| (*task, out.token)).collect();
         for (task_ref, token) in late {
             self.handed_out.remove(&task_ref);
             let ready = self.state.run(task_ref.run).and_then(|run| run.ready(task_ref.task));

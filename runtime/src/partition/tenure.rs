@@ -1,11 +1,11 @@
 //! What a partition is given: its surroundings, its tuning, and what a claim and a replay have led to.
 
-use super::backlog::Backlog;
 use super::history::History;
 use super::recover::Tail;
 use crate::clock::Clock;
 use crate::closing_time::ClosingTime;
-use crate::courier::Courier;
+use crate::dispatch::backlog::Backlog;
+use crate::dispatch::courier::Courier;
 use crate::journal::append::Appender;
 use crate::journal::archive::Archive;
 use crate::journal::keeper::Keeper;

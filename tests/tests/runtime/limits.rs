@@ -1,6 +1,7 @@
 //! Graphs, payloads and what a task costs.
 
 use super::kit::*;
+use callboard::Pool;
 use callboard::port::store::Store;
 use callboard::prelude::*;
 
@@ -172,10 +173,26 @@ async fn agents_with_faults_are_refused_all_at_once() {
         const CAPABILITY: &'static str = "no good";
     }
     let (_, store) = store();
-    let twice = echoing(echoing(on(&store))).task_fn(|_, _: Bad| async { Ok(()) });
-    let error = twice.start().await.unwrap_err();
+    let bad = on(&store)
+        .task_fn(|_, _: Bad| async { Ok(()) })
+        .agents(0, || Actor { f: |_, _| async { Ok(String::new()) } })
+        .pool(|| Actor { f: |_, _| async { Ok(String::new()) } })
+        .handles::<Act>()
+        .handles::<Act>()
+        .id("a b")
+        .add(Pool::new(|| ()).id("twin"))
+        .add(Pool::new(|| ()).id("twin"));
+    let error = bad.start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    for word in ["\"echo\"", "\"use\"", "\"no good\""] {
+    let faults = [
+        "capability is 1 to 128 of A-Z a-z 0-9 . _ -, not \"no good\"",
+        "agent \"act\" has 1 to 10000 instances, not 0",
+        "id of an agent is 1 to 128 of A-Z a-z 0-9 . _ -, not \"a b\"",
+        "handles \"act\" twice",
+        "agent \"twin\" has no capability",
+        "two agents have the id \"twin\"",
+    ];
+    for word in faults {
         assert!(full(&error).contains(word), "{word}: {}", full(&error));
     }
 }

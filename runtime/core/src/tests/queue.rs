@@ -14,7 +14,7 @@ fn ready(run: RunId, task: u32, capability: &str, priority: u8) -> Ready {
 
 /// Takes the next task of one capability, whatever it requires.
 fn take<T>(queue: &mut ReadyQueue<T>, capability: &str) -> Option<(Ready, T)> {
-    queue.pop([capability], |_| true)
+    queue.pop([capability], |_, _| true)
 }
 
 /// The same in one list, with the order of the runs' turns for each capability and priority.
@@ -158,12 +158,12 @@ fn a_slot_takes_the_most_urgent_of_what_its_agent_may_do() {
     queue.push(ready(run, 1, "draft", 5), ());
     queue.push(ready(run, 2, "review", 7), ());
     queue.push(ready(run, 3, "other", 10), ());
-    let free_of_needs = |requires: &Requirements| requires.is_empty();
-    let mut next = |admits: &dyn Fn(&Requirements) -> bool| {
+    let free_of_needs = |_: &str, requires: &Requirements| requires.is_empty();
+    let mut next = |admits: &dyn Fn(&str, &Requirements) -> bool| {
         queue.pop(["draft", "review"], admits).map(|(ready, ())| ready.task.task.0)
     };
     assert_eq!([next(&free_of_needs), next(&free_of_needs), next(&free_of_needs)], [Some(2), Some(1), None]);
-    assert_eq!([next(&|_| true), next(&|_| true)], [Some(0), None]);
+    assert_eq!([next(&|_, _| true), next(&|_, _| true)], [Some(0), None]);
     assert_eq!(queue.len(), 1, "what nobody offers waits");
 }
 

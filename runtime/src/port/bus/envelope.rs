@@ -36,6 +36,8 @@ pub struct Head {
     pub run: Option<String>,
     /// The task it belongs to.
     pub task: Option<String>,
+    /// What the task asks for.
+    pub capability: Option<Arc<str>>,
     /// The attempt at the task, from 1.
     pub attempt: Option<u32>,
     /// The activation of the attempt, from 1.

@@ -1,10 +1,10 @@
-//! The courier: brings tasks that are handed out to the queue of their capability.
+//! The courier: brings tasks that are handed out to the queue of their agent.
 //!
 //! It is where an input becomes one text, large outputs fetched from the store, so that no partition waits for that.
 //! What it can not deliver is offered again by the partition, which hears of no acceptance.
 
+use super::backlog::Grant;
 use crate::journal::payload::{self, Payloads};
-use crate::partition::backlog::Grant;
 use crate::port::bus::{Bus, Envelope, QueueName};
 use crate::supervise::Slot;
 use crate::{Error, ErrorKind, Result};
@@ -106,11 +106,12 @@ impl Route {
         let Dispatch { grant, name, input } = dispatch;
         let Ready { task, token, capability, .. } = &grant.ready;
         let body = self.assemble(&input).await?;
-        let queue = QueueName::capability(capability).map_err(|error| error.to_string())?;
+        let queue = QueueName::agent_tasks(&grant.agent).map_err(|error| error.to_string())?;
         let id = format!("{task}.{token}");
         let envelope = Envelope::new(id, DISPATCH, &*self.node, body).with(|head| {
             head.subject = Some(name);
             head.task = Some(task.to_string());
+            head.capability = Some(capability.clone());
             head.attempt = Some(token.attempt);
             head.activation = Some(token.activation);
         });

@@ -1,0 +1,84 @@
+//! A desk: one agent as the backlog sees it.
+
+use super::health::Health;
+use crate::registry::profile::{AgentStatus, Profile};
+use callboard_core::{Requirements, Traits};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+use crate::registry::profile::Capability;
+
+/// Where one agent takes tasks.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) profile: Arc<Profile>,
+    /// What it can do at present.
+    pub(super) capabilities: BTreeMap<Arc<str>, Capability>,
+    /// Instances that are there.
+    pub(super) seats: usize,
+    /// Tasks that were given to it and have not ended.
+    pub(super) out: usize,
+    /// Whether it takes more.
+    pub(super) is_open: bool,
+    /// When it was last given a task, in turns of the backlog.
+    pub(super) chosen_at: u64,
+    pub(super) health: Health,
+    /// Why it has no instance, as far as that is known.
+    pub(super) trouble: Option<String>,
+}
+
+impl Desk {
+    pub(super) fn new(profile: Arc<Profile>, capabilities: Vec<Capability>, now: Instant) -> Self {
+        Self {
+            profile,
+            capabilities: capabilities.into_iter().map(|capability| (capability.name.clone(), capability)).collect(),
+            seats: 0,
+            out: 0,
+            is_open: true,
+            chosen_at: 0,
+            health: Health::new(now),
+            trouble: None,
+        }
+    }
+
+    pub(super) fn traits(&self) -> &Traits {
+        &self.profile.traits
+    }
+
+    /// Slots that wait for a task.
+    pub(super) fn free(&self) -> usize {
+        if self.is_open { self.seats.saturating_sub(self.out) } else { 0 }
+    }
+
+    /// Whether it takes tasks of this kind now.
+    pub(super) fn takes(&self, capability: &str, requires: &Requirements) -> bool {
+        self.free() > 0 && self.admits(capability, requires)
+    }
+
+    /// Whether it may do tasks of this kind, now or later.
+    pub(super) fn admits(&self, capability: &str, requires: &Requirements) -> bool {
+        self.is_open && self.capabilities.contains_key(capability) && requires.are_met_by(self.traits())
+    }
+
+    /// The share of its slots that is taken, in millionths; full when it has none.
+    pub(super) fn load(&self) -> u64 {
+        match self.seats as u64 {
+            0 => FULL,
+            seats => (self.out as u64 * FULL / seats).min(FULL),
+        }
+    }
+
+    pub(super) fn status(&self) -> AgentStatus {
+        match (self.is_open, self.seats, self.out) {
+            (false, ..) => AgentStatus::Draining,
+            (true, 0, _) => AgentStatus::Starting,
+            (true, _, 0) => AgentStatus::Idle,
+            (true, seats, out) if out < seats => AgentStatus::Busy,
+            (true, ..) => AgentStatus::Full,
+        }
+    }
+}
+
+/// A load of one.
+pub(super) const FULL: u64 = 1_000_000;

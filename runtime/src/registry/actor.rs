@@ -1,0 +1,195 @@
+//! The actor: keeps the directory informed.
+
+use super::profile::{AgentInfo, AgentState};
+use crate::dispatch::backlog::Backlog;
+use crate::port::directory::{Directory, Error};
+use crate::supervise::{ChildSpec, OnGiveUp, Policy, Slot};
+use crate::{Error as PublicError, ErrorKind, Result};
+use bytes::Bytes;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// The kind of a registration by agent.
+const AGENT: &str = "agent";
+
+/// The kind of a registration by capability.
+pub(super) fn capability_kind(capability: &str) -> String {
+    format!("capability:{capability}")
+}
+
+/// What the registry works with.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) node: Arc<str>,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) backlog: Arc<Backlog>,
+    /// How often a registration is renewed.
+    pub(crate) heartbeat: Duration,
+    /// How long a registration lives without that.
+    pub(crate) life: Duration,
+}
+
+/// A handle to the registry.
+#[derive(Clone)]
+pub(crate) struct Registry {
+    pub(super) around: Surroundings,
+    slot: Slot<Message>,
+}
+
+/// What is said to the registry.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// The agents of this process have changed: tell the directory now, and answer then.
+    Publish(oneshot::Sender<Result<(), Error>>),
+    /// Time has passed.
+    Heartbeat,
+}
+
+/// The registry as a child of its node, and a handle to it.
+pub(crate) fn registry(around: Surroundings) -> (ChildSpec, Registry) {
+    let policy = Policy { on_give_up: OnGiveUp::StopTree, ..Policy::default() };
+    let given = around.clone();
+    let (spec, slot) = ChildSpec::actor("registry", policy, move || (RegistryActor, given.clone()));
+    (spec, Registry { around, slot })
+}
+
+impl Registry {
+    /// Tells the directory what has changed. That it did not hear is no fault of the change, which holds for this
+    /// process: it hears with the next heartbeat.
+    pub(crate) async fn publish(&self) {
+        let Some(actor) = self.slot.current() else { return };
+        let (reply, answer) = oneshot::channel();
+        drop(actor.cast(Message::Publish(reply)));
+        if let Ok(Err(error)) = answer.await {
+            tracing::warn!(%error, "the directory has not heard of a change of agents; it is told again");
+        }
+    }
+
+    /// Every agent that is known, or those that offer `capability`, by id and node.
+    pub(super) async fn list(&self, capability: Option<&str>) -> Result<Vec<AgentInfo>> {
+        let kind = capability.map_or_else(|| AGENT.to_owned(), capability_kind);
+        let entries = self.around.directory.list(&kind).await.map_err(|error| {
+            let kind = match &error {
+                Error::Refused { .. } => ErrorKind::Invalid,
+                Error::Unclear { .. } => ErrorKind::Unavailable,
+            };
+            PublicError::new(kind, "the directory can not be read").because(error)
+        })?;
+        let mut known = BTreeMap::new();
+        for entry in entries {
+            match serde_json::from_slice::<AgentInfo>(&entry.value) {
+                Ok(info) if info.node != self.around.node => {
+                    drop(known.insert((info.id.clone(), info.node.clone()), info))
+                }
+                Ok(_) => {} // this process is known better by its desks
+                Err(error) => {
+                    tracing::warn!(id = entry.id, %error, "a registration can not be read and is passed over")
+                }
+            }
+        }
+        for state in self.around.backlog.agents() {
+            let info = info(&self.around.node, state);
+            if capability.is_none_or(|capability| info.capability(capability).is_some()) {
+                known.insert((info.id.clone(), info.node.clone()), info);
+            }
+        }
+        Ok(known.into_values().collect())
+    }
+}
+
+fn info(node: &Arc<str>, state: AgentState) -> AgentInfo {
+    let AgentState { profile, capabilities, status, instances, running, health, trouble } = state;
+    AgentInfo {
+        id: profile.id.clone(),
+        kind: profile.kind.clone(),
+        node: node.clone(),
+        description: profile.description.clone(),
+        version: profile.version.clone(),
+        capabilities,
+        traits: profile.traits.clone(),
+        status,
+        instances,
+        running,
+        health,
+        trouble,
+    }
+}
+
+/// The type of the actor.
+struct RegistryActor;
+
+/// The state of the actor.
+struct Told {
+    around: Surroundings,
+    /// What the directory was told of, by kind and id.
+    known: BTreeSet<(String, String)>,
+    /// Tells when a heartbeat is due.
+    ticker: JoinHandle<()>,
+}
+
+impl Actor for RegistryActor {
+    type Msg = Message;
+    type State = Told;
+    type Arguments = Surroundings;
+
+    async fn pre_start(&self, myself: ActorRef<Message>, around: Surroundings) -> Result<Told, ActorProcessingErr> {
+        let ticker = myself.send_interval(around.heartbeat, || Message::Heartbeat);
+        let mut told = Told { around, known: BTreeSet::new(), ticker };
+        if let Err(error) = told.publish().await {
+            tracing::warn!(%error, "the directory has not heard of the agents yet; it is told again");
+        }
+        Ok(told)
+    }
+
+    async fn handle(&self, _: ActorRef<Message>, message: Message, told: &mut Told) -> Result<(), ActorProcessingErr> {
+        let result = told.publish().await;
+        match message {
+            Message::Publish(reply) => drop(reply.send(result)),
+            Message::Heartbeat => {
+                if let Err(error) = result {
+                    tracing::warn!(%error, "the directory did not hear of the agents; it is told again");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Message>, told: &mut Told) -> Result<(), ActorProcessingErr> {
+        told.ticker.abort();
+        let _aborted = (&mut told.ticker).await;
+        // What is not removed expires.
+        for (kind, id) in std::mem::take(&mut told.known) {
+            let _expires = told.around.directory.remove(&kind, &id).await;
+        }
+        Ok(())
+    }
+}
+
+impl Told {
+    /// Registers every agent of this process, and removes what is no more.
+    async fn publish(&mut self) -> Result<(), Error> {
+        let Surroundings { node, directory, backlog, life, .. } = &self.around;
+        let mut known = BTreeSet::new();
+        for state in backlog.agents() {
+            let info = info(node, state);
+            let value: Bytes = serde_json::to_vec(&info)
+                .map_err(|error| Error::Refused { reason: format!("{} has no JSON form: {error}", info.id) })?
+                .into();
+            let id = format!("{}:{node}", info.id);
+            let kinds = info.capabilities.iter().map(|capability| capability_kind(&capability.name));
+            for kind in kinds.chain([AGENT.to_owned()]) {
+                directory.put(&kind, &id, value.clone(), *life).await?;
+                known.insert((kind, id.clone()));
+            }
+        }
+        for (kind, id) in self.known.difference(&known) {
+            directory.remove(kind, id).await?;
+        }
+        self.known = known;
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! Finding agents.
+
+use super::profile::AgentInfo;
+use crate::Result;
+use crate::node::Node;
+use callboard_core::{Requirement, Requirements};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+
+/// The agents that are known: await it for all of them, by id, or [find](Self::find) some.
+#[must_use = "nobody is asked before it is awaited"]
+pub struct Agents {
+    pub(crate) node: Arc<Node>,
+}
+
+impl Agents {
+    /// Those that offer a capability.
+    pub fn find(self, capability: impl Into<Arc<str>>) -> Find {
+        let (capability, requires) = (capability.into(), Vec::new());
+        Find { node: self.node, capability, min_health: 0.0, max_load: 1.0, requires }
+    }
+}
+
+impl IntoFuture for Agents {
+    type Output = Result<Vec<AgentInfo>>;
+    type IntoFuture = BoxFuture<'static, Result<Vec<AgentInfo>>>;
+
+    /// # Errors
+    ///
+    /// `Unavailable` if the directory can not be read.
+    fn into_future(self) -> Self::IntoFuture {
+        async move { self.node.registry.list(None).await }.boxed()
+    }
+}
+
+/// A search for agents; await it for those that fit, the least loaded first, among equals the healthier, then by id.
+#[must_use = "nobody is asked before it is awaited"]
+pub struct Find {
+    node: Arc<Node>,
+    capability: Arc<str>,
+    min_health: f64,
+    max_load: f64,
+    requires: Vec<Requirement>,
+}
+
+impl Find {
+    /// Those only whose [health](AgentInfo::health) is at least this, 0 to 1.
+    pub fn min_health(self, min_health: f64) -> Self {
+        Self { min_health, ..self }
+    }
+
+    /// Those only whose [load](AgentInfo::load) is at most this, 0 to 1.
+    pub fn max_load(self, max_load: f64) -> Self {
+        Self { max_load, ..self }
+    }
+
+    /// Those only that meet this as well.
+    pub fn requires(mut self, requirement: Requirement) -> Self {
+        self.requires.push(requirement);
+        self
+    }
+}
+
+impl IntoFuture for Find {
+    type Output = Result<Vec<AgentInfo>>;
+    type IntoFuture = BoxFuture<'static, Result<Vec<AgentInfo>>>;
+
+    /// # Errors
+    ///
+    /// `Unavailable` if the directory can not be read, `Invalid` for what is no capability.
+    fn into_future(self) -> Self::IntoFuture {
+        async move {
+            let mut found = self.node.registry.list(Some(&self.capability)).await?;
+            let requires = Requirements::from(self.requires);
+            found.retain(|agent| {
+                agent.health >= self.min_health && agent.load() <= self.max_load && requires.are_met_by(&agent.traits)
+            });
+            found.sort_by(|a, b| {
+                let by_load = a.load().total_cmp(&b.load());
+                by_load.then(b.health.total_cmp(&a.health)).then_with(|| (&a.id, &a.node).cmp(&(&b.id, &b.node)))
+            });
+            Ok(found)
+        }
+        .boxed()
+    }
+}
