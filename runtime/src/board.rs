@@ -2,6 +2,7 @@
 
 use crate::agent::pool::{self, Pool, PoolSpec};
 use crate::agent::{Agent, AgentHandle, Ctx};
+use crate::dispatch::backlog::QueueInfo;
 use crate::node::{self, Node, Ports};
 use crate::port::directory::Directory;
 use crate::port::store::Store;
@@ -100,6 +101,11 @@ impl Callboard {
     /// It is not looked up before it is asked something.
     pub fn agent(&self, id: impl Into<Arc<str>>) -> AgentHandle {
         AgentHandle { node: self.0.clone(), id: id.into(), handlers: None }
+    }
+
+    /// The tasks that wait for an agent of this process, and what for.
+    pub fn queue(&self) -> Vec<QueueInfo> {
+        self.0.backlog.lanes()
     }
 
     /// What the journal has done since the start: for tests and benchmarks.

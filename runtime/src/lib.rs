@@ -56,6 +56,7 @@ pub use callboard_core::{
     Traits,
 };
 pub use callboard_macros::{payload, task};
+pub use dispatch::backlog::QueueInfo;
 pub use error::{Error, ErrorClass, ErrorKind, Result, ResultExt};
 pub use partition::Progress;
 pub use registry::{AgentInfo, AgentStatus, Agents, Capability, Find};

@@ -37,6 +37,8 @@ pub enum What {
         attempt: u32,
         /// The instance.
         by: String,
+        /// Why its agent was chosen, if several were free.
+        chosen: Option<Arc<str>>,
     },
     /// The task has its output.
     Completed,
@@ -130,7 +132,10 @@ impl Names {
             }
             EventKind::TaskAccepted(accepted) => {
                 let by = accepted.holder.to_string();
-                one(accepted.task, What::Started { attempt: accepted.token.attempt, by })
+                one(
+                    accepted.task,
+                    What::Started { attempt: accepted.token.attempt, by, chosen: accepted.chosen.clone() },
+                )
             }
             EventKind::TaskCompleted(completed) => one(completed.task, What::Completed),
             EventKind::AttemptFailed(failed) => {

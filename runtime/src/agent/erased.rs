@@ -69,10 +69,6 @@ impl<A: Send + 'static> Handlers<A> {
         handlers.insert(T::CAPABILITY, handler).is_none()
     }
 
-    pub(crate) fn knows(&self, capability: &str) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(capability)
-    }
-
     /// A factory of agents that perform what is in here at the time.
     pub(crate) fn factory(&self, make: impl Fn() -> A + Send + Sync + 'static) -> Factory {
         let handlers = self.clone();

@@ -85,15 +85,18 @@ struct Met {
     chosen: Option<Arc<str>>,
 }
 
-/// Why the tasks of one lane wait.
+/// Tasks that wait for an agent: those that ask for one capability and require the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LaneInfo {
-    pub(crate) capability: Arc<str>,
-    pub(crate) requires: Requirements,
-    /// Tasks that wait, those included that were taken back since.
-    pub(crate) waiting: usize,
-    /// For what.
-    pub(crate) reason: String,
+#[non_exhaustive]
+pub struct QueueInfo {
+    /// What they ask for.
+    pub capability: Arc<str>,
+    /// What they require of the agent.
+    pub requires: Requirements,
+    /// How many they are. A task that was taken back since may be among them until its turn comes.
+    pub waiting: usize,
+    /// What they wait for.
+    pub reason: String,
 }
 
 impl Backlog {
@@ -241,9 +244,9 @@ impl Backlog {
     }
 
     /// The lanes in which tasks wait.
-    pub(crate) fn lanes(&self) -> Vec<LaneInfo> {
+    pub(crate) fn lanes(&self) -> Vec<QueueInfo> {
         let inner = self.lock();
-        let lanes = inner.queue.lanes().map(|(capability, lane)| LaneInfo {
+        let lanes = inner.queue.lanes().map(|(capability, lane)| QueueInfo {
             capability: capability.clone(),
             requires: lane.requires().clone(),
             waiting: lane.waiting(),
