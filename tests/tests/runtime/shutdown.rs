@@ -36,6 +36,41 @@ async fn a_clean_stop_hands_back_what_is_not_done_without_counting_a_loss() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_emergency_stop_reaches_every_handler_at_its_next_await_and_ends_the_node() {
+    let (_, store) = store();
+    let (started, dropped) = (Gauge::default(), Gauge::default());
+    let (count, ends) = (started.clone(), dropped.clone());
+    let builder = acting(on(&store), 8, move |_, _| {
+        let (count, ends) = (count.clone(), ends.clone());
+        async move {
+            let _ends = OnDrop(ends);
+            count.add();
+            std::future::pending().await
+        }
+    });
+    let board = builder.start().await.unwrap();
+    let workflow = Workflow::new("stopped");
+    let nodes: Vec<_> = (0..20).map(|n| workflow.task(format!("t{n}"), act("")).losses(0)).collect();
+    let id = board.start(workflow).await.unwrap().id();
+    started.reaches(8).await;
+    let ended = tokio::spawn({
+        let board = board.clone();
+        async move { board.ended().await }
+    });
+    let began = tokio::time::Instant::now();
+    board.emergency_stop("the model has gone mad").await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!((started.get(), dropped.get()), (8, 8), "no task was started in its place");
+    ended.await.unwrap();
+    assert!(board.call(act("")).await.is_err());
+    drop(board);
+    let board = acting(on(&store), 2, |_, _| async { Ok("done".into()) }).start().await.unwrap();
+    for node in &nodes {
+        assert_eq!(board.run(id).output(node).await.unwrap(), "done");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clean_stop_lets_handlers_finish_and_keeps_their_results() {
     let (_, store) = store();
     let (tries, gate) = (Gauge::default(), Gate::shut());
