@@ -31,6 +31,12 @@ pub(crate) struct Sum {
     pub(crate) of: In<Vec<u64>>,
 }
 
+/// A task behind some others: one more than the most of them.
+#[task(output = u64)]
+pub(crate) struct Most {
+    pub(crate) of: In<Vec<u64>>,
+}
+
 const BODY_BYTES: usize = 256;
 /// Every result is read again; the whole history of one run in so many.
 const EVENTS_OF_EVERY: usize = 16;
@@ -91,6 +97,7 @@ impl Fleet {
             })
             .task_fn(|_, task: Next| async move { Ok(*task.of + 1) })
             .task_fn(|_, task: Sum| async move { Ok(task.of.iter().sum()) })
+            .task_fn(|_, task: Most| async move { Ok(task.of.iter().max().map_or(0, |most| most + 1)) })
             .start()
             .await?;
         Ok(Self { board, place, folder: folder.to_owned(), performed })

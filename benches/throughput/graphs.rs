@@ -1,9 +1,10 @@
-//! Small graphs, one at a time: what dependencies cost.
+//! Graphs: what dependencies cost.
 
-use crate::fleet::{Fleet, Next, Place, Sum, nothing};
+use crate::fleet::{Fleet, Most, Next, Place, Sum, nothing};
 use crate::measure::{self, Latencies, Row};
 use crate::{Plan, fresh_folder};
 use callboard::prelude::*;
+use futures::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
 /// The shape of a graph.
@@ -13,15 +14,26 @@ pub(crate) enum Shape {
     Chain,
     /// A hundred tasks, and one behind them all.
     Fan,
+    /// Ten thousand tasks in layers of a hundred, each behind three of the layer before.
+    Layers,
+    /// Ten tasks: one, eight behind it, one behind those. A thousand such runs are under way at once.
+    Diamond,
 }
 
+/// All shapes, in the order of the report.
+pub(crate) const SHAPES: [Shape; 4] = [Shape::Chain, Shape::Fan, Shape::Layers, Shape::Diamond];
+
 const WIDTH: usize = 100;
+const LAYERS: usize = 100;
+const FACETS: usize = 8;
 
 impl Shape {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Shape::Chain => "chain of 3",
             Shape::Fan => "fan of 100 and join",
+            Shape::Layers => "10,000 in layers of 100",
+            Shape::Diamond => "1,000 runs of 10",
         }
     }
 
@@ -29,6 +41,8 @@ impl Shape {
         match self {
             Shape::Chain => 3,
             Shape::Fan => WIDTH + 1,
+            Shape::Layers => LAYERS * WIDTH,
+            Shape::Diamond => FACETS + 2,
         }
     }
 
@@ -36,7 +50,14 @@ impl Shape {
         match self {
             Shape::Chain => 500,
             Shape::Fan => 100,
+            Shape::Layers => 3,
+            Shape::Diamond => 1_000,
         }
+    }
+
+    /// How many are under way at once.
+    fn at_once(self) -> usize {
+        if let Shape::Diamond = self { 1_000 } else { 1 }
     }
 
     /// The graph, its last task, and what that has to say.
@@ -54,25 +75,37 @@ impl Shape {
                 let sum = workflow.task("sum", Sum { of: parts.gather() });
                 (workflow, sum, (number..number + WIDTH).sum::<usize>() as u64)
             }
+            Shape::Layers => {
+                let first = workflow.map("0", (0..WIDTH).map(|_| nothing(1)));
+                let last = (1..LAYERS).fold(first, |layer, depth| {
+                    let behind = |n: usize| [0, 1, 2].map(|k| layer[(n + k) % WIDTH].clone()).as_slice().gather();
+                    workflow.map(&depth.to_string(), (0..WIDTH).map(|n| Most { of: behind(n) }))
+                });
+                (workflow, last[number % WIDTH].clone(), LAYERS as u64)
+            }
+            Shape::Diamond => {
+                let first = workflow.task("first", nothing(number));
+                let facets = workflow.map("facet", (0..FACETS).map(|_| Next { of: first.out() }));
+                let sum = workflow.task("sum", Sum { of: facets.gather() });
+                (workflow, sum, (FACETS * (number + 1)) as u64)
+            }
         }
     }
 }
 
-/// One row: graphs of one shape, one at a time. Per task are the figures per task, not per graph.
+/// One row: graphs of one shape. Per task are the figures per task, not per graph.
 pub(crate) async fn measure(plan: &Plan, name: &str, place: Place, shape: Shape) -> Result<Row> {
     let mut rows = Vec::new();
     for _ in 0..plan.repetitions {
         let folder = fresh_folder(&plan.folder)?;
         let fleet = Fleet::start(place, folder.path()).await?;
-        let graphs = (shape.graphs() / plan.divisor).max(10);
+        let graphs = (shape.graphs() / plan.divisor).max(10.min(shape.graphs()));
         for number in 0..graphs / 10 {
             run(&fleet, shape, number).await?;
         }
-        let (before, mut latencies) = (fleet.reading(), Vec::with_capacity(graphs));
-        for number in 0..graphs {
-            latencies.push(run(&fleet, shape, number).await?);
-        }
-        let latencies = Latencies::of(latencies);
+        let before = fleet.reading();
+        let runs = stream::iter((0..graphs).map(|number| run(&fleet, shape, number)));
+        let latencies = Latencies::of(runs.buffer_unordered(shape.at_once()).try_collect().await?);
         rows.push(Row::new(name, graphs * shape.tasks(), &latencies, before, fleet.reading()));
         fleet.shutdown().await?;
     }

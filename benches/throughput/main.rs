@@ -10,6 +10,7 @@
 mod fleet;
 mod graphs;
 mod measure;
+mod memory;
 mod raw;
 mod table;
 
@@ -68,7 +69,7 @@ async fn main() -> Result<()> {
                 report.row(row.beside(commit, beside(&plan, place)?));
             }
         }
-        for shape in [graphs::Shape::Chain, graphs::Shape::Fan] {
+        for shape in graphs::SHAPES {
             let name = format!("{} {}", place.name(), shape.name());
             if plan.wants(&name) {
                 let commit = beside(&plan, place)?;
@@ -76,6 +77,9 @@ async fn main() -> Result<()> {
                 report.row(row.beside(commit, beside(&plan, place)?));
             }
         }
+    }
+    if plan.wants("memory curve") {
+        memory::curve(&plan, &mut report).await?;
     }
     println!();
     report.commit(raw::commit(&plan.folder, 1_000 / plan.divisor)?);

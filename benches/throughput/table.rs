@@ -22,6 +22,14 @@ pub(crate) struct Report {
     commits: Vec<Commit>,
     messages: Vec<Messages>,
     rows: Vec<Row>,
+    memory: Vec<Memory>,
+}
+
+/// What a node holds in memory.
+#[derive(Debug, Serialize)]
+struct Memory {
+    after_tasks: usize,
+    resident_bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,6 +52,12 @@ impl Report {
         let each_us = elapsed.as_secs_f64() * 1e6 / count as f64;
         println!("{name}: {per_second:.0}/s, {each_us:.2} us each, {cpu_us:.2} us of CPU");
         self.messages.push(Messages { name: name.to_owned(), per_second, cpu_us });
+    }
+
+    /// What a node holds in memory after so many tasks.
+    pub(crate) fn memory(&mut self, after_tasks: usize, resident_bytes: u64) {
+        println!("memory after {after_tasks:>7} tasks: {:>5.1} MiB", resident_bytes as f64 / f64::from(1 << 20));
+        self.memory.push(Memory { after_tasks, resident_bytes });
     }
 
     pub(crate) fn row(&mut self, row: Row) {
