@@ -60,7 +60,7 @@ pub(crate) struct Node {
     /// Rings for the partitions.
     bell: Bell,
     /// Ring for the instances of each agent. `None` once the node stops: nobody is added then.
-    agents: Mutex<Option<BTreeMap<Arc<str>, Bell>>>,
+    agents: Mutex<Option<BTreeMap<Arc<str>, Arc<Bell>>>>,
     events: mpsc::Sender<supervise::Event>,
     /// Held until the node has ended, so that nobody else opens the store while something of it still runs.
     _store: Arc<dyn Store>,
@@ -107,7 +107,7 @@ impl Node {
         let id = spec.profile.id.clone();
         let stops = || Error::new(ErrorKind::Unavailable, "the node stops");
         match self.lock_agents().as_mut() {
-            Some(agents) => drop(agents.insert(id.clone(), bell)),
+            Some(agents) => drop(agents.insert(id.clone(), Arc::new(bell))),
             None => {
                 self.backlog.remove(&id);
                 return Err(stops());
@@ -140,7 +140,8 @@ impl Node {
 
     /// Removes an agent: see [`AgentHandle::remove`](crate::AgentHandle::remove).
     pub(crate) async fn remove_agent(&self, id: &Arc<str>, drain: Duration) -> Result<()> {
-        let bell = self.lock_agents().as_mut().and_then(|agents| agents.remove(id));
+        // It stays there until it is gone, so that whoever drops this half way leaves an agent that a stop still reaches.
+        let bell = self.lock_agents().as_ref().and_then(|agents| agents.get(id).cloned());
         let Some(bell) = bell.filter(|_| self.backlog.close(id)) else {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no agent {id:?} in this process")));
         };
@@ -149,6 +150,9 @@ impl Node {
         bell.ring(Duration::ZERO, COMMIT_MAX);
         let ending = self.supervisor.remove(&pool::child_name(id), 2 * COMMIT_MAX).await;
         self.backlog.remove(id);
+        if let Some(agents) = self.lock_agents().as_mut() {
+            agents.remove(id);
+        }
         self.registry.publish().await;
         if let Ok(queue) = QueueName::agent_tasks(id) {
             let _gone = self.floor.bus.delete(&queue).await;
@@ -199,7 +203,7 @@ impl Node {
         self.supervisor.ended().await;
     }
 
-    fn lock_agents(&self) -> MutexGuard<'_, Option<BTreeMap<Arc<str>, Bell>>> {
+    fn lock_agents(&self) -> MutexGuard<'_, Option<BTreeMap<Arc<str>, Arc<Bell>>>> {
         self.agents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

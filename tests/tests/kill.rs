@@ -6,11 +6,10 @@
 mod corpus;
 mod journal;
 mod life;
-mod random;
 
+use crate::random::Random;
 use callboard::Result;
 use life::{Life, Moment, Review};
-use random::Random;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::os::unix::process::ExitStatusExt;

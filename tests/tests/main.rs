@@ -3,5 +3,6 @@ mod golden;
 mod hazards;
 mod kill;
 mod model;
+mod random;
 mod runtime;
 mod traces;

@@ -44,12 +44,13 @@ impl<A> AgentHandle<A> {
         }
     }
 
-    /// Removes it: it takes no more tasks, has `drain` to finish those it has, and hands back what is not done then.
+    /// Removes it: it takes no more tasks, has `drain` to finish those it has, and hands back what is not done then. When
+    /// the future is dropped before that it is left as it is then, taking nothing more; removing it again goes on.
     ///
     /// # Errors
     ///
     /// `NotFound` if it is gone already; `Unknown` if something had to be cut short, which then starts again elsewhere.
-    pub async fn remove(self, drain: Duration) -> Result<()> {
+    pub async fn remove(&self, drain: Duration) -> Result<()> {
         self.node.remove_agent(&self.id, drain).await
     }
 

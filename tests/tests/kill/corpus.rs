@@ -1,6 +1,6 @@
 //! A folder of Rust files that read like real ones, the same in every run.
 
-use super::random::Random;
+use crate::random::Random;
 use std::fmt::Write;
 use std::fs;
 use std::io;

@@ -140,7 +140,7 @@ async fn an_agent_that_is_removed_finishes_what_it_has_or_hands_it_back_without_
     board.add(pool("second")).await.unwrap();
     begun.reaches(2).await;
     let second = board.agent("second");
-    let removal = tokio::spawn(second.remove(Duration::from_secs(3600)));
+    let removal = tokio::spawn(async move { second.remove(Duration::from_secs(3600)).await });
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert!(!removal.is_finished(), "it has an hour to finish");
     gate.open();

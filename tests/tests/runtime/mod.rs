@@ -7,6 +7,7 @@
 
 mod agents;
 mod archive;
+mod crashes;
 mod durability;
 mod events;
 mod faults;
