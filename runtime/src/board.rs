@@ -220,6 +220,7 @@ impl Builder {
     }
 
     /// Adds an agent.
+    #[expect(clippy::should_implement_trait, reason = "it reads as what it does, and nothing is summed up")]
     pub fn add<A>(mut self, pool: Pool<A>) -> Self {
         self.pools.push(pool.spec);
         self
@@ -325,6 +326,7 @@ impl<A: Send + 'static> PoolBuilder<A> {
     }
 
     /// Closes this agent and adds another.
+    #[expect(clippy::should_implement_trait, reason = "it reads as what it does, and nothing is summed up")]
     pub fn add<B>(self, pool: Pool<B>) -> Builder {
         self.close().add(pool)
     }

@@ -87,17 +87,18 @@ impl<T> ReadyQueue<T> {
         capabilities: impl IntoIterator<Item = &'a str>,
         admits: impl Fn(&str, &Requirements) -> bool,
     ) -> Option<(Ready, T)> {
-        let mut best: Option<((Reverse<Priority>, u64), &'a str, usize)> = None;
+        // The first by priority, and among equals by their last turn, which no two have in common.
+        let mut best = None;
         for capability in capabilities {
             for (place, lane) in self.capabilities.get(capability).into_iter().flatten().enumerate() {
                 let Some((&priority, class)) = lane.classes.first_key_value() else { continue };
-                let rank = (priority, class.served);
-                if best.as_ref().is_none_or(|(first, ..)| rank < *first) && admits(capability, &lane.requires) {
-                    best = Some((rank, capability, place));
+                let candidate = (priority, class.served, capability, place);
+                if best.is_none_or(|best| candidate < best) && admits(capability, &lane.requires) {
+                    best = Some(candidate);
                 }
             }
         }
-        let (_, capability, place) = best?;
+        let (.., capability, place) = best?;
         self.turn += 1;
         let lanes = self.capabilities.get_mut(capability)?;
         let popped = lanes.get_mut(place)?.pop(self.turn);

@@ -10,8 +10,6 @@
 //!   longest. An agent at which the task has failed, or that fails more than half of what it is given, comes last. The
 //!   reason is kept with the task.
 
-#[cfg(test)]
-mod tests;
 
 use super::desk::{Desk, FULL};
 use crate::partition::message::Message;
@@ -259,11 +257,6 @@ impl Backlog {
     pub(crate) fn agents(&self) -> Vec<AgentState> {
         let (inner, now) = (self.lock(), Instant::now());
         inner.desks.values().map(|desk| state(desk, now)).collect()
-    }
-
-    /// One agent of this process.
-    pub(crate) fn agent(&self, id: &str) -> Option<AgentState> {
-        self.lock().desks.get(id).map(|desk| state(desk, Instant::now()))
     }
 
     /// What is known of a capability by an agent of this process that offers it.

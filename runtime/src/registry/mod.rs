@@ -9,8 +9,6 @@ mod actor;
 mod find;
 pub(crate) mod profile;
 
-#[cfg(test)]
-mod tests;
 
 pub(crate) use actor::{Registry, Surroundings, registry};
 pub use find::{Agents, Find};
