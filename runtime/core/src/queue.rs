@@ -121,6 +121,20 @@ impl<T> ReadyQueue<T> {
         withdrawn
     }
 
+    /// Keeps only the tasks that `keep` says, by their notes.
+    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        let mut len = 0;
+        self.capabilities.retain(|_, lanes| {
+            lanes.retain_mut(|lane| {
+                lane.retain(&keep);
+                len += lane.len;
+                lane.len > 0
+            });
+            !lanes.is_empty()
+        });
+        self.len = len;
+    }
+
     /// How many tasks wait, stale ones included.
     pub fn len(&self) -> usize {
         self.len
@@ -171,6 +185,22 @@ impl<T> Lane<T> {
         }
         self.len -= usize::from(popped.is_some());
         popped
+    }
+
+    fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.len = 0;
+        self.classes.retain(|_, class| {
+            let Class { ring, runs, .. } = class;
+            runs.retain(|_, (turn, tasks)| {
+                tasks.retain(|(_, note)| keep(note));
+                self.len += tasks.len();
+                if tasks.is_empty() {
+                    ring.remove(turn);
+                }
+                !tasks.is_empty()
+            });
+            !runs.is_empty()
+        });
     }
 
     fn withdraw(&mut self, run: RunId) -> usize {

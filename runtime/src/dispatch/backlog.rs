@@ -10,12 +10,11 @@
 //!   longest. An agent at which the task has failed, or that fails more than half of what it is given, comes last. The
 //!   reason is kept with the task.
 
-
 use super::desk::{Desk, FULL};
 use crate::partition::message::Message;
 use crate::registry::profile::{AgentState, Capability, Profile};
 use callboard_core::{Ready, ReadyQueue, Requirements, RunId, closest};
-use ractor::{ActorRef, MessagingErr};
+use ractor::{ActorRef, ActorStatus, MessagingErr};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,8 +31,8 @@ pub(crate) struct Backlog {
 
 #[derive(Default)]
 struct Inner {
-    /// Each task with the tenure that offers it. What a tenure that has ended has offered is dropped when its turn
-    /// comes: the next tenure has offered it again.
+    /// Each task with the tenure that offers it. What a tenure that has ended has offered is dropped when the next one
+    /// begins, which offers it again.
     queue: ReadyQueue<ActorRef<Message>>,
     desks: BTreeMap<Arc<str>, Desk>,
     /// The agents that offer a capability.
@@ -209,6 +208,11 @@ impl Backlog {
         }
         drop(inner);
         self.hand_out(|inner| inner.meet(&touched));
+    }
+
+    /// Forgets the tasks that were offered by tenures that have ended.
+    pub(crate) fn sweep(&self) {
+        self.lock().queue.retain(|partition| partition.get_status() < ActorStatus::Stopping);
     }
 
     /// Forgets the tasks of a run, which was cancelled or paused.

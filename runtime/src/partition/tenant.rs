@@ -102,6 +102,7 @@ impl Tenant {
 
     /// Pays what a replayed state owes: frees what dead nodes hold, offers what is ready.
     pub(super) fn recover(&mut self) {
+        self.around.backlog.sweep();
         let effects = self.state.recover(self.now());
         self.release(effects); // all of it follows from what is durable
         loop {

@@ -9,7 +9,6 @@ mod actor;
 mod find;
 pub(crate) mod profile;
 
-
 pub(crate) use actor::{Registry, Surroundings, registry};
 pub use find::{Agents, Find};
 pub use profile::{AgentInfo, AgentStatus, Capability};
