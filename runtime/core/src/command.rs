@@ -2,8 +2,8 @@
 
 use crate::event::{LossReason, RunOutcome};
 use crate::{
-    Event, Failure, Graph, GraphFault, InstanceId, Json, Millis, Payload, Ready, RunId, Status, TaskIndex, TaskRef,
-    Timer, Token,
+    CheckedGraph, Event, Failure, InstanceId, Json, Millis, Payload, Ready, RunId, RunRestored, Status, TaskIndex,
+    TaskRef, Timer, Token,
 };
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub enum Command {
         /// Its id, chosen by the caller, so that a submission of unknown outcome can be looked up or repeated.
         run: RunId,
         /// The workflow.
-        graph: Graph,
+        graph: CheckedGraph,
         /// The key from which the id comes, if it does.
         key: Option<String>,
     },
@@ -49,6 +49,35 @@ pub enum Command {
         run: RunId,
         /// By whom or why.
         reason: Arc<str>,
+    },
+    /// Start no more tasks of a run; what runs goes on, and its results count. Pausing what is paused changes nothing.
+    Pause {
+        /// The run.
+        run: RunId,
+        /// By whom or why.
+        reason: Arc<str>,
+    },
+    /// Start the tasks of a paused run again. What is not paused stays as it is.
+    Unpause {
+        /// The run.
+        run: RunId,
+    },
+    /// Give a failed, dead or cancelled task another life, with a fresh budget of retries, and with it the skipped
+    /// tasks that can run again then. A run that has ended is open again. Repeating it changes nothing.
+    Retry {
+        /// The task.
+        task: TaskRef,
+        /// The token with which it ended: what the caller has seen.
+        token: Token,
+        /// Another input. It may refer to the tasks that the task needs already, and to no other.
+        input: Option<Json>,
+    },
+    /// Take an ended run back from the archive. One that is in memory stays as it is.
+    Restore {
+        /// The run.
+        run: RunId,
+        /// Its history.
+        restored: RunRestored,
     },
     /// A timer that [`State::pop_due`](crate::State::pop_due) has given out.
     Due(Timer),
@@ -82,6 +111,11 @@ pub enum Effect {
         speaker: Speaker,
         /// Why.
         reason: StopReason,
+    },
+    /// Nothing of a run is to be started any more: what was offered of it may be taken out of the backlog.
+    Withdraw {
+        /// The run.
+        run: RunId,
     },
     /// A run has ended.
     Ended {
@@ -132,9 +166,6 @@ pub enum Rejected {
         /// The key.
         key: Option<String>,
     },
-    /// The graph has faults; all of them.
-    #[error("the workflow has {} fault{}: {}", .0.len(), if .0.len() == 1 { "" } else { "s" }, list(.0))]
-    Graph(Vec<GraphFault>),
     /// The run has ended already.
     #[error("run {run} has ended: {}", outcome.as_str())]
     Ended {
@@ -142,6 +173,32 @@ pub enum Rejected {
         run: RunId,
         /// How.
         outcome: RunOutcome,
+    },
+    /// The run is paused: none of its tasks is started.
+    #[error("run {run} is paused: {reason}")]
+    Paused {
+        /// The run.
+        run: RunId,
+        /// By whom or why.
+        reason: Arc<str>,
+    },
+    /// The task can not be given another life, or not before another one.
+    #[error("task {task} is {status}{}", not_resumable(*.status, *.first))]
+    NotResumable {
+        /// The task.
+        task: TaskRef,
+        /// Where it stands.
+        status: Status,
+        /// The task without a result because of which it could not run.
+        first: Option<TaskRef>,
+    },
+    /// The edited input of a task has faults; all of them, or the first twenty.
+    #[error("the edited input of task {task} can not be used: {}", .reasons.join("; "))]
+    Input {
+        /// The task.
+        task: TaskRef,
+        /// What is wrong with it.
+        reasons: Vec<String>,
     },
     /// A run that is to be archived is still open.
     #[error("run {0} is still open and can not be archived")]
@@ -156,10 +213,12 @@ pub enum Rejected {
     },
 }
 
-fn list(faults: &[GraphFault]) -> String {
-    let shown: Vec<String> = faults.iter().take(20).map(ToString::to_string).collect();
-    let more = faults.len().saturating_sub(20);
-    shown.join("; ") + &if more > 0 { format!("; and {more} more") } else { String::new() }
+fn not_resumable(status: Status, first: Option<TaskRef>) -> String {
+    match first {
+        Some(first) if status == Status::Skipped => format!(" because of {first}: resume that one"),
+        Some(first) => format!(" and needs {first}, which has no result: resume that one first"),
+        None => ": only what has failed, is dead or was cancelled can be resumed".to_owned(),
+    }
 }
 
 /// Builds the events of one step: numbers and dates them.

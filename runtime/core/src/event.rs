@@ -4,9 +4,12 @@
 //! `v` is the version of the format of this kind. A kind that is unknown, or a field that is, means that a newer
 //! release has written here: the line is refused, never skipped. What a later version adds to a kind has a default.
 
-use crate::{Failure, Graph, InstanceId, Json, Millis, Payload, RunId, TaskIndex, Token};
+use crate::plan::Planned;
+use crate::restored::RunRestored;
+use crate::{CheckedGraph, Failure, Graph, InstanceId, Json, Millis, Payload, RunId, TaskIndex, Token};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::num::NonZeroU32;
@@ -49,17 +52,51 @@ pub enum EventKind {
     RunEnded(RunEnded),
     /// Ended runs were moved from memory to a page of the archive.
     RunsArchived(RunsArchived),
+    /// A run starts no more tasks.
+    RunPaused(RunPaused),
+    /// A paused run starts tasks again.
+    RunResumed(RunResumed),
+    /// A task that had ended without a result has another life.
+    TaskResumed(TaskResumed),
+    /// A run was brought back from the archive.
+    RunRestored(RunRestored),
 }
 
 /// See [`EventKind::RunSubmitted`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunSubmitted {
     /// The workflow.
-    pub graph: Graph,
+    pub graph: Arc<Graph>,
     /// The key that makes a repeated submission find this run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub key: Option<String>,
+    /// What was worked out of the graph before it was submitted; a replay does that again.
+    #[serde(skip)]
+    pub(crate) plan: Planned,
+}
+
+impl RunSubmitted {
+    /// The submission of a graph.
+    pub fn new(graph: CheckedGraph, key: Option<String>) -> Self {
+        Self { graph: graph.graph, key, plan: Planned(Some(graph.prepared)) }
+    }
+}
+
+/// A graph of 100,000 tasks takes a while to be written, so what was written before is copied.
+impl Serialize for RunSubmitted {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = 1 + usize::from(self.key.is_some());
+        let mut data = serializer.serialize_struct("RunSubmitted", fields)?;
+        match &self.plan.0 {
+            Some(prepared) => data.serialize_field("graph", &prepared.json)?,
+            None => data.serialize_field("graph", &*self.graph)?,
+        }
+        if let Some(key) = &self.key {
+            data.serialize_field("key", key)?;
+        }
+        data.end()
+    }
 }
 
 /// See [`EventKind::TaskAccepted`].
@@ -220,6 +257,40 @@ pub struct RunsArchived {
     pub page: Json,
 }
 
+/// See [`EventKind::RunPaused`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunPaused {
+    /// By whom or why.
+    pub reason: Arc<str>,
+}
+
+/// See [`EventKind::RunResumed`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunResumed {}
+
+/// See [`EventKind::TaskResumed`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskResumed {
+    /// The task: failed, dead or cancelled until now.
+    pub task: TaskIndex,
+    /// Its token from now on.
+    pub token: Token,
+    /// Its input from now on, if that was edited.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub input: Option<Json>,
+    /// The skipped tasks that can run again now, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reopened: Vec<TaskIndex>,
+}
+
+/// What is there is there, also when it is `null`.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
+    Json::deserialize(deserializer).map(Some)
+}
+
 /// Why a line is no event that this release can read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -282,6 +353,10 @@ impl EventKind {
             Self::TasksCancelled(_) => "tasks_cancelled",
             Self::RunEnded(_) => "run_ended",
             Self::RunsArchived(_) => "runs_archived",
+            Self::RunPaused(_) => "run_paused",
+            Self::RunResumed(_) => "run_resumed",
+            Self::TaskResumed(_) => "task_resumed",
+            Self::RunRestored(_) => "run_restored",
         }
     }
 }
@@ -299,6 +374,10 @@ impl Event {
             EventKind::TasksCancelled(data) => self.write(data, out),
             EventKind::RunEnded(data) => self.write(data, out),
             EventKind::RunsArchived(data) => self.write(data, out),
+            EventKind::RunPaused(data) => self.write(data, out),
+            EventKind::RunResumed(data) => self.write(data, out),
+            EventKind::TaskResumed(data) => self.write(data, out),
+            EventKind::RunRestored(data) => self.write(data, out),
         }
     }
 
@@ -329,6 +408,10 @@ impl Event {
             "tasks_cancelled" => EventKind::TasksCancelled(read(line.data)?),
             "run_ended" => EventKind::RunEnded(read(line.data)?),
             "runs_archived" => EventKind::RunsArchived(read(line.data)?),
+            "run_paused" => EventKind::RunPaused(read(line.data)?),
+            "run_resumed" => EventKind::RunResumed(read(line.data)?),
+            "task_resumed" => EventKind::TaskResumed(read(line.data)?),
+            "run_restored" => EventKind::RunRestored(read(line.data)?),
             kind => return Err(DecodeError::UnknownKind { seq: line.seq, kind: kind.chars().take(80).collect() }),
         };
         Ok(Self { seq: line.seq, at: line.at, run: line.run, kind })

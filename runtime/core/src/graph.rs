@@ -2,6 +2,7 @@
 
 use crate::input::{BadReference, Compiled, Input};
 use crate::name::closest;
+use crate::plan::{Edges, Plan};
 use crate::{Json, Priority, Ready, Requirements, Retry, TaskIndex, TaskRef, Token};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -199,16 +200,11 @@ fn hint(closest: Option<&str>) -> String {
     closest.map_or_else(String::new, |name| format!("; the closest is {name:?}"))
 }
 
-/// A graph without faults: each task's compiled input and the distinct tasks it waits for, ascending.
+/// A task of a graph, its input compiled, and the distinct tasks it waits for, ascending.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) tasks: Vec<PlannedTask>,
-}
-
-#[derive(Debug)]
-pub(crate) struct PlannedTask {
-    pub(crate) input: Input,
-    pub(crate) needs: Vec<TaskIndex>,
+struct PlannedTask {
+    input: Input,
+    needs: Vec<TaskIndex>,
 }
 
 impl Graph {
@@ -221,8 +217,13 @@ impl Graph {
         // A task with faults keeps the edges that can be told, so that a cycle is seen beside them.
         let tasks: Vec<PlannedTask> =
             self.tasks.iter().map(|spec| spec.plan(&lookup, &self.tasks, &mut faults)).collect();
-        faults.extend(self.cycles(&tasks));
-        if faults.is_empty() { Ok(Plan { tasks }) } else { Err(faults) }
+        let needs = Edges::new(tasks.iter().map(|task| task.needs.as_slice()));
+        let dependents = needs.turned();
+        faults.extend(self.cycles(&tasks, &dependents));
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Plan { inputs: tasks.into_iter().map(|task| task.input).collect(), needs, dependents })
     }
 
     /// Every fault of the graph, or none.
@@ -283,12 +284,11 @@ impl Graph {
 
     /// Cycles with their paths, no two of which share a task, if there are any (Kahn 1962 finds that there are; a walk
     /// among the rest finds which).
-    fn cycles(&self, tasks: &[PlannedTask]) -> Vec<GraphFault> {
+    fn cycles(&self, tasks: &[PlannedTask], dependents: &Edges) -> Vec<GraphFault> {
         let mut waiting: Vec<usize> = tasks.iter().map(|task| task.needs.len()).collect();
-        let dependents = dependents(tasks.iter().map(|task| task.needs.as_slice()));
         let mut free: Vec<usize> = (0..tasks.len()).filter(|&task| waiting[task] == 0).collect();
         while let Some(task) = free.pop() {
-            for dependent in &dependents[task] {
+            for dependent in dependents.of(TaskIndex(task as u32)) {
                 waiting[dependent.at()] -= 1;
                 if waiting[dependent.at()] == 0 {
                     free.push(dependent.at());
@@ -342,17 +342,6 @@ impl TaskSpec {
         }
         PlannedTask { input, needs }
     }
-}
-
-/// For each task the tasks that wait for it, ascending.
-pub(crate) fn dependents<'a>(needs: impl ExactSizeIterator<Item = &'a [TaskIndex]>) -> Vec<Vec<TaskIndex>> {
-    let mut dependents = vec![Vec::new(); needs.len()];
-    for (task, needs) in (0..).zip(needs) {
-        for need in needs {
-            dependents[need.at()].push(TaskIndex(task));
-        }
-    }
-    dependents
 }
 
 fn bad_name(what: &'static str, seen: &str, reason: Option<&'static str>) -> Option<GraphFault> {

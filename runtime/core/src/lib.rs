@@ -25,8 +25,11 @@ mod id;
 mod input;
 mod json;
 mod name;
+mod plan;
 mod queue;
 mod requirement;
+mod restored;
+mod resume;
 mod retry;
 mod run;
 mod state;
@@ -39,8 +42,9 @@ mod tests;
 pub use command::{Command, Effect, Rejected, Speaker, Step, StopReason};
 pub use decide::decide;
 pub use event::{
-    AttemptFailed, AttemptLost, DecodeError, Event, EventKind, FORMAT, LossReason, RunEnded, RunOutcome, RunSubmitted,
-    RunsArchived, TaskAccepted, TaskCompleted, TasksCancelled, TasksSkipped, Then,
+    AttemptFailed, AttemptLost, DecodeError, Event, EventKind, FORMAT, LossReason, RunEnded, RunOutcome, RunPaused,
+    RunResumed, RunSubmitted, RunsArchived, TaskAccepted, TaskCompleted, TaskResumed, TasksCancelled, TasksSkipped,
+    Then,
 };
 pub use failure::{Failure, FailureClass};
 pub use graph::{Graph, GraphFault, GraphLimits, TaskSpec, Timeouts};
@@ -48,10 +52,12 @@ pub use id::{InstanceId, Millis, ParseIdError, Priority, RunId, TaskIndex, TaskR
 pub use input::{Input, Part};
 pub use json::{Json, Payload};
 pub use name::closest;
+pub use plan::CheckedGraph;
 pub use queue::{Lane, Ready, ReadyQueue};
 pub use requirement::{Amount, ParseRequirementError, Requirement, Requirements, Traits};
+pub use restored::RunRestored;
 pub use retry::Retry;
 pub use run::Run;
 pub use state::{Alive, Limits, State};
-pub use task::{FailedAttempt, Status, Task, TaskState};
+pub use task::{Counts, EditedInput, FailedAttempt, Status, Task, TaskState};
 pub use timer::{Timer, TimerKind};

@@ -4,9 +4,10 @@ use crate::event::{
     AttemptFailed, AttemptLost, RunOutcome, RunSubmitted, TaskAccepted, TaskCompleted, TasksCancelled, TasksSkipped,
     Then,
 };
-use crate::graph::{GraphLimits, dependents};
+use crate::graph::GraphLimits;
 use crate::input::Part;
-use crate::task::FailedAttempt;
+use crate::plan::{Plan, Planned};
+use crate::task::{Counts, FailedAttempt};
 use crate::{
     EventKind, Failure, FailureClass, Graph, InstanceId, Millis, Ready, RunId, Status, Task, TaskIndex, TaskRef,
     TaskState, Token,
@@ -38,14 +39,21 @@ pub struct Run {
     pub ended: Option<(RunOutcome, Millis)>,
     /// What is wrong with its history, if it can not be followed: nothing may be added to it.
     pub quarantined: Option<Arc<str>>,
-    /// How many tasks have not ended.
+    /// By whom or why it starts no more tasks, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Arc<str>>,
+    /// When it was opened again, if it had ended before: its timeout counts from then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reopened_at: Option<Millis>,
     #[serde(skip)]
-    pub(crate) open: usize,
+    pub(crate) plan: Arc<Plan>,
+    #[serde(skip)]
+    pub(crate) counts: Counts,
 }
 
 impl Run {
     pub(crate) fn new(id: RunId, at: Millis, submitted: &RunSubmitted) -> Self {
-        let RunSubmitted { graph, key } = submitted;
+        let RunSubmitted { graph, key, plan: Planned(plan) } = submitted;
         let mut run = Self {
             id,
             name: graph.name.as_str().into(),
@@ -57,20 +65,22 @@ impl Run {
             tasks: Vec::new(),
             ended: None,
             quarantined: None,
-            open: 0,
+            paused: None,
+            reopened_at: None,
+            plan: Arc::default(),
+            counts: Counts::default(),
         };
         // Limits may be lowered between releases; what was once accepted stays valid.
         let unlimited = GraphLimits { tasks_max: usize::MAX, input_bytes_max: usize::MAX, graph_bytes_max: usize::MAX };
-        match graph.plan(&unlimited) {
-            Ok(plan) => {
-                let dependents = dependents(plan.tasks.iter().map(|task| task.needs.as_slice()));
-                let tasks = graph.tasks.iter().zip(plan.tasks).zip(dependents);
-                run.tasks = tasks
-                    .map(|((spec, planned), dependents)| {
-                        Task::new(spec.clone(), planned.input, planned.needs.len() as u32, dependents, at)
-                    })
-                    .collect();
-                run.open = run.tasks.len();
+        let planned = match plan {
+            Some(prepared) => Ok((prepared.plan.clone(), prepared.tasks(graph, at))),
+            None => graph.plan(&unlimited).map(|plan| (Arc::new(plan), Vec::new())),
+        };
+        match planned {
+            Ok((plan, tasks)) => {
+                run.tasks = if tasks.is_empty() { plan.tasks(graph, at) } else { tasks };
+                run.tasks.iter().for_each(|task| run.counts.add(task.status()));
+                run.plan = plan;
             }
             Err(faults) => run.quarantine(format!("its graph has {} faults, the first: {}", faults.len(), faults[0])),
         }
@@ -98,12 +108,24 @@ impl Run {
 
     /// How many tasks have not ended.
     pub fn open(&self) -> usize {
-        self.open
+        self.counts.open()
+    }
+
+    /// How many tasks stand where.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The tasks that wait for `index`, ascending.
+    pub(crate) fn dependents(&self, index: TaskIndex) -> &[TaskIndex] {
+        self.plan.dependents.of(index)
     }
 
     /// The input of a task with the outputs it refers to in place; `None` if one of them is not there yet.
     pub fn input(&self, index: TaskIndex) -> Option<Vec<Part>> {
-        self.task(index)?.resolve(|task| self.task(task)?.output())
+        let edited = self.task(index)?.edited.as_ref().map(|edited| &edited.compiled);
+        let input = edited.or_else(|| self.plan.inputs.get(index.at()))?;
+        input.resolve(|task| self.task(task)?.output())
     }
 
     /// A hash of the journalled part of the run: equal after every replay of the same events.
@@ -119,6 +141,11 @@ impl Run {
         is_ready.then(|| task.as_ready(TaskRef { run: self.id, task: index }))
     }
 
+    /// Every task that waits for an instance, in the order of the graph.
+    pub(crate) fn all_ready(&self) -> impl Iterator<Item = Ready> {
+        (0..self.tasks.len() as u32).filter_map(|index| self.ready(TaskIndex(index)))
+    }
+
     /// The open tasks that can never run once `causes` have ended without a result, ascending, without them.
     pub(crate) fn doomed_by(&self, causes: &[TaskIndex]) -> Vec<TaskIndex> {
         let mut seen = vec![false; self.tasks.len()];
@@ -126,8 +153,7 @@ impl Run {
         let mut doomed = Vec::new();
         let mut todo = causes.to_vec();
         while let Some(cause) = todo.pop() {
-            let Some(task) = self.task(cause) else { continue };
-            for &dependent in &task.dependents {
+            for &dependent in self.dependents(cause) {
                 let open = self.task(dependent).is_some_and(|task| !task.status().is_ended());
                 if open && !std::mem::replace(&mut seen[dependent.at()], true) {
                     todo.push(dependent);
@@ -152,10 +178,16 @@ impl Run {
             EventKind::AttemptLost(event) => self.lost(at, event),
             EventKind::TasksSkipped(event) => self.skipped(at, event),
             EventKind::TasksCancelled(event) => self.cancelled(at, event),
-            EventKind::RunEnded(event) => (self.open == 0 && self.ended.is_none()).then(|| {
+            EventKind::RunEnded(event) => (self.open() == 0 && self.ended.is_none()).then(|| {
                 self.ended = Some((event.outcome, at));
+                self.paused = None;
             }),
-            EventKind::RunSubmitted(_) | EventKind::RunsArchived(_) => None,
+            EventKind::RunPaused(event) => (self.ended.is_none() && self.paused.is_none()).then(|| {
+                self.paused = Some(event.reason.clone());
+            }),
+            EventKind::RunResumed(_) => self.unpaused(at),
+            EventKind::TaskResumed(event) => self.resumed(at, event),
+            EventKind::RunSubmitted(_) | EventKind::RunsArchived(_) | EventKind::RunRestored(_) => None,
         };
         if known.is_none() {
             self.quarantine(format!("{} does not fit its state: {kind:?}", kind.name()));
@@ -164,6 +196,13 @@ impl Run {
 
     pub(crate) fn quarantine(&mut self, reason: String) {
         self.quarantined = Some(reason.chars().take(400).collect::<String>().into());
+    }
+
+    /// Moves a task to another state.
+    pub(crate) fn put(&mut self, index: TaskIndex, state: TaskState) {
+        let task = &mut self.tasks[index.at()];
+        self.counts.moved(task.status(), state.status());
+        task.state = state;
     }
 
     /// The task, if it is open.
@@ -183,18 +222,16 @@ impl Run {
     }
 
     fn end(&mut self, index: TaskIndex, at: Millis, state: TaskState) -> Option<()> {
-        let task = self.open_task(index)?;
-        task.state = state;
-        task.ended_at = Some(at);
-        self.open = self.open.checked_sub(1)?;
+        self.open_task(index)?.ended_at = Some(at);
+        self.put(index, state);
         Some(())
     }
 
     fn accepted(&mut self, at: Millis, event: &TaskAccepted, lease: std::time::Duration) -> Option<()> {
         let task = self.spoken_for(event.task, event.token, None)?; // nobody holds it yet
-        task.state = TaskState::Running { holder: event.holder.clone(), since: at };
         task.lease_until = at.after(lease);
         task.heard_at = at;
+        self.put(event.task, TaskState::Running { holder: event.holder.clone(), since: at });
         Some(())
     }
 
@@ -202,13 +239,12 @@ impl Run {
         self.spoken_for(event.task, event.token, Some(&event.holder))?;
         let state = TaskState::Completed { output: event.output.clone(), by: event.holder.clone() };
         self.end(event.task, at, state)?;
-        let dependents = self.tasks[event.task.at()].dependents.clone();
-        for dependent in dependents {
-            let task = &mut self.tasks[dependent.at()];
-            if let TaskState::Blocked { waiting } = &mut task.state {
+        let plan = self.plan.clone();
+        for &dependent in plan.dependents.of(event.task) {
+            if let TaskState::Blocked { waiting } = &mut self.tasks[dependent.at()].state {
                 *waiting = waiting.checked_sub(1)?;
                 if *waiting == 0 {
-                    task.state = TaskState::Ready { not_before: at };
+                    self.put(dependent, TaskState::Ready { not_before: at });
                 }
             }
         }
@@ -244,14 +280,24 @@ impl Run {
     fn go_on(&mut self, index: TaskIndex, at: Millis, then: Then, next: Token) -> Option<()> {
         match then {
             Then::Again(not_before) => {
-                let task = self.open_task(index)?;
-                task.token = next;
-                task.state = TaskState::Ready { not_before };
+                self.open_task(index)?.token = next;
+                self.put(index, TaskState::Ready { not_before });
                 Some(())
             }
             Then::Failed => self.end(index, at, TaskState::Failed),
             Then::Dead => self.end(index, at, TaskState::Dead),
         }
+    }
+
+    /// Whatever waits, waits from now on: how long it was paused counts for no limit.
+    fn unpaused(&mut self, at: Millis) -> Option<()> {
+        self.paused.take()?;
+        for task in &mut self.tasks {
+            if let TaskState::Ready { not_before } = &mut task.state {
+                *not_before = at.max(*not_before);
+            }
+        }
+        Some(())
     }
 
     fn skipped(&mut self, at: Millis, event: &TasksSkipped) -> Option<()> {

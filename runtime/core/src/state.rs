@@ -2,9 +2,11 @@
 
 use crate::timer::Timers;
 use crate::{
-    Effect, Event, EventKind, GraphLimits, Json, Millis, Rejected, Run, RunId, Speaker, TaskIndex, TaskState, Timer,
+    Effect, Event, EventKind, GraphLimits, Json, Millis, Rejected, Run, RunId, RunRestored, Speaker, TaskIndex,
+    TaskState, Timer,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 /// What the machine is told of the outside.
@@ -34,6 +36,8 @@ pub struct State {
     at: Millis,
     timers: Timers,
     closed: BTreeSet<(Millis, RunId)>,
+    /// All runs in memory by the moment of their submission.
+    submitted: BTreeSet<(Millis, RunId)>,
 }
 
 impl State {
@@ -71,6 +75,13 @@ impl State {
     /// All runs in memory, by id.
     pub fn runs(&self) -> impl Iterator<Item = &Run> {
         self.runs.values()
+    }
+
+    /// The runs in memory, the one that was submitted last first, and of those submitted in the same moment the one with
+    /// the greater id. It begins behind the place of `after`, whether that run is here or not.
+    pub fn latest(&self, after: Option<(Millis, RunId)>) -> impl Iterator<Item = &Run> {
+        let until = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.submitted.range((Bound::Unbounded, until)).rev().filter_map(|(_, id)| self.runs.get(id))
     }
 
     /// The ended runs in memory, in the order in which they ended.
@@ -113,8 +124,10 @@ impl State {
                 let run = Run::new(id, event.at, submitted);
                 self.timers.watch(&run, 0..run.tasks.len());
                 self.timers.watch_run(&run);
+                self.submitted.insert((run.submitted_at, id));
                 self.runs.insert(id, run);
             }
+            (EventKind::RunRestored(restored), Some(id)) => self.restore(id, restored),
             (kind, Some(id)) => self.apply_to_run(id, event.at, kind),
             (_, None) => {} // no kind but the archive's speaks of no run, and `decode` gives such a line no effect
         }
@@ -123,13 +136,46 @@ impl State {
     fn apply_to_run(&mut self, id: RunId, at: Millis, kind: &EventKind) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let touched = touched(run, kind);
+        let before = run.ended;
         self.timers.unwatch(run, touched.iter().copied());
         run.apply(at, kind, self.limits.lease);
         self.timers.watch(run, touched);
-        if let Some((_, ended_at)) = run.ended {
-            self.timers.unwatch_run(run);
-            self.closed.insert((ended_at, id));
+        match (before, run.ended) {
+            (None, Some((_, ended_at))) => {
+                self.timers.unwatch_run(run);
+                self.closed.insert((ended_at, id));
+            }
+            (Some((_, ended_at)), None) => {
+                self.timers.watch_run(run);
+                self.closed.remove(&(ended_at, id));
+            }
+            _ => {}
         }
+    }
+
+    /// A snapshot that was taken about the time of the restoration may hold the run already: it is the same.
+    fn restore(&mut self, id: RunId, restored: &RunRestored) {
+        if let Some(open) = self.runs.get_mut(&id).filter(|run| run.ended.is_none()) {
+            return open.quarantine("it was restored while it was open".into());
+        }
+        let Some(run) = restored.take(id) else { return };
+        self.forget(id);
+        match run.ended {
+            Some((_, ended_at)) => {
+                self.closed.insert((ended_at, id));
+            }
+            None => {
+                self.timers.watch(&run, 0..run.tasks.len());
+                self.timers.watch_run(&run);
+            }
+        }
+        self.submitted.insert((run.submitted_at, id));
+        self.runs.insert(id, run);
+    }
+
+    /// Takes out a run; the rest of the state is dropped.
+    pub(crate) fn into_run(mut self, id: RunId) -> Option<Run> {
+        self.runs.remove(&id)
     }
 
     fn forget(&mut self, id: RunId) {
@@ -139,6 +185,7 @@ impl State {
         if let Some(run) = self.runs.remove(&id) {
             self.timers.unwatch(&run, 0..run.tasks.len());
             self.timers.unwatch_run(&run);
+            self.submitted.remove(&(run.submitted_at, id));
             if let Some((_, ended_at)) = run.ended {
                 self.closed.remove(&(ended_at, id));
             }
@@ -172,7 +219,7 @@ impl State {
     }
 
     /// What a freshly replayed state owes the world: every holder gets one full lease, every task that is ready and
-    /// due is offered again.
+    /// due is offered again, unless its run is paused.
     pub fn recover(&mut self, now: Millis) -> Vec<Effect> {
         let now = now.max(self.at);
         let mut effects = Vec::new();
@@ -186,7 +233,7 @@ impl State {
                         run.tasks[index].heard_at = now;
                         self.timers.watch(run, [index]);
                     }
-                    TaskState::Ready { not_before } if not_before <= now => {
+                    TaskState::Ready { not_before } if not_before <= now && run.paused.is_none() => {
                         self.timers.offered(run, index);
                         effects.extend(run.ready(TaskIndex(index as u32)).map(Effect::Offer));
                     }
@@ -212,13 +259,20 @@ fn touched(run: &Run, kind: &EventKind) -> Vec<usize> {
     match kind {
         EventKind::TaskAccepted(event) => vec![event.task.at()],
         EventKind::TaskCompleted(event) => {
-            let dependents = run.task(event.task).map_or(&[][..], |task| &task.dependents);
-            dependents.iter().chain([&event.task]).map(|task| task.at()).collect()
+            run.dependents(event.task).iter().chain([&event.task]).map(|task| task.at()).collect()
         }
         EventKind::AttemptFailed(event) => vec![event.task.at()],
         EventKind::AttemptLost(event) => vec![event.task.at()],
         EventKind::TasksSkipped(event) => event.tasks.iter().map(|task| task.at()).collect(),
         EventKind::TasksCancelled(event) => event.tasks.iter().map(|task| task.at()).collect(),
-        EventKind::RunSubmitted(_) | EventKind::RunEnded(_) | EventKind::RunsArchived(_) => Vec::new(),
+        EventKind::RunPaused(_) | EventKind::RunResumed(_) => {
+            let waits = |index: &usize| matches!(run.tasks[*index].state, TaskState::Ready { .. });
+            (0..run.tasks.len()).filter(waits).collect()
+        }
+        EventKind::TaskResumed(event) => event.reopened.iter().chain([&event.task]).map(|task| task.at()).collect(),
+        EventKind::RunSubmitted(_)
+        | EventKind::RunEnded(_)
+        | EventKind::RunsArchived(_)
+        | EventKind::RunRestored(_) => Vec::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! A task of a run: what it waits for, who works on it, how it ended.
 
-use crate::input::{Input, Part};
-use crate::{Failure, InstanceId, Millis, Payload, Ready, TaskIndex, TaskRef, TaskSpec, TimerKind, Token};
+use crate::input::Input;
+use crate::{Failure, InstanceId, Json, Millis, Payload, Ready, TaskIndex, TaskRef, TaskSpec, TimerKind, Token};
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
@@ -31,9 +31,32 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them, in the order of a task's life.
+    pub const ALL: [Self; 9] = [
+        Self::Blocked,
+        Self::Ready,
+        Self::Running,
+        Self::Parked,
+        Self::Completed,
+        Self::Failed,
+        Self::Dead,
+        Self::Cancelled,
+        Self::Skipped,
+    ];
+
     /// Whether it never changes again by itself.
     pub const fn is_ended(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Dead | Self::Cancelled | Self::Skipped)
+        matches!(self, Self::Completed) || self.is_without_result()
+    }
+
+    /// Whether it has ended and there is no result.
+    pub const fn is_without_result(self) -> bool {
+        matches!(self, Self::Failed | Self::Dead | Self::Cancelled | Self::Skipped)
+    }
+
+    /// Whether somebody can give it another life: it has ended without a result, and for a reason of its own.
+    pub const fn is_resumable(self) -> bool {
+        matches!(self, Self::Failed | Self::Dead | Self::Cancelled)
     }
 
     /// The word for it in every surface.
@@ -49,6 +72,42 @@ impl Status {
             Self::Cancelled => "cancelled",
             Self::Skipped => "skipped",
         }
+    }
+}
+
+/// How many tasks of a run stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts([usize; Status::ALL.len()]);
+
+impl Counts {
+    /// How many have this status.
+    pub fn of(&self, status: Status) -> usize {
+        self.0[status as usize]
+    }
+
+    /// Each status with its number, those without a task included.
+    pub fn iter(&self) -> impl Iterator<Item = (Status, usize)> {
+        Status::ALL.into_iter().zip(self.0)
+    }
+
+    /// How many there are.
+    pub fn total(&self) -> usize {
+        self.0.iter().sum()
+    }
+
+    /// How many have not ended.
+    pub fn open(&self) -> usize {
+        self.iter().filter(|(status, _)| !status.is_ended()).map(|(_, count)| count).sum()
+    }
+
+    pub(crate) fn add(&mut self, status: Status) {
+        self.0[status as usize] += 1;
+    }
+
+    /// One task has moved.
+    pub(crate) fn moved(&mut self, from: Status, to: Status) {
+        self.0[from as usize] -= 1;
+        self.0[to as usize] += 1;
     }
 }
 
@@ -102,6 +161,21 @@ pub enum TaskState {
     },
 }
 
+impl TaskState {
+    pub(crate) const fn status(&self) -> Status {
+        match self {
+            Self::Blocked { .. } => Status::Blocked,
+            Self::Ready { .. } => Status::Ready,
+            Self::Running { .. } => Status::Running,
+            Self::Completed { .. } => Status::Completed,
+            Self::Failed => Status::Failed,
+            Self::Dead => Status::Dead,
+            Self::Cancelled { .. } => Status::Cancelled,
+            Self::Skipped { .. } => Status::Skipped,
+        }
+    }
+}
+
 /// A task of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Task {
@@ -112,16 +186,18 @@ pub struct Task {
     pub state: TaskState,
     /// What a write must show to be accepted.
     pub token: Token,
-    /// Activations cut short so far, over all attempts.
+    /// The attempt from which its budget of retries counts: 1, unless it was resumed.
+    #[serde(skip_serializing_if = "is_one")]
+    pub first_attempt: u32,
+    /// The input in the place of the author's, if it was edited when the task was resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edited: Option<Box<EditedInput>>,
+    /// Activations cut short so far, over all attempts since it was resumed.
     pub losses: u32,
     /// The failures so far, oldest first, each with the attempt it ended and when.
     pub failures: Vec<FailedAttempt>,
     /// When it ended, if it has.
     pub ended_at: Option<Millis>,
-    #[serde(skip)]
-    pub(crate) input: Input,
-    #[serde(skip)]
-    pub(crate) dependents: Vec<TaskIndex>,
     /// Who held the attempt that failed last.
     #[serde(skip)]
     pub(crate) failed_by: Option<InstanceId>,
@@ -131,6 +207,20 @@ pub struct Task {
     /// Volatile: when its handler was last heard of.
     #[serde(skip)]
     pub(crate) heard_at: Millis,
+}
+
+fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+/// An input that was edited when its task was resumed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct EditedInput {
+    /// As it was written.
+    pub json: Json,
+    #[serde(skip)]
+    pub(crate) compiled: Input,
 }
 
 /// An attempt that failed.
@@ -145,17 +235,17 @@ pub struct FailedAttempt {
 }
 
 impl Task {
-    pub(crate) fn new(spec: Arc<TaskSpec>, input: Input, waiting: u32, dependents: Vec<TaskIndex>, at: Millis) -> Self {
+    pub(crate) fn new(spec: Arc<TaskSpec>, waiting: u32, at: Millis) -> Self {
         let state = if waiting == 0 { TaskState::Ready { not_before: at } } else { TaskState::Blocked { waiting } };
         Self {
             spec,
             state,
             token: Token::FIRST,
+            first_attempt: Token::FIRST.attempt,
+            edited: None,
             losses: 0,
             failures: Vec::new(),
             ended_at: None,
-            input,
-            dependents,
             failed_by: None,
             lease_until: Millis::default(),
             heard_at: Millis::default(),
@@ -164,16 +254,7 @@ impl Task {
 
     /// Where it stands, as users see it.
     pub fn status(&self) -> Status {
-        match self.state {
-            TaskState::Blocked { .. } => Status::Blocked,
-            TaskState::Ready { .. } => Status::Ready,
-            TaskState::Running { .. } => Status::Running,
-            TaskState::Completed { .. } => Status::Completed,
-            TaskState::Failed => Status::Failed,
-            TaskState::Dead => Status::Dead,
-            TaskState::Cancelled { .. } => Status::Cancelled,
-            TaskState::Skipped { .. } => Status::Skipped,
-        }
+        self.state.status()
     }
 
     /// The result, if there is one.
@@ -197,8 +278,9 @@ impl Task {
         self.spec.ready(task, self.token, self.failed_by.as_ref().map(|holder| holder.agent().into()))
     }
 
-    pub(crate) fn resolve<'a>(&self, output: impl Fn(TaskIndex) -> Option<&'a Payload>) -> Option<Vec<Part>> {
-        self.input.resolve(output)
+    /// The attempt as its retry policy counts it: from 1 again after the task was resumed.
+    pub(crate) fn attempt_of_budget(&self) -> u32 {
+        (self.token.attempt + 1).saturating_sub(self.first_attempt).max(1)
     }
 
     /// The moments at which something is to be looked at, if nothing happens before.

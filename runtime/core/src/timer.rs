@@ -1,6 +1,6 @@
 //! Timers: what comes due by itself.
 
-use crate::{Millis, Run, RunId, TaskIndex};
+use crate::{Millis, Run, RunId, Task, TaskIndex, TaskState};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -78,12 +78,15 @@ impl Timers {
 }
 
 pub(crate) fn run_timer(run: &Run) -> Option<Timer> {
-    let due = run.submitted_at.after(Duration::from_millis(run.timeout_ms?));
+    let from = run.reopened_at.unwrap_or(run.submitted_at);
+    let due = from.after(Duration::from_millis(run.timeout_ms?));
     Some(Timer { due, run: run.id, task: None, kind: TimerKind::Run })
 }
 
-fn task_timers(run: &Run, index: usize) -> impl Iterator<Item = Timer> {
+/// The timers that a task has now. What waits in a paused run waits for no moment.
+pub(crate) fn task_timers(run: &Run, index: usize) -> impl Iterator<Item = Timer> {
     let task = Some(TaskIndex(index as u32));
-    let timers = run.tasks.get(index).into_iter().flat_map(|task| task.timers());
+    let waits = |task: &&Task| run.paused.is_some() && matches!(task.state, TaskState::Ready { .. });
+    let timers = run.tasks.get(index).filter(|task| !waits(task)).into_iter().flat_map(Task::timers);
     timers.map(move |(due, kind)| Timer { due, run: run.id, task, kind })
 }

@@ -10,7 +10,8 @@ use crate::{
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Makes the speaker the holder. Accepting twice changes nothing.
+/// Makes the speaker the holder. Accepting twice changes nothing. In a paused run nobody becomes a holder; who was one
+/// stays it.
 pub(super) fn accept(
     state: &State,
     draft: &mut Draft,
@@ -19,6 +20,9 @@ pub(super) fn accept(
 ) -> Result<(), Rejected> {
     let (run, task) = admit(state, &speaker)?;
     if matches!(task.state, TaskState::Ready { .. }) {
+        if let Some(reason) = &run.paused {
+            return Err(Rejected::Paused { run: run.id, reason: reason.clone() });
+        }
         let Speaker { task, token, holder } = speaker;
         let accepted = TaskAccepted { task: task.task, token, holder, chosen };
         draft.event(Some(run.id), EventKind::TaskAccepted(accepted));
@@ -31,9 +35,11 @@ pub(super) fn complete(state: &State, draft: &mut Draft, speaker: Speaker, outpu
     if is_recorded(state, &speaker) {
         return Ok(());
     }
-    let (run, task) = admit(state, &speaker)?;
-    for &dependent in &task.dependents {
-        draft_offer(draft, run, dependent);
+    let (run, _) = admit(state, &speaker)?;
+    if run.paused.is_none() {
+        for &dependent in run.dependents(speaker.index()) {
+            draft_offer(draft, run, dependent);
+        }
     }
     let Speaker { task, token, holder } = speaker;
     let completed = TaskCompleted { task: task.task, token, holder, output };
@@ -42,10 +48,10 @@ pub(super) fn complete(state: &State, draft: &mut Draft, speaker: Speaker, outpu
     Ok(())
 }
 
-/// Offers a dependent whose last open need this step completes.
+/// Offers a dependent whose last open need this step completes. One that was resumed is offered by its timer.
 fn draft_offer(draft: &mut Draft, run: &Run, index: TaskIndex) {
     let Some(task) = run.task(index) else { return };
-    if matches!(task.state, TaskState::Blocked { waiting: 1 }) {
+    if matches!(task.state, TaskState::Blocked { waiting: 1 }) && task.token == Token::FIRST {
         draft.effect(Effect::Offer(task.as_ready(TaskRef { run: run.id, task: index })));
     }
 }
@@ -85,7 +91,7 @@ pub(super) fn draft_failure(
     failure: Failure,
 ) {
     let task_ref = TaskRef { run: run.id, task: index };
-    let then = match task.spec.retry.delay(task_ref, task.token.attempt, &failure) {
+    let then = match task.spec.retry.delay(task_ref, task.attempt_of_budget(), &failure) {
         Some(delay) => Then::Again(draft.at().after(delay)),
         None if failure.class.is_retryable() => Then::Dead,
         None => Then::Failed,

@@ -5,7 +5,7 @@ use super::cancel::{draft_cancel, stop_holder};
 use super::run;
 use crate::command::Draft;
 use crate::event::LossReason;
-use crate::timer::run_timer;
+use crate::timer::{run_timer, task_timers};
 use crate::{
     Effect, Failure, FailureClass, Run, State, Status, StopReason, Task, TaskIndex, TaskState, Timer, TimerKind,
 };
@@ -27,7 +27,7 @@ pub(super) fn due(state: &State, draft: &mut Draft, timer: Timer) {
         Some(index) => {
             let Some(task) = run.task(index) else { return };
             // Whatever has changed since has other timers, so a stale one is told by not being among them.
-            if task.timers().any(|(due, kind)| due == timer.due && kind == timer.kind) {
+            if task_timers(run, index.at()).any(|set| set == timer) {
                 task_due(state, draft, run, index, task, timer.kind);
             }
         }

@@ -1,8 +1,9 @@
-//! What a command comes to, by entity: `submit` for runs, `attempt` for the work on a task, `cancel`, and `due` for
-//! what comes by time.
+//! What a command comes to, by entity: `submit` for runs, `attempt` for the work on a task, `cancel`, `control` for what
+//! somebody decides later (pause, another life), and `due` for what comes by time.
 
 mod attempt;
 mod cancel;
+mod control;
 mod due;
 mod submit;
 
@@ -28,6 +29,10 @@ pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Reje
         Command::Refuse(task, token, failure) => attempt::refuse(state, &mut draft, task, token, failure)?,
         Command::KeepHolders(nodes) => attempt::keep_holders(state, &mut draft, &nodes),
         Command::Cancel { run, reason } => cancel::cancel(state, &mut draft, run, reason)?,
+        Command::Pause { run, reason } => control::pause(state, &mut draft, run, reason)?,
+        Command::Unpause { run } => control::unpause(state, &mut draft, run)?,
+        Command::Retry { task, token, input } => control::retry(state, &mut draft, task, token, input)?,
+        Command::Restore { run, restored } => control::restore(state, &mut draft, run, restored)?,
         Command::Due(timer) => due::due(state, &mut draft, timer),
         Command::Archive { mut runs, page } => {
             runs.sort_unstable();
@@ -98,7 +103,7 @@ fn end_run(draft: &mut Draft, run: &Run, left: usize, status: Option<Status>) {
     }
     let any = |wanted: &[Status]| {
         status.is_some_and(|status| wanted.contains(&status))
-            || run.tasks.iter().any(|task| wanted.contains(&task.status()))
+            || wanted.iter().any(|status| run.counts().of(*status) > 0)
     };
     let outcome = if any(&[Status::Failed, Status::Dead]) {
         RunOutcome::Failed
@@ -108,5 +113,8 @@ fn end_run(draft: &mut Draft, run: &Run, left: usize, status: Option<Status>) {
         RunOutcome::Completed
     };
     draft.event(Some(run.id), EventKind::RunEnded(RunEnded { outcome }));
+    if outcome != RunOutcome::Completed {
+        draft.effect(Effect::Withdraw { run: run.id }); // what was cancelled or refused may still be offered
+    }
     draft.effect(Effect::Ended { run: run.id, outcome });
 }

@@ -2,27 +2,25 @@
 
 use crate::command::Draft;
 use crate::event::{EventKind, RunSubmitted};
-use crate::{Effect, Graph, Rejected, RunId, State, TaskIndex, TaskRef, Token};
+use crate::{CheckedGraph, Effect, Rejected, RunId, State, TaskIndex, TaskRef, Token};
 
 pub(super) fn submit(
     state: &State,
     draft: &mut Draft,
     id: RunId,
-    graph: Graph,
+    graph: CheckedGraph,
     key: Option<String>,
 ) -> Result<(), Rejected> {
     if let Some(run) = state.run(id) {
         // The same again is what a caller does who does not know whether the first try arrived.
-        return if run.is_of(&graph) { Ok(()) } else { Err(Rejected::Conflict { run: id, key }) };
+        return if run.is_of(&graph.graph) { Ok(()) } else { Err(Rejected::Conflict { run: id, key }) };
     }
-    let plan = graph.plan(&state.limits.graph).map_err(Rejected::Graph)?;
-    for (index, planned) in (0..).zip(&plan.tasks) {
-        if planned.needs.is_empty() {
-            let spec = &graph.tasks[index as usize];
+    for (index, spec) in (0..).zip(&graph.graph.tasks) {
+        if graph.prepared.plan.needs.of(TaskIndex(index)).is_empty() {
             let task = TaskRef { run: id, task: TaskIndex(index) };
             draft.effect(Effect::Offer(spec.ready(task, Token::FIRST, None)));
         }
     }
-    draft.event(Some(id), EventKind::RunSubmitted(RunSubmitted { graph, key }));
+    draft.event(Some(id), EventKind::RunSubmitted(RunSubmitted::new(graph, key)));
     Ok(())
 }

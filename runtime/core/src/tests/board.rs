@@ -6,8 +6,8 @@
 
 use crate::{
     Alive, Command, Effect, Event, EventKind, Failure, FailureClass, Graph, InstanceId, Json, Limits, LossReason,
-    Millis, Payload, Rejected, Retry, Run, RunId, Speaker, State, Step, StopReason, TaskIndex, TaskRef, TaskSpec,
-    TaskState, Then, Timer, TimerKind, Token, decide,
+    Millis, Payload, Rejected, Retry, Run, RunId, RunRestored, Speaker, State, Status, Step, StopReason, TaskIndex,
+    TaskRef, TaskSpec, TaskState, Then, Timer, TimerKind, Token, decide,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub(super) struct Board {
     journal: Vec<u8>,
     names: BTreeMap<RunId, String>,
     last: String,
+    /// What the archive holds.
+    pages: BTreeMap<RunId, Json>,
     /// What has been seen to happen: states with events, rejections, timers, stops.
     pub(super) seen: BTreeSet<String>,
 }
@@ -34,6 +36,7 @@ impl Board {
             journal: Vec::new(),
             names: BTreeMap::new(),
             last: String::new(),
+            pages: BTreeMap::new(),
             seen: BTreeSet::new(),
         }
     }
@@ -55,6 +58,9 @@ impl Board {
             "show" => self.show(words[0]),
             "input" => self.input(words[0]),
             "closed" => self.closed(),
+            "submit" => self.submit(rest),
+            "page" => self.page(words[0]),
+            "restore" => self.restore(words[0]),
             _ => {
                 let command = self.command(verb, &words, rest);
                 self.put(command)
@@ -67,7 +73,6 @@ impl Board {
     fn command(&mut self, verb: &str, words: &[&str], rest: &str) -> Command {
         let run = |board: &Self, name: &str| board.run_id(name);
         match verb {
-            "submit" => self.submit(rest),
             "accept" => Command::Accept(self.speaker(words), None),
             "complete" => {
                 let output = option(words, "out=").unwrap_or("1");
@@ -81,6 +86,13 @@ impl Board {
             }
             "keep" => Command::KeepHolders(words.iter().map(|node| Arc::from(*node)).collect()),
             "cancel" => Command::Cancel { run: run(self, words[0]), reason: words[1..].join(" ").into() },
+            "pause" => Command::Pause { run: run(self, words[0]), reason: words[1..].join(" ").into() },
+            "resume" => Command::Unpause { run: run(self, words[0]) },
+            "retry" => {
+                let Speaker { task, token, .. } = self.speaker(words);
+                let input = rest.split_once("input=").map(|(_, json)| Json::parse(json).unwrap());
+                Command::Retry { task, token, input }
+            }
             "archive" => Command::Archive {
                 runs: words.iter().map(|name| run(self, name)).collect(),
                 page: Json::parse("{\"page\":1}").unwrap(),
@@ -90,7 +102,7 @@ impl Board {
     }
 
     /// `submit <run> [timeout=..]: <task> [option=..].. ; <task> ..`
-    fn submit(&mut self, rest: &str) -> Command {
+    fn submit(&mut self, rest: &str) -> String {
         let (head, tasks) = rest.split_once(':').unwrap();
         let head: Vec<&str> = head.split_whitespace().collect();
         self.last = head[0].into();
@@ -103,7 +115,35 @@ impl Board {
             labels: BTreeMap::new(),
         };
         let key = option(&head, "key=").map(str::to_owned);
-        Command::Submit { run: name_id(head[0]), graph, key }
+        match graph.check(&self.state.limits.graph) {
+            Ok(graph) => self.put(Command::Submit { run: name_id(head[0]), graph, key }),
+            Err(faults) => {
+                self.seen.insert("rejected graph".into());
+                format!("! graph{}", faults.iter().map(|fault| format!(" <{fault}>")).collect::<String>())
+            }
+        }
+    }
+
+    /// Keeps the lines of a run, as a page of the archive does.
+    fn page(&mut self, name: &str) -> String {
+        let id = self.run_id(name);
+        let lines = self.journal.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        // What was restored is as good as what was written then.
+        let own = lines.filter(|line| {
+            let event = Event::decode(line).unwrap();
+            event.run == Some(id) && !matches!(event.kind, EventKind::RunRestored(_))
+        });
+        let own: Vec<&str> = own.map(|line| std::str::from_utf8(line).unwrap()).collect();
+        let page = Json::parse(format!("[{}]", own.join(","))).unwrap();
+        self.pages.insert(id, page);
+        format!("{} events", own.len())
+    }
+
+    fn restore(&mut self, name: &str) -> String {
+        let run = self.run_id(name);
+        let events = self.pages[&run].clone();
+        let folded = RunRestored::fold(run, &events).unwrap();
+        self.put(Command::Restore { run, restored: RunRestored::new(events, folded) })
     }
 
     /// Puts a command to the machine, makes its events durable and says what came of it.
@@ -228,8 +268,10 @@ impl Board {
         }
         let Some(run) = self.state.run(self.run_id(what)) else { return "no such run".into() };
         let tasks: Vec<String> = run.tasks.iter().map(|task| format!("{} {}", task.spec.name, task.status())).collect();
-        let ended =
-            run.ended.map_or("open".into(), |(outcome, at)| format!("{} {}", outcome.as_str(), self.moment(at)));
+        let counted = run.tasks.iter().filter(|task| task.status() == Status::Ready).count();
+        assert_eq!((run.counts().total(), run.counts().of(Status::Ready)), (run.tasks.len(), counted));
+        let open = run.paused.as_ref().map_or("open".into(), |reason| format!("paused ({reason})"));
+        let ended = run.ended.map_or(open, |(outcome, at)| format!("{} {}", outcome.as_str(), self.moment(at)));
         format!("{ended}: {}", tasks.join(", "))
     }
 
@@ -284,6 +326,20 @@ impl Board {
                 let runs: Vec<&str> = e.runs.iter().map(|run| self.names[run].as_str()).collect();
                 (vec!["runs_archived".into()], format!("archived {}", runs.join(" ")))
             }
+            EventKind::RunPaused(e) => {
+                (vec!["run_paused".into()], format!("paused {} ({})", self.names[&id], e.reason))
+            }
+            EventKind::RunResumed(_) => (vec!["run_resumed".into()], format!("resumed {}", self.names[&id])),
+            EventKind::TaskResumed(e) => {
+                let edited = e.input.as_ref().map_or(String::new(), |input| format!(" with {input:?}"));
+                let reopened = match &e.reopened[..] {
+                    [] => String::new(),
+                    tasks => format!(" reopening {}", self.tasks(id, tasks)),
+                };
+                let seen = vec![format!("{} task_resumed", before(e.task))];
+                (seen, format!("retried {} {}{edited}{reopened}", self.task(id, e.task), e.token))
+            }
+            EventKind::RunRestored(_) => (vec!["run_restored".into()], format!("restored {}", self.names[&id])),
         };
         self.seen.extend(seen);
         said
@@ -309,6 +365,7 @@ impl Board {
                 let task = self.task(speaker.task.run, speaker.task.task);
                 format!("stop {task} {} {} {reason}", speaker.token, speaker.holder)
             }
+            Effect::Withdraw { run } => format!("withdraw {}", self.names[run]),
             Effect::Ended { run, outcome } => format!("end {} {}", self.names[run], outcome.as_str()),
         }
     }
@@ -321,7 +378,12 @@ impl Board {
                 ("fenced", format!(" {status} {held}, shown {presented}"))
             }
             Rejected::Conflict { .. } => ("conflict", String::new()),
-            Rejected::Graph(faults) => ("graph", faults.iter().map(|fault| format!(" <{fault}>")).collect::<String>()),
+            Rejected::Paused { reason, .. } => ("paused", format!(" ({reason})")),
+            Rejected::NotResumable { status, first, .. } => {
+                let first = first.map(|task| format!(", first {}", self.task(task.run, task.task)));
+                ("not_resumable", format!(" {status}{}", first.unwrap_or_default()))
+            }
+            Rejected::Input { reasons, .. } => ("input", format!(" {}", reasons.join("; "))),
             Rejected::Ended { outcome, .. } => ("ended", format!(" {}", outcome.as_str())),
             Rejected::Open(_) => ("open", String::new()),
             Rejected::Quarantined { .. } => ("quarantined", String::new()),

@@ -8,9 +8,15 @@ use crate::{
     Command, Graph, InstanceId, Json, Limits, LossReason, Millis, Payload, RunId, Speaker, State, TaskIndex, TaskRef,
     TaskSpec, Token, decide,
 };
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+thread_local! {
+    /// How long the events of the last command took to become lines.
+    static ENCODED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
 
 const MANY: u32 = 100_000;
 const AT: Millis = Millis(1_790_000_000_000);
@@ -55,13 +61,17 @@ fn put(state: &mut State, command: Command) -> (Duration, Duration) {
     let started = Instant::now();
     let step = decide(state, AT, command).unwrap();
     let decided = started.elapsed();
+    let mut line = Vec::new();
+    step.events.iter().for_each(|event| event.encode(&mut line));
+    ENCODED.set(started.elapsed() - decided);
+    let decided_until = started.elapsed();
     step.events.iter().for_each(|event| state.apply(event));
-    (decided, started.elapsed() - decided)
+    (decided, started.elapsed() - decided_until)
 }
 
 fn one(what: &str, state: &mut State, command: Command) {
     let (decided, applied) = put(state, command);
-    println!("{what}: decide {decided:?}, apply {applied:?}");
+    println!("{what}: decide {decided:?}, encode {:?}, apply {applied:?}", ENCODED.get());
 }
 
 /// Many commands: the mean and the worst of one.
@@ -73,6 +83,9 @@ fn each(what: &str, state: &mut State, commands: impl Iterator<Item = Command>) 
 
 fn submitted(what: &str, graph: Graph) -> (State, RunId) {
     let (mut state, run) = (State::new(Limits::default()), name_id(what));
+    let started = Instant::now();
+    let graph = graph.check(&Limits::default().graph).unwrap();
+    println!("{what}: check, outside of the partition: {:?}", started.elapsed());
     let again = graph.clone();
     one(&format!("{what}: submit"), &mut state, Command::Submit { run, graph, key: None });
     one(&format!("{what}: submit again"), &mut state, Command::Submit { run, graph: again, key: None });

@@ -31,25 +31,34 @@ fn format_1_is_read_and_written_as_ever() {
 fn format_1_is_followed_as_ever() {
     let mut state = State::default();
     let mut shown = String::new();
+    let mut show = |state: &State| {
+        for run in state.runs() {
+            assert_eq!(run.quarantined, None);
+            let tasks: Vec<_> = run.tasks.iter().map(|task| format!("{} {}", task.status(), task.token)).collect();
+            let digest = &run.digest()[..8];
+            writeln!(shown, "{} {:?} {digest}: {}", run.name, run.ended, tasks.join(", ")).unwrap();
+        }
+    };
     for line in GOLDEN.lines() {
         let event = decode(line).unwrap();
         if let EventKind::RunsArchived(_) = event.kind {
-            for run in state.runs() {
-                assert_eq!(run.quarantined, None);
-                let tasks: Vec<_> = run.tasks.iter().map(|task| format!("{} {}", task.status(), task.token)).collect();
-                writeln!(shown, "{} {:?}: {}", run.name, run.ended, tasks.join(", ")).unwrap();
-            }
+            show(&state);
         }
         state.apply(&event);
     }
+    show(&state);
     assert_eq!(
         shown,
-        "release notes Some((Failed, Millis(1790000000012))): completed 2.4, completed 2.1, dead 1.1\n\
-         small Some((Cancelled, Millis(1790000000021))): failed 1.1, skipped 1.1, failed 1.1, failed 1.1, failed 1.1, \
-         dead 1.1, cancelled 1.1, cancelled 1.1\n\
-         least Some((Completed, Millis(1790000000024))): completed 1.1\n"
+        "release notes Some((Failed, Millis(1790000000012))) 0cd4623d: completed 2.4, completed 2.1, dead 1.1\n\
+         small Some((Cancelled, Millis(1790000000021))) 0121d652: failed 1.1, skipped 1.1, failed 1.1, failed 1.1, \
+         failed 1.1, dead 1.1, cancelled 1.1, cancelled 1.1\n\
+         least Some((Completed, Millis(1790000000024))) 4609a755: completed 1.1\n\
+         release notes Some((Completed, Millis(1790000000031))) 1e75c629: completed 2.4, completed 2.1, completed 2.1\n\
+         small None 67865bb1: ready 2.1, blocked 1.1, failed 1.1, failed 1.1, failed 1.1, dead 1.1, ready 2.1, \
+         cancelled 1.1\n\
+         least Some((Completed, Millis(1790000000024))) 4609a755: completed 1.1\n"
     );
-    assert_eq!((state.runs().count(), state.pages().len(), state.seq()), (2, 1, 25));
+    assert_eq!((state.runs().count(), state.pages().len(), state.seq()), (3, 1, 33));
 }
 
 #[test]
@@ -65,6 +74,14 @@ fn format_1_is_covered() {
         "tasks_cancelled",
         "run_ended",
         "runs_archived",
+        "run_restored",
+        "run_paused",
+        "run_resumed",
+        "task_resumed",
+        "edited",
+        "edited to null",
+        "as before",
+        "reopened",
         "key",
         "json",
         "stored",
@@ -154,9 +171,20 @@ fn variants(kind: &EventKind) -> Vec<String> {
             };
             say(outcome, true);
         }
+        EventKind::TaskResumed(e) => {
+            let word = e.input.as_ref().map_or("as before", |input| match input.as_str() {
+                "null" => "edited to null",
+                _ => "edited",
+            });
+            say(word, true);
+            say("reopened", !e.reopened.is_empty());
+        }
         EventKind::TaskAccepted(_)
         | EventKind::TasksSkipped(_)
         | EventKind::TasksCancelled(_)
+        | EventKind::RunPaused(_)
+        | EventKind::RunResumed(_)
+        | EventKind::RunRestored(_)
         | EventKind::RunsArchived(_) => {}
     }
     seen
@@ -182,8 +210,8 @@ fn what_a_newer_release_has_written_is_refused_and_never_skipped() {
         "event 7 has version 2, newer than 1; a newer release has written this journal"
     );
     assert_eq!(
-        error(line("1", "run_paused", "{}")),
-        "event 7 is of the unknown kind \"run_paused\"; a newer release has written this journal"
+        error(line("1", "run_parked", "{}")),
+        "event 7 is of the unknown kind \"run_parked\"; a newer release has written this journal"
     );
     for malformed in [
         line("1", "run_ended", r#"{"outcome":"failed","by":"me"}"#),

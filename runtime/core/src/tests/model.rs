@@ -26,6 +26,8 @@ pub(super) struct Task {
     pub(super) token: Token,
     pub(super) holder: Option<InstanceId>,
     pub(super) losses: u32,
+    pub(super) first_attempt: u32,
+    pub(super) edited: Option<u8>,
     pub(super) failures: usize,
     pub(super) cause: Option<usize>,
     pub(super) not_before: i64,
@@ -40,6 +42,8 @@ pub(super) struct Task {
 pub(super) struct Run {
     pub(super) tasks: Vec<Task>,
     pub(super) ended: Option<RunOutcome>,
+    pub(super) paused: bool,
+    timeout: Option<i64>,
     deadline: Option<i64>,
     timed_out: bool,
 }
@@ -49,6 +53,7 @@ pub(super) struct Run {
 pub(super) struct Released {
     pub(super) offers: BTreeSet<(RunId, usize, Token)>,
     pub(super) stops: Vec<(RunId, usize, Token, InstanceId, StopReason)>,
+    pub(super) withdrawn: BTreeSet<RunId>,
     pub(super) ended: Vec<(RunId, RunOutcome)>,
 }
 
@@ -59,6 +64,8 @@ pub(super) enum No {
     Fenced,
     Ended,
     Open,
+    Paused,
+    NotResumable,
 }
 
 type TimerKey = (i64, RunId, Option<usize>, TimerKind);
@@ -66,6 +73,7 @@ type TimerKey = (i64, RunId, Option<usize>, TimerKind);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     pub(super) runs: BTreeMap<RunId, Run>,
+    pub(super) archived: BTreeMap<RunId, Run>,
     /// The moment of the last event.
     pub(super) at: i64,
     pub(super) released: Released,
@@ -91,6 +99,8 @@ impl Model {
             token: Token::FIRST,
             holder: None,
             losses: 0,
+            first_attempt: 1,
+            edited: None,
             failures: 0,
             cause: None,
             not_before: 0,
@@ -100,7 +110,8 @@ impl Model {
             offered: false,
         });
         let deadline = timeout.map(|timeout| self.at + timeout);
-        self.runs.insert(id, Run { tasks: tasks.collect(), ended: None, deadline, timed_out: false });
+        let (tasks, ended) = (tasks.collect(), None);
+        self.runs.insert(id, Run { tasks, ended, paused: false, timeout, deadline, timed_out: false });
         self.settle(id);
     }
 
@@ -115,8 +126,12 @@ impl Model {
     pub(super) fn accept(&mut self, now: i64, word: &Word<'_>) -> Result<(), No> {
         self.admit(word)?;
         let at = self.at.max(now);
-        let task = &mut self.runs.get_mut(&word.run).unwrap().tasks[word.task];
+        let run = self.runs.get_mut(&word.run).unwrap();
+        let task = &mut run.tasks[word.task];
         if task.status == Status::Ready {
+            if run.paused {
+                return Err(No::Paused);
+            }
             self.at = at;
             task.status = Status::Running;
             task.holder = Some(word.holder.clone());
@@ -163,7 +178,7 @@ impl Model {
         let failed = &mut self.runs.get_mut(&run).unwrap().tasks[task];
         failed.failures += 1;
         let retryable = matches!(class, FailureClass::Retryable | FailureClass::Timeout | FailureClass::Panic);
-        if retryable && failed.token.attempt <= failed.spec.retries {
+        if retryable && failed.token.attempt - failed.first_attempt < failed.spec.retries {
             failed.again(at, Token { attempt: failed.token.attempt + 1, activation: 1 });
         } else {
             failed.status = if retryable { Status::Dead } else { Status::Failed };
@@ -214,6 +229,80 @@ impl Model {
         Ok(())
     }
 
+    /// An open run.
+    fn open(&mut self, id: RunId) -> Result<&mut Run, No> {
+        let run = self.runs.get_mut(&id).ok_or(No::Run)?;
+        if run.ended.is_some() { Err(No::Ended) } else { Ok(run) }
+    }
+
+    pub(super) fn pause(&mut self, now: i64, id: RunId) -> Result<(), No> {
+        let run = self.open(id)?;
+        if !std::mem::replace(&mut run.paused, true) {
+            self.at = self.at.max(now);
+            self.released.withdrawn.insert(id);
+        }
+        Ok(())
+    }
+
+    pub(super) fn unpause(&mut self, now: i64, id: RunId) -> Result<(), No> {
+        let at = self.at.max(now);
+        let run = self.open(id)?;
+        if std::mem::replace(&mut run.paused, false) {
+            let ready = run.tasks.iter_mut().enumerate().filter(|(_, task)| task.status == Status::Ready);
+            let mut offers = BTreeSet::new();
+            for (index, task) in ready {
+                task.not_before = task.not_before.max(at);
+                task.offered = task.token == Token::FIRST;
+                offers.extend(task.offered.then_some((id, index, task.token)));
+            }
+            self.at = at;
+            self.released.offers.append(&mut offers);
+        }
+        Ok(())
+    }
+
+    pub(super) fn retry(&mut self, now: i64, word: &Word<'_>, edited: Option<u8>) -> Result<(), No> {
+        let at = self.at.max(now);
+        let run = self.runs.get_mut(&word.run).ok_or(No::Run)?;
+        let task = &run.tasks[word.task];
+        if word.token.attempt + 1 == task.first_attempt && (edited.is_none() || edited == task.edited) {
+            return Ok(());
+        }
+        if task.token != word.token {
+            return Err(No::Fenced);
+        }
+        let without = |task: &Task| task.status.is_ended() && task.status != Status::Completed;
+        let resumable = without(task) && task.status != Status::Skipped;
+        if !resumable || task.spec.needs.iter().any(|&need| without(&run.tasks[need])) {
+            return Err(No::NotResumable);
+        }
+        let task = &mut run.tasks[word.task];
+        task.token = Token { attempt: task.token.attempt + 1, activation: 1 };
+        (task.first_attempt, task.losses, task.status, task.holder) = (task.token.attempt, 0, Status::Blocked, None);
+        task.edited = edited.or(task.edited);
+        // Again and again, whoever has no need left without a result.
+        while let Some(freed) = run.tasks.iter().position(|task| {
+            task.status == Status::Skipped && !task.spec.needs.iter().any(|&need| without(&run.tasks[need]))
+        }) {
+            (run.tasks[freed].status, run.tasks[freed].cause) = (Status::Blocked, None);
+        }
+        run.blame();
+        if run.ended.take().is_some() {
+            run.deadline = run.timeout.map(|timeout| at + timeout);
+            run.timed_out = false;
+        }
+        self.at = at;
+        self.settle(word.run);
+        Ok(())
+    }
+
+    pub(super) fn restore(&mut self, now: i64, id: RunId) {
+        if let (false, Some(run)) = (self.runs.contains_key(&id), self.archived.get(&id)) {
+            self.runs.insert(id, run.clone());
+            self.at = self.at.max(now);
+        }
+    }
+
     fn end_all(&mut self, now: i64, id: RunId, reason: StopReason) {
         self.at = self.at.max(now);
         for task in 0..self.runs[&id].tasks.len() {
@@ -238,7 +327,7 @@ impl Model {
 
     pub(super) fn archive(&mut self, id: RunId) -> Result<(), No> {
         match self.runs.get(&id).ok_or(No::Run)?.ended {
-            Some(_) => drop(self.runs.remove(&id)),
+            Some(_) => self.archived.extend(self.runs.remove_entry(&id)),
             None => return Err(No::Open),
         }
         Ok(())
@@ -262,7 +351,7 @@ impl Model {
                 if task.status == Status::Running {
                     (task.lease_until, task.heard_at) = (now + LEASE, now);
                 }
-                if task.status == Status::Ready {
+                if task.status == Status::Ready && !run.paused {
                     task.offered = task.not_before <= now;
                     self.released.offers.extend(task.offered.then_some((*id, index, task.token)));
                 }
@@ -277,7 +366,7 @@ impl Model {
             timers.extend(run.deadline.map(|due| (due, id, None, TimerKind::Run)));
             for (index, task) in run.tasks.iter().enumerate() {
                 let mut set = |due: i64, kind| timers.insert((due, id, Some(index), kind));
-                if task.status == Status::Ready {
+                if task.status == Status::Ready && !run.paused {
                     (!task.offered).then(|| set(task.not_before, TimerKind::Retry));
                     task.spec.start.map(|limit| set(task.not_before + limit, TimerKind::Start));
                 }
@@ -338,8 +427,8 @@ impl Model {
                 } else if needs().all(|(_, need)| need.status == Status::Completed) {
                     task.status = Status::Ready;
                     task.not_before = at;
-                    task.offered = true;
-                    self.released.offers.insert((id, index, task.token));
+                    task.offered = !run.paused && task.token == Token::FIRST;
+                    self.released.offers.extend(task.offered.then_some((id, index, task.token)));
                 }
             }
             if before.iter().map(|task| task.status).eq(run.tasks.iter().map(|task| task.status)) {
@@ -356,8 +445,32 @@ impl Model {
                 RunOutcome::Completed
             };
             run.ended = Some(outcome);
+            run.paused = false;
+            if outcome != RunOutcome::Completed {
+                self.released.withdrawn.insert(id);
+            }
             self.released.ended.push((id, outcome));
         }
+    }
+}
+
+impl Run {
+    /// Finds another culprit for whoever is skipped because of a task that has another life.
+    fn blame(&mut self) {
+        let is_root = |task: &Task| matches!(task.status, Status::Failed | Status::Dead | Status::Cancelled);
+        let roots: Vec<usize> = (0..self.tasks.len()).filter(|&task| is_root(&self.tasks[task])).collect();
+        for index in 0..self.tasks.len() {
+            let task = &self.tasks[index];
+            if task.status == Status::Skipped && !is_root(&self.tasks[task.cause.unwrap()]) {
+                self.tasks[index].cause = roots.iter().copied().find(|&root| self.leads(root, index));
+            }
+        }
+    }
+
+    /// Whether a skipped task can be led back to `root`.
+    fn leads(&self, root: usize, to: usize) -> bool {
+        let skipped = |need: usize| self.tasks[need].status == Status::Skipped;
+        self.tasks[to].spec.needs.iter().any(|&need| need == root || (skipped(need) && self.leads(root, need)))
     }
 }
 

@@ -4,9 +4,9 @@ use super::board::{journalled, name_id};
 use super::config;
 use super::model::{Model, No, Released, Spec, Word};
 use crate::{
-    Alive, Command, Effect, Event, EventKind, Failure, FailureClass, Graph, InstanceId, Json, Limits, LossReason,
-    Millis, Payload, Rejected, Retry, RunId, Speaker, State, Status, Step, TaskIndex, TaskRef, TaskSpec, Timer,
-    TimerKind, Token, decide,
+    Alive, Command, Effect, Event, EventKind, Failure, FailureClass, Graph, GraphLimits, InstanceId, Json, Limits,
+    LossReason, Millis, Payload, Rejected, Retry, RunId, RunRestored, Speaker, State, Status, Step, TaskIndex, TaskRef,
+    TaskSpec, Timer, TimerKind, Token, decide,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +33,12 @@ enum Op {
     Beat(Who, bool),
     Keep(u8),
     Cancel(usize),
+    Pause(usize),
+    Unpause(usize),
+    /// Another life for a task, perhaps with another input.
+    Retry(Who, Option<u8>),
     Archive(usize),
+    Restore(usize),
     /// The clock moves, forwards or back.
     Clock(i64),
     /// Everything due is fired.
@@ -111,7 +116,11 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (who(), any::<bool>()).prop_map(|(who, handler)| Op::Beat(who, handler)),
         1 => any::<u8>().prop_map(Op::Keep),
         1 => (0..RUNS).prop_map(Op::Cancel),
-        1 => (0..RUNS).prop_map(Op::Archive),
+        2 => (0..RUNS).prop_map(Op::Pause),
+        2 => (0..RUNS).prop_map(Op::Unpause),
+        6 => (who(), proptest::option::of(0..3_u8)).prop_map(|(who, edited)| Op::Retry(who, edited)),
+        2 => (0..RUNS).prop_map(Op::Archive),
+        2 => (0..RUNS).prop_map(Op::Restore),
         6 => clock.prop_map(Op::Clock),
         6 => Just(Op::Fire),
         1 => Just(Op::Restart),
@@ -130,6 +139,9 @@ struct Pair {
     /// What the workers know of: the newest hand-out of each task that was offered to them.
     board: BTreeMap<TaskRef, Token>,
     completed: BTreeSet<TaskRef>,
+    /// The lines of each run in memory, and of those that were archived.
+    history: BTreeMap<RunId, Vec<String>>,
+    archive: BTreeMap<RunId, Vec<String>>,
 }
 
 fn run_id(run: usize) -> RunId {
@@ -146,6 +158,8 @@ impl Pair {
             now: START,
             board: BTreeMap::new(),
             completed: BTreeSet::new(),
+            history: BTreeMap::new(),
+            archive: BTreeMap::new(),
         }
     }
 
@@ -183,7 +197,11 @@ impl Pair {
         let now = self.now;
         match *op {
             Op::Submit(run) => {
-                let command = Command::Submit { run: run_id(run), graph: self.graph(run), key: None };
+                let command = Command::Submit {
+                    run: run_id(run),
+                    graph: self.graph(run).check(&GraphLimits::default()).unwrap(),
+                    key: None,
+                };
                 let Drawn { tasks, timeout } = self.graphs[run].clone();
                 if self.state.run(run_id(run)).is_none() {
                     self.completed.retain(|task| task.run != run_id(run));
@@ -219,6 +237,20 @@ impl Pair {
                 let expected = self.model.cancel(now, run_id(run));
                 self.command(Command::Cancel { run: run_id(run), reason: "drawn".into() }, expected);
             }
+            Op::Pause(run) => {
+                let expected = self.model.pause(now, run_id(run));
+                self.command(Command::Pause { run: run_id(run), reason: "drawn".into() }, expected);
+            }
+            Op::Unpause(run) => {
+                let expected = self.model.unpause(now, run_id(run));
+                self.command(Command::Unpause { run: run_id(run) }, expected);
+            }
+            Op::Retry(who, edited) => {
+                let input = edited.map(|edited| Json::of(&edited).unwrap());
+                let retry = |s: Speaker| Command::Retry { task: s.task, token: s.token, input: input.clone() };
+                self.speak(who, retry, |model, word| model.retry(now, word, edited));
+            }
+            Op::Restore(run) => self.restore_run(run_id(run)),
             Op::Archive(run) => {
                 let expected = self.model.archive(run_id(run));
                 if expected.is_ok() {
@@ -266,6 +298,8 @@ impl Pair {
             Err(Rejected::Fenced { .. }) => Err(No::Fenced),
             Err(Rejected::Ended { .. }) => Err(No::Ended),
             Err(Rejected::Open(_)) => Err(No::Open),
+            Err(Rejected::Paused { .. }) => Err(No::Paused),
+            Err(Rejected::NotResumable { .. }) => Err(No::NotResumable),
             Err(other) => panic!("{other}"),
         };
         assert_eq!(seen, expected, "{command:?}");
@@ -284,8 +318,32 @@ impl Pair {
             event.encode(&mut self.journal);
             assert_eq!(&Event::decode(&self.journal[from..]).unwrap(), event);
             self.state.apply(event);
+            self.keep_line(event, from);
         }
         self.release(&step.effects);
+    }
+
+    fn keep_line(&mut self, event: &Event, from: usize) {
+        match (event.run, &event.kind) {
+            (Some(run), EventKind::RunRestored(_)) => drop(self.history.insert(run, self.archive[&run].clone())),
+            (Some(run), _) => {
+                let line = std::str::from_utf8(&self.journal[from..]).unwrap().trim_end();
+                self.history.entry(run).or_default().push(line.to_owned());
+            }
+            (None, EventKind::RunsArchived(archived)) => {
+                let lines = archived.runs.iter().map(|run| (*run, self.history.remove(run).unwrap()));
+                self.archive.extend(lines);
+            }
+            (None, kind) => panic!("{kind:?}"),
+        }
+    }
+
+    fn restore_run(&mut self, run: RunId) {
+        let Some(lines) = self.archive.get(&run) else { return };
+        let events = Json::parse(format!("[{}]", lines.join(","))).unwrap();
+        let folded = RunRestored::fold(run, &events).unwrap();
+        self.model.restore(self.now, run);
+        self.command(Command::Restore { run, restored: RunRestored::new(events, folded) }, Ok(()));
     }
 
     /// What must hold of every event by itself: work only on what is needed and done, and a result once.
@@ -323,6 +381,10 @@ impl Pair {
                 }
                 Effect::Stop { speaker: Speaker { task, token, holder }, reason } => {
                     released.stops.push((task.run, task.task.at(), *token, holder.clone(), *reason));
+                }
+                Effect::Withdraw { run } => {
+                    assert!(released.withdrawn.insert(*run));
+                    self.board.retain(|task, _| task.run != *run);
                 }
                 Effect::Ended { run, outcome } => released.ended.push((*run, *outcome)),
             }
@@ -362,6 +424,10 @@ impl Pair {
                 break;
             }
             for effect in &step.effects {
+                if let Effect::Withdraw { run } = effect {
+                    self.model.released.withdrawn.insert(*run);
+                    continue;
+                }
                 let Effect::Ended { run, outcome } = effect else { panic!("{effect:?}") };
                 assert!(ended.insert((*run, outcome.as_str())));
                 self.model.released.ended.push((*run, *outcome));
@@ -391,7 +457,7 @@ impl Pair {
                 let real = &self.state.run(*id).unwrap().tasks[index];
                 let crate::TaskState::Ready { not_before } = real.state else { continue };
                 if task.status == Status::Ready && not_before.0 != task.not_before {
-                    let retry = task.token.attempt - 1; // the first, the second ...
+                    let retry = task.token.attempt - task.first_attempt; // the first, the second ...
                     let backoff = 2_000 * 2_i64.pow(retry - 1);
                     let (low, high) = (backoff * 8 / 10, backoff * 12 / 10);
                     let after = retry_after as i64;
@@ -423,18 +489,21 @@ impl Pair {
     }
 
     fn nonsense(&mut self, run: RunId) {
+        assert!(Graph { tasks: Vec::new(), ..self.graph(0) }.check(&GraphLimits::default()).is_err());
         let task = TaskRef { run, task: TaskIndex(u32::MAX) };
         let speaker = Speaker { task, token: Token::FIRST, holder: InstanceId::new("n1", "x") };
         let failure = || Failure::new(FailureClass::Terminal, "nonsense");
         let fresh = RunId::from_key("tests", "another");
-        let faulty = Graph { tasks: Vec::new(), ..self.graph(0) };
         for command in [
             Command::Accept(speaker.clone(), None),
             Command::Complete(speaker.clone(), Payload::Json(Json::null())),
             Command::Fail(speaker.clone(), failure()),
             Command::Lose(speaker.clone(), LossReason::Lease),
             Command::Refuse(task, Token::FIRST, failure()),
-            Command::Submit { run: fresh, graph: faulty, key: None },
+            Command::Retry { task, token: Token::FIRST, input: None },
+            Command::Pause { run: fresh, reason: "nonsense".into() },
+            Command::Unpause { run: fresh },
+            Command::Restore { run: fresh, restored: self.nonsense_history(run) },
             Command::Cancel { run: fresh, reason: "nonsense".into() },
             Command::Archive { runs: vec![run, fresh], page: Json::null() },
         ] {
@@ -448,6 +517,16 @@ impl Pair {
         assert!(self.state.heartbeat(Millis(i64::MAX), &speaker, Alive::Handler).is_err());
     }
 
+    /// The history of another run, if there is one.
+    fn nonsense_history(&self, run: RunId) -> RunRestored {
+        let events =
+            Json::parse(format!("[{}]", self.history.get(&run).map_or(String::new(), |l| l.join(",")))).unwrap();
+        match self.state.run(run) {
+            Some(run) => RunRestored::new(events, run.clone()),
+            None => serde_json::from_str(&format!("{{\"events\":{}}}", events.as_str())).unwrap(),
+        }
+    }
+
     fn compare(&self) {
         assert_eq!(self.state.next_due(), self.model.next_due(), "the next timer");
         assert_eq!(self.state.at().0, self.model.at, "the moment of the last event");
@@ -456,13 +535,14 @@ impl Pair {
             let run = self.state.run(*id).unwrap();
             assert_eq!(run.quarantined, None);
             assert_eq!(run.ended.map(|(outcome, _)| outcome), model.ended);
+            assert_eq!((run.paused.is_some(), run.counts().total()), (model.paused, model.tasks.len()));
             assert_eq!(run.open(), model.tasks.iter().filter(|task| !task.status.is_ended()).count());
             assert_eq!(self.state.closed().any(|(_, closed)| closed == *id), model.ended.is_some());
             for (index, (task, model)) in run.tasks.iter().zip(&model.tasks).enumerate() {
                 let holder = model.holder.as_ref().filter(|_| model.status == Status::Running);
                 assert_eq!(
-                    (task.status(), task.token, task.holder(), task.losses, task.failures.len()),
-                    (model.status, model.token, holder, model.losses, model.failures),
+                    (task.status(), task.token, task.holder(), task.losses, task.failures.len(), task.first_attempt),
+                    (model.status, model.token, holder, model.losses, model.failures, model.first_attempt),
                     "task {index} of {id}"
                 );
                 assert_eq!(task.ended_at.is_some(), model.status.is_ended());
@@ -472,7 +552,9 @@ impl Pair {
                 let needs_done = model.spec.needs.iter().all(|&need| run.tasks[need].output().is_some());
                 assert_eq!(run.input(TaskIndex(index as u32)).is_some(), {
                     let data = model.spec.needs.iter().filter(|need| *need % 2 == 0);
-                    needs_done || data.into_iter().all(|&need| run.tasks[need].output().is_some())
+                    needs_done
+                        || model.edited.is_some()
+                        || data.into_iter().all(|&need| run.tasks[need].output().is_some())
                 });
             }
         }
@@ -482,6 +564,9 @@ impl Pair {
     fn drive_to_the_end(&mut self) {
         for run in 0..RUNS {
             self.put(&Op::Submit(run));
+            if self.state.run(run_id(run)).unwrap().ended.is_none() {
+                self.put(&Op::Unpause(run));
+            }
         }
         for _ in 0..1_000 {
             if self.state.runs().all(|run| run.ended.is_some()) {

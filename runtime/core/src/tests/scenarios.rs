@@ -25,7 +25,7 @@ macro_rules! features {
     };
 }
 
-features! { archive cancel edges fences life losses poison recovery refusal retries skips time timeouts }
+features! { archive cancel edges fences life losses pause poison recovery refusal restore resume retries skips time timeouts }
 
 /// Plays a file and compares every answer; gives back what was seen to happen.
 #[track_caller]
@@ -57,6 +57,9 @@ fn check(feature: &Feature) -> BTreeSet<String> {
 const TRANSITIONS: &[&str] = &[
     "blocked tasks_cancelled",
     "blocked tasks_skipped",
+    "cancelled task_resumed",
+    "dead task_resumed",
+    "failed task_resumed",
     "ready attempt_failed again",
     "ready attempt_failed dead",
     "ready attempt_failed failed",
@@ -72,13 +75,19 @@ const TRANSITIONS: &[&str] = &[
     "rejected ended",
     "rejected fenced",
     "rejected graph",
+    "rejected input",
     "rejected no_run",
     "rejected no_task",
+    "rejected not_resumable",
     "rejected open",
+    "rejected paused",
     "rejected quarantined",
     "run_ended cancelled",
     "run_ended completed",
     "run_ended failed",
+    "run_paused",
+    "run_restored",
+    "run_resumed",
     "run_submitted",
     "running attempt_failed again",
     "running attempt_failed dead",
