@@ -6,6 +6,7 @@ use crate::dispatch::backlog::QueueInfo;
 use crate::node::{self, Node, Ports};
 use crate::port::directory::Directory;
 use crate::port::store::Store;
+use crate::query::{DeadLetters, Runs};
 use crate::registry::Agents;
 use crate::run::Run;
 use crate::settings::{Settings, StoreSettings};
@@ -72,6 +73,16 @@ impl Callboard {
     /// It is not looked up before it is asked something.
     pub fn run(&self, id: RunId) -> Run {
         Run::new(self.0.clone(), id)
+    }
+
+    /// The runs, those that go on and those in the archive; await the result for a page.
+    pub fn runs(&self) -> Runs {
+        Runs::new(self.0.clone())
+    }
+
+    /// The tasks that have failed for good or have spent their attempts; await the result for a page.
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.0.clone())
     }
 
     /// The id of the run that is or would be started under `key`.
@@ -392,7 +403,7 @@ impl Start {
             Some(key) => RunId::from_key(&self.node.namespace, key),
             None => RunId::new(Uuid::now_v7()),
         };
-        self.node.partitions.submit(id, self.workflow.into_graph()?, self.key).await?;
+        self.node.submit(id, self.workflow.into_graph()?, self.key).await?;
         Ok(Run::new(self.node, id))
     }
 }

@@ -32,6 +32,7 @@ mod journal;
 mod node;
 mod partition;
 pub mod port;
+mod query;
 mod registry;
 mod root;
 mod run;
@@ -52,16 +53,17 @@ mod workflow;
 pub use agent::{Agent, AgentHandle, Ctx, Described, JsonAgent, JsonTask, Pool};
 pub use board::{Builder, Call, Callboard, JournalCounters, PoolBuilder, Start};
 pub use callboard_core::{
-    Amount, InstanceId, Json, Millis, ParseIdError, Priority, Requirement, Requirements, Retry, RunId, RunOutcome,
-    Traits,
+    Amount, Counts, InstanceId, Json, Millis, ParseIdError, Priority, Requirement, Requirements, Retry, RunId,
+    RunOutcome, Status, TaskIndex, Traits,
 };
 pub use callboard_macros::{payload, task};
 pub use dispatch::backlog::QueueInfo;
 pub use error::{Error, ErrorClass, ErrorKind, Result, ResultExt};
 pub use partition::Progress;
+pub use query::{Cursor, DeadLetter, DeadLetters, FailedAttempt, Page, RunInfo, RunStatus, Runs, TaskInfo, Tasks};
 pub use registry::{AgentInfo, AgentStatus, Agents, Capability, Find};
-pub use run::{Events, Run};
-pub use run_event::{RunEvent, What};
+pub use run::{Events, Retrying, Run};
+pub use run_event::{Position, RunEvent, What};
 pub use settings::{Settings, StoreSettings};
 pub use task::{In, Task};
 pub use workflow::{Gather, Node, Workflow};

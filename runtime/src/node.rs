@@ -27,6 +27,7 @@ use crate::settings::{Settings, StoreSettings};
 use crate::stops::Stops;
 use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Supervisor};
 use crate::{Error, ErrorKind, Result, root};
+use callboard_core::{Graph, GraphFault, RunId};
 use futures::FutureExt;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -168,6 +169,19 @@ impl Node {
         }
     }
 
+    /// Submits a run. Durable when it answers; submitting the same again changes nothing.
+    pub(crate) async fn submit(&self, run: RunId, graph: Graph, key: Option<String>) -> Result<()> {
+        let limits = self.settings.limits().graph;
+        // Outside of any partition, and of the threads that actors share if it takes longer than one of them may.
+        let checked = if graph.tasks.len() <= CHECKED_AT_ONCE {
+            graph.check(&limits)
+        } else {
+            tokio::task::spawn_blocking(move || graph.check(&limits)).await?
+        };
+        let graph = checked.map_err(|faults| faulty(&faults))?;
+        self.partitions.submit(run, graph, key).await
+    }
+
     /// Stops cleanly: takes no more tasks, lets handlers finish, hands back what is not done in time, commits.
     pub(crate) async fn shutdown(&self) -> Result<()> {
         self.stop(self.settings.drain).await
@@ -258,6 +272,14 @@ fn refused_store(error: &ProbeError) -> Error {
         ProbeError::Unavailable(_) => ErrorKind::Unavailable,
     };
     Error::new(kind, "the store is refused").caused_by(error)
+}
+
+/// Graphs of up to so many tasks are checked on the spot.
+const CHECKED_AT_ONCE: usize = 1_000;
+
+fn faulty(faults: &[GraphFault]) -> Error {
+    let message = format!("the workflow has {} fault{}", faults.len(), if faults.len() == 1 { "" } else { "s" });
+    faults.iter().fold(Error::new(ErrorKind::Invalid, message), |error, fault| error.because(fault))
 }
 
 async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>> {

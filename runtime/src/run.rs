@@ -4,16 +4,20 @@
 use crate::What;
 use crate::dispatch::courier::fetch;
 use crate::node::Node;
-use crate::partition::message::{Progress, Target, Verdict};
-use crate::run_event::{Names, RunEvent};
+use crate::partition::message::{Progress, Target, Verdict, Wish};
+use crate::query::{RunInfo, Tasks};
+use crate::run_event::{Names, Position, RunEvent};
+use crate::task::author;
 use crate::workflow;
 use crate::{Error, ErrorKind, Result};
-use callboard_core::{RunId, RunOutcome};
-use futures::Stream;
-use futures::StreamExt;
+use callboard_core::{Json, RunId, RunOutcome};
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
+use futures::{FutureExt, Stream, StreamExt};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -89,7 +93,60 @@ impl Run {
     ///
     /// `Conflict` if it has ended, `NotFound` if it is not there, `Unknown` if that is not known.
     pub async fn cancel(&self, reason: impl Into<Arc<str>>) -> Result<()> {
-        self.node.partitions.cancel(self.id, reason.into()).await
+        self.node.partitions.control(self.id, Wish::Cancel(reason.into())).await
+    }
+
+    /// Starts no more tasks of the run until it is [resumed](Self::resume). Durable when it answers, and over restarts.
+    ///
+    /// What runs goes on, and its result counts. How long it is paused counts toward the timeout of the run and toward
+    /// no other. Pausing what is paused changes nothing, and the first reason stands.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if it has ended, `NotFound` if it is not there, `Corrupt` if it is quarantined, `Unavailable` if
+    /// nothing has changed, `Unknown` if that is not known.
+    pub async fn pause(&self, reason: impl Into<Arc<str>>) -> Result<()> {
+        self.node.partitions.control(self.id, Wish::Pause(reason.into())).await
+    }
+
+    /// Starts the tasks of a paused run again. Durable when it answers. Resuming what is not paused changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`pause`](Self::pause).
+    pub async fn resume(&self) -> Result<()> {
+        self.node.partitions.control(self.id, Wish::Resume).await
+    }
+
+    /// Gives a task that has failed, is dead or was cancelled another life; await the result. Durable when it answers.
+    ///
+    /// It has all its retries again; its failures stay in its history. The tasks that were skipped because of it wait for
+    /// it again, as far as nothing else keeps them from running. A run that had ended is open again, and its timeout
+    /// counts from now; one that was archived comes back, if its history takes 48 MiB at most.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if the task is in another state, needs a task that has no result itself, or has moved on meanwhile;
+    /// `NotFound` if there is no such run or task; `Corrupt` if the run is quarantined or can not be read; `Invalid` for an
+    /// [edited input](Retrying::input) that can not be used, or a history that is too long; `Unavailable` if nothing has
+    /// changed; `Unknown` if that is not known: it may be repeated.
+    pub fn retry(&self, task: impl Into<String>) -> Retrying {
+        Retrying { run: self.clone(), task: task.into(), input: None }
+    }
+
+    /// How it stands.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no such run, `Unavailable` if its partition is down or the archive can not be read,
+    /// `Corrupt` if what that holds can not be.
+    pub async fn info(&self) -> Result<RunInfo> {
+        self.node.partitions.info(self.id).await
+    }
+
+    /// Its tasks and how they stand; await the result for a page.
+    pub fn tasks(&self) -> Tasks {
+        Tasks::new(self.node.clone(), self.id)
     }
 
     /// How much of it is done; `None` if it has ended long ago or is not there.
@@ -106,20 +163,106 @@ impl Run {
     /// An event is shown when it is durable. The stream ends with the run, or, when its history can not be read any
     /// further, with [`What::Unreadable`].
     pub fn events(&self) -> Events {
-        let start = Some((self.clone(), 0, Names::default()));
-        let pages = stream::unfold(start, |at| async move {
-            let (run, after, mut names) = at?;
-            match run.node.partitions.events(run.id, after).await {
-                Ok(Some(events)) => {
-                    let last = events.last().map_or(after, |event| event.seq);
-                    let told: Vec<RunEvent> = events.iter().flat_map(|event| names.tell(event)).collect();
-                    Some((told, Some((run, last, names))))
-                }
+        self.events_after(Position::START)
+    }
+
+    /// The same, but for everything up to `position`: the rest for whoever has kept the
+    /// [position](RunEvent::position) of the last event that they have dealt with.
+    pub fn events_after(&self, position: Position) -> Events {
+        let start = Some(Reading { run: self.clone(), told: position, whole: position.whole(), names: None });
+        let pages = stream::unfold(start, |reading| async move {
+            let mut reading = reading?;
+            match reading.next().await {
+                Ok(Some(told)) => Some((told, Some(reading))),
                 Ok(None) => None,
-                Err(error) => Some((vec![names.unreadable(after, &error)], None)),
+                Err(error) => {
+                    let names = reading.names.unwrap_or_default();
+                    Some((vec![names.unreadable(reading.told, &error)], None))
+                }
             }
         });
         Events(pages.flat_map(stream::iter).boxed())
+    }
+}
+
+/// How far somebody has read the events of a run.
+struct Reading {
+    run: Run,
+    /// The last event that was told.
+    told: Position,
+    /// The last event of the journal of which nothing is left to tell.
+    whole: u64,
+    names: Option<Names>,
+}
+
+impl Reading {
+    /// What comes next; `None` if the run has ended and there is no more.
+    async fn next(&mut self) -> Result<Option<Vec<RunEvent>>> {
+        let (partitions, run) = (&self.run.node.partitions, self.run.id);
+        let mut names = match self.names.take() {
+            Some(names) => names,
+            // Its first event names the run and its tasks, whatever is read after it.
+            None if self.whole == 0 => Names::default(),
+            None => Names::of(partitions.events(run, 0).await?.unwrap_or_default().first()),
+        };
+        let events = partitions.events(run, self.whole).await;
+        let told = events.map(|events| {
+            events.map(|events| {
+                let told = events.iter().flat_map(|event| names.tell(event)).filter(|event| event.position > self.told);
+                let told: Vec<RunEvent> = told.collect();
+                self.whole = events.last().map_or(self.whole, |event| event.seq);
+                self.told = told.last().map_or(self.told, |event| event.position);
+                told
+            })
+        });
+        self.names = Some(names);
+        told
+    }
+}
+
+/// A task that is given another life; await it. See [`Run::retry`].
+#[must_use = "nothing is resumed before it is awaited"]
+pub struct Retrying {
+    run: Run,
+    task: String,
+    input: Option<Result<Json>>,
+}
+
+impl Retrying {
+    /// With another input: anything that serialises as a request of the task does.
+    ///
+    /// It may refer to outputs, but only of tasks that this one needs already.
+    pub fn input<T: Serialize>(mut self, input: &T) -> Self {
+        self.input = Some(author(input));
+        self
+    }
+
+    /// With another input, as a document has it: `{"$from": "name"}` in it is a reference.
+    pub fn json(mut self, input: Json) -> Self {
+        self.input = Some(Ok(input));
+        self
+    }
+
+    async fn send(self) -> Result<()> {
+        let input = self.input.transpose().map_err(|error| {
+            error.of_kind(ErrorKind::Invalid).context(format!("the input of task {:?} can not be sent", self.task))
+        })?;
+        self.run.node.partitions.retry(self.run.id, &self.task, input).await
+    }
+}
+
+impl IntoFuture for Retrying {
+    type Output = Result<()>;
+    type IntoFuture = BoxFuture<'static, Result<()>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.send().boxed()
+    }
+}
+
+impl fmt::Debug for Retrying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retrying").field("run", &self.run).field("task", &self.task).finish_non_exhaustive()
     }
 }
 

@@ -1,17 +1,64 @@
 //! What happened to a run, in words.
 
-use crate::Error;
+use crate::{Error, ErrorKind};
 use callboard_core::{Event, EventKind, LossReason, Millis, RunOutcome, TaskIndex, Then};
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The place of an event in the history of its run, to be kept and given back.
+///
+/// It is the number of an event of the journal, and, because one that concerns several tasks is told once for each, the
+/// number of the telling. Written `12`, or `12.3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    seq: u64,
+    part: u32,
+}
+
+impl Position {
+    /// Before everything.
+    pub const START: Self = Self { seq: 0, part: 0 };
+
+    /// The last event of the journal of which nothing is left to tell behind this position.
+    pub(crate) fn whole(self) -> u64 {
+        self.seq.saturating_sub(1)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.part {
+            0 => write!(f, "{}", self.seq),
+            part => write!(f, "{}.{part}", self.seq),
+        }
+    }
+}
+
+impl FromStr for Position {
+    type Err = Error;
+
+    /// # Errors
+    ///
+    /// `Invalid` for what is no position.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (seq, part) = text.split_once('.').unwrap_or((text, "0"));
+        match (seq.parse(), part.parse()) {
+            (Ok(seq), Ok(part)) => Ok(Self { seq, part }),
+            _ => {
+                let seen: String = text.chars().take(80).collect();
+                Err(Error::new(ErrorKind::Invalid, format!("not the position of an event: {seen:?}")))
+            }
+        }
+    }
+}
 
 /// One thing that happened to a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunEvent {
-    /// Its place in the history of the run's partition: later events have greater numbers. An event of the journal that
-    /// concerns several tasks is told once for each.
-    pub position: u64,
+    /// Its place: later events have greater ones. [`Run::events_after`](crate::Run::events_after) goes on behind it.
+    pub position: Position,
     /// When, in milliseconds since 1970.
     pub at: Millis,
     /// The name of the workflow.
@@ -68,6 +115,25 @@ pub enum What {
         /// By whom or why.
         reason: Arc<str>,
     },
+    /// The run starts no more tasks.
+    Paused {
+        /// By whom or why.
+        reason: Arc<str>,
+    },
+    /// The run starts tasks again.
+    Resumed,
+    /// The task had ended without a result and has another life.
+    Retried {
+        /// The attempt that comes next.
+        attempt: u32,
+        /// Whether it has another input from now on.
+        is_edited: bool,
+    },
+    /// The task had been skipped and waits again, because `cause` has another life.
+    Reopened {
+        /// The name of that task.
+        cause: Arc<str>,
+    },
     /// No task of the run is open any more.
     Ended {
         /// How it ended.
@@ -99,6 +165,13 @@ impl fmt::Display for RunEvent {
             What::Lost { reason, again: false } => write!(f, " was cut short ({reason}) too often"),
             What::Skipped { cause } => write!(f, " skipped, because {cause} did not complete"),
             What::Cancelled { reason } => write!(f, " cancelled: {reason}"),
+            What::Paused { reason } => write!(f, " paused: {reason}"),
+            What::Resumed => write!(f, " resumed"),
+            What::Retried { attempt, is_edited } => {
+                let input = if *is_edited { " with another input" } else { "" };
+                write!(f, " resumed{input}, next is attempt {attempt}")
+            }
+            What::Reopened { cause } => write!(f, " waits again, because {cause} was resumed"),
             What::Ended { outcome } => write!(f, " ended: {}", outcome.as_str()),
             What::Unreadable { error } => write!(f, " can not be followed any further: {error}"),
         }
@@ -113,23 +186,36 @@ pub(crate) struct Names {
 }
 
 impl Names {
+    /// The names of the run whose first event this is.
+    pub(crate) fn of(first: Option<&Event>) -> Self {
+        let mut names = Self::default();
+        let _told_before = first.map(|first| names.tell(first));
+        names
+    }
+
     /// Tells an event of the journal in the words of the run.
     pub(crate) fn tell(&mut self, event: &Event) -> Vec<RunEvent> {
-        let about = |task: Option<Arc<str>>, what| RunEvent {
-            position: event.seq,
+        if let EventKind::RunSubmitted(submitted) = &event.kind {
+            self.workflow = submitted.graph.name.as_str().into();
+            self.tasks = submitted.graph.tasks.iter().map(|task| task.name.as_str().into()).collect();
+        }
+        let told = self.say(event).into_iter();
+        let numbered = (0..).zip(told).map(|(part, (task, what))| RunEvent {
+            position: Position { seq: event.seq, part },
             at: event.at,
             workflow: self.workflow.clone(),
             task,
             what,
-        };
+        });
+        numbered.collect()
+    }
+
+    /// What there is to say of an event, and of which task.
+    fn say(&self, event: &Event) -> Vec<(Option<Arc<str>>, What)> {
+        let about = |task: Option<Arc<str>>, what| (task, what);
         let one = |task: TaskIndex, what| vec![about(Some(self.name(task)), what)];
         match &event.kind {
-            EventKind::RunSubmitted(submitted) => {
-                self.workflow = submitted.graph.name.as_str().into();
-                self.tasks = submitted.graph.tasks.iter().map(|task| task.name.as_str().into()).collect();
-                let (workflow, what) = (self.workflow.clone(), What::Submitted { tasks: self.tasks.len() });
-                vec![RunEvent { position: event.seq, at: event.at, workflow, task: None, what }]
-            }
+            EventKind::RunSubmitted(_) => vec![about(None, What::Submitted { tasks: self.tasks.len() })],
             EventKind::TaskAccepted(accepted) => {
                 let by = accepted.holder.to_string();
                 one(
@@ -163,12 +249,22 @@ impl Names {
                 cancelled.tasks.iter().map(|task| about(Some(self.name(*task)), what.clone())).collect()
             }
             EventKind::RunEnded(ended) => vec![about(None, What::Ended { outcome: ended.outcome })],
-            EventKind::RunsArchived(_) => Vec::new(),
+            EventKind::RunPaused(paused) => vec![about(None, What::Paused { reason: paused.reason.clone() })],
+            EventKind::RunResumed(_) => vec![about(None, What::Resumed)],
+            EventKind::TaskResumed(resumed) => {
+                let (attempt, is_edited) = (resumed.token.attempt, resumed.input.is_some());
+                let cause = self.name(resumed.task);
+                let mut told = vec![about(Some(cause.clone()), What::Retried { attempt, is_edited })];
+                let again = What::Reopened { cause };
+                told.extend(resumed.reopened.iter().map(|task| about(Some(self.name(*task)), again.clone())));
+                told
+            }
+            EventKind::RunsArchived(_) | EventKind::RunRestored(_) => Vec::new(),
         }
     }
 
     /// Tells that the history can not be read beyond `position`.
-    pub(crate) fn unreadable(&self, position: u64, error: &Error) -> RunEvent {
+    pub(crate) fn unreadable(&self, position: Position, error: &Error) -> RunEvent {
         let what = What::Unreadable { error: format!("{error:#}") };
         RunEvent { position, at: Millis::default(), workflow: self.workflow.clone(), task: None, what }
     }

@@ -174,7 +174,7 @@ impl State {
     }
 
     /// Takes out a run; the rest of the state is dropped.
-    pub(crate) fn into_run(mut self, id: RunId) -> Option<Run> {
+    pub fn into_run(mut self, id: RunId) -> Option<Run> {
         self.runs.remove(&id)
     }
 

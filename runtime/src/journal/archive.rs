@@ -46,6 +46,9 @@ pub(crate) struct Summary {
     /// When the last of them was closed.
     pub(crate) newest_ms: i64,
     fingerprints: Fingerprints,
+    /// What may be on an earlier page, too, as it was before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) again: Vec<Uuid>,
 }
 
 impl Summary {
@@ -58,6 +61,7 @@ impl Summary {
             oldest_ms: closed().min().unwrap_or(0),
             newest_ms: closed().max().unwrap_or(0),
             fingerprints: Fingerprints::of(records),
+            again: Vec::new(),
         }
     }
 

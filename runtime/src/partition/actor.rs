@@ -7,7 +7,7 @@ use super::watch;
 use crate::journal::append::Outcome;
 use crate::journal::archive::Summary;
 use crate::supervise::{Failure, FailureKind};
-use callboard_core::{Command, RunId, Speaker, Status};
+use callboard_core::{Command, Rejected, RunId, Speaker, Status};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
@@ -60,15 +60,12 @@ impl Tenant {
                 let result = self.state.heartbeat(self.now(), &speaker, alive);
                 let _gone = reply.send(result.map_err(Refusal::from));
             }
-            Message::Cancel { run, reason, reply } => {
-                let pages = self.pages_to_check(run, 0);
-                if pages.is_empty() {
-                    let result = self.step(Command::Cancel { run, reason });
-                    self.answer(reply, result, None);
-                } else {
-                    drop(reply.send(Err(Refusal::Elsewhere(pages))));
-                }
+            Message::Control { run, wish, reply } => self.control(run, wish, reply),
+            Message::Retry { task, token, input, comeback, room, reply } => {
+                let command = Command::Retry { task, token, input };
+                self.retry(task.run, command, comeback, room, reply);
             }
+            Message::Ask(question) => self.asked(question),
             Message::Await { run, target, reply } => self.wait_for(run, target, reply),
             Message::Events { run, after, reply } => self.read(run, after, reply),
             Message::Progress { run, reply } => {
@@ -84,7 +81,7 @@ impl Tenant {
     }
 
     /// The pages that may hold a run that is not in memory, if there are more than the asker has `checked`.
-    fn pages_to_check(&mut self, run: RunId, checked: usize) -> Vec<Summary> {
+    pub(super) fn pages_to_check(&mut self, run: RunId, checked: usize) -> Vec<Summary> {
         if checked == usize::MAX || self.state.run(run).is_some() {
             return Vec::new();
         }
@@ -110,7 +107,8 @@ impl Tenant {
         let out = self.handed_out.get(&task).filter(|out| out.token == speaker.token);
         let chosen = out.and_then(|out| out.chosen.clone());
         let result = self.decide(Command::Accept(speaker, chosen));
-        if result.is_ok() {
+        // In a paused run it is not accepted and will be offered anew.
+        if matches!(result, Ok(()) | Err(Rejected::Paused { .. })) {
             self.handed_out.remove(&task);
         }
         let _gone = reply.send(result.map_err(Refusal::from));
@@ -147,16 +145,13 @@ impl Tenant {
 
     fn progress(&self, id: RunId) -> Option<Progress> {
         let run = self.state.run(id)?;
-        let mut progress = Progress { tasks: run.tasks.len(), ..Progress::default() };
-        for task in &run.tasks {
-            match task.status() {
-                Status::Completed => progress.completed += 1,
-                Status::Running => progress.running += 1,
-                status if status.is_ended() => progress.ended_otherwise += 1,
-                _ => {}
-            }
-        }
-        Some(progress)
+        let of = |status| run.counts().of(status);
+        Some(Progress {
+            tasks: run.tasks.len(),
+            completed: of(Status::Completed),
+            ended_otherwise: run.tasks.len() - run.open() - of(Status::Completed),
+            running: of(Status::Running),
+        })
     }
 
     /// Releases what the batch in flight held back, or stops: whatever is not durable then is dropped with the actor.

@@ -3,6 +3,7 @@
 use super::message::{Refusal, Reply, Room};
 use callboard_core::{Effect, Event, Rejected};
 use std::collections::VecDeque;
+use std::fmt;
 
 /// Events that are appended together, with what waits for them.
 #[derive(Debug, Default)]
@@ -11,6 +12,7 @@ pub(crate) struct Batch {
     pub(crate) events: Vec<Event>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) answers: Vec<Answer>,
+    pub(crate) told: Vec<Told>,
     /// Whether anybody waits for it; if not, it may wait for company.
     pub(crate) awaited: bool,
 }
@@ -22,6 +24,15 @@ pub(crate) struct Answer {
     pub(crate) result: Result<(), Rejected>,
     /// The room that the command takes up until it is answered.
     pub(crate) _room: Option<Room>,
+}
+
+/// Something to be told when all that was decided before it is durable; dropped untold if it never is.
+pub(crate) struct Told(pub(crate) Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told")
+    }
 }
 
 /// What an append carries at most, if it carries more than one command. 4 MiB and 10,000 events.

@@ -30,8 +30,8 @@ impl Closing {
         Self { archive: Arc::new(archive), job: None, pages: Vec::new(), read: 0 }
     }
 
-    /// The pages that may hold a run that is not in memory, oldest first; usually none.
-    pub(super) fn pages_that_may_hold(&mut self, run: RunId, state: &State) -> Vec<Summary> {
+    /// All pages, oldest first.
+    pub(super) fn pages(&mut self, state: &State) -> &[Summary] {
         for page in &state.pages()[self.read..] {
             match serde_json::from_str(page.as_str()) {
                 Ok(summary) => self.pages.push(summary),
@@ -39,8 +39,13 @@ impl Closing {
             }
         }
         self.read = state.pages().len();
+        &self.pages
+    }
+
+    /// The pages that may hold a run that is not in memory, oldest first; usually none.
+    pub(super) fn pages_that_may_hold(&mut self, run: RunId, state: &State) -> Vec<Summary> {
         let id = Uuid::from_bytes(*run.as_bytes());
-        self.pages.iter().filter(|page| page.may_hold(id)).cloned().collect()
+        self.pages(state).iter().filter(|page| page.may_hold(id)).cloned().collect()
     }
 
     /// Writes a page if too many ended runs are in memory, or one for too long.
@@ -63,10 +68,13 @@ impl Closing {
         }
         let (archive, partition) = (self.archive.clone(), partition.clone());
         let page = next_page(state);
+        let runs: Vec<(RunId, u64)> =
+            records.iter().map(|record| RunId::new(record.id)).map(|run| (run, history.last(run))).collect();
+        let is_again = |run: &RunId| state.run(*run).is_some_and(|run| run.reopened_at.is_some());
+        let again = runs.iter().map(|(run, _)| *run).filter(is_again).map(|run| Uuid::from_bytes(*run.as_bytes()));
+        let again: Vec<Uuid> = again.collect();
         self.job = Some(Joined::spawn(async move {
-            let mut runs: Vec<RunId> = records.iter().map(|record| RunId::new(record.id)).collect();
-            runs.sort_unstable();
-            let page = put(&archive, page, &records).await;
+            let page = put(&archive, page, &records, again).await;
             let _gone = partition.cast(Message::Archived { runs, page });
         }));
     }
@@ -110,10 +118,13 @@ fn next_page(state: &State) -> u64 {
 }
 
 /// Writes the page under the first number that is not taken: a dead owner may have left pages that nobody knows of.
-async fn put(archive: &Archive, mut page: u64, records: &[Record]) -> Result<Json, String> {
+async fn put(archive: &Archive, mut page: u64, records: &[Record], again: Vec<Uuid>) -> Result<Json, String> {
     loop {
         match archive.put(page, records).await {
-            Ok(summary) => return Json::of(&summary).map_err(|error| error.to_string()),
+            Ok(mut summary) => {
+                summary.again = again;
+                return Json::of(&summary).map_err(|error| error.to_string());
+            }
             Err(archive::Error::Taken { .. }) => page += 1,
             Err(error) => return Err(error.to_string()),
         }

@@ -2,13 +2,18 @@
 //! repeats what may be repeated.
 
 use super::health::Health;
-use super::message::{Message, Page, Progress, Refusal, Room, Say, Target, Verdict};
+use super::history::lines_of;
+use super::message::{Comeback, Message, Page, Progress, Refusal, Room, Say, Target, Verdict, Wish};
+use super::question::{Found, Question};
 use super::watch;
 use crate::journal::append::Stuck;
-use crate::journal::archive::{Archive, Summary};
+use crate::journal::archive::{self, Archive, Record, Summary};
 use crate::supervise::{FailureKind, Slot};
 use crate::{Error, ErrorKind, Result};
-use callboard_core::{Alive, Event, Graph, Limits, Rejected, Run, RunId, Speaker, State};
+use callboard_core::{
+    Alive, CheckedGraph, Command, Event, Json, Limits, Rejected, Run, RunId, RunRestored, Speaker, State, TaskIndex,
+    TaskRef, Token, decide,
+};
 use ractor::ActorRef;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -120,9 +125,23 @@ impl Partitions {
         Self(partitions.into())
     }
 
-    fn of(&self, run: RunId) -> &Partition {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn at(&self, number: usize) -> &Partition {
+        &self.0[number]
+    }
+
+    pub(super) fn of(&self, run: RunId) -> &Partition {
+        self.at(self.number_of(run))
+    }
+
+    /// The number of the partition to which a run belongs.
+    pub(super) fn number_of(&self, run: RunId) -> usize {
         let count = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
-        &self.0[usize::from(run.partition(count))]
+        run.partition(count).into()
     }
 
     /// Waits until every partition has an owner. One that is damaged does not keep the others from their work: it is
@@ -145,10 +164,10 @@ impl Partitions {
     }
 
     /// Submits a run. Durable when it answers; submitting the same again changes nothing.
-    pub(crate) async fn submit(&self, run: RunId, graph: Graph, key: Option<String>) -> Result<()> {
+    pub(crate) async fn submit(&self, run: RunId, graph: CheckedGraph, key: Option<String>) -> Result<()> {
         let partition = self.of(run);
         let deadline = Instant::now() + ANSWER_MAX;
-        let bytes = graph.bytes() + 100 * graph.tasks.len();
+        let bytes = graph.bytes();
         // A new id is on no page; a key may be, and so may whatever an earlier try has led to.
         let (mut checked, mut unclear) = (if key.is_none() { usize::MAX } else { 0 }, None);
         loop {
@@ -171,7 +190,7 @@ impl Partitions {
                 }
                 Ok(Some(Err(Refusal::Elsewhere(pages)))) => match partition.archived(run, &pages).await {
                     Err(error) => return Err(unclear.unwrap_or(error)),
-                    Ok(Some(found)) if found.run.is_of(&graph) => return Ok(()),
+                    Ok(Some(found)) if found.run.is_of(graph.graph()) => return Ok(()),
                     Ok(Some(_)) => return Err(refused(Rejected::Conflict { run, key })),
                     Ok(None) => checked = pages.len(),
                 },
@@ -215,27 +234,104 @@ impl Partitions {
         }
     }
 
-    /// Cancels a run. Durable when it answers.
-    pub(crate) async fn cancel(&self, run: RunId, reason: Arc<str>) -> Result<()> {
+    /// Pauses, resumes or cancels a run. Durable when it answers.
+    pub(crate) async fn control(&self, run: RunId, wish: Wish) -> Result<()> {
         let partition = self.of(run);
-        partition.admit()?;
-        let actor = partition.actor(Instant::now() + ROOM_MAX).await?;
-        let cancel = |reply| Message::Cancel { run, reason, reply };
-        match ask(&actor, Instant::now() + ANSWER_MAX, cancel).await {
-            Some(Ok(())) => Ok(()),
-            Some(Err(Refusal::Rejected(rejected))) => Err(refused(rejected)),
-            Some(Err(Refusal::Unavailable(reason))) => {
-                Err(Error::new(ErrorKind::Unavailable, "the run was not cancelled").because(reason))
+        let deadline = Instant::now() + ANSWER_MAX;
+        let mut unclear = None;
+        loop {
+            let sent = async {
+                partition.admit()?;
+                let actor = partition.actor_soon().await?;
+                Ok(ask(&actor, deadline, |reply| Message::Control { run, wish: wish.clone(), reply }).await)
+            };
+            match sent.await {
+                // A try of unknown outcome went before, and no later one has told what came of it.
+                Err(error) => return Err(unclear.unwrap_or(error)),
+                Ok(Some(Ok(()))) => return Ok(()),
+                Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(unclear.unwrap_or_else(|| refused(rejected))),
+                Ok(Some(Err(Refusal::Unavailable(reason)))) => {
+                    let error = Error::new(ErrorKind::Unavailable, format!("the run was not {}", wish.done()));
+                    return Err(unclear.unwrap_or_else(|| error.because(reason)));
+                }
+                Ok(Some(Err(Refusal::Elsewhere(pages)))) => {
+                    let found = partition.archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
+                    return Err(match found.run.ended {
+                        Some((outcome, _)) => refused(Rejected::Ended { run, outcome }),
+                        None => Error::new(ErrorKind::Corrupt, "an archived run has not ended"),
+                    });
+                }
+                Ok(Some(Err(Refusal::Unknown(reason)))) => unclear = Some(done_or_not(&wish).because(reason)),
+                Ok(None) => unclear = Some(done_or_not(&wish)),
             }
-            Some(Err(Refusal::Elsewhere(pages))) => {
-                let found = partition.archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
-                Err(match found.run.ended {
-                    Some((outcome, _)) => refused(Rejected::Ended { run, outcome }),
-                    None => Error::new(ErrorKind::Corrupt, "an archived run has not ended"),
-                })
+            // To cancel again would find the run ended and not tell by whom; the others say the same again.
+            if matches!(wish, Wish::Cancel(_)) || Instant::now() >= deadline {
+                return Err(unclear.unwrap_or_else(|| done_or_not(&wish)));
             }
-            Some(Err(Refusal::Unknown(reason))) => Err(cancelled_or_not().because(reason)),
-            None => Err(cancelled_or_not()),
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Gives a task another life, and brings its run back from the archive if it is there. Durable when it answers.
+    pub(crate) async fn retry(&self, run: RunId, name: &str, input: Option<Json>) -> Result<()> {
+        let partition = self.of(run);
+        let deadline = Instant::now() + ANSWER_MAX;
+        let bytes = input.as_ref().map_or(0, |input| input.as_str().len());
+        let (mut seen, mut unclear) = (self.look_at(run, name).await?, None);
+        let (task, token) = (TaskRef { run, task: seen.task }, seen.token);
+        loop {
+            if let Some(found) = &seen.archived {
+                found.would_retry(task, token, input.clone())?;
+            }
+            let comeback = seen.archived.take().map(Archived::comeback).transpose()?.map(Box::new);
+            let sent = async {
+                partition.admit()?;
+                let room = partition.room(bytes).await?;
+                let actor = partition.actor_soon().await?;
+                let input = input.clone();
+                let retry = |reply| Message::Retry { task, token, input, comeback, room, reply };
+                Ok(ask(&actor, deadline, retry).await)
+            };
+            match sent.await {
+                Err(error) => return Err(unclear.unwrap_or(error)),
+                Ok(Some(Ok(()))) => return Ok(()),
+                Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(unclear.unwrap_or_else(|| refused(rejected))),
+                Ok(Some(Err(Refusal::Unavailable(reason)))) => {
+                    let error = Error::new(ErrorKind::Unavailable, "the task was not resumed").because(reason);
+                    return Err(unclear.unwrap_or(error));
+                }
+                // It was archived, or archived anew, since it was looked at.
+                Ok(Some(Err(Refusal::Elsewhere(pages)))) => {
+                    seen.archived = partition.archived(run, &pages).await.map_err(|e| unclear.take().unwrap_or(e))?;
+                    if seen.archived.is_none() {
+                        return Err(no_run(run));
+                    }
+                    continue;
+                }
+                Ok(Some(Err(Refusal::Unknown(reason)))) => unclear = Some(resumed_or_not(name).because(reason)),
+                Ok(None) => unclear = Some(resumed_or_not(name)),
+            }
+            if Instant::now() >= deadline {
+                return Err(unclear.unwrap_or_else(|| resumed_or_not(name)));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Where a task is, and how it stands.
+    async fn look_at(&self, run: RunId, name: &str) -> Result<Seen> {
+        let question = |reply| Question::Task { run, name: name.to_owned(), reply };
+        let no_task = || Error::new(ErrorKind::NotFound, format!("there is no task {name:?} in run {run}"));
+        match self.ask(self.number_of(run), question).await? {
+            Found::Here(found) => {
+                let (task, token) = found.ok_or_else(no_task)?;
+                Ok(Seen { task, token, archived: None })
+            }
+            Found::Elsewhere(pages) => {
+                let found = self.of(run).archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
+                let task = found.run.find(name).ok_or_else(no_task)?;
+                Ok(Seen { task, token: found.run.tasks[task.at()].token, archived: Some(found) })
+            }
         }
     }
 
@@ -302,28 +398,84 @@ async fn ask(
     timeout_at(deadline, answer).await.ok()?.ok()
 }
 
-/// A run as the archive has it.
-struct Archived {
-    run: Run,
-    events: Vec<Event>,
+/// A task as it was looked at.
+struct Seen {
+    task: TaskIndex,
+    token: Token,
+    /// Its run, if that is in the archive.
+    archived: Option<Archived>,
 }
 
-impl Partition {
-    async fn archived(&self, id: RunId, pages: &[Summary]) -> Result<Option<Archived>> {
-        let found = self.archive.find(Uuid::from_bytes(*id.as_bytes()), pages).await;
-        let found = found
-            .map_err(|error| Error::new(ErrorKind::Unavailable, "the archive could not be read").because(error))?;
-        let Some(record) = found else { return Ok(None) };
-        let lines: Vec<&RawValue> = serde_json::from_slice(&record.line).map_err(|error| corrupt(id, &error))?;
+/// A run as the archive has it.
+pub(super) struct Archived {
+    pub(super) run: Run,
+    pub(super) events: Vec<Event>,
+    lines: Json,
+    /// How many pages may hold it.
+    pages: usize,
+}
+
+/// The largest history that is taken back from the archive: with another batch before it, it fits into one append.
+const COMEBACK_BYTES_MAX: usize = 48 << 20;
+
+impl Archived {
+    /// Reads a record of the archive.
+    pub(super) fn read(id: RunId, record: &Record) -> Result<Self> {
+        let text = str::from_utf8(&record.line).map_err(|error| corrupt(id, &error))?;
+        let lines = Json::parse(text).map_err(|error| corrupt(id, &error))?;
+        let raw: Vec<&RawValue> = serde_json::from_str(lines.as_str()).map_err(|error| corrupt(id, &error))?;
         let mut state = State::new(Limits::default());
-        let mut events = Vec::with_capacity(lines.len());
-        for line in lines {
+        let mut events = Vec::with_capacity(raw.len());
+        for line in raw {
             let event = Event::decode(line.get().as_bytes()).map_err(|error| corrupt(id, &error))?;
             state.apply(&event);
             events.push(event);
         }
-        Ok(state.run(id).cloned().map(|run| Archived { run, events }))
+        let run = state.into_run(id).ok_or_else(|| corrupt(id, &"its events are those of another run"))?;
+        Ok(Self { run, events, lines, pages: 0 })
     }
+
+    /// Whether a task could be given another life: before anything is brought back for it.
+    fn would_retry(&self, task: TaskRef, token: Token, input: Option<Json>) -> Result<()> {
+        let mut state = State::new(Limits::default());
+        self.events.iter().for_each(|event| state.apply(event));
+        let would = decide(&state, state.at(), Command::Retry { task, token, input });
+        would.map(drop).map_err(refused)
+    }
+
+    fn comeback(self) -> Result<Comeback> {
+        let Self { run, lines, pages, .. } = self;
+        let bytes = lines.as_str().len();
+        if bytes > COMEBACK_BYTES_MAX {
+            let message = format!("the history of run {} takes {bytes} bytes", run.id);
+            let why = format!("no more than {COMEBACK_BYTES_MAX} can be brought back from the archive");
+            return Err(Error::new(ErrorKind::Invalid, message).because(why));
+        }
+        let split = lines_of(&lines).map_err(|error| corrupt(run.id, &error))?;
+        Ok(Comeback { restored: RunRestored::new(lines, run), lines: split, checked: pages })
+    }
+}
+
+impl Partition {
+    pub(super) async fn archived(&self, id: RunId, pages: &[Summary]) -> Result<Option<Archived>> {
+        let found = self.archive.find(Uuid::from_bytes(*id.as_bytes()), pages).await.map_err(unreadable)?;
+        let read = |record: Record| Archived::read(id, &record).map(|found| Archived { pages: pages.len(), ..found });
+        found.map(read).transpose()
+    }
+
+    /// The records of a page of its archive.
+    pub(super) async fn page(&self, page: u64) -> Result<Arc<[Record]>> {
+        self.archive.page(page).await.map_err(unreadable)
+    }
+
+    /// The partition's actor, waited for a while.
+    pub(super) async fn actor_soon(&self) -> Result<ActorRef<Message>> {
+        self.actor(Instant::now() + ROOM_MAX).await
+    }
+}
+
+fn unreadable(error: archive::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "the archive could not be read").because(error)
 }
 
 fn unknown(run: RunId) -> Error {
@@ -331,11 +483,15 @@ fn unknown(run: RunId) -> Error {
     Error::new(ErrorKind::Unknown, message)
 }
 
-fn cancelled_or_not() -> Error {
-    Error::new(ErrorKind::Unknown, "whether the run is cancelled is unknown")
+fn done_or_not(wish: &Wish) -> Error {
+    Error::new(ErrorKind::Unknown, format!("whether the run is {} is unknown", wish.done()))
 }
 
-fn no_run(run: RunId) -> Error {
+fn resumed_or_not(task: &str) -> Error {
+    Error::new(ErrorKind::Unknown, format!("whether task {task:?} is resumed is unknown"))
+}
+
+pub(super) fn no_run(run: RunId) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no run {run}"))
 }
 
@@ -348,16 +504,13 @@ fn refused(rejected: Rejected) -> Error {
     let kind = match &rejected {
         Rejected::NoRun(_) | Rejected::NoTask(_) => ErrorKind::NotFound,
         Rejected::Fenced { .. } => ErrorKind::Fenced,
-        Rejected::Conflict { .. } | Rejected::Ended { .. } | Rejected::Open(_) => ErrorKind::Conflict,
-        Rejected::Graph(_) => ErrorKind::Invalid,
+        Rejected::Conflict { .. }
+        | Rejected::Ended { .. }
+        | Rejected::Open(_)
+        | Rejected::Paused { .. }
+        | Rejected::NotResumable { .. } => ErrorKind::Conflict,
+        Rejected::Input { .. } => ErrorKind::Invalid,
         Rejected::Quarantined { .. } => ErrorKind::Corrupt,
     };
-    match rejected {
-        Rejected::Graph(faults) => {
-            let message =
-                format!("the workflow has {} fault{}", faults.len(), if faults.len() == 1 { "" } else { "s" });
-            faults.iter().fold(Error::new(kind, message), |error, fault| error.because(fault))
-        }
-        other => Error::new(kind, other.to_string()),
-    }
+    Error::new(kind, rejected.to_string())
 }

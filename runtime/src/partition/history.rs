@@ -6,7 +6,8 @@
 mod tests;
 
 use bytes::Bytes;
-use callboard_core::{Millis, RunId, State};
+use callboard_core::{Json, Millis, RunId, State};
+use serde_json::value::RawValue;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
@@ -28,6 +29,11 @@ impl History {
         self.runs.entry(run).or_default().push(line);
     }
 
+    /// Puts back the lines of a run that was on a page of the archive.
+    pub(crate) fn restore(&mut self, run: RunId, lines: Vec<Line>) {
+        self.runs.insert(run, lines);
+    }
+
     pub(crate) fn forget(&mut self, run: RunId) {
         self.runs.remove(&run);
     }
@@ -42,11 +48,35 @@ impl History {
     }
 }
 
+/// The lines of a run out of a JSON array of them, as a page of the archive and a restoration have it.
+///
+/// # Errors
+///
+/// What of it is no line of a journal.
+pub(crate) fn lines_of(events: &Json) -> Result<Vec<Line>, serde_json::Error> {
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        seq: u64,
+    }
+    let events: Vec<&RawValue> = serde_json::from_str(events.as_str())?;
+    let mut all = Vec::with_capacity(events.iter().map(|line| line.get().len() + 1).sum());
+    let mut ends = Vec::with_capacity(events.len());
+    for event in events {
+        all.extend_from_slice(event.get().as_bytes());
+        all.push(b'\n');
+        ends.push((serde_json::from_str::<Numbered>(event.get())?.seq, all.len()));
+    }
+    let (all, mut start) = (Bytes::from(all), 0);
+    let line = |(seq, end)| Line { seq, bytes: all.slice(std::mem::replace(&mut start, end)..end) };
+    Ok(ends.into_iter().map(line).collect())
+}
+
 /// A snapshot in the making: the lines up to one event, of one run after the other.
 ///
 /// It is taken while the state moves on. Lines are only ever added, with higher numbers, and a run that is archived
-/// meanwhile is missing here but archived again by an event behind the snapshot, or is here as a whole; so what is
-/// collected slice by slice is the state as it was at `seq`.
+/// meanwhile is missing here but archived again by an event behind the snapshot, or is here as a whole; one that comes back
+/// from the archive meanwhile may be here as it ended, and comes back, the same, by an event behind the snapshot. So what
+/// is collected slice by slice leads to the state as it was at `seq`, and with the events behind it to what followed.
 #[derive(Debug)]
 pub(crate) struct SnapshotWalk {
     seq: u64,

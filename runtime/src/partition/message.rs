@@ -1,11 +1,14 @@
 //! What is said to a partition, and what it answers.
 
+use super::history::Line;
+use super::question::Question;
 use crate::dispatch::backlog::Grant;
 use crate::journal::append::Outcome;
 use crate::journal::archive::Summary;
 use bytes::Bytes;
 use callboard_core::{
-    Alive, Failure, Graph, Json, LossReason, Payload, Rejected, RunId, RunOutcome, Speaker, TaskIndex,
+    Alive, CheckedGraph, Failure, Json, LossReason, Payload, Rejected, RunId, RunOutcome, RunRestored, Speaker,
+    TaskIndex, TaskRef, Token,
 };
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -41,6 +44,38 @@ pub(crate) enum Say {
     Fail(Failure),
     /// I give it back.
     Lose(LossReason),
+}
+
+/// What is to be done to a run.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    /// End it.
+    Cancel(Arc<str>),
+    /// Start no more of its tasks.
+    Pause(Arc<str>),
+    /// Start its tasks again.
+    Resume,
+}
+
+impl Wish {
+    /// What has happened to the run then.
+    pub(crate) const fn done(&self) -> &'static str {
+        match self {
+            Self::Cancel(_) => "cancelled",
+            Self::Pause(_) => "paused",
+            Self::Resume => "resumed",
+        }
+    }
+}
+
+/// A run on its way back from the archive.
+#[derive(Clone, Debug)]
+pub(crate) struct Comeback {
+    pub(crate) restored: RunRestored,
+    /// Its history.
+    pub(crate) lines: Vec<Line>,
+    /// How many of the pages that may hold it were looked at.
+    pub(crate) checked: usize,
 }
 
 /// What a watcher waits for.
@@ -96,13 +131,24 @@ pub(crate) enum Page {
 #[derive(Debug)]
 pub(crate) enum Message {
     /// Start a run. `checked`: of the pages that may hold it, it is on none of the first so many.
-    Submit { run: RunId, graph: Graph, key: Option<String>, checked: usize, room: Room, reply: Reply },
+    Submit { run: RunId, graph: CheckedGraph, key: Option<String>, checked: usize, room: Room, reply: Reply },
     /// A holder speaks of its task.
     Speak { speaker: Speaker, say: Say, reply: Reply },
     /// A holder still has its task.
     Heartbeat { speaker: Speaker, alive: Alive, reply: Reply },
-    /// Cancel a run.
-    Cancel { run: RunId, reason: Arc<str>, reply: Reply },
+    /// Do something to a run as a whole.
+    Control { run: RunId, wish: Wish, reply: Reply },
+    /// Give a task another life. `comeback` is its run as the archive has it, if it was found there.
+    Retry {
+        task: TaskRef,
+        token: Token,
+        input: Option<Json>,
+        comeback: Option<Box<Comeback>>,
+        room: Room,
+        reply: Reply,
+    },
+    /// Say how things stand, once that is durable.
+    Ask(Question),
     /// Say how something ends, once it has.
     Await { run: RunId, target: Target, reply: oneshot::Sender<Verdict> },
     /// Give the events of a run after `after`, as soon as there are any.
@@ -115,8 +161,8 @@ pub(crate) enum Message {
     Appended(Outcome),
     /// A snapshot has come to this.
     Snapshotted(Result<(), String>),
-    /// Ended runs were put on a page of the archive, or were not.
-    Archived { runs: Vec<RunId>, page: Result<Json, String> },
+    /// Ended runs were put on a page of the archive, each with the last of its events there, or were not.
+    Archived { runs: Vec<(RunId, u64)>, page: Result<Json, String> },
     /// Time has passed.
     Tick,
 }

@@ -21,10 +21,13 @@
 pub(crate) mod actor;
 pub(crate) mod batch;
 mod closing;
+mod control;
 pub(crate) mod handle;
 pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod message;
+mod queries;
+pub(crate) mod question;
 pub(crate) mod recover;
 mod snapshot;
 pub(crate) mod start;

@@ -1,6 +1,6 @@
 //! From a journal back to a state.
 
-use super::history::{HEAD_VERSION, Head, History, Line, Proof};
+use super::history::{HEAD_VERSION, Head, History, Line, Proof, lines_of};
 use crate::journal::position::Position;
 use crate::journal::replay::{Replay, ReplayError};
 use bytes::Bytes;
@@ -42,6 +42,9 @@ impl Recovery {
         let event = Event::decode(line).map_err(ReplayError::new)?;
         self.state.apply(&event);
         match (event.run, &event.kind) {
+            (Some(run), EventKind::RunRestored(restored)) => {
+                self.history.restore(run, lines_of(&restored.events).map_err(ReplayError::new)?);
+            }
             (Some(run), _) => {
                 self.history.push(run, Line { seq: event.seq, bytes: Bytes::copy_from_slice(line) });
             }

@@ -1,7 +1,7 @@
 //! The state of a partition's actor: what is decided, what is durable, and what waits in between.
 
 use super::actor::uncommitted;
-use super::batch::{Answer, Batch, Pending};
+use super::batch::{Answer, Batch, Pending, Told};
 use super::closing::Closing;
 use super::history::{History, Line};
 use super::message::{Message, Refusal, Reply, Room};
@@ -140,6 +140,7 @@ impl Tenant {
             let from = batch.lines.len();
             event.encode(&mut batch.lines);
             match (event.run, &event.kind) {
+                (Some(_), EventKind::RunRestored(_)) => {} // its lines come with the command
                 (Some(run), _) => {
                     let bytes = Bytes::copy_from_slice(&batch.lines[from..]);
                     self.history.push(run, Line { seq: event.seq, bytes });
@@ -181,6 +182,17 @@ impl Tenant {
             None => {
                 let _gone = reply.send(result.map_err(Refusal::from));
             }
+        }
+    }
+
+    /// Tells something when everything that it rests on is durable.
+    pub(super) fn tell(&mut self, what: impl FnOnce() + Send + 'static) {
+        match self.tail() {
+            Some(batch) => {
+                batch.told.push(Told(Box::new(what)));
+                batch.awaited = true;
+            }
+            None => what(),
         }
     }
 
@@ -226,6 +238,7 @@ impl Tenant {
         for answer in std::mem::take(&mut batch.answers) {
             let _gone = answer.reply.send(answer.result.map_err(Refusal::from));
         }
+        std::mem::take(&mut batch.told).into_iter().for_each(|Told(tell)| tell());
         self.watchers.released(&batch, self.durable, &self.state, &self.history);
         self.close_if_due();
         self.snapshots.write_if_begun(mark, &self.housekeeper, &self.history, &self.state);
@@ -236,6 +249,10 @@ impl Tenant {
         for effect in effects {
             match effect {
                 Effect::Offer(ready) => offers.push(ready),
+                Effect::Withdraw { run } => {
+                    offers.retain(|ready: &Ready| ready.task.run != run);
+                    self.around.backlog.withdraw(run);
+                }
                 Effect::Stop { speaker, reason } => self.around.stops.stop(&speaker, reason),
                 Effect::Ended { run, outcome } => tracing::debug!(%run, outcome = outcome.as_str(), "run ended"),
             }
@@ -257,7 +274,7 @@ impl Tenant {
 
     /// The name and the input of a task, if it still waits for this hand-out.
     fn take_out(&mut self, ready: &Ready) -> Option<(String, Vec<Part>)> {
-        let run = self.state.run(ready.task.run).filter(|run| run.quarantined.is_none())?;
+        let run = self.state.run(ready.task.run).filter(|run| run.quarantined.is_none() && run.paused.is_none())?;
         let task = run.task(ready.task.task)?;
         let waits = task.token == ready.token && matches!(task.state, TaskState::Ready { .. });
         let is_out = self.handed_out.get(&ready.task).is_some_and(|out| out.token == ready.token);
@@ -292,7 +309,8 @@ impl Tenant {
             self.handed_out.iter().filter(|(_, out)| out.until <= now).map(|(task, out)| (*task, out.token)).collect();
         for (task_ref, token) in late {
             self.handed_out.remove(&task_ref);
-            let ready = self.state.run(task_ref.run).and_then(|run| run.ready(task_ref.task));
+            let run = self.state.run(task_ref.run).filter(|run| run.paused.is_none());
+            let ready = run.and_then(|run| run.ready(task_ref.task));
             if let Some(ready) = ready.filter(|ready| ready.token == token) {
                 tracing::warn!(task = %task_ref, %token, "no instance has accepted the task; it is offered again");
                 self.around.backlog.offer([ready], &self.myself);
@@ -310,11 +328,18 @@ impl Tenant {
         self.snapshots.done();
     }
 
-    pub(super) fn archived(&mut self, runs: Vec<RunId>, page: Result<Json, String>) {
+    pub(super) fn archived(&mut self, runs: Vec<(RunId, u64)>, page: Result<Json, String>) {
         self.closing.done();
         match page {
             Ok(page) => {
-                let _open = self.step(Command::Archive { runs, page });
+                // What was opened again while the page was written goes on a later page, as it will have ended then.
+                let is_whole = |(run, last): &(RunId, u64)| {
+                    self.history.last(*run) == *last && self.state.run(*run).is_some_and(|run| run.ended.is_some())
+                };
+                let runs: Vec<RunId> = runs.into_iter().filter(is_whole).map(|(run, _)| run).collect();
+                if !runs.is_empty() {
+                    let _open = self.step(Command::Archive { runs, page });
+                }
             }
             Err(error) => {
                 let partition = self.around.number;

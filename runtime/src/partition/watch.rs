@@ -120,7 +120,11 @@ fn ended(kind: &EventKind, mut each: impl FnMut(Watched)) {
         | EventKind::TaskAccepted(_)
         | EventKind::AttemptFailed(_)
         | EventKind::AttemptLost(_)
-        | EventKind::RunsArchived(_) => {}
+        | EventKind::RunsArchived(_)
+        | EventKind::RunPaused(_)
+        | EventKind::RunResumed(_)
+        | EventKind::TaskResumed(_)
+        | EventKind::RunRestored(_) => {}
     }
 }
 

@@ -8,6 +8,7 @@
 mod agents;
 mod archive;
 mod crashes;
+mod control;
 mod durability;
 mod events;
 mod faults;

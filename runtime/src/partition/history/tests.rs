@@ -1,9 +1,11 @@
-use super::{History, Line, SnapshotWalk};
+use super::{History, Line, SnapshotWalk, lines_of};
 use crate::journal::position::Position;
 use crate::journal::replay::Replay;
 use crate::partition::recover::Recovery;
 use bytes::Bytes;
-use callboard_core::{Command, Graph, Json, Limits, Millis, RunId, State, TaskSpec, decide};
+use callboard_core::{
+    Command, Graph, Json, Limits, Millis, RunId, RunRestored, State, TaskIndex, TaskRef, TaskSpec, Token, decide,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -34,7 +36,11 @@ fn a_run_archived_between_two_slices_is_whole_in_the_snapshot() {
     let (mut state, mut history) = (State::new(Limits::default()), History::default());
     let runs: Vec<RunId> = (0..1_000).map(|n| RunId::new(Uuid::from_u128(n))).collect();
     for &run in &runs {
-        step(&mut state, &mut history, Command::Submit { run, graph: graph(), key: None });
+        step(
+            &mut state,
+            &mut history,
+            Command::Submit { run, graph: graph().check(&Limits::default().graph).unwrap(), key: None },
+        );
         step(&mut state, &mut history, Command::Cancel { run, reason: "over".into() });
     }
     let (mut walk, head) = SnapshotWalk::begin(&state, &history);
@@ -54,4 +60,58 @@ fn a_run_archived_between_two_slices_is_whole_in_the_snapshot() {
     assert_eq!((recovery.diverged, recovery.state.runs().filter(|run| run.ended.is_none()).count()), (0, 0));
     recovery.batch(Position { epoch: 1, slot: 1 }, &tail).expect("the tail");
     assert_eq!(recovery.state.runs().count(), 0, "all are archived, none is in quarantine");
+}
+
+/// As it ended, it may be in the snapshot; it comes back by an event behind it, and is the same.
+#[test]
+fn a_run_that_comes_back_between_two_slices_is_there_once() {
+    let (mut state, mut history) = (State::new(Limits::default()), History::default());
+    let runs: Vec<RunId> = (0..1_000).map(|n| RunId::new(Uuid::from_u128(n))).collect();
+    for &run in &runs {
+        let graph = graph().check(&Limits::default().graph).expect("a graph without faults");
+        step(&mut state, &mut history, Command::Submit { run, graph, key: None });
+        step(&mut state, &mut history, Command::Cancel { run, reason: "over".into() });
+    }
+    let lines: BTreeMap<RunId, Vec<Line>> = runs.iter().map(|run| (*run, history.of(*run).to_vec())).collect();
+    step(&mut state, &mut history, Command::Archive { runs: runs.clone(), page: Json::null() });
+    runs.iter().for_each(|run| history.forget(*run));
+    let other = RunId::new(Uuid::max());
+    let graph = graph().check(&Limits::default().graph).expect("a graph without faults");
+    step(&mut state, &mut history, Command::Submit { run: other, graph, key: None });
+
+    let (mut walk, head) = SnapshotWalk::begin(&state, &history);
+    let mut snapshot = head.to_vec();
+    let mut tail = Vec::new();
+    for &run in &runs {
+        let text: Vec<&str> =
+            lines[&run].iter().map(|line| str::from_utf8(&line.bytes).expect("text").trim()).collect();
+        let events = Json::parse(format!("[{}]", text.join(","))).expect("an array");
+        let restored = RunRestored::new(events.clone(), RunRestored::fold(run, &events).expect("its events"));
+        let event = &decide(&state, Millis(1), Command::Restore { run, restored }).expect("it is not there").events[0];
+        event.encode(&mut tail);
+        state.apply(event);
+        let split = lines_of(&events).expect("lines");
+        assert!(split.iter().zip(&lines[&run]).all(|(a, b)| (a.seq, &a.bytes) == (b.seq, &b.bytes)));
+        history.restore(run, split);
+        if run.as_bytes()[15] % 2 == 0 {
+            let task = TaskRef { run, task: TaskIndex(0) };
+            let retry = Command::Retry { task, token: Token::FIRST, input: None };
+            tail.extend(step(&mut state, &mut history, retry));
+        }
+    }
+    while let Some(lines) = walk.slice(&history, &state) {
+        snapshot.extend_from_slice(&lines);
+    }
+
+    let mut recovery = Recovery::new(Limits::default());
+    recovery.snapshot(&snapshot).expect("a snapshot");
+    assert!(recovery.state.runs().count() > 1, "some came back in time");
+    recovery.batch(Position { epoch: 1, slot: 1 }, &tail).expect("the tail");
+    assert_eq!((recovery.diverged, recovery.state.runs().count()), (0, 1_001));
+    for run in state.runs() {
+        let replayed = recovery.state.run(run.id).expect("it is there");
+        assert_eq!((replayed.digest(), &replayed.quarantined), (run.digest(), &None));
+        let bytes = |history: &History| history.of(run.id).iter().map(|line| line.bytes.clone()).collect::<Vec<_>>();
+        assert_eq!(bytes(&recovery.history), bytes(&history));
+    }
 }

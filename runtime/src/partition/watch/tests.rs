@@ -16,6 +16,7 @@ fn submitted() -> (State, History) {
     let graph =
         Graph { name: "one".into(), tasks: vec![spec.into()], timeout_ms: None, tenant: None, labels: BTreeMap::new() };
     let (mut state, mut history) = (State::new(Limits::default()), History::default());
+    let graph = graph.check(&Limits::default().graph).unwrap();
     let step = decide(&state, Millis(1), Command::Submit { run: id(), graph, key: None }).unwrap();
     for event in step.events {
         state.apply(&event);

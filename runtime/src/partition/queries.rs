@@ -1,0 +1,304 @@
+//! Questions to all partitions and their archives.
+
+use super::handle::{Archived, Partitions, no_run};
+use super::message::Message;
+use super::question::{ArchivePage, Found, Piece, Question, TaskPiece, Waits, dead_letter, tasks};
+use crate::query::filter::{RunFilter, TaskFilter};
+use crate::query::{ArchivePlace, At, Cursor, DeadLetter, Page, Place, RunInfo, TaskInfo};
+use crate::{Error, ErrorKind, Result};
+use callboard_core::{Run, RunId, TaskIndex};
+use futures::future::BoxFuture;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+impl Partitions {
+    /// How a run stands.
+    pub(crate) async fn info(&self, run: RunId) -> Result<RunInfo> {
+        let all = Arc::<RunFilter>::default();
+        self.info_if(run, &all).await?.ok_or_else(|| no_run(run))
+    }
+
+    /// How a run stands, if it is one of those asked for.
+    async fn info_if(&self, run: RunId, filter: &Arc<RunFilter>) -> Result<Option<RunInfo>> {
+        let ask = |reply| Question::Run { run, filter: filter.clone(), reply };
+        match self.ask(self.number_of(run), ask).await? {
+            Found::Here(info) => Ok(info),
+            Found::Elsewhere(pages) => {
+                let found = self.of(run).archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
+                Ok(filter.admits(&found.run).then(|| RunInfo::of(&found.run)))
+            }
+        }
+    }
+
+    /// How the tasks of a run stand.
+    pub(crate) async fn tasks(
+        &self,
+        run: RunId,
+        filter: Arc<TaskFilter>,
+        limit: usize,
+        mut after: Option<TaskIndex>,
+    ) -> Result<Page<TaskInfo, TaskIndex>> {
+        let mut all = Vec::new();
+        loop {
+            let wanted = limit - all.len();
+            let ask = |reply| Question::Tasks { run, filter: filter.clone(), after, limit: wanted, reply };
+            let (found, next): TaskPiece = match self.ask(self.number_of(run), ask).await? {
+                Found::Here(piece) => piece,
+                Found::Elsewhere(pages) => {
+                    let found = self.of(run).archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
+                    tasks(&found.run, &filter, after, wanted, &mut Waits::for_nothing())
+                }
+            };
+            all.extend(found);
+            if all.len() == limit || next.is_none() {
+                return Ok(Page::new(all, next));
+            }
+            after = next;
+        }
+    }
+
+    /// A page of runs.
+    pub(crate) async fn runs(
+        &self,
+        filter: Arc<RunFilter>,
+        limit: usize,
+        after: Option<Cursor>,
+    ) -> Result<Page<RunInfo>> {
+        let live = |after, limit, reply| Question::Runs { filter: filter.clone(), after, limit, reply };
+        let archived = RunsOf { partitions: self, filter: &filter };
+        if filter.is_of_open_runs() {
+            return self.page(limit, after, live, None::<&RunsOf<'_>>).await;
+        }
+        self.page(limit, after, live, Some(&archived)).await
+    }
+
+    /// A page of dead letters.
+    pub(crate) async fn dead_letters(&self, limit: usize, after: Option<Cursor>) -> Result<Page<DeadLetter>> {
+        let live = |after, limit, reply| Question::DeadLetters { after, limit, reply };
+        self.page(limit, after, live, Some(&LettersOf { partitions: self })).await
+    }
+
+    /// First what is in memory, then what is in the archive.
+    async fn page<T: Send>(
+        &self,
+        limit: usize,
+        after: Option<Cursor>,
+        live: impl Fn(Option<Place>, usize, oneshot::Sender<Piece<T>>) -> Question,
+        archived: Option<&(impl FromArchive<T> + Sync)>,
+    ) -> Result<Page<T>> {
+        let mut items = Vec::new();
+        let from = match after.map(|Cursor(at)| at) {
+            at @ (None | Some(At::Live(_))) => {
+                let after = if let Some(At::Live(place)) = at { Some(place) } else { None };
+                let (found, next) = self.live(limit, after, live).await?;
+                items = found;
+                if next.is_some() {
+                    return Ok(Page::new(items, next.map(At::Live).map(Cursor)));
+                }
+                None
+            }
+            Some(At::Archive) => None,
+            Some(At::Page(place)) => Some(place),
+        };
+        let Some(archived) = archived else { return Ok(Page::new(items, None)) };
+        if items.len() == limit {
+            return Ok(Page::new(items, Some(Cursor(At::Archive))));
+        }
+        let next = self.archive(limit, from, archived, &mut items).await?;
+        Ok(Page::new(items, next.map(At::Page).map(Cursor)))
+    }
+
+    /// What is in memory, merged over all partitions; where to go on if the limit was reached.
+    async fn live<T>(
+        &self,
+        limit: usize,
+        after: Option<Place>,
+        question: impl Fn(Option<Place>, usize, oneshot::Sender<Piece<T>>) -> Question,
+    ) -> Result<(Vec<T>, Option<Place>)> {
+        let mut all: Vec<(Place, T)> = Vec::new();
+        let mut is_more = false;
+        for number in 0..self.count() {
+            let (mut from, mut left) = (after, limit);
+            loop {
+                let Piece { items, next } = self.ask(number, |reply| question(from, left, reply)).await?;
+                left = left.saturating_sub(items.len());
+                all.extend(items);
+                is_more |= next.is_some() && left == 0;
+                match next {
+                    Some(place) if left > 0 => from = Some(place),
+                    _ => break,
+                }
+            }
+        }
+        is_more |= all.len() > limit;
+        all.sort_by_key(|(place, _)| *place);
+        all.truncate(limit);
+        let last = all.last().map(|(place, _)| *place).filter(|_| is_more);
+        Ok((all.into_iter().map(|(_, item)| item).collect(), last))
+    }
+
+    /// What is in the archive behind `after`; where to go on if the limit was reached.
+    async fn archive<T>(
+        &self,
+        limit: usize,
+        after: Option<ArchivePlace>,
+        what: &impl FromArchive<T>,
+        items: &mut Vec<T>,
+    ) -> Result<Option<ArchivePlace>> {
+        let mut pages: Vec<(ArchivePlace, Arc<Newer>)> = Vec::new();
+        for number in 0..self.count() {
+            let of_partition: Vec<ArchivePage> = self.ask(number, |reply| Question::Pages { reply }).await?;
+            let newer = Arc::new(Newer::of(&of_partition));
+            pages.extend(of_partition.iter().map(|page| {
+                let partition = u16::try_from(number).unwrap_or(u16::MAX);
+                let place = ArchivePlace { newest_ms: page.newest_ms, partition, page: page.page, told: 0, task: None };
+                (place, newer.clone())
+            }));
+        }
+        pages.sort_by_key(|(place, _)| place.key());
+        for (mut place, newer) in pages {
+            match after {
+                Some(after) if place.key() < after.key() => continue,
+                Some(after) if place.key() == after.key() => place = after,
+                _ if what.skips(place.newest_ms) => continue,
+                _ => {}
+            }
+            let records = self.at(place.partition.into()).page(place.page).await?;
+            let runs: Vec<RunId> = records.iter().map(|record| RunId::new(record.id)).collect();
+            let ask = |reply| Question::InMemory { runs, reply };
+            let in_memory: BTreeSet<RunId> = self.ask(place.partition.into(), ask).await?.into_iter().collect();
+            // The one that ended last stands last on its page.
+            for record in records.iter().rev().skip(place.told) {
+                if items.len() == limit {
+                    return Ok(Some(place));
+                }
+                let id = RunId::new(record.id);
+                let run = if in_memory.contains(&id) || newer.is_on_a_later_page(record.id, place.page) {
+                    None // as it was before
+                } else {
+                    Some(Archived::read(id, record)?.run)
+                };
+                let (found, rest) = what.of(id, run, place.task, limit - items.len()).await?;
+                items.extend(found);
+                place.task = rest;
+                if rest.is_some() {
+                    return Ok(Some(place));
+                }
+                place.told += 1;
+                tokio::task::yield_now().await; // to read a run may take a while
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks a partition and waits for the answer, also while it starts again.
+    pub(super) async fn ask<T>(
+        &self,
+        number: usize,
+        question: impl FnOnce(oneshot::Sender<T>) -> Question,
+    ) -> Result<T> {
+        let actor = self.at(number).actor_soon().await?;
+        let (reply, answer) = oneshot::channel();
+        drop(actor.cast(Message::Ask(question(reply))));
+        answer.await.map_err(|_| Error::new(ErrorKind::Unavailable, "the partition started again; ask again"))
+    }
+}
+
+/// On which page a run that came back from the archive was put last.
+struct Newer(BTreeMap<Uuid, u64>);
+
+impl Newer {
+    fn of(pages: &[ArchivePage]) -> Self {
+        Self(pages.iter().flat_map(|page| page.again.iter().map(|run| (*run, page.page))).collect())
+    }
+
+    fn is_on_a_later_page(&self, run: Uuid, page: u64) -> bool {
+        self.0.get(&run).is_some_and(|last| *last > page)
+    }
+}
+
+/// What is asked of each run in the archive.
+trait FromArchive<T> {
+    /// Whether a page whose last run ended at `newest_ms` holds nothing of it.
+    fn skips(&self, newest_ms: i64) -> bool;
+
+    /// What of a run is asked for behind the task `after`, at most `limit`, and the last task of it if there may be more.
+    /// `run` is absent if it has changed since it was put on its page.
+    fn of<'a>(
+        &'a self,
+        id: RunId,
+        run: Option<Run>,
+        after: Option<TaskIndex>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<(Vec<T>, Option<TaskIndex>)>>;
+}
+
+/// The runs that a filter admits.
+struct RunsOf<'p> {
+    partitions: &'p Partitions,
+    filter: &'p Arc<RunFilter>,
+}
+
+impl FromArchive<RunInfo> for RunsOf<'_> {
+    fn skips(&self, newest_ms: i64) -> bool {
+        self.filter.is_past(newest_ms)
+    }
+
+    fn of<'a>(
+        &'a self,
+        id: RunId,
+        run: Option<Run>,
+        _: Option<TaskIndex>,
+        _: usize,
+    ) -> BoxFuture<'a, Result<(Vec<RunInfo>, Option<TaskIndex>)>> {
+        Box::pin(async move {
+            let info = match run {
+                Some(run) => self.filter.admits(&run).then(|| RunInfo::of(&run)),
+                None => self.partitions.info_if(id, self.filter).await?,
+            };
+            Ok((info.into_iter().collect(), None))
+        })
+    }
+}
+
+/// The dead letters.
+struct LettersOf<'p> {
+    partitions: &'p Partitions,
+}
+
+impl FromArchive<DeadLetter> for LettersOf<'_> {
+    fn skips(&self, _: i64) -> bool {
+        false
+    }
+
+    fn of<'a>(
+        &'a self,
+        id: RunId,
+        run: Option<Run>,
+        after: Option<TaskIndex>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<(Vec<DeadLetter>, Option<TaskIndex>)>> {
+        Box::pin(async move {
+            let filter = TaskFilter::dead_letters();
+            let Some(run) = run else {
+                let info = self.partitions.info(id).await?;
+                let page = self.partitions.tasks(id, Arc::new(filter), limit, after).await?;
+                let letter = |task| DeadLetter { run: id, workflow: info.workflow.clone(), task };
+                return Ok((page.items.into_iter().map(letter).collect(), page.next));
+            };
+            let from = after.map_or(0, |after| after.at().saturating_add(1));
+            let dead = (from..run.tasks.len()).filter(|index| filter.admits(&run.tasks[*index]));
+            let mut dead = dead.map(|index| TaskIndex(index as u32)).peekable();
+            let (mut letters, mut last) = (Vec::new(), None);
+            while letters.len() < limit
+                && let Some(index) = dead.next()
+            {
+                last = Some(index);
+                letters.extend(dead_letter(&run, index));
+            }
+            Ok((letters, last.filter(|_| dead.peek().is_some())))
+        })
+    }
+}

@@ -1,0 +1,239 @@
+//! What a partition says of how things stand: in bounded pieces, and only when it is durable.
+
+use super::tenant::Tenant;
+use crate::dispatch::backlog::Backlog;
+use crate::journal::archive::Summary;
+use crate::query::filter::{RunFilter, TaskFilter};
+use crate::query::{DeadLetter, Place, RunInfo, TaskInfo};
+use callboard_core::{Millis, Requirements, Run, RunId, TaskIndex, TaskState, Token};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// A question with the way back to whoever asks. If there is no answer, the partition has ended: ask again.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// How a run stands, if it is one of those asked for.
+    Run { run: RunId, filter: Arc<RunFilter>, reply: oneshot::Sender<Found<Option<RunInfo>>> },
+    /// Which task of a run has this name, and with which token.
+    Task { run: RunId, name: String, reply: oneshot::Sender<Found<Option<(TaskIndex, Token)>>> },
+    /// How the runs in memory stand.
+    Runs { filter: Arc<RunFilter>, after: Option<Place>, limit: usize, reply: oneshot::Sender<Piece<RunInfo>> },
+    /// How the tasks of a run stand; with them the last one that was looked at, if there are more.
+    Tasks {
+        run: RunId,
+        filter: Arc<TaskFilter>,
+        after: Option<TaskIndex>,
+        limit: usize,
+        reply: oneshot::Sender<Found<TaskPiece>>,
+    },
+    /// The dead letters of the runs in memory.
+    DeadLetters { after: Option<Place>, limit: usize, reply: oneshot::Sender<Piece<DeadLetter>> },
+    /// The pages of the archive, oldest first.
+    Pages { reply: oneshot::Sender<Vec<ArchivePage>> },
+    /// Which of these runs are in memory.
+    InMemory { runs: Vec<RunId>, reply: oneshot::Sender<Vec<RunId>> },
+}
+
+/// What is known of a run.
+#[derive(Debug)]
+pub(crate) enum Found<T> {
+    /// It is in memory.
+    Here(T),
+    /// It is not. It may be on one of these pages of the archive.
+    Elsewhere(Vec<Summary>),
+}
+
+/// A part of the answer, and where the next begins, if there is more to look at.
+#[derive(Debug)]
+pub(crate) struct Piece<T> {
+    pub(crate) items: Vec<(Place, T)>,
+    pub(crate) next: Option<Place>,
+}
+
+/// Some tasks, and the last one that was looked at, if there are more.
+pub(crate) type TaskPiece = (Vec<TaskInfo>, Option<TaskIndex>);
+
+/// What a listing has to know of a page of the archive.
+#[derive(Clone, Debug)]
+pub(crate) struct ArchivePage {
+    pub(crate) page: u64,
+    pub(crate) newest_ms: i64,
+    /// Runs that may be on earlier pages, too, as they were before.
+    pub(crate) again: Vec<Uuid>,
+}
+
+/// What is looked at in one piece, so that no question holds up the partition for more than a few milliseconds.
+const RUNS_A_PIECE: usize = 500;
+const TASKS_A_PIECE: usize = 10_000;
+
+impl Tenant {
+    pub(super) fn asked(&mut self, question: Question) {
+        match question {
+            Question::Run { run, filter, reply } => {
+                let found = self.found(run, |run| filter.admits(run).then(|| RunInfo::of(run)));
+                self.tell(move || drop(reply.send(found)));
+            }
+            Question::Task { run, name, reply } => {
+                let found = self.found(run, |run| run.find(&name).map(|index| (index, run.tasks[index.at()].token)));
+                self.tell(move || drop(reply.send(found)));
+            }
+            Question::Runs { filter, after, limit, reply } => {
+                let piece = self.runs(&filter, after, limit);
+                self.tell(move || drop(reply.send(piece)));
+            }
+            Question::Tasks { run, filter, after, limit, reply } => {
+                let mut waits = Waits::of(self);
+                let piece = self.state.run(run).map(|run| tasks(run, &filter, after, limit, &mut waits));
+                let found = self.here(run, piece);
+                self.tell(move || drop(reply.send(found)));
+            }
+            Question::DeadLetters { after, limit, reply } => {
+                let piece = self.dead_letters(after, limit);
+                self.tell(move || drop(reply.send(piece)));
+            }
+            Question::Pages { reply } => {
+                let pages = self.closing.pages(&self.state).iter().map(|page| ArchivePage {
+                    page: page.page,
+                    newest_ms: page.newest_ms,
+                    again: page.again.clone(),
+                });
+                let pages: Vec<ArchivePage> = pages.collect();
+                self.tell(move || drop(reply.send(pages)));
+            }
+            Question::InMemory { mut runs, reply } => {
+                runs.retain(|run| self.state.run(*run).is_some());
+                self.tell(move || drop(reply.send(runs)));
+            }
+        }
+    }
+
+    fn found<T>(&mut self, id: RunId, of: impl FnOnce(&Run) -> T) -> Found<T> {
+        let found = self.state.run(id).map(of);
+        self.here(id, found)
+    }
+
+    fn here<T>(&mut self, id: RunId, found: Option<T>) -> Found<T> {
+        match found {
+            Some(found) => Found::Here(found),
+            None => Found::Elsewhere(self.closing.pages_that_may_hold(id, &self.state)),
+        }
+    }
+
+    fn runs(&self, filter: &RunFilter, after: Option<Place>, limit: usize) -> Piece<RunInfo> {
+        let mut piece = Piece { items: Vec::new(), next: None };
+        let after = after.map(|place| (place.submitted_at, place.run));
+        for (seen, run) in self.state.latest(after).enumerate() {
+            if seen == RUNS_A_PIECE || piece.items.len() == limit {
+                return piece; // `next` is the last that was looked at
+            }
+            let place = Place { submitted_at: run.submitted_at, run: run.id, task: None };
+            piece.next = Some(place);
+            if filter.admits(run) {
+                piece.items.push((place, RunInfo::of(run)));
+            }
+        }
+        Piece { next: None, ..piece }
+    }
+
+    fn dead_letters(&self, after: Option<Place>, limit: usize) -> Piece<DeadLetter> {
+        let filter = TaskFilter::dead_letters();
+        let mut piece = Piece { items: Vec::new(), next: None };
+        let mut left = TASKS_A_PIECE;
+        // In the midst of a run it goes on there.
+        let begun = after.and_then(|place| self.state.run(place.run).map(|run| (run, place.task)));
+        let others = self.state.latest(after.map(|place| (place.submitted_at, place.run)));
+        let all = begun.filter(|(_, task)| task.is_some()).into_iter().chain(others.map(|run| (run, None)));
+        for (seen, (run, task)) in all.enumerate() {
+            if seen == RUNS_A_PIECE || left == 0 || piece.items.len() >= limit {
+                return piece;
+            }
+            let place = |task| Place { submitted_at: run.submitted_at, run: run.id, task };
+            piece.next = Some(place(None));
+            if !filter.may_admit_of(run) {
+                continue;
+            }
+            let from = task.map_or(0, |task| task.at() + 1);
+            for index in (from..run.tasks.len()).map(|index| TaskIndex(index as u32)) {
+                if left == 0 || piece.items.len() >= limit {
+                    return piece;
+                }
+                left -= 1;
+                piece.next = Some(place(Some(index)));
+                if filter.admits(&run.tasks[index.at()]) {
+                    piece.items.extend(dead_letter(run, index).map(|letter| (place(Some(index)), letter)));
+                }
+            }
+        }
+        Piece { next: None, ..piece }
+    }
+}
+
+/// The task as a dead letter.
+pub(super) fn dead_letter(run: &Run, index: TaskIndex) -> Option<DeadLetter> {
+    let task = TaskInfo::of(run, index, None)?;
+    Some(DeadLetter { run: run.id, workflow: run.name.clone(), task })
+}
+
+/// Some tasks of a run.
+pub(super) fn tasks(
+    run: &Run,
+    filter: &TaskFilter,
+    after: Option<TaskIndex>,
+    limit: usize,
+    waits: &mut Waits,
+) -> TaskPiece {
+    let from = after.map_or(0, |after| after.at().saturating_add(1));
+    let (mut found, mut last) = (Vec::new(), None);
+    for (seen, at) in (from..run.tasks.len()).enumerate() {
+        if seen == TASKS_A_PIECE || found.len() == limit {
+            return (found, last);
+        }
+        let index = TaskIndex(at as u32);
+        last = Some(index);
+        if filter.admits(&run.tasks[at]) {
+            let waiting = waits.why(run, index);
+            found.extend(TaskInfo::of(run, index, waiting));
+        }
+    }
+    (found, None)
+}
+
+/// Why tasks wait for an instance: the one place where that is put into words.
+pub(super) struct Waits {
+    /// What agents there are; none for a run in the archive, where nothing waits.
+    around: Option<(Arc<Backlog>, Millis)>,
+    /// The last answer of the backlog: tasks of a run are often alike.
+    last: Option<(Arc<str>, Requirements, String)>,
+}
+
+impl Waits {
+    fn of(tenant: &Tenant) -> Self {
+        Self { around: Some((tenant.around.backlog.clone(), tenant.now())), last: None }
+    }
+
+    /// For a run in the archive.
+    pub(super) fn for_nothing() -> Self {
+        Self { around: None, last: None }
+    }
+
+    /// What a task waits for, if it waits for an instance.
+    fn why(&mut self, run: &Run, index: TaskIndex) -> Option<String> {
+        let (backlog, now) = self.around.as_ref()?;
+        let task = run.task(index)?;
+        let TaskState::Ready { not_before } = task.state else { return None };
+        if let Some(reason) = &run.paused {
+            return Some(format!("paused: {reason}"));
+        }
+        if not_before > *now {
+            return Some(format!("attempt {} starts in {:.1?}", task.token.attempt, not_before.since(*now)));
+        }
+        let (capability, requires) = (&task.spec.capability, &task.spec.requires);
+        if let Some((_, _, reason)) = self.last.as_ref().filter(|(c, r, _)| c == capability && r == requires) {
+            return Some(reason.clone());
+        }
+        let reason = backlog.reason(capability, requires);
+        self.last = Some((capability.clone(), requires.clone(), reason.clone()));
+        Some(reason)
+    }
+}

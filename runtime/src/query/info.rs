@@ -1,0 +1,181 @@
+//! How a run and a task stand, in one look.
+
+use callboard_core::{Counts, InstanceId, Millis, Priority, Run, RunId, RunOutcome, Status, TaskIndex, TaskState};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum RunStatus {
+    /// It goes on.
+    Running,
+    /// It starts no more tasks until it is resumed.
+    Paused,
+    /// Every task completed.
+    Completed,
+    /// A task failed or is dead, or the run took too long.
+    Failed,
+    /// It was cancelled, in whole or in part, and nothing failed.
+    Cancelled,
+    /// Its history can not be followed: a person has to look.
+    Quarantined,
+}
+
+impl RunStatus {
+    pub(crate) fn of(run: &Run) -> Self {
+        match (&run.quarantined, run.ended, &run.paused) {
+            (Some(_), ..) => Self::Quarantined,
+            (None, Some((RunOutcome::Completed, _)), _) => Self::Completed,
+            (None, Some((RunOutcome::Failed, _)), _) => Self::Failed,
+            (None, Some((RunOutcome::Cancelled, _)), _) => Self::Cancelled,
+            (None, None, Some(_)) => Self::Paused,
+            (None, None, None) => Self::Running,
+        }
+    }
+
+    /// The word for it in every surface.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a run stands.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RunInfo {
+    /// Its id.
+    pub id: RunId,
+    /// The name of its workflow.
+    pub workflow: Arc<str>,
+    /// The key under which it was started.
+    pub key: Option<Arc<str>>,
+    /// On whose behalf it runs.
+    pub tenant: Option<Arc<str>>,
+    /// What it can be found by.
+    pub labels: BTreeMap<String, String>,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Why it is paused or quarantined.
+    pub reason: Option<Arc<str>>,
+    /// When it was submitted, in milliseconds since 1970.
+    pub submitted_at: Millis,
+    /// When it ended, if it has.
+    pub ended_at: Option<Millis>,
+    /// How many of its tasks stand where.
+    pub counts: Counts,
+}
+
+impl RunInfo {
+    pub(crate) fn of(run: &Run) -> Self {
+        Self {
+            id: run.id,
+            workflow: run.name.clone(),
+            key: run.key.clone(),
+            tenant: run.tenant.clone(),
+            labels: run.labels.clone(),
+            status: RunStatus::of(run),
+            reason: run.quarantined.clone().or_else(|| run.paused.clone()),
+            submitted_at: run.submitted_at,
+            ended_at: run.ended.map(|(_, at)| at),
+            counts: *run.counts(),
+        }
+    }
+}
+
+/// How a task stands.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// Its place in the workflow, from 0.
+    pub index: TaskIndex,
+    /// Its name.
+    pub name: String,
+    /// What an agent must be able to do.
+    pub capability: Arc<str>,
+    /// Where it stands.
+    pub status: Status,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Which attempt is under way or comes next, or was the last, from 1.
+    pub attempt: u32,
+    /// The instance that holds it.
+    pub holder: Option<InstanceId>,
+    /// When it may start, if it waits for an instance.
+    pub not_before: Option<Millis>,
+    /// When it ended, if it has.
+    pub ended_at: Option<Millis>,
+    /// How often its work was cut short since it was started or resumed.
+    pub losses: u32,
+    /// The attempts that failed, oldest first.
+    pub failures: Vec<FailedAttempt>,
+    /// Whether it was resumed with another input than its author's.
+    pub is_edited: bool,
+    /// What it waits for, in words, if it waits for an instance.
+    pub waiting: Option<String>,
+    /// Why it was cancelled, or because of which task it was skipped.
+    pub reason: Option<String>,
+}
+
+/// An attempt that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FailedAttempt {
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// When.
+    pub at: Millis,
+    /// Why: the error, and what lay behind it.
+    pub error: String,
+}
+
+impl TaskInfo {
+    /// The task at `index`; `waiting` says what it waits for if it waits for an instance.
+    pub(crate) fn of(run: &Run, index: TaskIndex, waiting: Option<String>) -> Option<Self> {
+        let task = run.task(index)?;
+        let failures = task.failures.iter().map(|failed| FailedAttempt {
+            attempt: failed.attempt,
+            at: failed.at,
+            error: failed.failure.to_string(),
+        });
+        Some(Self {
+            index,
+            name: task.spec.name.clone(),
+            capability: task.spec.capability.clone(),
+            status: task.status(),
+            priority: task.spec.priority,
+            attempt: task.token.attempt,
+            holder: task.holder().cloned(),
+            not_before: match task.state {
+                TaskState::Ready { not_before } => Some(not_before),
+                _ => None,
+            },
+            ended_at: task.ended_at,
+            losses: task.losses,
+            failures: failures.collect(),
+            is_edited: task.edited.is_some(),
+            waiting,
+            reason: match &task.state {
+                TaskState::Cancelled { reason } => Some(reason.to_string()),
+                TaskState::Skipped { cause } => {
+                    run.task(*cause).map(|cause| format!("{} did not complete", cause.spec.name))
+                }
+                _ => None,
+            },
+        })
+    }
+}

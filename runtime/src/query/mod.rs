@@ -1,0 +1,34 @@
+//! Questions about runs and tasks: how things stand, in pages.
+//!
+//! What goes on is answered by the partitions, in bounded pieces and only when it is durable; what has ended long ago is
+//! read from the archive, outside of any partition.
+
+mod cursor;
+mod dead_letters;
+pub(crate) mod filter;
+mod info;
+mod runs;
+mod tasks;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cursor::{ArchivePlace, At, Place};
+pub use cursor::{Cursor, Page};
+pub use dead_letters::{DeadLetter, DeadLetters};
+pub use info::{FailedAttempt, RunInfo, RunStatus, TaskInfo};
+pub use runs::Runs;
+pub use tasks::Tasks;
+
+use crate::{Error, ErrorKind, Result};
+
+/// How much a page holds unless somebody says otherwise, and at most.
+const LIMIT: usize = 100;
+const LIMIT_MAX: usize = 1_000;
+
+fn checked(limit: usize) -> Result<usize> {
+    if (1..=LIMIT_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Error::new(ErrorKind::Invalid, format!("the limit of a page is 1 to {LIMIT_MAX}, not {limit}")))
+}

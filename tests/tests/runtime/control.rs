@@ -1,0 +1,566 @@
+//! What somebody decides about runs that go on, and about tasks that have ended; and how one sees how things stand.
+
+use super::kit::*;
+use callboard::port::store::Store;
+use callboard::port::store::fault::{Fault, Operation};
+use callboard::prelude::*;
+use callboard::{Cursor, Json, Millis, Page, Position, RunEvent, RunInfo, RunStatus, Status, TaskInfo, What};
+use futures::StreamExt;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const LOG: &str = "*/log/*";
+
+/// A runtime whose agent waits at the gate when it is told to hold, fails when it is told to fail, and counts.
+async fn start(store: &Arc<dyn Store>, gate: &Gate, tally: &Tally, change: fn(&mut callboard::Settings)) -> Callboard {
+    let (gate, tally) = (gate.clone(), tally.clone());
+    let builder = acting(echoing(on(store)), 4, move |_, what| {
+        let (gate, tally) = (gate.clone(), tally.clone());
+        async move {
+            tally.add(&what);
+            match what.split(' ').next() {
+                Some("hold") => gate.pass().await,
+                Some("fail") => return Err(Error::terminal(format!("{what} as told"))),
+                _ => {}
+            }
+            Ok(what)
+        }
+    });
+    builder.settings(change).start().await.unwrap()
+}
+
+fn small(settings: &mut callboard::Settings) {
+    settings.closed_max = 0;
+    settings.snapshot_events = 5;
+}
+
+fn calm(_: &mut callboard::Settings) {}
+
+async fn task(run: &Run, name: &str) -> TaskInfo {
+    let tasks = run.tasks().await.unwrap();
+    tasks.items.into_iter().find(|task| task.name == name).unwrap()
+}
+
+async fn until(run: &Run, name: &str, status: Status) -> TaskInfo {
+    loop {
+        let task = task(run, name).await;
+        if task.status == status {
+            return task;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn archived(run: &Run) {
+    while run.progress().await.unwrap().is_some() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn words(run: &Run) -> Vec<String> {
+    run.events().map(|event| event.to_string()).collect().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_run_starts_nothing_over_restarts_and_resumes_with_what_waited() {
+    let (_, store) = store();
+    let (gate, tally) = (Gate::shut(), Tally::default());
+    let board = start(&store, &gate, &tally, calm).await;
+    let workflow = Workflow::new("paused");
+    let held = workflow.task("held", act("hold it"));
+    let _ = workflow.task("next", Use { text: held.out() });
+    let _ = workflow.task("last", act("last")).after(&held);
+    let mut run = board.start(workflow).await.unwrap();
+    let other = board.start(one(act("hold other")).0).await.unwrap();
+    until(&run, "held", Status::Running).await;
+    run.pause("by hand").await.unwrap();
+    run.pause("again").await.unwrap();
+    gate.open();
+    assert_eq!(run.output(&held).await.unwrap(), "hold it", "what runs goes on, and counts");
+    other.outcome().await.unwrap();
+    assert_eq!(task(&run, "next").await.waiting.as_deref(), Some("paused: by hand"));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+
+    let id = run.id();
+    board.shutdown().await.unwrap();
+    drop((run, other, board));
+    let board = start(&store, &gate, &tally, calm).await;
+    run = board.run(id);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((tally.of("last"), task(&run, "next").await.status), (0, Status::Ready));
+    let info = run.info().await.unwrap();
+    assert_eq!((info.status, info.reason.as_deref()), (RunStatus::Paused, Some("by hand")));
+
+    run.resume().await.unwrap();
+    run.resume().await.unwrap();
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    assert_eq!((tally.of("hold it"), tally.of("last")), (1, 1), "each once");
+    let told = words(&run).await;
+    assert_eq!(told.iter().filter(|line| *line == "paused paused: by hand").count(), 1);
+    assert_eq!(told.iter().filter(|line| *line == "paused resumed").count(), 1);
+    assert_eq!(run.pause("too late").await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(run.resume().await.unwrap_err().kind(), ErrorKind::Conflict);
+    let nobody = board.run(board.run_id_of_key("nobody"));
+    assert_eq!(nobody.pause("who").await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// What is paused leaves the queue, so that it is in nobody's way.
+#[tokio::test(start_paused = true)]
+async fn a_paused_run_gives_way_to_others_and_keeps_its_place_in_its_own_order() {
+    let (_, store) = store();
+    let log = Log::default();
+    let (gate, seen) = (Gate::shut(), log.clone());
+    let shut = gate.clone();
+    let builder = acting(on(&store), 1, move |_, what| {
+        let (gate, log) = (shut.clone(), seen.clone());
+        async move {
+            log.add(&what);
+            if what == "first" {
+                gate.pass().await;
+            }
+            Ok(what)
+        }
+    });
+    let board = builder.start().await.unwrap();
+    let first = board.start(one(act("first")).0).await.unwrap();
+    until(&first, "it", Status::Running).await;
+    let workflow = Workflow::new("many");
+    let _ = workflow.map("a", (0..3).map(|n| act(&format!("a{n}"))));
+    let many = board.start(workflow).await.unwrap();
+    many.pause("not now").await.unwrap();
+    let late = board.start(one(act("late")).0).await.unwrap();
+    gate.open();
+    late.outcome().await.unwrap();
+    many.resume().await.unwrap();
+    many.outcome().await.unwrap();
+    assert_eq!(log.all(), ["first", "late", "a0", "a1", "a2"]);
+    board.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_run_can_be_cancelled_and_a_timeout_ends_it() {
+    let (_, store) = store();
+    let board = start(&store, &Gate::shut(), &Tally::default(), calm).await;
+    let run = board.start(one(act("hold")).0).await.unwrap();
+    run.pause("for a while").await.unwrap();
+    run.cancel("enough").await.unwrap();
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Cancelled);
+    let slow = board.start(one(act("hold")).0.timeout(Duration::from_secs(60))).await.unwrap();
+    slow.pause("too long").await.unwrap();
+    assert_eq!(slow.outcome().await.unwrap(), RunOutcome::Failed);
+}
+
+fn failing() -> (Workflow, Node<String>, Node<String>) {
+    let workflow = Workflow::new("fails").label("colour", "red");
+    let fails = workflow.task("fails", act("fail"));
+    let after = workflow.task("after", Use { text: fails.out() });
+    let _ = workflow.task("beside", act("beside"));
+    (workflow, fails, after)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_task_has_another_life_with_another_input_in_memory_and_out_of_the_archive() {
+    for (change, lives) in [(calm as fn(&mut callboard::Settings), 1), (calm, 2), (small, 1), (small, 2)] {
+        let (_, store) = store();
+        let (gate, tally) = (Gate::shut(), Tally::default());
+        let mut board = start(&store, &gate, &tally, change).await;
+        let (workflow, fails, after) = failing();
+        let id = board.start(workflow).key("failing").await.unwrap().id();
+        assert_eq!(board.run(id).outcome().await.unwrap(), RunOutcome::Failed);
+        if lives == 2 {
+            board.shutdown().await.unwrap();
+            drop(board);
+            board = start(&store, &gate, &tally, change).await;
+        }
+        let run = board.run(id);
+        if change as usize == small as usize {
+            archived(&run).await;
+        }
+        let before = run.info().await.unwrap();
+        assert_eq!((before.status, before.counts.of(Status::Skipped)), (RunStatus::Failed, 1));
+        let events: Vec<RunEvent> = run.events().collect().await;
+
+        // As it is, it fails again.
+        run.retry("fails").await.unwrap();
+        assert_eq!(run.outcome().await.unwrap(), RunOutcome::Failed);
+        assert_eq!(tally.of("fail"), 2);
+        if change as usize == small as usize {
+            archived(&run).await;
+        }
+        assert_eq!(task(&run, "fails").await.failures.len(), 2);
+
+        run.retry("fails").input(&act("mended")).await.unwrap();
+        assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+        assert_eq!(run.output(&after).await.unwrap(), "used mended");
+        assert_eq!(run.output(&fails).await.unwrap(), "mended");
+        assert_eq!((tally.of("beside"), tally.of("mended")), (1, 1), "what was done is not done again");
+        let mended = task(&run, "fails").await;
+        assert_eq!((mended.attempt, mended.failures.len(), mended.is_edited), (3, 2, true));
+        if change as usize == small as usize {
+            archived(&run).await;
+        }
+        let whole: Vec<RunEvent> = run.events().collect().await;
+        assert_eq!(whole[..events.len()], events[..], "its history goes on behind what it was");
+        assert_eq!(run.events_after(events.last().unwrap().position).collect::<Vec<_>>().await, whole[events.len()..]);
+        let told: Vec<String> = whole[events.len()..].iter().map(ToString::to_string).collect();
+        assert!(told.contains(&"fails: fails resumed, next is attempt 2".to_owned()), "{told:#?}");
+        assert!(told.contains(&"fails: fails resumed with another input, next is attempt 3".to_owned()));
+        assert!(told.contains(&"fails: after waits again, because fails was resumed".to_owned()));
+
+        // The same again after another restart; the key still finds it.
+        board.shutdown().await.unwrap();
+        drop((run, board));
+        let board = start(&store, &gate, &tally, change).await;
+        let run = board.start(failing().0).key("failing").await.unwrap();
+        assert_eq!((run.id(), run.outcome().await.unwrap()), (id, RunOutcome::Completed));
+        assert_eq!(run.events().collect::<Vec<_>>().await, whole);
+        assert_eq!(run.output(&after).await.unwrap(), "used mended");
+        board.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_not_be_resumed_says_why_and_nothing_comes_back_for_it() {
+    for change in [calm as fn(&mut callboard::Settings), small] {
+        let (_, store) = store();
+        let board = start(&store, &Gate::shut(), &Tally::default(), change).await;
+        let run = board.start(failing().0).await.unwrap();
+        run.outcome().await.unwrap();
+        if change as usize == small as usize {
+            archived(&run).await;
+        }
+        let events = board.journal_counters().events;
+        let error = run.retry("beside").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert!(
+            full(&error).ends_with("/2 is completed: only what has failed, is dead or was cancelled can be resumed")
+        );
+        let error = run.retry("after").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert!(full(&error).contains("skipped because of") && full(&error).ends_with("/0: resume that one"));
+        let error = run.retry("nothing").await.unwrap_err();
+        assert_eq!((error.kind(), full(&error).contains("\"nothing\"")), (ErrorKind::NotFound, true));
+        let edited = Json::parse("{\"what\":{\"$from\":\"beside\"}}").unwrap();
+        let error = run.retry("fails").json(edited).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(full(&error).contains("refers to \"beside\"") && full(&error).ends_with("it needs none"), "{error:#}");
+        let error = board.run(board.run_id_of_key("nobody")).retry("fails").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(board.journal_counters().events, events);
+    }
+}
+
+/// Whatever the store does to the answer, what is asked for happens once.
+#[tokio::test(start_paused = true)]
+async fn what_is_controlled_under_faults_of_the_store_happens_once() {
+    for fault in [Fault::LoseRequest, Fault::LoseAnswer, Fault::Late, Fault::Twice, Fault::Exists] {
+        for change in [calm as fn(&mut callboard::Settings), small] {
+            let (faults, store) = store();
+            let (gate, tally) = (Gate::shut(), Tally::default());
+            let board = start(&store, &gate, &tally, change).await;
+            let run = board.start(failing().0).await.unwrap();
+            run.outcome().await.unwrap();
+            if change as usize == small as usize {
+                archived(&run).await;
+            }
+            faults.script(Operation::Create, LOG, [fault]);
+            run.retry("fails").input(&act("hold mended")).await.unwrap();
+            faults.release_all().await;
+            until(&run, "fails", Status::Running).await;
+            faults.script(Operation::Create, LOG, [fault]);
+            run.pause("wait").await.unwrap();
+            faults.release_all().await;
+            gate.open();
+            until(&run, "fails", Status::Completed).await;
+            faults.script(Operation::Create, LOG, [fault]);
+            run.resume().await.unwrap();
+            faults.release_all().await;
+            assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed, "{fault:?}");
+            let told = words(&run).await;
+            for line in
+                ["fails: fails resumed with another input, next is attempt 2", "fails paused: wait", "fails resumed"]
+            {
+                assert_eq!(told.iter().filter(|told| *told == line).count(), 1, "{fault:?} {line}: {told:#?}");
+            }
+            assert_eq!(tally.of("hold mended"), 1);
+            board.shutdown().await.unwrap();
+        }
+    }
+}
+
+/// A partition that starts again in the midst of it: the caller learns the truth, or that it is not known.
+#[tokio::test(start_paused = true)]
+async fn control_of_a_partition_that_starts_again_is_never_a_lie() {
+    let (faults, store) = store();
+    let gate = Gate::shut();
+    let board = start(&store, &gate, &Tally::default(), calm).await;
+    let run = board.start(one(act("hold")).0).await.unwrap();
+    until(&run, "it", Status::Running).await;
+    for n in 0..10 {
+        faults.script(Operation::Create, LOG, [Fault::Refuse]);
+        let paused = run.pause(format!("{n}")).await;
+        let is_paused = run.info().await.map(|info| info.status == RunStatus::Paused);
+        if let (Err(error), Ok(is_paused)) = (&paused, &is_paused) {
+            assert!(error.kind() == ErrorKind::Unavailable && !is_paused, "{error:#}");
+        }
+        faults.calm();
+        run.pause("again").await.unwrap();
+        run.resume().await.unwrap();
+    }
+    gate.open();
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+}
+
+/// A stream that begins anywhere tells the rest, in memory and from the archive.
+#[tokio::test(start_paused = true)]
+async fn events_from_every_position_are_the_tail_of_the_whole() {
+    let (_, store) = store();
+    let (gate, tally) = (Gate::shut(), Tally::default());
+    let board = start(&store, &gate, &tally, calm).await;
+    let workflow = Workflow::new("fan");
+    let fails = workflow.task("fails", act("fail"));
+    for n in 0..5 {
+        let _ = workflow.task(format!("t{n}"), Use { text: fails.out() });
+    }
+    let run = board.start(workflow).await.unwrap();
+    run.outcome().await.unwrap();
+    run.retry("fails").input(&act("hold")).await.unwrap();
+    until(&run, "fails", Status::Running).await;
+    run.cancel("enough").await.unwrap();
+    run.outcome().await.unwrap();
+    let whole: Vec<RunEvent> = run.events().collect().await;
+    assert!(whole.windows(2).all(|pair| pair[0].position < pair[1].position), "{whole:#?}");
+    assert_eq!(whole.iter().filter(|event| matches!(event.what, What::Cancelled { .. })).count(), 6);
+
+    let id = run.id();
+    board.shutdown().await.unwrap();
+    drop((run, board));
+    for change in [calm as fn(&mut callboard::Settings), small] {
+        let board = start(&store, &gate, &tally, change).await;
+        let run = board.run(id);
+        if change as usize == small as usize {
+            archived(&run).await;
+        }
+        assert_eq!(run.events_after(Position::START).collect::<Vec<_>>().await, whole);
+        for (n, event) in whole.iter().enumerate() {
+            let kept: Position = event.position.to_string().parse().unwrap();
+            assert_eq!(kept, event.position);
+            assert_eq!(run.events_after(kept).collect::<Vec<_>>().await, whole[n + 1..], "after {kept}");
+        }
+        board.shutdown().await.unwrap();
+    }
+    assert_eq!("1.x".parse::<Position>().unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+/// All pages of a question.
+async fn all<F>(question: impl Fn(Option<Cursor>) -> F) -> Vec<RunInfo>
+where
+    F: IntoFuture<Output = Result<Page<RunInfo>>>,
+{
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = question(after).await.unwrap();
+        found.extend(page.items);
+        match page.next {
+            Some(next) => after = Some(next.to_string().parse::<Cursor>().unwrap()),
+            None => return found,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_are_found_in_pages_in_memory_and_in_the_archive() {
+    let (_, store) = store();
+    let (gate, tally) = (Gate::shut(), Tally::default());
+    let change = |settings: &mut callboard::Settings| {
+        settings.partitions = 3;
+        settings.closed_max = 2;
+    };
+    let board = start(&store, &gate, &tally, change).await;
+    let mut ids = Vec::new();
+    for n in 0..60 {
+        let what = ["done", "fail", "hold"][n % 3];
+        let workflow = Workflow::new(what).label("n", n.to_string()).label("third", (n % 3).to_string());
+        let _ = workflow.task("it", act(what));
+        ids.push(board.start(workflow).await.unwrap().id());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let mut in_memory = 0;
+    for id in &ids {
+        in_memory += usize::from(board.run(*id).progress().await.unwrap().is_some());
+    }
+    assert!((20..40).contains(&in_memory), "{in_memory} of 60 are in memory");
+    board.run(ids[2]).pause("for the test").await.unwrap();
+
+    let whole = all(|_| board.runs().limit(1_000)).await;
+    assert_eq!(whole.len(), 60);
+    let (live, old): (Vec<_>, Vec<_>) = whole.iter().partition(|info| info.ended_at.is_none());
+    assert!(live.windows(2).all(|pair| pair[0].submitted_at >= pair[1].submitted_at), "the latest first");
+    assert_eq!((live.len(), old.len()), (20, 40));
+    for limit in [1, 7, 59, 60, 61] {
+        let question = |after: Option<Cursor>| {
+            let runs = board.runs().limit(limit);
+            if let Some(after) = after { runs.after(after) } else { runs }
+        };
+        assert_eq!(all(question).await, whole, "by pages of {limit}");
+    }
+    let count = async |runs: callboard::Runs| runs.limit(1_000).await.unwrap().items.len();
+    assert_eq!(count(board.runs().workflow("done")).await, 20);
+    assert_eq!(count(board.runs().status(RunStatus::Failed)).await, 20);
+    assert_eq!(count(board.runs().status(RunStatus::Failed).status(RunStatus::Completed)).await, 40);
+    assert_eq!(count(board.runs().status(RunStatus::Paused)).await, 1);
+    assert_eq!(count(board.runs().status(RunStatus::Running)).await, 19);
+    assert_eq!(count(board.runs().label("third", "1")).await, 20);
+    assert_eq!(count(board.runs().label("third", "1").label("n", "4")).await, 1);
+    assert_eq!(count(board.runs().with_dead_tasks()).await, 0, "they failed for good at once");
+    let middle = board.run(ids[30]).info().await.unwrap().submitted_at;
+    let (before, after) = (board.runs().submitted_before(middle), board.runs().submitted_after(middle));
+    assert_eq!((count(before).await, count(after).await), (30, 29));
+    assert_eq!(count(board.runs().submitted_after(Millis(i64::MAX))).await, 0);
+    for limit in [0, 1_001] {
+        assert_eq!(board.runs().limit(limit).await.unwrap_err().kind(), ErrorKind::Invalid);
+    }
+
+    // Dead letters are the failed tasks, live and archived; one that is resumed is none any more.
+    let letters = board.dead_letters().limit(1_000).await.unwrap();
+    assert_eq!((letters.items.len(), letters.next), (20, None));
+    assert!(letters.items.iter().all(|letter| letter.task.failures[0].error == "fail as told"));
+    let resumed = letters.items.last().unwrap().run;
+    board.run(resumed).retry("it").input(&act("hold")).await.unwrap();
+    let (mut found, mut after) = (BTreeSet::new(), None);
+    loop {
+        let question = board.dead_letters().limit(3);
+        let page = if let Some(after) = after { question.after(after) } else { question }.await.unwrap();
+        found.extend(page.items.iter().map(|letter| letter.run));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!((found.len(), found.contains(&resumed)), (19, false));
+    assert_eq!(count(board.runs().status(RunStatus::Failed)).await, 19);
+}
+
+/// A run that comes back between two pages is not missed.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_moves_between_two_pages_is_not_missed() {
+    let (_, store) = store();
+    let gate = Gate::shut();
+    let board = start(&store, &gate, &Tally::default(), small).await;
+    let mut ids = BTreeSet::new();
+    for _ in 0..12 {
+        let run = board.start(one(act("fail")).0).await.unwrap();
+        run.outcome().await.unwrap();
+        archived(&run).await;
+        ids.insert(run.id());
+    }
+    for n in 0..12 {
+        let (mut found, mut after, mut pages) = (BTreeSet::new(), None, 0);
+        loop {
+            let question = board.runs().limit(2);
+            let page = if let Some(after) = after { question.after(after) } else { question }.await.unwrap();
+            found.extend(page.items.iter().map(|info| info.id));
+            if pages == n / 2 {
+                // One of those not yet told comes back, fails again, and goes again.
+                if let Some(id) = ids.difference(&found).nth(n % 2) {
+                    let run = board.run(*id);
+                    run.retry("it").await.unwrap();
+                    if n % 3 > 0 {
+                        run.outcome().await.unwrap();
+                    }
+                    if n % 3 > 1 {
+                        archived(&run).await;
+                    }
+                }
+            }
+            pages += 1;
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        assert_eq!(found, ids);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_are_found_in_pages_and_say_what_they_wait_for() {
+    let (_, store) = store();
+    let gate = Gate::shut();
+    let board = start(&store, &gate, &Tally::default(), calm).await;
+    let workflow = Workflow::new("many");
+    let first = workflow.task("first", act("hold"));
+    for n in 0..2_500 {
+        let _ = workflow.task(format!("t{n}"), Use { text: first.out() });
+    }
+    let _ = workflow.task("far", Sum { id: "x".into(), parts: vec![1].into() });
+    let run = board.start(workflow).await.unwrap();
+    until(&run, "first", Status::Running).await;
+    let (mut names, mut after) = (Vec::new(), None);
+    loop {
+        let tasks = run.tasks().capability(Use::CAPABILITY).limit(999);
+        let page = if let Some(after) = after { tasks.after(after) } else { tasks }.await.unwrap();
+        names.extend(page.items.into_iter().map(|task| task.name));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(names, (0..2_500).map(|n| format!("t{n}")).collect::<Vec<_>>());
+    let ready = run.tasks().status(Status::Ready).await.unwrap();
+    assert_eq!(ready.items.len(), 1);
+    let waiting = ready.items[0].waiting.as_deref().unwrap();
+    assert!(waiting.starts_with("no agent offers \"sum\"") || waiting.starts_with("no agent offers"), "{waiting}");
+    let running = run.tasks().status(Status::Running).await.unwrap();
+    assert!(running.items[0].holder.is_some() && running.items[0].waiting.is_none());
+    let counts = run.info().await.unwrap().counts;
+    assert_eq!((counts.of(Status::Blocked), counts.total()), (2_500, 2_502));
+    assert_eq!(run.tasks().limit(0).await.unwrap_err().kind(), ErrorKind::Invalid);
+
+    // A retry that waits says until when.
+    let board =
+        acting(on(&super::kit::store().1), 1, |_, _| async { Err(Error::retry_after(Duration::from_secs(9), "busy")) });
+    let board = board.start().await.unwrap();
+    let run = board.start(one(act("x")).0).await.unwrap();
+    let waiting = loop {
+        let it = task(&run, "it").await;
+        if it.attempt == 2 {
+            break it.waiting.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert!(waiting.starts_with("attempt 2 starts in "), "{waiting}");
+    let dead = run.retry("it").await.unwrap_err();
+    assert!(full(&dead).contains("is ready"), "{dead:#}");
+}
+
+/// Another process, as it were, asks for a run by its id: everything is there.
+#[tokio::test(start_paused = true)]
+async fn attached_by_id_after_a_restart_a_run_tells_everything() {
+    let (_, store) = store();
+    let (gate, tally) = (Gate::shut(), Tally::default());
+    let mut ids = Vec::new();
+    let board = start(&store, &gate, &tally, calm).await;
+    let (workflow, node) = one(act("done"));
+    let run = board.start(workflow).await.unwrap();
+    run.outcome().await.unwrap();
+    let (events, info, tasks) = (words(&run).await, run.info().await.unwrap(), run.tasks().await.unwrap());
+    ids.push(run.id());
+    board.shutdown().await.unwrap();
+    drop((run, board));
+    for change in [calm as fn(&mut callboard::Settings), small] {
+        let board = start(&store, &gate, &tally, change).await;
+        let run = board.run(ids[0]);
+        if change as usize == small as usize {
+            archived(&run).await;
+        }
+        assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+        assert_eq!(run.output(&node).await.unwrap(), "done");
+        assert_eq!(
+            (words(&run).await, run.info().await.unwrap(), run.tasks().await.unwrap()),
+            (events.clone(), info.clone(), tasks.clone())
+        );
+        board.shutdown().await.unwrap();
+    }
+}
