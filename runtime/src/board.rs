@@ -31,6 +31,10 @@ use uuid::Uuid;
 pub struct Callboard(Arc<Node>);
 
 impl Callboard {
+    pub(crate) fn of(node: Arc<Node>) -> Self {
+        Self(node)
+    }
+
     /// A runtime with everything in this process, whose journal is in the folder `.callboard`, unless the environment
     /// says otherwise: see [`Settings::load`].
     pub fn dev() -> Builder {

@@ -1,0 +1,307 @@
+//! All inboxes of a node: finds the addressee, delivers, broadcasts, asks.
+
+use super::address::{Address, closest};
+use super::counters::{Counters, MessageCounters};
+use super::error::{Unanswered, Undelivered};
+use super::id::Ids;
+use super::letter::{Answer, Letter};
+use super::place::{Name, Place};
+use super::watch::{Filter, Observers, Subscription};
+use super::{Kind, Limits, Message, MessageId};
+use crate::Result;
+use crate::clock::Clock;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// What all inboxes of a node have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) ids: Ids,
+    pub(super) clock: Clock,
+    pub(super) counters: Counters,
+    pub(super) observers: Arc<Observers>,
+    pub(super) limits: Limits,
+}
+
+/// The inboxes of a node.
+///
+/// Delivery is a look-up and a push: no bus, no JSON, no task in between. Its lock is held for that long and never
+/// across an await.
+#[derive(Debug)]
+pub(crate) struct Mailroom {
+    node: Arc<str>,
+    shared: Arc<Shared>,
+    desks: RwLock<BTreeMap<Arc<str>, Desk>>,
+}
+
+/// The instances of one agent.
+#[derive(Debug, Default)]
+struct Desk {
+    /// In the order of their numbers; never empty.
+    places: Vec<Arc<Place>>,
+    /// Where the search for an instance begins next.
+    turn: AtomicUsize,
+}
+
+/// What became of a broadcast.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Broadcast {
+    /// How many inboxes it is in.
+    pub delivered: usize,
+    /// The addresses, `<agent>#<n>`, of the instances whose inboxes were full; they do not hear of it.
+    pub full: Vec<Arc<str>>,
+}
+
+impl Mailroom {
+    /// The inboxes of the node life `node`.
+    pub(crate) fn new(node: Arc<str>, clock: Clock, limits: Limits) -> Self {
+        let (counters, observers) = (Counters::default(), Arc::new(Observers::new(limits)));
+        let shared = Shared { ids: Ids::random(), clock, counters, observers, limits };
+        Self { node, shared: Arc::new(shared), desks: RwLock::default() }
+    }
+
+    /// The inbox of instance `number`, from 1, of `agent`; made when it is not there yet.
+    pub(crate) fn open(&self, agent: &Arc<str>, number: usize) -> Arc<Place> {
+        let mut desks = self.write();
+        let places = &mut desks.entry(agent.clone()).or_default().places;
+        match places.binary_search_by_key(&number, |place| place.name.number) {
+            Ok(at) => places[at].clone(),
+            Err(at) => {
+                let place = Place::new(Name::new(&self.node, agent.clone(), number), self.shared.clone());
+                places.insert(at, place.clone());
+                place
+            }
+        }
+    }
+
+    /// Removes an instance for good. Whoever asked it and waits is told at once; tells that wait are lost.
+    pub(crate) fn close(&self, place: &Arc<Place>) {
+        let mut desks = self.write();
+        if let Some(desk) = desks.get_mut(&place.name.agent) {
+            desk.places.retain(|other| !Arc::ptr_eq(other, place));
+            if desk.places.is_empty() {
+                desks.remove(&place.name.agent);
+            }
+        }
+        drop(desks);
+        place.close();
+    }
+
+    /// Ends it all: every inbox is closed as by [`close`](Self::close), every subscription ends.
+    pub(crate) fn close_all(&self) {
+        let desks = std::mem::take(&mut *self.write());
+        desks.values().flat_map(|desk| &desk.places).for_each(|place| place.close());
+        self.shared.observers.close();
+    }
+
+    /// Puts `message` into the inbox of `to`. `Ok` says that it is there, not that it was handled.
+    pub(crate) fn tell(&self, from: Option<&Arc<Name>>, to: &str, message: Message) -> Result<()> {
+        self.send(Kind::Tell, from, to, message, None).map(drop).map_err(Undelivered::into_error)
+    }
+
+    /// Puts `message` into the inbox of `to` and waits for the answer, at most for `limit`.
+    pub(crate) async fn ask(
+        &self,
+        from: Option<&Arc<Name>>,
+        to: &str,
+        message: Message,
+        limit: Duration,
+    ) -> Result<Message> {
+        let (asker, answer) = oneshot::channel();
+        let topic = message.topic.clone();
+        let sent = self.send(Kind::Ask, from, to, message, Some(asker));
+        let (place, id) = sent.map_err(Undelivered::into_error)?;
+        let mut question = Question { place, id, answer, is_open: true };
+        let answer = question.answer(limit).await;
+        answer.map_err(|why| why.into_error(&question.place.name.short, &topic))
+    }
+
+    /// Puts `message` into every inbox but the sender's.
+    pub(crate) fn broadcast(&self, from: Option<&Arc<Name>>, message: Message) -> Result<Broadcast> {
+        let message = self.stamp(Kind::Broadcast, from, message).map_err(Undelivered::into_error)?;
+        let desks = self.read();
+        let (mut told, mut lost) = (Broadcast::default(), 0);
+        for place in desks.values().flat_map(|desk| &desk.places) {
+            if from.is_some_and(|sender| *sender == place.name) {
+                continue;
+            }
+            match place.offer(&mut Some(Letter { message: message.clone(), asker: None })) {
+                Ok(()) => told.delivered += 1,
+                Err(Undelivered::Full { to, .. }) => told.full.push(to),
+                Err(_closed) => lost += 1, // it is on its way out, and no addressee any more
+            }
+        }
+        drop(desks);
+        tracing::debug!(id = %message.id, delivered = told.delivered, full = told.full.len(), lost, "broadcast");
+        self.shared.counters.delivered.add(told.delivered as u64);
+        self.shared.counters.full.add(told.full.len() as u64);
+        if self.shared.observers.any() {
+            self.shared.observers.publish(&message);
+        }
+        Ok(told)
+    }
+
+    /// A stream of the messages that pass `filter`, from now on.
+    pub(crate) fn subscribe(&self, filter: Filter) -> Subscription {
+        self.shared.observers.subscribe(filter)
+    }
+
+    /// What has become of messages so far.
+    pub(crate) fn counters(&self) -> MessageCounters {
+        self.shared.counters.read()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_observed(&self) -> bool {
+        self.shared.observers.any()
+    }
+
+    fn send(
+        &self,
+        kind: Kind,
+        from: Option<&Arc<Name>>,
+        to: &str,
+        message: Message,
+        asker: Option<oneshot::Sender<Answer>>,
+    ) -> Result<(Arc<Place>, MessageId), Undelivered> {
+        let message = self.stamp(kind, from, message)?;
+        let (id, seen) = (message.id, self.shared.observers.any().then(|| message.clone()));
+        let place = self.deliver(to, Letter { message, asker })?;
+        if let Some(seen) = seen {
+            self.shared.observers.publish(&Message { to: Some(place.name.clone()), ..seen });
+        }
+        Ok((place, id))
+    }
+
+    /// Fills in what the sender does not.
+    fn stamp(&self, kind: Kind, from: Option<&Arc<Name>>, message: Message) -> Result<Message, Undelivered> {
+        let (bytes, limit) = (message.body_bytes(), self.shared.limits.body_bytes_max);
+        if bytes > limit {
+            return Err(Undelivered::TooLarge { topic: message.topic, bytes, limit });
+        }
+        let (id, sent_at) = (self.shared.ids.next(), self.shared.clock.now());
+        Ok(Message { id, kind, from: from.cloned(), to: None, sent_at, ..message })
+    }
+
+    /// Puts a letter into an inbox of `to`. This is where messages for another node will part: an address that names
+    /// one, and an agent that is not here.
+    fn deliver(&self, to: &str, letter: Letter) -> Result<Arc<Place>, Undelivered> {
+        let address = Address::of(to);
+        if address.node.is_some_and(|node| *node != *self.node) {
+            return Err(Undelivered::Elsewhere { to: to.to_owned(), here: self.node.clone() });
+        }
+        let desks = self.read();
+        let Some((agent, desk)) = desks.get_key_value(address.agent) else {
+            return Err(nobody(to, desks.keys()));
+        };
+        let mut letter = Some(letter);
+        let delivered = match address.instance {
+            None => desk.offer_any(&mut letter),
+            Some(number) => match desk.places.binary_search_by_key(&number, |place| place.name.number) {
+                Ok(at) => offer(&desk.places[at], &mut letter),
+                Err(_) => {
+                    let instances = desk.places.len();
+                    return Err(Undelivered::NoSuchInstance { to: to.to_owned(), agent: agent.clone(), instances });
+                }
+            },
+        };
+        match &delivered {
+            Ok(_) => self.shared.counters.delivered.add(1),
+            Err(_) => self.shared.counters.full.add(1),
+        }
+        delivered
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Arc<str>, Desk>> {
+        self.desks.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<Arc<str>, Desk>> {
+        self.desks.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Mailroom {
+    fn drop(&mut self) {
+        self.close_all();
+    }
+}
+
+impl Desk {
+    /// Gives the letter to an instance that is idle, else to the next in turn that has room.
+    fn offer_any(&self, letter: &mut Option<Letter>) -> Result<Arc<Place>, Undelivered> {
+        let count = self.places.len();
+        let start = if count > 1 { self.turn.fetch_add(1, Ordering::Relaxed) % count } else { 0 };
+        let in_turn = || (start..start + count).map(|at| &self.places[at % count]);
+        if count > 1
+            && let Some(idle) = in_turn().find(|place| place.is_idle())
+            && let Ok(place) = offer(idle, letter)
+        {
+            return Ok(place);
+        }
+        let mut refused = None;
+        for place in in_turn() {
+            match offer(place, letter) {
+                Ok(place) => return Ok(place),
+                Err(why) => refused = Some(why),
+            }
+        }
+        Err(refused.expect("an agent that has a desk has an instance"))
+    }
+}
+
+fn offer(place: &Arc<Place>, letter: &mut Option<Letter>) -> Result<Arc<Place>, Undelivered> {
+    if let Some(letter) = letter {
+        letter.message.to = Some(place.name.clone());
+    }
+    place.offer(letter).map(|()| place.clone())
+}
+
+fn nobody<'a>(to: &str, agents: impl Iterator<Item = &'a Arc<str>>) -> Undelivered {
+    let to = to.to_owned();
+    match closest(&to, agents.map(|id| &**id)) {
+        Some(closest) => Undelivered::NoSuchAgent { closest: closest.into(), to },
+        None => Undelivered::Nobody { to },
+    }
+}
+
+/// An ask that was delivered. Dropped, it takes its message back, if that still waits.
+struct Question {
+    place: Arc<Place>,
+    id: MessageId,
+    answer: oneshot::Receiver<Answer>,
+    is_open: bool,
+}
+
+impl Question {
+    async fn answer(&mut self, limit: Duration) -> Answer {
+        let heard = tokio::time::timeout(limit, &mut self.answer).await;
+        let answer = match heard {
+            Ok(heard) => heard.unwrap_or(Err(Unanswered::Silent)),
+            Err(_) => self.give_up(limit),
+        };
+        self.is_open = false;
+        answer
+    }
+
+    /// The time has passed: says whether the message was handled, or may have been.
+    fn give_up(&mut self, limit: Duration) -> Answer {
+        self.answer.close();
+        if let Ok(answer) = self.answer.try_recv() {
+            return answer;
+        }
+        Err(if self.place.withdraw(self.id) { Unanswered::Waiting(limit) } else { Unanswered::Slow(limit) })
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.place.withdraw(self.id);
+        }
+    }
+}
