@@ -28,13 +28,9 @@ use uuid::Uuid;
 /// seen it. Dropping the last handle, runs and their streams included, begins a clean stop that nobody waits for;
 /// [`shutdown`](Self::shutdown) waits for it.
 #[derive(Clone)]
-pub struct Callboard(Arc<Node>);
+pub struct Callboard(pub(crate) Arc<Node>);
 
 impl Callboard {
-    pub(crate) fn of(node: Arc<Node>) -> Self {
-        Self(node)
-    }
-
     /// A runtime with everything in this process, whose journal is in the folder `.callboard`, unless the environment
     /// says otherwise: see [`Settings::load`].
     pub fn dev() -> Builder {
@@ -268,7 +264,7 @@ impl Builder {
             let error = Error::new(ErrorKind::Invalid, "the agents have faults");
             return Err(faults.into_iter().fold(error, Error::because));
         }
-        Ok(Callboard(Arc::new(Node::start(self.settings, self.ports, self.pools).await?)))
+        Ok(Callboard(Node::start(self.settings, self.ports, self.pools).await?))
     }
 
     /// Every fault of the agents, in words.

@@ -29,7 +29,6 @@ mod closing_time;
 mod dispatch;
 mod error;
 mod journal;
-#[expect(dead_code, unused_imports, reason = "instances do not listen yet")]
 mod message;
 mod node;
 mod partition;
@@ -77,8 +76,8 @@ pub use workflow::{Gather, Node, Workflow};
 /// What nearly every program uses: `use callboard::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Agent, Callboard, Ctx, Error, ErrorClass, ErrorKind, Gather, In, Node, Priority, Result, ResultExt, Retry, Run,
-        RunOutcome, Task, Workflow, payload, task,
+        Agent, Callboard, Ctx, Error, ErrorClass, ErrorKind, Gather, In, Message, MessageCtx, Node, Priority, Reply,
+        Result, ResultExt, Retry, Run, RunOutcome, Task, Workflow, payload, task,
     };
     pub use std::time::Duration;
 }

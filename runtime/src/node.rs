@@ -9,6 +9,7 @@ use crate::dispatch::courier::{Courier, CourierActor, Route};
 use crate::journal::Journal;
 use crate::journal::ids::Ids;
 use crate::journal::payload::Payloads;
+use crate::message::{self, Home, Mailroom};
 use crate::partition::handle::{Partition, Partitions};
 use crate::partition::health::Health;
 use crate::partition::start::{Deed, partition};
@@ -53,6 +54,7 @@ pub(crate) struct Node {
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) registry: Registry,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) mailroom: Arc<Mailroom>,
     pub(crate) namespace: Arc<str>,
     pub(crate) payloads: Payloads,
     settings: Settings,
@@ -69,7 +71,7 @@ pub(crate) struct Node {
 
 impl Node {
     /// Starts a node; when this returns it owns every partition and its agents take tasks.
-    pub(crate) async fn start(settings: Settings, ports: Ports, pools: Vec<PoolSpec>) -> Result<Self> {
+    pub(crate) async fn start(settings: Settings, ports: Ports, pools: Vec<PoolSpec>) -> Result<Arc<Self>> {
         let faults = settings.faults();
         if !faults.is_empty() {
             let error = Error::new(ErrorKind::Invalid, "the settings have faults");
@@ -82,7 +84,8 @@ impl Node {
         probe(&*store, &settings.namespace).await.map_err(|error| refused_store(&error))?;
         let root = root::open(&*store, &settings.namespace, settings.partitions).await?;
         let directory = ports.directory.unwrap_or_else(|| Arc::new(MemoryDirectory::new()));
-        let node = Plan::new(settings, store, directory, root.partitions).start().await?;
+        let node = Arc::new(Plan::new(settings, store, directory, root.partitions).start().await?);
+        node.floor.home.is(&node);
         for pool in pools {
             node.employ(pool).await?;
         }
@@ -118,6 +121,7 @@ impl Node {
         let child = pool::child(&spec, &self.floor, &self.id, &closing, limit, self.events.clone());
         if self.supervisor.add(child.drained_within(2 * limit)).await.is_err() {
             self.backlog.remove(&id);
+            self.mailroom.remove(&id);
             return Err(stops());
         }
         Ok(id)
@@ -154,6 +158,7 @@ impl Node {
         if let Some(agents) = self.lock_agents().as_mut() {
             agents.remove(id);
         }
+        self.mailroom.remove(id);
         self.registry.publish().await;
         if let Ok(queue) = QueueName::agent_tasks(id) {
             let _gone = self.floor.bus.delete(&queue).await;
@@ -196,6 +201,7 @@ impl Node {
     async fn stop(&self, drain: Duration) -> Result<()> {
         self.ring(drain);
         let report = self.supervisor.shutdown(drain + COMMIT_MAX).await;
+        self.mailroom.close_all();
         if report.is_clean() {
             return Ok(());
         }
@@ -358,6 +364,7 @@ impl Plan {
             backlog: self.backlog,
             registry,
             counters: self.counters,
+            mailroom: floor.mailroom.clone(),
             namespace: self.namespace,
             payloads: self.payloads,
             settings: self.settings,
@@ -430,6 +437,7 @@ impl Plan {
     }
 
     fn floor(&self, partitions: Partitions) -> Floor {
+        let limits = message::Limits { body_bytes_max: self.settings.payload_bytes_max, ..Default::default() };
         Floor {
             partitions,
             bus: self.bus.clone(),
@@ -439,6 +447,8 @@ impl Plan {
             inline_bytes_max: self.settings.payload_inline_max,
             payload_bytes_max: self.settings.payload_bytes_max,
             heartbeat: self.settings.lease / 3,
+            mailroom: Arc::new(Mailroom::new(self.node.clone(), Clock::system(), limits)),
+            home: Home::default(),
         }
     }
 }

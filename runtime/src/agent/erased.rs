@@ -1,7 +1,8 @@
 //! Agents without their types: JSON in, JSON out, one box a task.
 
 use super::{Agent, Ctx};
-use crate::{Error, ErrorKind, Result, Task};
+use crate::message::Listen;
+use crate::{Error, ErrorKind, Message, MessageCtx, Reply, Result, Task};
 use callboard_core::Json;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -10,7 +11,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// An agent of some type.
-pub(crate) trait Perform: Send {
+pub(crate) trait Perform: Listen {
     /// Gets ready to take tasks.
     fn warm_up(&mut self) -> BoxFuture<'_, Result<()>>;
 
@@ -37,6 +38,7 @@ struct Handler<A> {
     run: for<'a> fn(&'a mut A, &'a Ctx, &'a [u8]) -> BoxFuture<'a, Result<Json>>,
     warm_up: for<'a> fn(&'a mut A) -> BoxFuture<'a, Result<()>>,
     wind_down: for<'a> fn(&'a mut A) -> BoxFuture<'a, ()>,
+    message: for<'a> fn(&'a mut A, &'a MessageCtx, &'a Message) -> BoxFuture<'a, Result<Reply>>,
 }
 
 impl<A> Clone for Handler<A> {
@@ -63,8 +65,12 @@ impl<A: Send + 'static> Handlers<A> {
     where
         A: Agent<T>,
     {
-        let handler =
-            Handler { run: run::<T, A>, warm_up: |agent| agent.warm_up().boxed(), wind_down: wind_down::<T, A> };
+        let handler = Handler {
+            run: run::<T, A>,
+            warm_up: |agent| agent.warm_up().boxed(),
+            wind_down: wind_down::<T, A>,
+            message: |agent, ctx, message| async move { agent.message(ctx, message).await }.boxed(),
+        };
         let mut handlers = self.0.write().unwrap_or_else(PoisonError::into_inner);
         handlers.insert(T::CAPABILITY, handler).is_none()
     }
@@ -77,6 +83,11 @@ impl<A: Send + 'static> Handlers<A> {
 
     fn get(&self, capability: &str) -> Option<Handler<A>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(capability).copied()
+    }
+
+    /// That of the capability at this place in their order.
+    fn nth(&self, at: usize) -> Option<Handler<A>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().nth(at).copied()
     }
 
     fn all(&self) -> Vec<Handler<A>> {
@@ -95,6 +106,23 @@ fn wind_down<T: Task, A: Agent<T>>(agent: &mut A) -> BoxFuture<'_, ()> {
 struct Typed<A> {
     agent: A,
     handlers: Handlers<A>,
+}
+
+impl<A: Send + 'static> Listen for Typed<A> {
+    fn listen<'a>(&'a mut self, ctx: &'a MessageCtx, message: &'a Message) -> BoxFuture<'a, Result<Reply>> {
+        async move {
+            let mut at = 0;
+            while let Some(handler) = self.handlers.nth(at) {
+                let reply = (handler.message)(&mut self.agent, ctx, message).await?;
+                if !reply.is_declined() {
+                    return Ok(reply);
+                }
+                at += 1;
+            }
+            Ok(Reply::declined())
+        }
+        .boxed()
+    }
 }
 
 impl<A: Send + 'static> Perform for Typed<A> {
@@ -142,6 +170,18 @@ where
 struct Function<F, T> {
     function: Arc<F>,
     task: PhantomData<fn(T)>,
+}
+
+/// A function has no ear: it may take messages during a task, and declines those that wait behind it.
+impl<T, F, R> Listen for Function<F, T>
+where
+    T: Task,
+    F: Fn(Ctx, T) -> R + Send + Sync,
+    R: Future<Output = Result<T::Output>> + Send,
+{
+    fn listen<'a>(&'a mut self, _: &'a MessageCtx, _: &'a Message) -> BoxFuture<'a, Result<Reply>> {
+        std::future::ready(Ok(Reply::declined())).boxed()
+    }
 }
 
 impl<T, F, R> Perform for Function<F, T>

@@ -10,6 +10,7 @@ use crate::dispatch::backlog::Backlog;
 use crate::dispatch::courier::DISPATCH;
 use crate::dispatch::seat::{Seat, Work};
 use crate::journal::payload::{self, Payloads};
+use crate::message::{Home, Mailroom, MessageCtx, Place, Turn, Voice, take_turn};
 use crate::partition::handle::{Partitions, Unheard};
 use crate::partition::message::Say;
 use crate::port::bus::{Bus, Consumer, Delivery, QueueName};
@@ -43,6 +44,8 @@ pub(crate) struct Floor {
     pub(crate) payload_bytes_max: usize,
     /// How often a holder extends its lease.
     pub(crate) heartbeat: Duration,
+    pub(crate) mailroom: Arc<Mailroom>,
+    pub(crate) home: Home,
 }
 
 /// What one instance is made of.
@@ -51,6 +54,8 @@ pub(crate) struct Role {
     pub(crate) floor: Floor,
     pub(crate) id: InstanceId,
     pub(crate) agent: Arc<str>,
+    /// Which of the instances of its agent it is, from 1.
+    pub(crate) number: usize,
     pub(crate) factory: Factory,
     /// When to take no more tasks, and until when to finish the one at hand.
     pub(crate) closing: ClosingTime,
@@ -69,7 +74,7 @@ const STORE_AGAIN: Duration = Duration::from_secs(1);
 /// The type of the actor.
 pub(crate) struct Instance;
 
-/// The only message: take the next task.
+/// The only message: do what comes next.
 #[derive(Debug)]
 pub(crate) struct Next;
 
@@ -80,8 +85,30 @@ pub(crate) struct Performer {
     consumer: Consumer,
     /// Its place at the desk of its agent, until it leaves.
     seat: Option<Seat>,
+    /// Where its messages wait.
+    place: Arc<Place>,
+    /// What its agent has in hands with a message.
+    ctx: MessageCtx,
+    /// What is looked for first.
+    first: First,
     /// Results on their way to the journal.
     results: JoinSet<()>,
+}
+
+/// What there is to do.
+enum Job {
+    Task(Delivery),
+    Messages,
+    /// The node closes, or the agent is being removed.
+    Close,
+    BusEnded,
+}
+
+/// What is done first when a task and messages wait: tasks and messages take turns.
+#[derive(Clone, Copy)]
+enum First {
+    Task,
+    Messages,
 }
 
 impl Actor for Instance {
@@ -95,9 +122,11 @@ impl Actor for Instance {
             return Err(Stop::new(FailureKind::Unavailable, format!("it did not warm up: {error:#}")).into());
         }
         let consumer = consume(&role).await?;
+        let place = role.floor.mailroom.open(&role.agent, role.number);
+        let ctx = MessageCtx::new(voice(&role, &place));
         let seat = Some(Seat::take(&role.floor.backlog, &role.agent));
         myself.cast(Next)?;
-        Ok(Performer { role, agent, consumer, seat, results: JoinSet::new() })
+        Ok(Performer { role, agent, consumer, seat, place, ctx, first: First::Messages, results: JoinSet::new() })
     }
 
     async fn handle(
@@ -106,29 +135,16 @@ impl Actor for Instance {
         _: Next,
         performer: &mut Performer,
     ) -> Result<(), ActorProcessingErr> {
-        match performer.next().await {
-            Some(delivery) => {
-                let closing = performer.role.closing.clone();
-                let work = performer.seat.as_ref().map(|seat| seat.begin(delivery.redelivered));
-                let taken = tokio::select! {
-                    biased;
-                    taken = performer.take(delivery, work.as_ref()) => taken,
-                    () = closing.commits_are_over() => {
-                        Err(Stop::new(FailureKind::Unknown, "the partition was not heard of in time"))
-                    }
-                };
-                if let Err(stop) = taken {
-                    performer.seat = None; // first, so that its slot is not given to an instance that ends
-                    return Err(stop.into());
-                }
-                drop(work);
-                // An instance that is being drained takes no more messages. That is its end, and no failure: its
-                // results are still to be heard.
-                let _draining = myself.cast(Next);
-            }
-            None if performer.is_closing() => {} // nothing more to do: the mailbox is empty, and drained
-            None => return Err(Stop::new(FailureKind::Unavailable, "the bus has ended the consumer").into()),
-        }
+        let done = match performer.next().await {
+            Job::Task(delivery) => performer.task(delivery).await,
+            Job::Messages => performer.messages().await,
+            Job::Close => return Ok(()), // nothing more to do: the mailbox is empty, and drained
+            Job::BusEnded => Err(Stop::new(FailureKind::Unavailable, "the bus has ended the consumer")),
+        };
+        done?;
+        // An instance that is being drained takes no more messages. That is its end, and no failure: its results are
+        // still to be heard.
+        let _draining = myself.cast(Next);
         Ok(())
     }
 
@@ -143,6 +159,10 @@ impl Actor for Instance {
             }
         }
     }
+}
+
+fn voice(role: &Role, place: &Arc<Place>) -> Voice {
+    Voice::new(role.floor.mailroom.clone(), role.floor.home.clone(), place.clone())
 }
 
 async fn consume(role: &Role) -> Result<Consumer, Stop> {
@@ -180,12 +200,9 @@ impl Ended {
 }
 
 impl Performer {
-    fn is_closing(&self) -> bool {
-        self.role.closing.has_begun()
-    }
-
-    /// Waits until every result has been heard, and lets the agent put away what it has.
+    /// Takes no more messages, waits until every result has been heard, and lets the agent put away what it has.
     async fn leave(&mut self) {
+        self.role.floor.mailroom.close(&self.place);
         self.all_heard().await;
         self.agent.wind_down().await;
     }
@@ -195,12 +212,59 @@ impl Performer {
         while self.results.join_next().await.is_some() {}
     }
 
-    /// The next delivery; `None` when the node closes or the bus has ended.
-    async fn next(&mut self) -> Option<Delivery> {
+    /// What comes next. Tasks and messages take turns, so that neither waits for long behind the other.
+    async fn next(&mut self) -> Job {
+        let task = async { self.consumer.next().await.map_or(Job::BusEnded, Job::Task) };
+        let messages = async {
+            self.place.has_some().await;
+            Job::Messages
+        };
+        match self.first {
+            First::Task => tokio::select! {
+                biased;
+                () = self.role.closing.begun() => Job::Close,
+                job = task => job,
+                job = messages => job,
+            },
+            First::Messages => tokio::select! {
+                biased;
+                () = self.role.closing.begun() => Job::Close,
+                job = messages => job,
+                job = task => job,
+            },
+        }
+    }
+
+    /// Performs a task, and sees to it that its slot is free again.
+    async fn task(&mut self, delivery: Delivery) -> Result<(), Stop> {
+        self.first = First::Messages;
+        let closing = self.role.closing.clone();
+        let work = self.seat.as_ref().map(|seat| seat.begin(delivery.redelivered));
         tokio::select! {
             biased;
-            () = self.role.closing.begun() => None,
-            delivery = self.consumer.next() => delivery,
+            taken = self.take(delivery, work.as_ref()) => {
+                if taken.is_err() {
+                    self.seat = None;
+                }
+                taken
+            }
+            () = closing.commits_are_over() => {
+                self.seat = None;
+                Err(Stop::new(FailureKind::Unknown, "the partition was not heard of in time"))
+            }
+        }
+    }
+
+    /// Handles a few messages. Fails only when the instance must end with them.
+    async fn messages(&mut self) -> Result<(), Stop> {
+        self.first = First::Task;
+        match take_turn(&mut *self.agent, &self.ctx, &self.place, &self.role.closing).await {
+            Turn::Over | Turn::Closing => Ok(()),
+            Turn::Panicked => {
+                self.seat = None;
+                self.all_heard().await;
+                Err(Stop::new(FailureKind::Conflict, "the handler of a message panicked"))
+            }
         }
     }
 
@@ -222,8 +286,10 @@ impl Performer {
         let body = delivery.envelope.body.clone();
         let name = delivery.envelope.head.subject.clone().unwrap_or_default();
         let capability = delivery.envelope.head.capability.clone().unwrap_or_default();
-        let ctx = Ctx::new(speaker.task, speaker.token, name, capability, self.role.id.clone());
+        let loan = self.place.lend();
+        let ctx = Ctx::new(&speaker, name, capability, voice(&self.role, &self.place), loan.inbox());
         let (ended, delivery) = self.run(&ctx, &speaker, &body, delivery, stop).await;
+        drop(loan);
         self.role.floor.stops.ended(&speaker);
         let panicked = matches!(ended, Ended::Panicked(_));
         if let (Some(work), Some(completed)) = (work, ended.tells_of_the_agent()) {

@@ -2,7 +2,8 @@
 
 use super::Ctx;
 use super::erased::{Factory, Perform};
-use crate::{Error, ErrorKind, Result};
+use crate::message::Listen;
+use crate::{Error, ErrorKind, Message, MessageCtx, Reply, Result};
 use callboard_core::Json;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -27,6 +28,12 @@ pub trait JsonAgent: Send + 'static {
     /// Performs one task.
     fn run(&mut self, ctx: &Ctx, task: JsonTask) -> impl Future<Output = Result<Json>> + Send;
 
+    /// Handles a message, between tasks; declines it by default.
+    fn message(&mut self, ctx: &MessageCtx, message: &Message) -> impl Future<Output = Result<Reply>> + Send {
+        let _ = (ctx, message);
+        std::future::ready(Ok(Reply::declined()))
+    }
+
     /// Gets ready, before the first task of the instance.
     fn warm_up(&mut self) -> impl Future<Output = Result<()>> + Send {
         std::future::ready(Ok(()))
@@ -48,6 +55,12 @@ pub(crate) fn from_json<J: JsonAgent>(make: impl Fn() -> J + Send + Sync + 'stat
 }
 
 struct Untyped<J>(J);
+
+impl<J: JsonAgent> Listen for Untyped<J> {
+    fn listen<'a>(&'a mut self, ctx: &'a MessageCtx, message: &'a Message) -> BoxFuture<'a, Result<Reply>> {
+        async move { self.0.message(ctx, message).await }.boxed()
+    }
+}
 
 impl<J: JsonAgent> Perform for Untyped<J> {
     fn warm_up(&mut self) -> BoxFuture<'_, Result<()>> {

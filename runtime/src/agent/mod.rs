@@ -12,7 +12,7 @@ pub use handle::AgentHandle;
 pub use json::{Described, JsonAgent, JsonTask};
 pub use pool::Pool;
 
-use crate::{Result, Task};
+use crate::{Message, MessageCtx, Reply, Result, Task};
 
 /// An actor that performs tasks of type `T`.
 ///
@@ -32,6 +32,21 @@ pub trait Agent<T: Task>: Send + 'static {
     /// An `Err` is a failed attempt: it is retried, unless its [class](crate::Error::class) says that no other attempt
     /// would help. A panic is a failed attempt as well, and costs the instance.
     fn run(&mut self, ctx: &Ctx, task: T) -> impl Future<Output = Result<T::Output>> + Send;
+
+    /// Handles a message, which is **not durable**: see [`Message`]. Declines it by default.
+    ///
+    /// Called between tasks; during one, messages wait, and the handler of the task may take them from
+    /// [`Ctx::inbox`]. Messages and tasks take turns: after a task up to 32 messages, then a task if one waits. An
+    /// instance that handles a message performs no task meanwhile, so a message is for what is short.
+    ///
+    /// The reply is the answer to whoever [asked](crate::Callboard::ask). So is an `Err`, with kind `Failed`; if nobody
+    /// asked it is logged. A panic costs the instance, and the message; those that wait are for the next one. Of an
+    /// agent with several types of tasks one after the other is tried, in the order of their capabilities, until one
+    /// does not decline.
+    fn message(&mut self, ctx: &MessageCtx, message: &Message) -> impl Future<Output = Result<Reply>> + Send {
+        let _ = (ctx, message);
+        std::future::ready(Ok(Reply::declined()))
+    }
 
     /// Gets ready, before the first task of an instance: opens a connection, loads a model. Does nothing by default.
     ///

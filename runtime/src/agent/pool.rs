@@ -204,10 +204,12 @@ pub(crate) fn child_name(agent: &str) -> Arc<str> {
 fn instance(spec: &PoolSpec, floor: &Floor, node: &str, closing: &ClosingTime, n: usize) -> ChildSpec {
     let backoff = Backoff { first: Duration::from_millis(10), cap: Duration::from_secs(5), spread: None };
     let policy = Policy { backoff, on_give_up: OnGiveUp::GiveUpChild, ..Policy::default() };
+    floor.mailroom.open(&spec.profile.id, n); // from now on it can be written to
     let role = Role {
         floor: floor.clone(),
         id: InstanceId::new(node, &format!("{}#{n}", spec.profile.id)),
         agent: spec.profile.id.clone(),
+        number: n,
         factory: spec.factory.clone(),
         closing: closing.clone(),
     };

@@ -21,25 +21,3 @@ impl<'a> Address<'a> {
         }
     }
 }
-
-/// The name that is most like `wanted`, if one is like it at all.
-pub(super) fn closest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Ids have at most 128 bytes; what is longer is compared by its beginning.
-    let wanted = wanted.get(..128).unwrap_or(wanted);
-    let near = names.map(|name| (distance(wanted, name), name)).min_by_key(|(distance, _)| *distance);
-    near.filter(|(distance, _)| *distance <= wanted.len().div_ceil(3).max(1)).map(|(_, name)| name)
-}
-
-/// How many bytes must be added, left out or changed (Levenshtein 1966).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (at, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
-        for (column, y) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[b.len()]
-}

@@ -8,35 +8,22 @@ use crate::node::Node;
 use crate::{Error, ErrorKind, Result};
 use callboard_core::InstanceId;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// The node at which instances are at home, without keeping it alive.
-#[derive(Clone, Debug)]
-pub(crate) struct Home(Arc<watch::Sender<Option<Weak<Node>>>>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Home(Arc<OnceLock<Weak<Node>>>);
 
 impl Home {
-    /// That of a node which is still being started.
-    pub(crate) fn to_be() -> Self {
-        Self(Arc::new(watch::channel(None).0))
-    }
-
-    /// The node has started.
+    /// Says which node it is: before there are instances.
     pub(crate) fn is(&self, node: &Arc<Node>) {
-        self.0.send_replace(Some(Arc::downgrade(node)));
-    }
-
-    /// Waits until the node has started.
-    pub(crate) async fn is_ready(&self) {
-        let mut known = self.0.subscribe();
-        let _known = known.wait_for(Option::is_some).await;
+        let _first = self.0.get_or_init(|| Arc::downgrade(node));
     }
 
     fn board(&self) -> Result<Callboard> {
-        let node = self.0.borrow().as_ref().and_then(Weak::upgrade);
-        node.map(Callboard::of)
-            .ok_or_else(|| Error::new(ErrorKind::Unavailable, "the node is being stopped: no handle to it is left"))
+        let gone = || Error::new(ErrorKind::Unavailable, "the node is going: no handle to it is left");
+        self.0.get().and_then(Weak::upgrade).map(Callboard).ok_or_else(gone)
     }
 }
 

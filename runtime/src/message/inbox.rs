@@ -47,17 +47,6 @@ impl Inbox {
             Taken::Nothing | Taken::Over => None,
         }
     }
-
-    /// Waits until a message is there, and leaves it there; for ever when there will be none.
-    pub(crate) async fn has_some(&self) {
-        loop {
-            let changed = self.place.changed();
-            if self.place.has_some() {
-                return;
-            }
-            changed.await;
-        }
-    }
 }
 
 impl fmt::Debug for Inbox {
@@ -107,8 +96,11 @@ impl Received {
     pub fn decline(self) {
         self.place.shared.counters.declined.add(1);
         let unheard = self.refuse(Unanswered::Declined);
-        if let Some((message, place)) = unheard {
-            tracing::warn!(instance = %place.name.full, topic = message.topic(), "a message was declined");
+        match unheard {
+            Some((message, place)) if !message.is_broadcast() => {
+                tracing::warn!(instance = %place.name.full, topic = message.topic(), "a message was declined");
+            }
+            _ => {} // whoever asked has been told, and a broadcast is not meant for this agent in particular
         }
     }
 

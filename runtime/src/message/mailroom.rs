@@ -1,6 +1,6 @@
 //! All inboxes of a node: finds the addressee, delivers, broadcasts, asks.
 
-use super::address::{Address, closest};
+use super::address::Address;
 use super::counters::{Counters, MessageCounters};
 use super::error::{Unanswered, Undelivered};
 use super::id::Ids;
@@ -10,6 +10,7 @@ use super::watch::{Filter, Observers, Subscription};
 use super::{Kind, Limits, Message, MessageId};
 use crate::Result;
 use crate::clock::Clock;
+use callboard_core::closest;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -89,6 +90,12 @@ impl Mailroom {
         }
         drop(desks);
         place.close();
+    }
+
+    /// Removes all instances of an agent.
+    pub(crate) fn remove(&self, agent: &str) {
+        let desk = self.write().remove(agent);
+        desk.iter().flat_map(|desk| &desk.places).for_each(|place| place.close());
     }
 
     /// Ends it all: every inbox is closed as by [`close`](Self::close), every subscription ends.

@@ -23,9 +23,11 @@
 //! | `turn` | the handling of a few messages by an agent |
 //! | `watch` | observers: filters and subscriptions |
 //! | `inbox` | what a handler sees of its messages during a task |
+//! | `board` | what a program has in its hands to send some |
 //! | `context` | what a handler has in its hands to send some |
 
 mod address;
+mod board;
 mod context;
 mod counters;
 mod error;
@@ -51,8 +53,8 @@ pub use watch::{Filter, Observed, Subscription};
 
 pub(crate) use context::{Home, Voice};
 pub(crate) use mailroom::Mailroom;
-pub(crate) use place::{Loan, Place};
-pub(crate) use turn::{Turn, take_turn};
+pub(crate) use place::Place;
+pub(crate) use turn::{Listen, Turn, take_turn};
 
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Json, Millis};

@@ -61,8 +61,15 @@ impl Place {
         self.queue.waiting() == 0 && self.busy.load(Ordering::Relaxed) == 0
     }
 
-    pub(super) fn has_some(&self) -> bool {
-        self.queue.waiting() > 0
+    /// Waits until a message is there, and leaves it there. Never ends when no more will come.
+    pub(crate) async fn has_some(&self) {
+        loop {
+            let changed = self.changed();
+            if self.queue.waiting() > 0 {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Puts the letter in the inbox; it stays in `letter` if that fails.
@@ -93,7 +100,7 @@ impl Place {
     }
 
     /// The inbox in the hands of the instance itself, between tasks.
-    pub(crate) fn inbox(self: &Arc<Self>) -> Inbox {
+    pub(super) fn inbox(self: &Arc<Self>) -> Inbox {
         Inbox::new(self.clone(), self.queue.change_reader())
     }
 

@@ -106,7 +106,7 @@ impl Queue {
         state.reader += 1;
         let reader = state.reader;
         drop(state);
-        self.wake_all();
+        self.changed.notify_waiters();
         reader
     }
 
@@ -129,14 +129,8 @@ impl Queue {
         let left = std::mem::take(&mut state.letters);
         self.waiting.store(0, Ordering::Relaxed);
         drop(state);
-        self.wake_all();
-        left
-    }
-
-    fn wake_all(&self) {
         self.changed.notify_waiters();
-        // And whoever asks next looks once more: a wake-up may have gone to a reader that is none any more.
-        self.changed.notify_one();
+        left
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

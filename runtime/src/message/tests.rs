@@ -23,7 +23,7 @@ fn topics(inbox: &mut Inbox) -> Vec<String> {
 }
 
 fn ctx(mailroom: &Arc<Mailroom>, place: &Arc<Place>) -> MessageCtx {
-    MessageCtx::new(Voice::new(mailroom.clone(), Home::to_be(), place.clone()))
+    MessageCtx::new(Voice::new(mailroom.clone(), Home::default(), place.clone()))
 }
 
 /// An agent that does what the topic says.
@@ -53,8 +53,7 @@ fn open() -> (Bell, ClosingTime) {
 
 /// Lets the agent handle what waits.
 async fn turn(mailroom: &Arc<Mailroom>, place: &Arc<Place>, agent: &mut Obeys, closing: &ClosingTime) -> Turn {
-    let mut inbox = place.inbox();
-    take_turn(agent, &ctx(mailroom, place), (place, &mut inbox), closing).await
+    take_turn(agent, &ctx(mailroom, place), place, closing).await
 }
 
 #[test]

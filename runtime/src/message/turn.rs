@@ -2,7 +2,7 @@
 
 use super::inbox::Received;
 use super::place::Place;
-use super::{Inbox, Message, MessageCtx, Reply, TURN_MAX};
+use super::{Message, MessageCtx, Reply, TURN_MAX};
 use crate::Result;
 use crate::closing_time::ClosingTime;
 use futures::FutureExt;
@@ -32,20 +32,22 @@ pub(crate) enum Turn {
 pub(crate) async fn take_turn(
     agent: &mut dyn Listen,
     ctx: &MessageCtx,
-    (place, inbox): (&Arc<Place>, &mut Inbox),
+    place: &Arc<Place>,
     closing: &ClosingTime,
 ) -> Turn {
-    let _busy = place.busy();
+    let (_busy, mut inbox) = (place.busy(), place.inbox());
     for _ in 0..TURN_MAX {
         if closing.has_begun() {
             return Turn::Closing;
         }
-        let Some(received) = inbox.try_next() else { break };
+        let Some(received) = inbox.try_next() else { return Turn::Over };
         match handle(agent, ctx, received, closing).await {
             Turn::Over => {}
             ended => return ended,
         }
     }
+    // More may wait. Whoever brings the next task needs a turn of the thread, too.
+    tokio::task::yield_now().await;
     Turn::Over
 }
 

@@ -134,6 +134,10 @@ impl Tally {
         *self.0.lock().unwrap().entry(name.to_owned()).or_default() += 1;
     }
 
+    pub(crate) fn all(&self) -> BTreeMap<String, usize> {
+        self.0.lock().unwrap().clone()
+    }
+
     pub(crate) fn of(&self, name: &str) -> usize {
         self.0.lock().unwrap().get(name).copied().unwrap_or_default()
     }

@@ -15,6 +15,7 @@ mod faults;
 mod keys;
 mod kit;
 mod limits;
+mod messages;
 mod order;
 mod results;
 mod samples;
