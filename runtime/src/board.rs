@@ -12,9 +12,10 @@ use crate::run::Run;
 use crate::settings::{Settings, StoreSettings};
 use crate::workflow::{Node as TaskNode, Workflow};
 use crate::{Error, ErrorKind, Result, Task};
-use callboard_core::{Priority, Retry, RunId};
+use callboard_core::{Json, Priority, Retry, RunId};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::IntoFuture;
 use std::path::PathBuf;
@@ -63,8 +64,21 @@ impl Callboard {
     ///
     /// As [`start`](Self::start); `Failed` or `Cancelled` if the task ended without an output, with the class of its
     /// last failure.
-    pub fn call<T: Task>(&self, task: T) -> Call<T> {
+    pub fn call<T: Task>(&self, task: T) -> Call<T::Output> {
         let (workflow, task) = Workflow::of_one(task);
+        Call { start: self.start(workflow), task }
+    }
+
+    /// Runs one task without its types: the input goes to the capability as it is, the output comes back as it is.
+    ///
+    /// The input is data: a `$from` in it is no reference.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call); `Invalid` as well if the input does not fit the schema of the capability, where that is
+    /// known.
+    pub fn call_json(&self, capability: impl Into<String>, input: Json) -> Call<Json> {
+        let (workflow, task) = Workflow::of_one_json(capability.into(), input);
         Call { start: self.start(workflow), task }
     }
 
@@ -403,7 +417,8 @@ impl Start {
             Some(key) => RunId::from_key(&self.node.namespace, key),
             None => RunId::new(Uuid::now_v7()),
         };
-        self.node.submit(id, self.workflow.into_graph()?, self.key).await?;
+        let (graph, _untyped) = self.workflow.graph()?;
+        self.node.submit(id, graph, self.key).await?;
         Ok(Run::new(self.node, id))
     }
 }
@@ -419,12 +434,12 @@ impl IntoFuture for Start {
 
 /// A call in the making; await it.
 #[must_use = "nothing is called before it is awaited"]
-pub struct Call<T: Task> {
+pub struct Call<O> {
     start: Start,
-    task: TaskNode<T::Output>,
+    task: TaskNode<O>,
 }
 
-impl<T: Task> Call<T> {
+impl<O> Call<O> {
     /// Makes the call idempotent: whoever repeats it under this key gets the same output.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.start = self.start.key(key);
@@ -450,9 +465,9 @@ impl<T: Task> Call<T> {
     }
 }
 
-impl<T: Task> IntoFuture for Call<T> {
-    type Output = Result<T::Output>;
-    type IntoFuture = BoxFuture<'static, Result<T::Output>>;
+impl<O: DeserializeOwned + 'static> IntoFuture for Call<O> {
+    type Output = Result<O>;
+    type IntoFuture = BoxFuture<'static, Result<O>>;
 
     fn into_future(self) -> Self::IntoFuture {
         async move {

@@ -38,6 +38,7 @@ mod registry;
 mod root;
 mod run;
 mod run_event;
+mod schema;
 mod settings;
 mod stops;
 #[cfg_attr(
@@ -85,5 +86,7 @@ pub mod prelude {
 /// What generated code refers to. No part of the public API.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::schema::derived::{NoSchema, SchemaOf, SomeSchema, schema_of};
+    pub use schemars;
     pub use serde;
 }

@@ -10,7 +10,7 @@ use crate::run_event::{Names, Position, RunEvent};
 use crate::task::author;
 use crate::workflow;
 use crate::{Error, ErrorKind, Result};
-use callboard_core::{Json, RunId, RunOutcome};
+use callboard_core::{Json, RunId, RunOutcome, TaskIndex};
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, Stream, StreamExt};
@@ -48,6 +48,15 @@ impl Run {
     /// the store can not be read, `Corrupt` if what it holds can not be.
     pub async fn output<O: DeserializeOwned>(&self, task: &workflow::Node<O>) -> Result<O> {
         self.output_of(task.target()).await
+    }
+
+    /// Waits for the output of the task of this name, without its type.
+    ///
+    /// # Errors
+    ///
+    /// As [`output`](Self::output).
+    pub async fn output_json(&self, task: &str) -> Result<Json> {
+        self.output_of(Target::Task { name: task.to_owned(), at: TaskIndex(0) }).await
     }
 
     pub(crate) async fn output_of<O: DeserializeOwned>(&self, target: Target) -> Result<O> {

@@ -5,9 +5,11 @@ mod tests;
 
 use crate::{Error, ErrorKind, Result};
 use callboard_core::Json;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
@@ -27,6 +29,16 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// What an agent must be able to do: 1 to 128 of `A-Z a-z 0-9 . _ -`.
     const CAPABILITY: &'static str;
+
+    /// The JSON Schema of its input; `None` if it is not known. `#[task]` writes it from the type.
+    fn input_schema() -> Option<Json> {
+        None
+    }
+
+    /// The JSON Schema of its output; `None` if it is not known. `#[task]` writes it, if the output's type has one.
+    fn output_schema() -> Option<Json> {
+        None
+    }
 }
 
 /// A value that is a literal, or the output of another task of the same workflow.
@@ -132,6 +144,25 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for In<T> {
     }
 }
 
+/// The schema of the value: a reference stands in for one, and never reaches a handler.
+impl<T: JsonSchema> JsonSchema for In<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
 /// Marks references for as long as it lives, also when a task panics while it is written.
 struct Authoring;
 
@@ -156,6 +187,14 @@ pub(crate) fn author<T: Serialize>(task: &T) -> Result<Json> {
     let text = text.map_err(|error| Error::new(ErrorKind::Invalid, "the task has no JSON form").because(error))?;
     let json = if text.contains('$') || text.contains(DOLLAR) { escape(&text)? } else { Json::parse(text) };
     json.map_err(|error| Error::new(ErrorKind::Invalid, "the task has no JSON form").because(error))
+}
+
+/// JSON as an author's graph has it where all of it is data.
+pub(crate) fn literal(json: Json) -> Json {
+    if !json.as_str().contains('$') && !json.as_str().contains(DOLLAR) {
+        return json;
+    }
+    Json::parse(format!("{{\"$literal\":{}}}", json.as_str())).unwrap_or(json)
 }
 
 type Parsed = std::result::Result<Json, serde_json::Error>;

@@ -1,9 +1,9 @@
 //! A workflow as a program writes it: nodes are tasks, edges are the references in their inputs.
 
 use crate::partition::message::Target;
-use crate::task::{In, Task, author};
+use crate::task::{In, Task, author, literal};
 use crate::{Error, Result};
-use callboard_core::{Graph, Priority, Retry, TaskIndex, TaskSpec};
+use callboard_core::{Graph, Json, Priority, Retry, TaskIndex, TaskSpec};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -21,26 +21,61 @@ struct Draft {
     graph: Graph,
     /// Tasks that have no JSON form; the graph holds `null` in their place.
     unsendable: Vec<(String, Error)>,
+    /// Tasks whose input no type has written, ascending.
+    untyped: Vec<TaskIndex>,
+}
+
+/// Who has written the input of a task.
+#[derive(PartialEq, Eq)]
+enum Origin {
+    /// A type, so that it fits by construction.
+    Typed,
+    /// A person, or a program.
+    Untyped,
 }
 
 impl Workflow {
     /// An empty workflow, named 1 to 128 bytes.
     pub fn new(name: impl Into<String>) -> Self {
-        let graph =
-            Graph { name: name.into(), tasks: Vec::new(), timeout_ms: None, tenant: None, labels: BTreeMap::new() };
-        Self { draft: Arc::new(Mutex::new(Draft { graph, unsendable: Vec::new() })) }
+        Self::of_graph(Graph {
+            name: name.into(),
+            tasks: Vec::new(),
+            timeout_ms: None,
+            tenant: None,
+            labels: BTreeMap::new(),
+        })
+    }
+
+    /// The workflow of a graph that no types have written.
+    pub(crate) fn of_graph(graph: Graph) -> Self {
+        let untyped = (0..).take(graph.tasks.len()).map(TaskIndex).collect();
+        Self { draft: Arc::new(Mutex::new(Draft { graph, unsendable: Vec::new(), untyped })) }
     }
 
     /// Adds a task. Its name is unique in the workflow, 1 to 128 bytes.
     pub fn task<T: Task>(&self, name: impl Into<String>, task: T) -> Node<T::Output> {
         let name = name.into();
-        let mut draft = lock(&self.draft);
         let input = author(&task).unwrap_or_else(|error| {
-            draft.unsendable.push((name.clone(), error));
-            callboard_core::Json::null()
+            lock(&self.draft).unsendable.push((name.clone(), error));
+            Json::null()
         });
-        let at = draft.graph.tasks.len();
-        draft.graph.tasks.push(Arc::new(TaskSpec::new(name.clone(), T::CAPABILITY, input)));
+        self.add(TaskSpec::new(name, T::CAPABILITY, input), Origin::Typed)
+    }
+
+    /// Adds a task without its types. References in the input are written as in a document: `{"$from": "name"}`,
+    /// `{"$all": ["a", "b"]}`, and `{"$literal": ...}` around data with such keys.
+    pub fn task_json(&self, name: impl Into<String>, capability: impl Into<String>, input: Json) -> Node<Json> {
+        self.add(TaskSpec::new(name, capability.into(), input), Origin::Untyped)
+    }
+
+    fn add<O>(&self, spec: TaskSpec, origin: Origin) -> Node<O> {
+        let mut draft = lock(&self.draft);
+        let (at, name) = (draft.graph.tasks.len(), spec.name.clone());
+        if origin == Origin::Untyped {
+            draft.untyped.push(TaskIndex(u32::try_from(at).unwrap_or(u32::MAX)));
+        }
+        draft.graph.tasks.push(Arc::new(spec));
+        drop(draft);
         Node { draft: self.draft.clone(), at, name, output: PhantomData }
     }
 
@@ -63,18 +98,27 @@ impl Workflow {
         self
     }
 
-    pub(crate) fn into_graph(self) -> Result<Graph> {
-        let mut draft = lock(&self.draft);
-        if let Some((name, error)) = draft.unsendable.drain(..).next() {
-            return Err(error.context(format!("task {name:?} can not be sent")));
+    /// The graph, and those of its tasks whose input no type has written.
+    pub(crate) fn graph(&self) -> Result<(Graph, Vec<TaskIndex>)> {
+        let draft = lock(&self.draft);
+        if let Some((name, error)) = draft.unsendable.first() {
+            let refused = Error::new(error.kind(), format!("task {name:?} can not be sent"));
+            return Err(error.causes().fold(refused.because(error.message()), Error::because));
         }
-        Ok(draft.graph.clone())
+        Ok((draft.graph.clone(), draft.untyped.clone()))
     }
 
     /// A workflow of one task, as [`Callboard::call`](crate::Callboard::call) submits it.
     pub(crate) fn of_one<T: Task>(task: T) -> (Self, Node<T::Output>) {
         let workflow = Self::new(T::CAPABILITY);
         let node = workflow.task(T::CAPABILITY, task);
+        (workflow, node)
+    }
+
+    /// The same without types: the input is data, in which nothing is looked for.
+    pub(crate) fn of_one_json(capability: String, input: Json) -> (Self, Node<Json>) {
+        let workflow = Self::new(capability.clone());
+        let node = workflow.task_json(capability.clone(), capability, literal(input));
         (workflow, node)
     }
 }

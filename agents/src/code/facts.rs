@@ -1,12 +1,13 @@
 //! What is known about one file: plain data, without judgement.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Everything [`analyze`](super::analyze) found in one file.
 ///
 /// Lines and columns count from 1, columns in characters.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileReport {
     /// The path as it was given.
     pub path: String,
@@ -29,7 +30,7 @@ pub struct FileReport {
 }
 
 /// Why a file was not parsed, and where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ParseError {
     /// The line at which the parser gave up.
     pub line: u32,
@@ -40,7 +41,7 @@ pub struct ParseError {
 }
 
 /// Lines by kind; `total` is the sum of the other three.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LineCounts {
     /// All lines.
     pub total: u32,
@@ -53,7 +54,7 @@ pub struct LineCounts {
 }
 
 /// One function with a body: free, associated, a trait's default, or nested in another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Function {
     /// Its path within the file: `queue::Queue::push`, `<Queue as Drop>::drop`.
     pub name: String,
@@ -75,7 +76,7 @@ pub struct Function {
 
 /// Equal for two function bodies that differ in nothing but white space, comments, the names of
 /// local variables, and the values of literals.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Fingerprint {
     /// The first 16 bytes of a BLAKE3 hash of the normalised tokens, in hexadecimal.
     pub hash: String,
@@ -84,7 +85,7 @@ pub struct Fingerprint {
 }
 
 /// A way to end a program instead of handling a case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PanicKind {
     /// `.unwrap()` or `.unwrap_err()`, recognised by name.
@@ -147,7 +148,7 @@ impl fmt::Display for PanicKind {
 }
 
 /// One place that may panic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PanicSite {
     /// How.
     pub kind: PanicKind,
@@ -156,7 +157,7 @@ pub struct PanicSite {
 }
 
 /// How many places may panic, by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PanicCounts {
     /// Of [`PanicKind::Unwrap`].
     pub unwraps: u32,
@@ -221,7 +222,7 @@ impl FromIterator<PanicKind> for PanicCounts {
 /// Public means plain `pub`, the variants of a public enum and the items of a public trait, outside
 /// of private inline modules. Left out are `pub use`, fields without a name, `pub mod name;` (its
 /// documentation may be in its own file), what is marked `#[doc(..)]`, and test code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublicItem {
     /// Its path within the file.
     pub name: String,
@@ -232,7 +233,7 @@ pub struct PublicItem {
 }
 
 /// A word by which a comment says that something is left to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Marker {
     /// `TODO`
@@ -252,7 +253,7 @@ impl Marker {
 }
 
 /// One comment, or one line of one, that says something is left to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Todo {
     /// By which word.
     pub marker: Marker,

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What is in a folder: never empty, sorted by path, the same for the same content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Listing {
     /// The Rust files, by path.
     pub files: Vec<SourceFile>,
@@ -21,7 +22,7 @@ pub struct Listing {
 }
 
 /// One Rust file as it was when it was listed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceFile {
     /// Its path below the root, with `/` between the parts; its name if it is the root itself.
     pub path: String,
@@ -32,7 +33,7 @@ pub struct SourceFile {
 }
 
 /// An entry that is not reviewed, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
     /// Its path below the root.
     pub path: String,

@@ -18,13 +18,14 @@
 
 use super::facts::{FileReport, Function, PanicKind};
 use super::report::{Duplicate, Finding, FindingKind, Occurrence};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Generated bindings have thousands of such items, and they are one habit.
 const UNDOCUMENTED_MAX: u32 = 30;
 
 /// From where on a function is worth a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
     /// The most lines a function may have, 60 by default.
     pub function_lines: u32,

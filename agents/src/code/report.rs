@@ -6,13 +6,14 @@ mod tests;
 use super::facts::{FileReport, Fingerprint, LineCounts, PanicCounts, ParseError, Todo};
 use super::files::Skipped;
 use super::rank::{self, Limits};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// What is worth knowing about a set of files. The order in which their reports came does not matter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// What was held to be long and complex.
     pub limits: Limits,
@@ -33,7 +34,7 @@ pub struct Summary {
 }
 
 /// Sums over all files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// All files, those that did not parse included.
     pub files: u32,
@@ -64,7 +65,7 @@ pub struct Totals {
 }
 
 /// One thing to look at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// What it is.
     pub kind: FindingKind,
@@ -83,7 +84,7 @@ pub struct Finding {
 }
 
 /// What a finding is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// `todo!` or `unimplemented!` in product code.
@@ -114,7 +115,7 @@ impl fmt::Display for FindingKind {
 }
 
 /// Functions with the same body, but for local names and literals. Test code is left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Duplicate {
     /// How many tokens one copy has.
     pub tokens: u32,
@@ -123,7 +124,7 @@ pub struct Duplicate {
 }
 
 /// One of several functions with the same body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Occurrence {
     /// In which file.
     pub path: String,
@@ -136,7 +137,7 @@ pub struct Occurrence {
 }
 
 /// One file in a table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileRow {
     /// Its path.
     pub path: String,
@@ -153,7 +154,7 @@ pub struct FileRow {
 }
 
 /// A file that did not parse.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unparsed {
     /// Its path.
     pub path: String,

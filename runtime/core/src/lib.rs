@@ -32,6 +32,7 @@ mod restored;
 mod resume;
 mod retry;
 mod run;
+mod schema;
 mod state;
 mod task;
 mod timer;

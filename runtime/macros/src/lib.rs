@@ -1,7 +1,7 @@
 //! The attribute macros `#[task]` and `#[payload]` of Callboard.
 //!
-//! They write derives and a four-line `impl Task`, nothing that could not be written by hand. Generated paths go
-//! through `::callboard`, so a user's crate needs no dependency on serde.
+//! They write derives and a short `impl Task`, nothing that could not be written by hand. Generated paths go
+//! through `::callboard`, so a user's crate needs no dependency on serde or schemars.
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
@@ -14,6 +14,9 @@ use syn::{Item, LitStr, Token, Type, parse_macro_input};
 /// `#[task(output = Summary)]` on `struct Summarize` derives what is needed to send it and implements
 /// `callboard::Task` with the capability `summarize`; `#[task(output = Summary, capability = "text.summarize")]` names
 /// another one.
+///
+/// Its JSON Schema comes with it: doc comments become descriptions, serde's attributes are obeyed. A field whose type
+/// is foreign and has no schema is told one by `#[schemars(with = "String")]`.
 #[proc_macro_attribute]
 pub fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = parse_macro_input!(arguments as TaskArguments);
@@ -21,7 +24,8 @@ pub fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_task(&arguments, item).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Makes a struct or an enum fit to be sent, as an output or as a part of a task.
+/// Makes a struct or an enum fit to be sent, as an output or as a part of a task; it has a JSON Schema then, as a task
+/// has.
 #[proc_macro_attribute]
 pub fn payload(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as Item);
@@ -82,6 +86,17 @@ fn expand_task(arguments: &TaskArguments, item: Item) -> syn::Result<Tokens> {
         impl ::callboard::Task for #name {
             type Output = #output;
             const CAPABILITY: &'static str = #capability;
+
+            fn input_schema() -> ::core::option::Option<::callboard::Json> {
+                ::core::option::Option::Some(::callboard::__private::schema_of::<Self>())
+            }
+
+            fn output_schema() -> ::core::option::Option<::callboard::Json> {
+                #[allow(unused_imports)]
+                use ::callboard::__private::{NoSchema as _, SomeSchema as _};
+                // An output that is written by hand may have no schema: then the reference finds the other trait.
+                (&::callboard::__private::SchemaOf::<#output>::new()).schema()
+            }
         }
     })
 }
@@ -93,10 +108,13 @@ fn with_derives(item: Item) -> syn::Result<(Tokens, syn::Ident, syn::Generics)> 
         other => return Err(syn::Error::new_spanned(other, "only a struct or an enum can be sent")),
     };
     let private = quote!(::callboard::__private);
-    let path = "::callboard::__private::serde";
+    let (serde, schemars) = ("::callboard::__private::serde", "::callboard::__private::schemars");
     let tokens = quote! {
-        #[derive(Clone, Debug, #private::serde::Serialize, #private::serde::Deserialize)]
-        #[serde(crate = #path)]
+        #[derive(
+            Clone, Debug, #private::serde::Serialize, #private::serde::Deserialize, #private::schemars::JsonSchema,
+        )]
+        #[serde(crate = #serde)]
+        #[schemars(crate = #schemars)]
         #item
     };
     Ok((tokens, format_ident!("{name}"), generics))
