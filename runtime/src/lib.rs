@@ -27,6 +27,7 @@ mod board;
 mod clock;
 mod closing_time;
 mod dispatch;
+mod document;
 mod error;
 mod journal;
 mod message;

@@ -83,6 +83,26 @@ impl TaskSpec {
     }
 }
 
+/// That one task waits for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// The task that is waited for.
+    pub from: TaskIndex,
+    /// The task that waits.
+    pub to: TaskIndex,
+    /// What for.
+    pub kind: EdgeKind,
+}
+
+/// What an edge carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EdgeKind {
+    /// The output of the one is input of the other.
+    Data,
+    /// Nothing: the one comes first.
+    Order,
+}
+
 /// How long the parts of a task may take, in milliseconds; absent means for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -229,6 +249,22 @@ impl Graph {
     /// Every fault of the graph, or none.
     pub fn faults(&self, limits: &GraphLimits) -> Vec<GraphFault> {
         self.plan(limits).err().unwrap_or_default()
+    }
+
+    /// Its edges, by the task that waits and then by the one it waits for. What refers to no task is left out.
+    pub fn edges(&self) -> Vec<Edge> {
+        let names = self.names(&mut Vec::new());
+        let lookup = |name: &str| names.get(name).copied();
+        let mut edges = BTreeMap::new();
+        for (to, task) in (0..).map(TaskIndex).zip(&self.tasks) {
+            for from in task.after.iter().filter_map(|name| lookup(name)) {
+                edges.insert((to, from), EdgeKind::Order);
+            }
+            for from in Input::compile(&task.input, &lookup).input.references() {
+                edges.insert((to, from), EdgeKind::Data);
+            }
+        }
+        edges.into_iter().map(|((to, from), kind)| Edge { from, to, kind }).collect()
     }
 
     fn size_faults(&self, limits: &GraphLimits) -> Vec<GraphFault> {

@@ -48,7 +48,7 @@ pub use event::{
     Then,
 };
 pub use failure::{Failure, FailureClass};
-pub use graph::{Graph, GraphFault, GraphLimits, TaskSpec, Timeouts};
+pub use graph::{Edge, EdgeKind, Graph, GraphFault, GraphLimits, TaskSpec, Timeouts};
 pub use id::{InstanceId, Millis, ParseIdError, Priority, RunId, TaskIndex, TaskRef, Token};
 pub use input::{Input, Part};
 pub use json::{Json, Payload};

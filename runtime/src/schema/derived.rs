@@ -1,12 +1,17 @@
 //! The schemas that types bring along.
 
 use callboard_core::Json;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, SchemaGenerator};
 use std::marker::PhantomData;
 
 /// The schema of a type. What it refers to stands in its own `$defs`.
 pub fn schema_of<T: JsonSchema>() -> Json {
-    let schema = schemars::SchemaGenerator::default().into_root_schema_for::<T>();
+    schema_by::<T>(SchemaGenerator::default())
+}
+
+/// The schema of a type as this generator makes it.
+pub(crate) fn schema_by<T: JsonSchema>(generator: SchemaGenerator) -> Json {
+    let schema = generator.into_root_schema_for::<T>();
     Json::of(schema.as_value()).expect("a schema is a JSON value, and that has a JSON form")
 }
 

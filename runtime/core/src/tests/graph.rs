@@ -201,3 +201,14 @@ fn many_faults_and_large_names_cost_no_more_than_their_reading() {
     let hints = faults.iter().filter(|fault| fault.to_string().contains("; the closest is ")).count();
     assert!((1..=20).contains(&hints), "{hints} searches for the closest name");
 }
+
+#[test]
+fn edges_say_what_they_carry() {
+    let graph = graph(&[
+        ("a", "", "1"),
+        ("b", "a,nobody", "1"),
+        ("c", "a,b", r#"[{"$from":"a"},{"$all":["a"]},{"$literal":{"$from":"b"}}]"#),
+    ]);
+    let edges: Vec<_> = graph.edges().iter().map(|edge| (edge.from.0, edge.to.0, edge.kind)).collect();
+    assert_eq!(edges, [(0, 1, crate::EdgeKind::Order), (0, 2, crate::EdgeKind::Data), (1, 2, crate::EdgeKind::Order)]);
+}
