@@ -1,3 +1,8 @@
 //! Ready-made agents for Callboard, written on its public API alone.
 
 pub mod code;
+pub mod command;
+pub mod echo;
+mod fault;
+
+pub use fault::Fault;
