@@ -4,5 +4,6 @@ pub mod code;
 pub mod command;
 pub mod echo;
 mod fault;
+pub mod file;
 
 pub use fault::Fault;
