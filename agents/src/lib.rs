@@ -5,5 +5,7 @@ pub mod command;
 pub mod echo;
 mod fault;
 pub mod file;
+#[cfg(feature = "http")]
+pub mod http;
 
 pub use fault::Fault;
