@@ -4,10 +4,11 @@
 //! data and nothing else. There is no shell. A program that should see a part of the input as an argument says so
 //! argument by argument, see [`Argument`].
 //!
-//! What surrounds the program is small and always the same: an environment with `PATH` and what the settings name, a
-//! folder of its own that is gone afterwards, a limit on the time, a limit on what it prints. It is the leader of a new
+//! What surrounds the program is small and always the same: an environment with `PATH` and what the settings name (and, on
+//! a board, `CALLBOARD_RUN`, `CALLBOARD_TASK` and `CALLBOARD_ATTEMPT`; the first two together are the same in each attempt,
+//! and so are a key for whatever must happen only once), a folder of its own that is gone afterwards, a limit on the time, a limit on what it prints. It is the leader of a new
 //! process group, and the whole group is killed when the time is over, when it prints too much, when the task is
-//! cancelled, and when the leader has ended; a program that leaves its group (`setsid`) escapes that.
+//! cancelled, and when the leader has ended; a program that leaves its group (`setsid`) escapes that. So does every program when the node is killed and can not clean up.
 //!
 //! | what the program does | what becomes of the attempt |
 //! |---|---|
@@ -93,10 +94,20 @@ impl Command {
     ///
     /// As the table of the [module](self) says.
     pub async fn run(&self, input: &Json) -> Result<Json> {
+        self.run_with(input, &[]).await
+    }
+
+    /// The same with variables for this one run, which win over those of the settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn run_with(&self, input: &Json, variables: &[(&str, String)]) -> Result<Json> {
         let arguments = argument::fill(&self.settings.arguments, input)?;
         let folder = Folder::of(&self.settings.folder)?;
         let mut command = tokio::process::Command::new(&self.program);
         command.args(arguments).current_dir(folder.path()).env_clear().env("PATH", Self::PATH).envs(self.variables());
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let group = Group::start(command).context(format!("cannot start {}", self.program.display()))?;
         let ended = group.run(input.as_str().as_bytes(), &self.settings).await;
