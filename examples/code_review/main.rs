@@ -15,72 +15,39 @@ mod progress;
 use arguments::{Arguments, Stop, USAGE};
 use callboard::What;
 use callboard::prelude::*;
-use callboard_agents::code::files::{Listing, Skipped, SourceFile, rust_files};
-use callboard_agents::code::{FileReport, Summary, analyze, to_markdown};
+use callboard_agents::code::files::{Listing, SourceFile, rust_files};
+use callboard_agents::code::{Analyze, Analyzer, Compose, Document, FileReport, compose};
 use futures::StreamExt;
 use memory::{Last, Memory, Plan, write_whole};
 use progress::{Progress, Screen};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, stderr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-// ---- What the agents say to each other: plain data, which is what survives a crash. ----
+// ---- The agents are ready-made: an analyzer, and a function that writes the document. ----
 
-/// Asks for a report on one file. The hash of its content makes sure that it is still the file that was listed.
-#[task(output = FileReport, capability = "code.analyze")]
-struct Analyze {
-    root: PathBuf,
-    file: SourceFile,
-}
-
-/// Asks for one document on all files. `reports` are the outputs of other tasks: those are the edges of the graph.
-#[task(output = Document, capability = "code.document")]
-struct Compose {
-    title: String,
-    skipped: Vec<Skipped>,
-    reports: In<Vec<FileReport>>,
-}
-
-#[payload]
-struct Document {
-    markdown: String,
-    unparsed: Vec<String>,
-}
-
-// ---- The agents. ----
-
-/// Reads one file at a time; the pool has several of them.
-struct Analyzer {
+/// Shows what the analyzer of the library does. An agent may be made of another one.
+struct Shown {
+    analyzer: Analyzer,
     delay: Duration,
     tell: bool,
     ready: watch::Receiver<bool>,
 }
 
-impl Agent<Analyze> for Analyzer {
-    async fn run(&mut self, _ctx: &Ctx, task: Analyze) -> Result<FileReport> {
+impl Agent<Analyze> for Shown {
+    async fn run(&mut self, ctx: &Ctx, task: Analyze) -> Result<FileReport> {
         // The director first counts what an earlier run has left to do.
         self.ready.wait_for(|ready| *ready).await.ok();
         if self.tell {
             eprintln!("analyzing {}", task.file.path);
         }
         sleep(self.delay).await;
-        // Reading and parsing would block the runtime's threads. A file that has changed will not change back, so
-        // that error is terminal; any other failure is tried again.
-        let work = move || Ok(analyze(&task.file.path, &task.file.read(&task.root).terminal()?));
-        tokio::task::spawn_blocking(work).await?
+        self.analyzer.run(ctx, task).await
     }
-}
-
-/// A plain function is an agent, too.
-async fn compose(_ctx: Ctx, task: Compose) -> Result<Document> {
-    let summary = Summary { skipped: task.skipped, ..Summary::of(&task.reports) };
-    let unparsed = summary.unparsed.iter();
-    let unparsed = unparsed.map(|f| format!("{}:{}:{}: {}", f.path, f.error.line, f.error.column, f.error.message));
-    Ok(Document { unparsed: unparsed.collect(), markdown: to_markdown(&summary, &task.title) })
 }
 
 // ---- The director. ----
@@ -121,7 +88,7 @@ async fn review(arguments: &Arguments) -> Result<ExitCode> {
     let board = Callboard::dev()
         .data(&arguments.data)
         .settings(|settings| settings.payload_bytes_max = REPORTS_BYTES_MAX)
-        .agents(4, move || Analyzer { delay, tell, ready: ready.clone() })
+        .agents(4, move || Shown { analyzer: Analyzer::default(), delay, tell, ready: ready.clone() })
         .task_fn(compose)
         .start()
         .await?;
