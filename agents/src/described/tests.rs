@@ -1,3 +1,5 @@
+mod board;
+
 use super::*;
 use std::fs;
 use std::path::Path;
