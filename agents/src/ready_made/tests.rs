@@ -1,7 +1,9 @@
 use super::*;
-use crate::command::{Argument, CommandSettings};
+use crate::command::{Argument, CommandSettings, OwnFolder};
 use crate::file::FileSettings;
-use callboard::{Callboard, Error, payload, task};
+use callboard::{Callboard, Error, Workflow, payload, task};
+use std::path::Path;
+use std::time::Duration;
 
 #[payload]
 struct Said {
@@ -78,5 +80,30 @@ async fn files_are_read_under_a_capability_of_any_name() {
     let board = Callboard::dev().ephemeral().add(file.pool().instances(2)).start().await.unwrap();
     assert_eq!(board.call(ReadNote { path: "a".into() }).await.unwrap().text, "note");
     refused(&board.call(ReadNote { path: "../a".into() }).await.unwrap_err(), "is refused");
+    board.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cancelled_run_takes_its_program_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "sleep 1000 & echo $$ > id.part; mv id.part id; wait";
+    let arguments = ["-c", script].map(|argument| Argument::Fixed(argument.to_owned()));
+    let place = OwnFolder::Fixed(folder.path().to_path_buf());
+    let settings = CommandSettings { arguments: arguments.into(), folder: place, ..CommandSettings::of("sh") };
+    let shell = ReadyMade::new(Command::new(settings).unwrap()).offering(Capability::new("shell.say")).unwrap();
+    let board = Callboard::dev().ephemeral().add(shell.pool()).start().await.unwrap();
+    let workflow = Workflow::new("long");
+    workflow.task("say", SayInShell { text: String::new() });
+    let run = board.start(workflow).await.unwrap();
+    let id = loop {
+        match std::fs::read_to_string(folder.path().join("id")) {
+            Ok(id) => break id,
+            Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    };
+    run.cancel("not needed any more").await.unwrap();
+    while Path::new("/proc").join(id.trim()).exists() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     board.shutdown().await.unwrap();
 }
