@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`echo`] | gives back what it gets |
 //! | [`command`] | runs a program: JSON in, JSON out, within limits |
-//! | [`file`] | reads, writes and lists below one folder |
+//! | [`mod@file`] | reads, writes and lists below one folder |
 //! | `http` (feature `http`) | asks servers of a list, and no private addresses |
 //! | [`code`] | reads Rust files and says what deserves an engineer's time |
 //! | [`described`] | any of the first four, described by a file |

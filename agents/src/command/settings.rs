@@ -23,8 +23,8 @@ pub struct CommandSettings {
     pub timeout: Duration,
     /// How many bytes it may print as its answer, 1 B to 16 MiB; 1 MiB by default. They are held in memory.
     pub stdout_bytes_max: usize,
-    /// How many bytes of its standard error are kept, the last ones, 0 to 16 KiB; 2 KiB by default. They become part of
-    /// the journal when it fails. Printing more is no fault.
+    /// How many bytes of its standard error are kept, the last ones, 0 to 3 KiB; 2 KiB by default. They become part of
+    /// the journal when it fails, which keeps 4,096 characters of a failure. Printing more is no fault.
     pub stderr_bytes_max: usize,
     /// Exit codes after which another attempt would not help; 64 to 78 without 75 by default.
     pub terminal_codes: BTreeSet<i32>,
@@ -44,7 +44,7 @@ pub enum OwnFolder {
 const ARGUMENTS_MAX: usize = 256;
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const STDOUT_BYTES_MAX: usize = 16 << 20;
-const STDERR_BYTES_MAX: usize = 16 << 10;
+const STDERR_BYTES_MAX: usize = 3 << 10;
 /// `EX_TEMPFAIL` of sysexits.h, which asks for another attempt.
 const TEMPORARY: i32 = 75;
 
@@ -80,7 +80,7 @@ impl CommandSettings {
         let bytes = self.stdout_bytes_max;
         check((1..=STDOUT_BYTES_MAX).contains(&bytes), "stdout_max", format!("1B to 16MiB, not {bytes} bytes"));
         let bytes = self.stderr_bytes_max;
-        check(bytes <= STDERR_BYTES_MAX, "stderr_max", format!("0B to 16KiB, not {bytes} bytes"));
+        check(bytes <= STDERR_BYTES_MAX, "stderr_max", format!("0B to 3KiB, not {bytes} bytes"));
         for code in &self.terminal_codes {
             check((1..=255).contains(code), "terminal_codes", format!("1 to 255, not {code}"));
         }

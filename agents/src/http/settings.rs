@@ -4,6 +4,7 @@ use super::Host;
 use crate::fault::Fault;
 use reqwest::header::{self, HeaderMap, HeaderName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 /// Which servers are asked, how, and within which limits.
@@ -34,12 +35,22 @@ pub struct HttpSettings {
 }
 
 /// The value of a header that is the same in each request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum HeaderValue {
     /// This text.
     Fixed(String),
     /// The value of this variable of the environment, read when the agent is made: for secrets.
     Environment(String),
+}
+
+/// Shows no value: it may be a secret.
+impl fmt::Debug for HeaderValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(_) => f.write_str("Fixed(..)"),
+            Self::Environment(name) => f.debug_tuple("Environment").field(name).finish(),
+        }
+    }
 }
 
 const TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
