@@ -52,7 +52,8 @@ impl Callboard {
     ///
     /// # Errors
     ///
-    /// `Invalid` for a workflow with faults, all of them named; `Conflict` if another workflow was started under the
+    /// `Invalid` for a workflow with faults, all of them named, also those that the schemas of its capabilities tell as far
+    /// as agents of this process are known to offer them; `Conflict` if another workflow was started under the
     /// key; `Unavailable` if nothing was submitted; `Unknown` if that is not known.
     pub fn start(&self, workflow: Workflow) -> Start {
         Start { node: self.0.clone(), workflow, key: None }
@@ -417,8 +418,8 @@ impl Start {
             Some(key) => RunId::from_key(&self.node.namespace, key),
             None => RunId::new(Uuid::now_v7()),
         };
-        let (graph, _untyped) = self.workflow.graph()?;
-        self.node.submit(id, graph, self.key).await?;
+        let (graph, untyped) = self.workflow.graph()?;
+        self.node.submit(id, graph, untyped, self.key).await?;
         Ok(Run::new(self.node, id))
     }
 }

@@ -23,12 +23,12 @@ use crate::port::store::folder::FolderStore;
 use crate::port::store::memory::MemoryStore;
 use crate::port::store::probe::{ProbeError, probe};
 use crate::registry::profile::Profile;
-use crate::registry::{self, Registry, registry};
+use crate::registry::{self, Capability, Registry, registry};
 use crate::settings::{Settings, StoreSettings};
 use crate::stops::Stops;
 use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Supervisor};
-use crate::{Error, ErrorKind, Result, root};
-use callboard_core::{Graph, GraphFault, RunId};
+use crate::{Error, ErrorKind, Result, root, schema};
+use callboard_core::{Graph, GraphFault, RunId, TaskIndex};
 use futures::FutureExt;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,6 +53,8 @@ pub(crate) struct Node {
     pub(crate) partitions: Partitions,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) registry: Registry,
+    /// Schemas that submissions were held against.
+    schemas: Arc<schema::Cache>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) mailroom: Arc<Mailroom>,
     pub(crate) namespace: Arc<str>,
@@ -175,16 +177,35 @@ impl Node {
     }
 
     /// Submits a run. Durable when it answers; submitting the same again changes nothing.
-    pub(crate) async fn submit(&self, run: RunId, graph: Graph, key: Option<String>) -> Result<()> {
+    ///
+    /// The inputs of `untyped` are held against what the agents say of their capabilities. A type's own input fits by
+    /// construction, and costs nothing here.
+    pub(crate) async fn submit(
+        &self,
+        run: RunId,
+        graph: Graph,
+        untyped: Vec<TaskIndex>,
+        key: Option<String>,
+    ) -> Result<()> {
         let limits = self.settings.limits().graph;
-        // Outside of any partition, and of the threads that actors share if it takes longer than one of them may.
-        let checked = if graph.tasks.len() <= CHECKED_AT_ONCE {
-            graph.check(&limits)
-        } else {
-            tokio::task::spawn_blocking(move || graph.check(&limits)).await?
+        let (backlog, schemas) = (self.backlog.clone(), self.schemas.clone());
+        let check = move |graph: Graph| {
+            let known = |capability: &str| backlog.capability(capability);
+            (schema::faults(&graph, &untyped, &known, &schemas), graph.check(&limits))
         };
-        let graph = checked.map_err(|faults| faulty(&faults))?;
-        self.partitions.submit(run, graph, key).await
+        // Outside of any partition, and of the threads that actors share if it takes longer than one of them may.
+        let (misfits, checked) = if graph.tasks.len() <= CHECKED_AT_ONCE {
+            check(graph)
+        } else {
+            tokio::task::spawn_blocking(move || check(graph)).await?
+        };
+        // A run that is there under its key is found again, whatever the agents say by now.
+        let is_there = !misfits.is_empty() && key.is_some() && self.partitions.info(run).await.is_ok();
+        match checked {
+            Ok(graph) if misfits.is_empty() || is_there => self.partitions.submit(run, graph, key).await,
+            Ok(_) => Err(faulty(&[], &misfits)),
+            Err(faults) => Err(faulty(&faults, &misfits)),
+        }
     }
 
     /// Stops cleanly: takes no more tasks, lets handlers finish, hands back what is not done in time, commits.
@@ -246,11 +267,22 @@ pub(crate) fn faults(spec: &PoolSpec) -> Vec<String> {
     if spec.capabilities.is_empty() {
         faults.push(format!("agent {name:?} has no capability: say what it handles"));
     }
+    faults.extend(spec.capabilities.iter().flat_map(schema_faults));
     faults.extend(spec.doubles.iter().map(|double| format!("agent {name:?} handles {double:?} twice")));
     if !(1..=INSTANCES_MAX).contains(&spec.instances) {
         faults.push(format!("agent {name:?} has 1 to {INSTANCES_MAX} instances, not {}", spec.instances));
     }
     faults
+}
+
+/// What keeps the schemas of a capability from being used.
+pub(crate) fn schema_faults(capability: &Capability) -> Vec<String> {
+    let schemas = [("input", &capability.input_schema), ("output", &capability.output_schema)];
+    let faults = schemas.iter().filter_map(|(which, schema)| {
+        let fault = schema::check(schema.as_ref()?).err()?;
+        Some(format!("the {which} schema of {:?} can not be used: {fault}", capability.name))
+    });
+    faults.collect()
 }
 
 /// Instances of one agent in one process.
@@ -283,9 +315,12 @@ fn refused_store(error: &ProbeError) -> Error {
 /// Graphs of up to so many tasks are checked on the spot.
 const CHECKED_AT_ONCE: usize = 1_000;
 
-fn faulty(faults: &[GraphFault]) -> Error {
-    let message = format!("the workflow has {} fault{}", faults.len(), if faults.len() == 1 { "" } else { "s" });
-    faults.iter().fold(Error::new(ErrorKind::Invalid, message), |error, fault| error.because(fault))
+/// The faults of a graph, and what of it does not fit the schemas.
+fn faulty(faults: &[GraphFault], misfits: &[String]) -> Error {
+    let count = faults.len() + misfits.len();
+    let error =
+        Error::new(ErrorKind::Invalid, format!("the workflow has {count} fault{}", if count == 1 { "" } else { "s" }));
+    misfits.iter().fold(faults.iter().fold(error, Error::because), Error::because)
 }
 
 async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
@@ -363,6 +398,7 @@ impl Plan {
             partitions,
             backlog: self.backlog,
             registry,
+            schemas: Arc::default(),
             counters: self.counters,
             mailroom: floor.mailroom.clone(),
             namespace: self.namespace,

@@ -8,9 +8,9 @@ use crate::partition::message::{Progress, Target, Verdict, Wish};
 use crate::query::{RunInfo, Tasks};
 use crate::run_event::{Names, Position, RunEvent};
 use crate::task::author;
-use crate::workflow;
+use crate::workflow::{self, Workflow};
 use crate::{Error, ErrorKind, Result};
-use callboard_core::{Json, RunId, RunOutcome, TaskIndex};
+use callboard_core::{EventKind, Json, RunId, RunOutcome, TaskIndex};
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, Stream, StreamExt};
@@ -92,6 +92,20 @@ impl Run {
             Verdict::Run(outcome) => Ok(outcome),
             Verdict::Quarantined(reason) => Err(quarantined(self.id, &reason)),
             _ => Err(Error::new(ErrorKind::Corrupt, "a run was asked for and a task was answered")),
+        }
+    }
+
+    /// The workflow as it was submitted: to be shown, written as a document, or started again.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no such run, `Corrupt` if its history can not be read, `Unavailable` if the node has
+    /// stopped.
+    pub async fn graph(&self) -> Result<Workflow> {
+        let events = self.node.partitions.events(self.id, 0).await?.unwrap_or_default();
+        match events.into_iter().next().map(|event| event.kind) {
+            Some(EventKind::RunSubmitted(submitted)) => Ok(Workflow::of_graph(Arc::unwrap_or_clone(submitted.graph))),
+            _ => Err(Error::new(ErrorKind::NotFound, format!("there is no run {}", self.id))),
         }
     }
 

@@ -93,9 +93,14 @@ impl<J: JsonAgent> AgentHandle<Described<J>> {
     ///
     /// # Errors
     ///
-    /// `NotFound` if it is gone, `Invalid` if that is no name of a capability.
+    /// `NotFound` if it is gone, `Invalid` if that is no name of a capability, or a schema of it can not be used.
     pub async fn gain_capability(&self, capability: Capability) -> Result<()> {
         crate::node::check_capability(&capability.name).map_err(|fault| Error::new(ErrorKind::Invalid, fault))?;
+        let faults = crate::node::schema_faults(&capability);
+        if !faults.is_empty() {
+            let error = Error::new(ErrorKind::Invalid, "the capability has faults");
+            return Err(faults.into_iter().fold(error, Error::because));
+        }
         self.give(capability).await
     }
 }

@@ -8,7 +8,8 @@ use crate::closing_time::ClosingTime;
 use crate::registry::profile::{Capability, Profile};
 use crate::supervise::{Backoff, ChildSpec, OnGiveUp, Policy, Ruling, Settings, Supervisor};
 use crate::{Ctx, Result, Task};
-use callboard_core::{Amount, InstanceId};
+use callboard_core::{Amount, InstanceId, Json};
+use serde::Deserialize;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,7 +171,20 @@ where
 
 /// What is known of the capability that tasks of type `T` ask for.
 pub(super) fn capability_of<T: Task>() -> Capability {
-    Capability::new(T::CAPABILITY)
+    let mut capability = Capability::new(T::CAPABILITY);
+    capability.input_schema = T::input_schema();
+    capability.output_schema = T::output_schema();
+    let described = capability.input_schema.as_ref().and_then(description);
+    capability.description(described.unwrap_or_default())
+}
+
+/// What a schema says that it is about: the doc comment of its type.
+fn description(schema: &Json) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Described {
+        description: Option<String>,
+    }
+    serde_json::from_str::<Described>(schema.as_str()).ok()?.description
 }
 
 /// The name of a type without its path and its parameters.

@@ -263,11 +263,11 @@ impl Backlog {
         inner.desks.values().map(|desk| state(desk, now)).collect()
     }
 
-    /// What is known of a capability by an agent of this process that offers it.
-    pub(crate) fn capability(&self, name: &str) -> Option<Capability> {
+    /// What is known of a capability, by each agent of this process that offers it.
+    pub(crate) fn capability(&self, name: &str) -> Vec<Capability> {
         let inner = self.lock();
-        let agent = inner.offering.get(name)?.first()?;
-        inner.desks.get(agent)?.capabilities.get(name).cloned()
+        let agents = inner.offering.get(name).into_iter().flatten();
+        agents.filter_map(|agent| inner.desks.get(agent)?.capabilities.get(name).cloned()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -1,1 +1,2 @@
 mod derived;
+mod faults;

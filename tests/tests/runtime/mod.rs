@@ -7,8 +7,9 @@
 
 mod agents;
 mod archive;
-mod crashes;
 mod control;
+mod crashes;
+mod documents;
 mod durability;
 mod events;
 mod faults;
