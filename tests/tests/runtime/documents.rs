@@ -80,8 +80,8 @@ async fn the_sample_document_runs_and_comes_back_as_a_document() {
 #[tokio::test(start_paused = true)]
 async fn the_untyped_door_gives_and_takes_json() {
     let board = board().await;
-    let echo = board.call_json("echo", json(r#"{"text": "hi"}"#)).key("once").priority(Priority::High);
-    assert_eq!(echo.await.unwrap().as_str(), r#""hi""#);
+    let call = board.call_json("echo", json(r#"{"text": "hi"}"#)).key("once").priority(Priority::High);
+    assert_eq!(call.await.unwrap().as_str(), r#""hi""#);
     // What looks like a reference is data here.
     let data = board.call_json("echo", json(r#"{"text": "{\"$from\": \"x\"}"}"#)).await.unwrap();
     assert_eq!(data.as_str(), r#""{\"$from\": \"x\"}""#);
@@ -90,16 +90,12 @@ async fn the_untyped_door_gives_and_takes_json() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
 
     let workflow = Workflow::new("mixed");
-    let first = workflow.task("first", echo_of("a"));
+    let first = workflow.task("first", echo("a"));
     let second = workflow.task_json("second", "use", json(r#"{"text": {"$from": "first"}}"#)).after(&first);
     let third = workflow.task_json("third", "echo", json(r#"{"text": "b"}"#));
     let run = board.start(workflow).await.unwrap();
     assert_eq!(run.output(&second).await.unwrap().as_str(), r#""used a""#);
     assert_eq!(run.output(&third).await.unwrap().as_str(), r#""b""#);
-}
-
-fn echo_of(text: &str) -> Echo {
-    echo(text)
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +130,7 @@ tasks:
 
     // The graph's own faults stand beside them.
     let workflow = Workflow::new("w");
-    workflow.task_json("a", "echo", json("{}")).after(&workflow.task("b", echo("b")));
+    let _empty = workflow.task_json("a", "echo", json("{}")).after(&workflow.task("b", echo("b")));
     workflow.task_json("c", "use", json(r#"{"text": {"$from": "gone"}}"#));
     let error = board.start(workflow).await.unwrap_err();
     assert_eq!(error.causes().count(), 2, "{error:?}");
