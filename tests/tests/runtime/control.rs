@@ -14,7 +14,7 @@ const LOG: &str = "*/log/*";
 /// A runtime whose agent waits at the gate when it is told to hold, fails when it is told to fail, and counts.
 async fn start(store: &Arc<dyn Store>, gate: &Gate, tally: &Tally, change: fn(&mut callboard::Settings)) -> Callboard {
     let (gate, tally) = (gate.clone(), tally.clone());
-    let builder = acting(echoing(on(store)), 4, move |_, what| {
+    let builder = acting(echoing(on(store)), 32, move |_, what| {
         let (gate, tally) = (gate.clone(), tally.clone());
         async move {
             tally.add(&what);
@@ -29,12 +29,24 @@ async fn start(store: &Arc<dyn Store>, gate: &Gate, tally: &Tally, change: fn(&m
     builder.settings(change).start().await.unwrap()
 }
 
-fn small(settings: &mut callboard::Settings) {
-    settings.closed_max = 0;
-    settings.snapshot_events = 5;
+/// Where runs are that have ended.
+#[derive(Clone, Copy, PartialEq)]
+enum Kept {
+    InMemory,
+    InArchive,
 }
 
-fn calm(_: &mut callboard::Settings) {}
+impl Kept {
+    fn settings(self) -> fn(&mut callboard::Settings) {
+        match self {
+            Self::InMemory => |_| {},
+            Self::InArchive => |settings| {
+                settings.closed_max = 0;
+                settings.snapshot_events = 5;
+            },
+        }
+    }
+}
 
 async fn task(run: &Run, name: &str) -> TaskInfo {
     let tasks = run.tasks().await.unwrap();
@@ -65,7 +77,7 @@ async fn words(run: &Run) -> Vec<String> {
 async fn a_paused_run_starts_nothing_over_restarts_and_resumes_with_what_waited() {
     let (_, store) = store();
     let (gate, tally) = (Gate::shut(), Tally::default());
-    let board = start(&store, &gate, &tally, calm).await;
+    let board = start(&store, &gate, &tally, Kept::InMemory.settings()).await;
     let workflow = Workflow::new("paused");
     let held = workflow.task("held", act("hold it"));
     let _ = workflow.task("next", Use { text: held.out() });
@@ -73,6 +85,7 @@ async fn a_paused_run_starts_nothing_over_restarts_and_resumes_with_what_waited(
     let mut run = board.start(workflow).await.unwrap();
     let other = board.start(one(act("hold other")).0).await.unwrap();
     until(&run, "held", Status::Running).await;
+    run.resume().await.unwrap(); // what is not paused stays as it is
     run.pause("by hand").await.unwrap();
     run.pause("again").await.unwrap();
     gate.open();
@@ -84,14 +97,13 @@ async fn a_paused_run_starts_nothing_over_restarts_and_resumes_with_what_waited(
     let id = run.id();
     board.shutdown().await.unwrap();
     drop((run, other, board));
-    let board = start(&store, &gate, &tally, calm).await;
+    let board = start(&store, &gate, &tally, Kept::InMemory.settings()).await;
     run = board.run(id);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!((tally.of("last"), task(&run, "next").await.status), (0, Status::Ready));
     let info = run.info().await.unwrap();
     assert_eq!((info.status, info.reason.as_deref()), (RunStatus::Paused, Some("by hand")));
 
-    run.resume().await.unwrap();
     run.resume().await.unwrap();
     assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
     assert_eq!((tally.of("hold it"), tally.of("last")), (1, 1), "each once");
@@ -140,7 +152,7 @@ async fn a_paused_run_gives_way_to_others_and_keeps_its_place_in_its_own_order()
 #[tokio::test(start_paused = true)]
 async fn a_paused_run_can_be_cancelled_and_a_timeout_ends_it() {
     let (_, store) = store();
-    let board = start(&store, &Gate::shut(), &Tally::default(), calm).await;
+    let board = start(&store, &Gate::shut(), &Tally::default(), Kept::InMemory.settings()).await;
     let run = board.start(one(act("hold")).0).await.unwrap();
     run.pause("for a while").await.unwrap();
     run.cancel("enough").await.unwrap();
@@ -160,20 +172,20 @@ fn failing() -> (Workflow, Node<String>, Node<String>) {
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_task_has_another_life_with_another_input_in_memory_and_out_of_the_archive() {
-    for (change, lives) in [(calm as fn(&mut callboard::Settings), 1), (calm, 2), (small, 1), (small, 2)] {
+    for (kept, lives) in [(Kept::InMemory, 1), (Kept::InMemory, 2), (Kept::InArchive, 1), (Kept::InArchive, 2)] {
         let (_, store) = store();
         let (gate, tally) = (Gate::shut(), Tally::default());
-        let mut board = start(&store, &gate, &tally, change).await;
+        let mut board = start(&store, &gate, &tally, kept.settings()).await;
         let (workflow, fails, after) = failing();
         let id = board.start(workflow).key("failing").await.unwrap().id();
         assert_eq!(board.run(id).outcome().await.unwrap(), RunOutcome::Failed);
         if lives == 2 {
             board.shutdown().await.unwrap();
             drop(board);
-            board = start(&store, &gate, &tally, change).await;
+            board = start(&store, &gate, &tally, kept.settings()).await;
         }
         let run = board.run(id);
-        if change as usize == small as usize {
+        if kept == Kept::InArchive {
             archived(&run).await;
         }
         let before = run.info().await.unwrap();
@@ -184,7 +196,7 @@ async fn a_dead_task_has_another_life_with_another_input_in_memory_and_out_of_th
         run.retry("fails").await.unwrap();
         assert_eq!(run.outcome().await.unwrap(), RunOutcome::Failed);
         assert_eq!(tally.of("fail"), 2);
-        if change as usize == small as usize {
+        if kept == Kept::InArchive {
             archived(&run).await;
         }
         assert_eq!(task(&run, "fails").await.failures.len(), 2);
@@ -196,7 +208,7 @@ async fn a_dead_task_has_another_life_with_another_input_in_memory_and_out_of_th
         assert_eq!((tally.of("beside"), tally.of("mended")), (1, 1), "what was done is not done again");
         let mended = task(&run, "fails").await;
         assert_eq!((mended.attempt, mended.failures.len(), mended.is_edited), (3, 2, true));
-        if change as usize == small as usize {
+        if kept == Kept::InArchive {
             archived(&run).await;
         }
         let whole: Vec<RunEvent> = run.events().collect().await;
@@ -210,7 +222,7 @@ async fn a_dead_task_has_another_life_with_another_input_in_memory_and_out_of_th
         // The same again after another restart; the key still finds it.
         board.shutdown().await.unwrap();
         drop((run, board));
-        let board = start(&store, &gate, &tally, change).await;
+        let board = start(&store, &gate, &tally, kept.settings()).await;
         let run = board.start(failing().0).key("failing").await.unwrap();
         assert_eq!((run.id(), run.outcome().await.unwrap()), (id, RunOutcome::Completed));
         assert_eq!(run.events().collect::<Vec<_>>().await, whole);
@@ -221,12 +233,12 @@ async fn a_dead_task_has_another_life_with_another_input_in_memory_and_out_of_th
 
 #[tokio::test(start_paused = true)]
 async fn what_can_not_be_resumed_says_why_and_nothing_comes_back_for_it() {
-    for change in [calm as fn(&mut callboard::Settings), small] {
+    for kept in [Kept::InMemory, Kept::InArchive] {
         let (_, store) = store();
-        let board = start(&store, &Gate::shut(), &Tally::default(), change).await;
+        let board = start(&store, &Gate::shut(), &Tally::default(), kept.settings()).await;
         let run = board.start(failing().0).await.unwrap();
         run.outcome().await.unwrap();
-        if change as usize == small as usize {
+        if kept == Kept::InArchive {
             archived(&run).await;
         }
         let events = board.journal_counters().events;
@@ -254,13 +266,13 @@ async fn what_can_not_be_resumed_says_why_and_nothing_comes_back_for_it() {
 #[tokio::test(start_paused = true)]
 async fn what_is_controlled_under_faults_of_the_store_happens_once() {
     for fault in [Fault::LoseRequest, Fault::LoseAnswer, Fault::Late, Fault::Twice, Fault::Exists] {
-        for change in [calm as fn(&mut callboard::Settings), small] {
+        for kept in [Kept::InMemory, Kept::InArchive] {
             let (faults, store) = store();
             let (gate, tally) = (Gate::shut(), Tally::default());
-            let board = start(&store, &gate, &tally, change).await;
+            let board = start(&store, &gate, &tally, kept.settings()).await;
             let run = board.start(failing().0).await.unwrap();
             run.outcome().await.unwrap();
-            if change as usize == small as usize {
+            if kept == Kept::InArchive {
                 archived(&run).await;
             }
             faults.script(Operation::Create, LOG, [fault]);
@@ -293,7 +305,7 @@ async fn what_is_controlled_under_faults_of_the_store_happens_once() {
 async fn control_of_a_partition_that_starts_again_is_never_a_lie() {
     let (faults, store) = store();
     let gate = Gate::shut();
-    let board = start(&store, &gate, &Tally::default(), calm).await;
+    let board = start(&store, &gate, &Tally::default(), Kept::InMemory.settings()).await;
     let run = board.start(one(act("hold")).0).await.unwrap();
     until(&run, "it", Status::Running).await;
     for n in 0..10 {
@@ -316,7 +328,7 @@ async fn control_of_a_partition_that_starts_again_is_never_a_lie() {
 async fn events_from_every_position_are_the_tail_of_the_whole() {
     let (_, store) = store();
     let (gate, tally) = (Gate::shut(), Tally::default());
-    let board = start(&store, &gate, &tally, calm).await;
+    let board = start(&store, &gate, &tally, Kept::InMemory.settings()).await;
     let workflow = Workflow::new("fan");
     let fails = workflow.task("fails", act("fail"));
     for n in 0..5 {
@@ -335,10 +347,10 @@ async fn events_from_every_position_are_the_tail_of_the_whole() {
     let id = run.id();
     board.shutdown().await.unwrap();
     drop((run, board));
-    for change in [calm as fn(&mut callboard::Settings), small] {
-        let board = start(&store, &gate, &tally, change).await;
+    for kept in [Kept::InMemory, Kept::InArchive] {
+        let board = start(&store, &gate, &tally, kept.settings()).await;
         let run = board.run(id);
-        if change as usize == small as usize {
+        if kept == Kept::InArchive {
             archived(&run).await;
         }
         assert_eq!(run.events_after(Position::START).collect::<Vec<_>>().await, whole);
@@ -372,11 +384,11 @@ where
 async fn runs_are_found_in_pages_in_memory_and_in_the_archive() {
     let (_, store) = store();
     let (gate, tally) = (Gate::shut(), Tally::default());
-    let change = |settings: &mut callboard::Settings| {
+    let several = |settings: &mut callboard::Settings| {
         settings.partitions = 3;
         settings.closed_max = 2;
     };
-    let board = start(&store, &gate, &tally, change).await;
+    let board = start(&store, &gate, &tally, several).await;
     let mut ids = Vec::new();
     for n in 0..60 {
         let what = ["done", "fail", "hold"][n % 3];
@@ -447,7 +459,7 @@ async fn runs_are_found_in_pages_in_memory_and_in_the_archive() {
 async fn a_run_that_moves_between_two_pages_is_not_missed() {
     let (_, store) = store();
     let gate = Gate::shut();
-    let board = start(&store, &gate, &Tally::default(), small).await;
+    let board = start(&store, &gate, &Tally::default(), Kept::InArchive.settings()).await;
     let mut ids = BTreeSet::new();
     for _ in 0..12 {
         let run = board.start(one(act("fail")).0).await.unwrap();
@@ -488,7 +500,7 @@ async fn a_run_that_moves_between_two_pages_is_not_missed() {
 async fn tasks_are_found_in_pages_and_say_what_they_wait_for() {
     let (_, store) = store();
     let gate = Gate::shut();
-    let board = start(&store, &gate, &Tally::default(), calm).await;
+    let board = start(&store, &gate, &Tally::default(), Kept::InMemory.settings()).await;
     let workflow = Workflow::new("many");
     let first = workflow.task("first", act("hold"));
     for n in 0..2_500 {
@@ -541,7 +553,7 @@ async fn attached_by_id_after_a_restart_a_run_tells_everything() {
     let (_, store) = store();
     let (gate, tally) = (Gate::shut(), Tally::default());
     let mut ids = Vec::new();
-    let board = start(&store, &gate, &tally, calm).await;
+    let board = start(&store, &gate, &tally, Kept::InMemory.settings()).await;
     let (workflow, node) = one(act("done"));
     let run = board.start(workflow).await.unwrap();
     run.outcome().await.unwrap();
@@ -549,10 +561,10 @@ async fn attached_by_id_after_a_restart_a_run_tells_everything() {
     ids.push(run.id());
     board.shutdown().await.unwrap();
     drop((run, board));
-    for change in [calm as fn(&mut callboard::Settings), small] {
-        let board = start(&store, &gate, &tally, change).await;
+    for kept in [Kept::InMemory, Kept::InArchive] {
+        let board = start(&store, &gate, &tally, kept.settings()).await;
         let run = board.run(ids[0]);
-        if change as usize == small as usize {
+        if kept == Kept::InArchive {
             archived(&run).await;
         }
         assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
