@@ -3,6 +3,7 @@
 //!     make bench
 //!     cargo bench -p callboard-benches -- --quick
 //!     cargo bench -p callboard-benches -- --only 'folder/16 256'
+//!     cargo bench -p callboard-benches -- --only messages
 //!
 //! Every row ends by checking that each result is there exactly once, on the disk after a restart. The figures are
 //! also written to `target/bench/throughput.json`. What counts are the ratios: a figure of one machine says little.
@@ -11,6 +12,7 @@ mod fleet;
 mod graphs;
 mod measure;
 mod memory;
+mod messages;
 mod raw;
 mod table;
 
@@ -59,7 +61,9 @@ async fn main() -> Result<()> {
     fs::create_dir_all(&plan.folder)?;
     let mut report = Report::default();
     report.commit(raw::commit(&plan.folder, 1_000 / plan.divisor)?);
-    raw::actors(&mut report, 200_000 / plan.divisor).await?;
+    if plan.wants("messages") {
+        messages::measure(&mut report, plan.repetitions, 200_000 / plan.divisor).await?;
+    }
     for place in [Place::folder(1), Place::folder(16), Place::memory(1), Place::memory(16)] {
         for (in_flight, tasks) in FLIGHTS {
             let name = format!("{} {in_flight} in flight", place.name());

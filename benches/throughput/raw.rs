@@ -67,22 +67,22 @@ impl Actor for Counter {
     }
 }
 
-/// Messages between actors in memory: casts and calls.
-pub(crate) async fn actors(report: &mut Report, times: usize) -> Result<()> {
+/// Messages between actors in memory: casts and calls, a second.
+pub(crate) async fn actors(report: &mut Report, times: usize) -> Result<(f64, f64)> {
     let (counter, end) = Actor::spawn(None, Counter, ()).await?;
     let (begun, cpu) = (Instant::now(), measure::cpu());
     for _ in 0..times {
         counter.cast(Count::One)?;
     }
     let told = ractor::call!(counter, Count::Tell)?;
-    report.messages("ractor, cast", times, begun.elapsed(), measure::cpu() - cpu);
+    let casts = report.messages("ractor, cast", times, begun.elapsed(), measure::cpu() - cpu);
     assert_eq!(told, times as u64, "every cast is handled once");
     let (begun, cpu) = (Instant::now(), measure::cpu());
     for _ in 0..times / 10 {
         ractor::call!(counter, Count::Tell)?;
     }
-    report.messages("ractor, call", times / 10, begun.elapsed(), measure::cpu() - cpu);
+    let calls = report.messages("ractor, call", times / 10, begun.elapsed(), measure::cpu() - cpu);
     counter.stop(None);
     end.await?;
-    Ok(())
+    Ok((casts, calls))
 }

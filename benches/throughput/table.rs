@@ -47,11 +47,13 @@ impl Report {
         self.commits.push(commit);
     }
 
-    pub(crate) fn messages(&mut self, name: &str, count: usize, elapsed: Duration, cpu: Duration) {
+    /// Says how many messages a second that is, and returns it.
+    pub(crate) fn messages(&mut self, name: &str, count: usize, elapsed: Duration, cpu: Duration) -> f64 {
         let (per_second, cpu_us) = (count as f64 / elapsed.as_secs_f64(), cpu.as_secs_f64() * 1e6 / count as f64);
         let each_us = elapsed.as_secs_f64() * 1e6 / count as f64;
         println!("{name}: {per_second:.0}/s, {each_us:.2} us each, {cpu_us:.2} us of CPU");
         self.messages.push(Messages { name: name.to_owned(), per_second, cpu_us });
+        per_second
     }
 
     /// What a node holds in memory after so many tasks.

@@ -262,7 +262,12 @@ impl Performer {
             Turn::Over | Turn::Closing => Ok(()),
             Turn::Panicked => {
                 self.seat = None;
-                self.all_heard().await;
+                let closing = self.role.closing.clone();
+                tokio::select! {
+                    biased;
+                    () = self.all_heard() => {}
+                    () = closing.commits_are_over() => {}
+                }
                 Err(Stop::new(FailureKind::Conflict, "the handler of a message panicked"))
             }
         }

@@ -1,0 +1,85 @@
+//! Messages between agents, beside those between ractor's actors in the same run.
+
+use crate::fleet::Next;
+use crate::measure;
+use crate::raw;
+use crate::table::Report;
+use callboard::Settings;
+use callboard::prelude::*;
+use tokio::time::Instant;
+
+/// An agent that counts.
+#[derive(Default)]
+struct Counter(u64);
+
+impl Agent<Next> for Counter {
+    async fn run(&mut self, _: &Ctx, task: Next) -> Result<u64> {
+        Ok(*task.of)
+    }
+
+    async fn message(&mut self, _: &MessageCtx, message: &Message) -> Result<Reply> {
+        match message.topic() {
+            "one" => {
+                self.0 += message.parse::<u64>()?;
+                Ok(Reply::none())
+            }
+            _ => Reply::of(&self.0),
+        }
+    }
+}
+
+/// Tells against casts and asks against calls: each ratio is the median of some rounds, in which both take turns.
+pub(crate) async fn measure(report: &mut Report, rounds: usize, times: usize) -> Result<()> {
+    let board = Callboard::builder(Settings::default()).ephemeral().agent(Counter::default).start().await?;
+    let (mut tells, mut asks) = (Vec::new(), Vec::new());
+    let mut told = 0;
+    for _ in 0..rounds {
+        let (cast, call) = raw::actors(report, times).await?;
+        told += times;
+        tells.push(tell(report, &board, times, told).await? / cast);
+        asks.push(ask(report, &board, times / 10).await? / call);
+    }
+    println!("tell is {:.2} of cast (at least 0.5), ask {:.2} of call (at least 0.5)", median(tells), median(asks));
+    board.shutdown().await
+}
+
+/// Numbers to one agent, which takes each out of its JSON; a full inbox is tried again.
+async fn tell(report: &mut Report, board: &Callboard, times: usize, sum: usize) -> Result<f64> {
+    let (begun, cpu) = (Instant::now(), measure::cpu());
+    let mut full = 0;
+    for _ in 0..times {
+        let message = Message::new("one", &1)?;
+        while let Err(error) = board.tell("next", message.clone()).await {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "only a full inbox refuses: {error:#}");
+            full += 1;
+            tokio::task::yield_now().await;
+        }
+    }
+    let counted = count(board).await?;
+    let per_second = report.messages("callboard, tell", times, begun.elapsed(), measure::cpu() - cpu);
+    println!("    {full} times the inbox was full");
+    assert_eq!(counted, sum as u64, "every tell is handled once");
+    Ok(per_second)
+}
+
+async fn ask(report: &mut Report, board: &Callboard, times: usize) -> Result<f64> {
+    let (begun, cpu) = (Instant::now(), measure::cpu());
+    for _ in 0..times {
+        count(board).await?;
+    }
+    Ok(report.messages("callboard, ask", times, begun.elapsed(), measure::cpu() - cpu))
+}
+
+async fn count(board: &Callboard) -> Result<u64> {
+    loop {
+        match board.ask("next", Message::new("count", &())?, Duration::from_secs(60)).await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => tokio::task::yield_now().await,
+            answer => return answer?.parse(),
+        }
+    }
+}
+
+fn median(mut ratios: Vec<f64>) -> f64 {
+    ratios.sort_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
+}
