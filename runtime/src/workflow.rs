@@ -170,10 +170,10 @@ impl<O> Node<O> {
         self.change(|spec| spec.priority = priority)
     }
 
-    /// Says when a failed attempt is followed by another.
+    /// Says when a failed attempt is followed by another; without it the settings do.
     #[must_use]
     pub fn retry(self, retry: Retry) -> Self {
-        self.change(|spec| spec.retry = retry)
+        self.change(|spec| spec.retry = Some(retry))
     }
 
     /// Limits each attempt, from its acceptance by an instance to its result.

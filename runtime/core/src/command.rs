@@ -166,6 +166,18 @@ pub enum Rejected {
         /// The key.
         key: Option<String>,
     },
+    /// The partition has no room for so many tasks; later it may.
+    #[error(
+        "{live} tasks of this partition have not ended; with {more} more they pass the limit of {limit} (live_tasks_max)"
+    )]
+    Full {
+        /// Tasks that have not ended.
+        live: usize,
+        /// Tasks of the graph.
+        more: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The run has ended already.
     #[error("run {run} has ended: {}", outcome.as_str())]
     Ended {

@@ -1,6 +1,7 @@
 //! A workflow as its author wrote it, and everything that can be wrong with it.
 
 use crate::input::{BadReference, Compiled, Input};
+use crate::limits::{GraphLimits, shown};
 use crate::name::closest;
 use crate::plan::{Edges, Plan};
 use crate::{Json, Priority, Ready, Requirements, Retry, TaskIndex, TaskRef, Token};
@@ -19,7 +20,7 @@ pub struct Graph {
     /// The longest the whole run may take from submission, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// The tenant on whose behalf it runs.
+    /// The tenant on whose behalf it runs; at most 128 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
     /// What the author wants to find it by.
@@ -46,9 +47,9 @@ pub struct TaskSpec {
     /// How urgent it is.
     #[serde(default, skip_serializing_if = "Priority::is_default")]
     pub priority: Priority,
-    /// When a failed attempt is followed by another.
-    #[serde(default, skip_serializing_if = "Retry::is_default")]
-    pub retry: Retry,
+    /// When a failed attempt is followed by another; the policy of the partition, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
     /// How long its parts may take.
     #[serde(default, skip_serializing_if = "Timeouts::is_default")]
     pub timeouts: Timeouts,
@@ -68,7 +69,7 @@ impl TaskSpec {
             after: Vec::new(),
             requires: Requirements::default(),
             priority: Priority::default(),
-            retry: Retry::default(),
+            retry: None,
             timeouts: Timeouts::default(),
             losses_max: None,
         }
@@ -76,6 +77,14 @@ impl TaskSpec {
 }
 
 impl TaskSpec {
+    /// Whether both ask for the same. A policy of retries that is the default was once left out of the journal like
+    /// one that was never said.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let retries = |spec: &Self| spec.retry.unwrap_or_default();
+        let rest = |spec: &Self| Self { retry: None, ..spec.clone() };
+        self == other || (retries(self) == retries(other) && rest(self) == rest(other))
+    }
+
     /// What the backlog has to know of a task that waits for an instance.
     pub(crate) fn ready(&self, task: TaskRef, token: Token, avoid: Option<Arc<str>>) -> Ready {
         let (capability, requires) = (self.capability.clone(), self.requires.clone());
@@ -124,24 +133,6 @@ impl Timeouts {
     }
 }
 
-/// What a graph may be at most.
-#[derive(Clone, Copy, Debug)]
-pub struct GraphLimits {
-    /// Tasks in a graph; 100,000 by default.
-    pub tasks_max: usize,
-    /// Bytes of one input as written; 16 MiB by default.
-    pub input_bytes_max: usize,
-    /// Bytes of all inputs, names, order-only edges and labels together; 32 MiB by default, so that the graph fits into
-    /// one batch of the journal.
-    pub graph_bytes_max: usize,
-}
-
-impl Default for GraphLimits {
-    fn default() -> Self {
-        Self { tasks_max: 100_000, input_bytes_max: 16 << 20, graph_bytes_max: 32 << 20 }
-    }
-}
-
 /// One fault of a graph. A submission is refused with all of them together, before anything is stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GraphFault {
@@ -149,7 +140,7 @@ pub enum GraphFault {
     #[error("the workflow has no tasks")]
     Empty,
     /// There are too many tasks.
-    #[error("the workflow has {seen} tasks, more than the limit of {limit}")]
+    #[error("the workflow has {seen} tasks, more than the limit of {limit} (graph_tasks_max)")]
     TooManyTasks {
         /// Tasks seen.
         seen: usize,
@@ -157,7 +148,7 @@ pub enum GraphFault {
         limit: usize,
     },
     /// Its inputs, names, edges and labels are too large together.
-    #[error("the workflow takes {seen} bytes, more than the limit of {limit}")]
+    #[error("the workflow takes {seen} bytes, more than the limit of {limit} (graph_bytes_max)")]
     TooManyBytes {
         /// Bytes seen.
         seen: usize,
@@ -165,10 +156,62 @@ pub enum GraphFault {
         limit: usize,
     },
     /// One input is too large.
-    #[error("task {task:?}: its input takes {seen} bytes, more than the limit of {limit}")]
+    #[error("task {task:?}: its input takes {seen} bytes, more than the limit of {limit} (payload_bytes_max)")]
     InputTooLarge {
         /// The task.
         task: String,
+        /// Bytes seen.
+        seen: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// One input has too many levels.
+    #[error("task {task:?}: its input has {seen} levels, more than the limit of {limit} (input_depth_max)")]
+    InputTooDeep {
+        /// The task.
+        task: String,
+        /// Levels of arrays and objects seen.
+        seen: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A list of a task is too long.
+    #[error("task {task:?}: its list {list:?} has {seen} entries, more than the limit of {limit} ({list}_max)")]
+    ListTooLong {
+        /// The task.
+        task: String,
+        /// Which list.
+        list: &'static str,
+        /// Entries seen.
+        seen: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The run has too many labels.
+    #[error("the workflow has {seen} labels, more than the limit of {limit} (labels_max)")]
+    TooManyLabels {
+        /// Labels seen.
+        seen: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A label is too large.
+    #[error("label {key:?}: its {part} takes {seen} bytes, more than the limit of {limit} (label_{part}_bytes_max)")]
+    LabelTooLarge {
+        /// Its key.
+        key: String,
+        /// Which part of it: the key or the value.
+        part: &'static str,
+        /// Bytes seen.
+        seen: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The tenant's name is too long.
+    #[error("the tenant {tenant:?} takes {seen} bytes, more than the limit of {limit} (tenant_bytes_max)")]
+    TenantTooLong {
+        /// The beginning of its name.
+        tenant: String,
         /// Bytes seen.
         seen: usize,
         /// The limit.
@@ -230,7 +273,7 @@ struct PlannedTask {
 impl Graph {
     /// Checks the whole graph and works out its edges.
     pub(crate) fn plan(&self, limits: &GraphLimits) -> Result<Plan, Vec<GraphFault>> {
-        let mut faults = self.size_faults(limits);
+        let mut faults = limits.faults(self);
         faults.extend(self.name_faults());
         let names = self.names(&mut faults);
         let lookup = |name: &str| names.get(name).copied();
@@ -267,28 +310,6 @@ impl Graph {
         edges.into_iter().map(|((to, from), kind)| Edge { from, to, kind }).collect()
     }
 
-    fn size_faults(&self, limits: &GraphLimits) -> Vec<GraphFault> {
-        let mut faults = Vec::new();
-        if self.tasks.is_empty() {
-            faults.push(GraphFault::Empty);
-        }
-        if self.tasks.len() > limits.tasks_max {
-            faults.push(GraphFault::TooManyTasks { seen: self.tasks.len(), limit: limits.tasks_max });
-        }
-        let bytes = self.bytes();
-        if bytes > limits.graph_bytes_max {
-            faults.push(GraphFault::TooManyBytes { seen: bytes, limit: limits.graph_bytes_max });
-        }
-        for task in self.tasks.iter().filter(|task| task.input.as_str().len() > limits.input_bytes_max) {
-            faults.push(GraphFault::InputTooLarge {
-                task: shown(&task.name),
-                seen: task.input.as_str().len(),
-                limit: limits.input_bytes_max,
-            });
-        }
-        faults
-    }
-
     /// What the author has written, in bytes; the journal adds about 100 a task.
     pub fn bytes(&self) -> usize {
         let labels = self.labels.iter().map(|(key, value)| key.len() + value.len());
@@ -296,7 +317,8 @@ impl Graph {
             let after: usize = task.after.iter().map(String::len).sum();
             task.input.as_str().len() + task.name.len() + task.capability.len() + after
         });
-        labels.chain(tasks).sum()
+        let tenant = self.tenant.as_ref().map(String::len);
+        tenant.into_iter().chain(labels).chain(tasks).sum()
     }
 
     fn name_faults(&self) -> impl Iterator<Item = GraphFault> {
@@ -382,11 +404,6 @@ impl TaskSpec {
 
 fn bad_name(what: &'static str, seen: &str, reason: Option<&'static str>) -> Option<GraphFault> {
     reason.map(|reason| GraphFault::BadName { what, seen: shown(seen), reason })
-}
-
-/// As much of a name as a fault repeats: more than the longest that is usable.
-fn shown(name: &str) -> String {
-    name.chars().take(160).collect()
 }
 
 fn name_reason(name: &str) -> Option<&'static str> {

@@ -24,6 +24,7 @@ mod graph;
 mod id;
 mod input;
 mod json;
+mod limits;
 mod name;
 mod plan;
 mod queue;
@@ -48,10 +49,11 @@ pub use event::{
     Then,
 };
 pub use failure::{Failure, FailureClass};
-pub use graph::{Edge, EdgeKind, Graph, GraphFault, GraphLimits, TaskSpec, Timeouts};
+pub use graph::{Edge, EdgeKind, Graph, GraphFault, TaskSpec, Timeouts};
 pub use id::{InstanceId, Millis, ParseIdError, Priority, RunId, TaskIndex, TaskRef, Token};
 pub use input::{Input, Part};
 pub use json::{Json, Payload};
+pub use limits::GraphLimits;
 pub use name::closest;
 pub use plan::CheckedGraph;
 pub use queue::{Lane, Ready, ReadyQueue};

@@ -50,10 +50,6 @@ impl Retry {
         Self { cap_ms: millis(cap), ..self }
     }
 
-    pub(crate) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// The delay before the attempt after `attempt` (from 1), or `None` when `failure` ends the task.
     ///
     /// A `retry_after` of the failing side is a lower bound of the delay; it is not capped and has no jitter below it.

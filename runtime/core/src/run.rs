@@ -4,8 +4,8 @@ use crate::event::{
     AttemptFailed, AttemptLost, RunOutcome, RunSubmitted, TaskAccepted, TaskCompleted, TasksCancelled, TasksSkipped,
     Then,
 };
-use crate::graph::GraphLimits;
 use crate::input::Part;
+use crate::limits::GraphLimits;
 use crate::plan::{Plan, Planned};
 use crate::task::{Counts, FailedAttempt};
 use crate::{
@@ -71,10 +71,9 @@ impl Run {
             counts: Counts::default(),
         };
         // Limits may be lowered between releases; what was once accepted stays valid.
-        let unlimited = GraphLimits { tasks_max: usize::MAX, input_bytes_max: usize::MAX, graph_bytes_max: usize::MAX };
         let planned = match plan {
             Some(prepared) => Ok((prepared.plan.clone(), prepared.tasks(graph, at))),
-            None => graph.plan(&unlimited).map(|plan| (Arc::new(plan), Vec::new())),
+            None => graph.plan(&GraphLimits::NONE).map(|plan| (Arc::new(plan), Vec::new())),
         };
         match planned {
             Ok((plan, tasks)) => {
@@ -93,7 +92,8 @@ impl Run {
             && self.timeout_ms == graph.timeout_ms
             && self.tenant.as_deref() == graph.tenant.as_deref()
             && self.labels == graph.labels
-            && self.tasks.iter().map(|task| &task.spec).eq(&graph.tasks)
+            && self.tasks.len() == graph.tasks.len()
+            && self.tasks.iter().zip(&graph.tasks).all(|(task, spec)| task.spec.is_same(spec))
     }
 
     /// The task at `index`.

@@ -2,7 +2,7 @@
 
 use crate::timer::Timers;
 use crate::{
-    Effect, Event, EventKind, GraphLimits, Json, Millis, Rejected, Run, RunId, RunRestored, Speaker, TaskIndex,
+    Effect, Event, EventKind, GraphLimits, Json, Millis, Rejected, Retry, Run, RunId, RunRestored, Speaker, TaskIndex,
     TaskState, Timer,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,11 +18,21 @@ pub struct Limits {
     pub lease: Duration,
     /// How many activations of a task may be cut short before it is dead-lettered; 5 by default.
     pub losses_max: u32,
+    /// When a failed attempt of a task that does not say it itself is followed by another.
+    pub retry: Retry,
+    /// Tasks that have not ended, of all runs of the partition; 1,000,000 by default. More submissions are refused.
+    pub live_tasks_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { graph: GraphLimits::default(), lease: Duration::from_secs(6), losses_max: 5 }
+        Self {
+            graph: GraphLimits::default(),
+            lease: Duration::from_secs(6),
+            losses_max: 5,
+            retry: Retry::default(),
+            live_tasks_max: 1_000_000,
+        }
     }
 }
 
@@ -38,6 +48,8 @@ pub struct State {
     closed: BTreeSet<(Millis, RunId)>,
     /// All runs in memory by the moment of their submission.
     submitted: BTreeSet<(Millis, RunId)>,
+    /// Tasks that have not ended.
+    live_tasks: usize,
 }
 
 impl State {
@@ -89,6 +101,11 @@ impl State {
         self.closed.iter().copied()
     }
 
+    /// How many tasks have not ended, of all runs.
+    pub fn live_tasks(&self) -> usize {
+        self.live_tasks
+    }
+
     /// What the archive wanted to know of its pages, oldest first.
     pub fn pages(&self) -> &[Json] {
         &self.pages
@@ -122,6 +139,7 @@ impl State {
                     return run.quarantine("it was submitted twice".into());
                 }
                 let run = Run::new(id, event.at, submitted);
+                self.live_tasks += run.open();
                 self.timers.watch(&run, 0..run.tasks.len());
                 self.timers.watch_run(&run);
                 self.submitted.insert((run.submitted_at, id));
@@ -138,7 +156,9 @@ impl State {
         let touched = touched(run, kind);
         let before = run.ended;
         self.timers.unwatch(run, touched.iter().copied());
+        let open = run.open();
         run.apply(at, kind, self.limits.lease);
+        self.live_tasks = (self.live_tasks + run.open()).saturating_sub(open);
         self.timers.watch(run, touched);
         match (before, run.ended) {
             (None, Some((_, ended_at))) => {
@@ -169,6 +189,7 @@ impl State {
                 self.timers.watch_run(&run);
             }
         }
+        self.live_tasks += run.open();
         self.submitted.insert((run.submitted_at, id));
         self.runs.insert(id, run);
     }
@@ -183,6 +204,7 @@ impl State {
             return open.quarantine("it was archived while it was open".into());
         }
         if let Some(run) = self.runs.remove(&id) {
+            self.live_tasks = self.live_tasks.saturating_sub(run.open());
             self.timers.unwatch(&run, 0..run.tasks.len());
             self.timers.unwatch_run(&run);
             self.submitted.remove(&(run.submitted_at, id));

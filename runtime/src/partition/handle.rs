@@ -510,6 +510,7 @@ fn refused(rejected: Rejected) -> Error {
         | Rejected::Paused { .. }
         | Rejected::NotResumable { .. } => ErrorKind::Conflict,
         Rejected::Input { .. } => ErrorKind::Invalid,
+        Rejected::Full { .. } => ErrorKind::Unavailable,
         Rejected::Quarantined { .. } => ErrorKind::Corrupt,
     };
     Error::new(kind, rejected.to_string())

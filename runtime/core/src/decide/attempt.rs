@@ -60,7 +60,7 @@ fn draft_offer(draft: &mut Draft, run: &Run, index: TaskIndex) {
 pub(super) fn fail(state: &State, draft: &mut Draft, speaker: Speaker, failure: Failure) -> Result<(), Rejected> {
     let (run, task) = admit(state, &speaker)?;
     let index = speaker.index();
-    draft_failure(draft, run, index, task, Some(speaker.holder), failure);
+    draft_failure(draft, state, run, index, task, Some(speaker.holder), failure);
     Ok(())
 }
 
@@ -78,12 +78,13 @@ pub(super) fn refuse(
         let (status, held) = (task.status(), task.token);
         return Err(Rejected::Fenced { task: task_ref, status, held, presented: token });
     }
-    draft_failure(draft, run, task_ref.task, task, None, failure);
+    draft_failure(draft, state, run, task_ref.task, task, None, failure);
     Ok(())
 }
 
 pub(super) fn draft_failure(
     draft: &mut Draft,
+    state: &State,
     run: &Run,
     index: TaskIndex,
     task: &Task,
@@ -91,7 +92,8 @@ pub(super) fn draft_failure(
     failure: Failure,
 ) {
     let task_ref = TaskRef { run: run.id, task: index };
-    let then = match task.spec.retry.delay(task_ref, task.attempt_of_budget(), &failure) {
+    let retry = task.spec.retry.unwrap_or(state.limits.retry);
+    let then = match retry.delay(task_ref, task.attempt_of_budget(), &failure) {
         Some(delay) => Then::Again(draft.at().after(delay)),
         None if failure.class.is_retryable() => Then::Dead,
         None => Then::Failed,

@@ -44,19 +44,19 @@ fn task_due(state: &State, draft: &mut Draft, run: &Run, index: TaskIndex, task:
         (TimerKind::Start, TaskState::Ready { .. }) => {
             let message = format!("no instance accepted it within {:?}", limit(timeouts.start_ms));
             // Not retryable: a retry would only wait for the same instances again.
-            draft_failure(draft, run, index, task, None, Failure::new(FailureClass::Terminal, message));
+            draft_failure(draft, state, run, index, task, None, Failure::new(FailureClass::Terminal, message));
         }
         (TimerKind::Attempt, TaskState::Running { holder, .. }) => {
             let message = format!("the attempt took longer than its limit of {:?}", limit(timeouts.attempt_ms));
             stop_holder(draft, run, index, StopReason::Timeout);
             let failure = Failure::new(FailureClass::Timeout, message);
-            draft_failure(draft, run, index, task, Some(holder.clone()), failure);
+            draft_failure(draft, state, run, index, task, Some(holder.clone()), failure);
         }
         (TimerKind::Heartbeat, TaskState::Running { holder, .. }) => {
             let message = format!("the handler sent no heartbeat for {:?}", limit(timeouts.heartbeat_ms));
             stop_holder(draft, run, index, StopReason::Silent);
             let failure = Failure::new(FailureClass::Timeout, message);
-            draft_failure(draft, run, index, task, Some(holder.clone()), failure);
+            draft_failure(draft, state, run, index, task, Some(holder.clone()), failure);
         }
         (TimerKind::Lease, TaskState::Running { holder, .. }) => {
             stop_holder(draft, run, index, StopReason::Silent);

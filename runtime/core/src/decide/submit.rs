@@ -15,6 +15,10 @@ pub(super) fn submit(
         // The same again is what a caller does who does not know whether the first try arrived.
         return if run.is_of(&graph.graph) { Ok(()) } else { Err(Rejected::Conflict { run: id, key }) };
     }
+    let (live, more, limit) = (state.live_tasks(), graph.graph.tasks.len(), state.limits.live_tasks_max);
+    if live.saturating_add(more) > limit {
+        return Err(Rejected::Full { live, more, limit });
+    }
     for (index, spec) in (0..).zip(&graph.graph.tasks) {
         if graph.prepared.plan.needs.of(TaskIndex(index)).is_empty() {
             let task = TaskRef { run: id, task: TaskIndex(index) };

@@ -387,6 +387,7 @@ impl Board {
             Rejected::Ended { outcome, .. } => ("ended", format!(" {}", outcome.as_str())),
             Rejected::Open(_) => ("open", String::new()),
             Rejected::Quarantined { .. } => ("quarantined", String::new()),
+            Rejected::Full { live, more, limit } => ("full", format!(" live={live} more={more} limit={limit}")),
         };
         self.seen.insert(format!("rejected {word}"));
         format!("! {word}{more}")
@@ -461,7 +462,7 @@ fn spec(text: &str) -> TaskSpec {
     let mut spec = TaskSpec::new(words[0], "work", Json::parse(format!("[{}]", refs.join(","))).unwrap());
     spec.after = list("after=");
     if let Some(retries) = option(&words, "retries=") {
-        spec.retry = Retry::exponential(retries.parse().unwrap());
+        spec.retry = Some(Retry::exponential(retries.parse().unwrap()));
     }
     spec.timeouts.start_ms = ms("start=");
     spec.timeouts.attempt_ms = ms("attempt=");

@@ -127,7 +127,7 @@ fn variants(kind: &EventKind) -> Vec<String> {
             for task in &e.graph.tasks {
                 say("after", !task.after.is_empty());
                 say("priority", !task.priority.is_default());
-                say("retry", !task.retry.is_default());
+                say("retry", task.retry.is_some());
                 say("start_ms", task.timeouts.start_ms.is_some());
                 say("attempt_ms", task.timeouts.attempt_ms.is_some());
                 say("heartbeat_ms", task.timeouts.heartbeat_ms.is_some());

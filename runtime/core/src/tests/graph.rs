@@ -148,15 +148,15 @@ fn malformed_references_say_what_was_seen() {
 
 #[test]
 fn limits_are_named() {
-    let limits = GraphLimits { tasks_max: 2, input_bytes_max: 8, graph_bytes_max: 26 };
+    let limits = GraphLimits { tasks_max: 2, input_bytes_max: 8, graph_bytes_max: 26, ..GraphLimits::default() };
     check_within(limits, &graph(&[("a", "", "12345678"), ("b", "", "12345678")]), &[]);
     check_within(
         limits,
         &graph(&[("a", "", "12345678"), ("b", "", "123456789"), ("c", "", "1234")]),
         &[
-            "the workflow has 3 tasks, more than the limit of 2",
-            "the workflow takes 36 bytes, more than the limit of 26",
-            "task \"b\": its input takes 9 bytes, more than the limit of 8",
+            "the workflow has 3 tasks, more than the limit of 2 (graph_tasks_max)",
+            "the workflow takes 36 bytes, more than the limit of 26 (graph_bytes_max)",
+            "task \"b\": its input takes 9 bytes, more than the limit of 8 (payload_bytes_max)",
         ],
     );
 }
@@ -175,8 +175,8 @@ fn faults_of_all_kinds_are_told_together() {
         GraphLimits { tasks_max: 4, input_bytes_max: 21, ..GraphLimits::default() },
         &bad,
         &[
-            "the workflow has 5 tasks, more than the limit of 4",
-            "task \"c\": its input takes 23 bytes, more than the limit of 21",
+            "the workflow has 5 tasks, more than the limit of 4 (graph_tasks_max)",
+            "task \"c\": its input takes 23 bytes, more than the limit of 21 (payload_bytes_max)",
             "workflow \"\": a name must not be empty",
             "task \"\": a name must not be empty",
             "two tasks are named \"c\"",

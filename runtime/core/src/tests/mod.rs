@@ -5,6 +5,7 @@ mod cost;
 mod event;
 mod graph;
 mod input;
+mod limits;
 mod model;
 mod properties;
 mod queue;

@@ -172,7 +172,7 @@ impl Pair {
             let mut spec =
                 TaskSpec::new(format!("t{index}"), "work", Json::of(&BTreeMap::from([("$all", data)])).unwrap());
             spec.after = drawn.needs.iter().filter(|need| *need % 2 == 1).map(name).collect();
-            spec.retry = Retry::exponential(drawn.retries);
+            spec.retry = Some(Retry::exponential(drawn.retries));
             spec.losses_max = Some(drawn.losses_max);
             spec.timeouts.start_ms = drawn.start.map(|ms| ms as u64);
             spec.timeouts.attempt_ms = drawn.attempt.map(|ms| ms as u64);

@@ -1,0 +1,157 @@
+//! What a graph may be at most, and what is too much of one.
+
+use crate::{Graph, GraphFault, Json, TaskSpec};
+
+/// What a graph may be at most.
+#[derive(Clone, Copy, Debug)]
+pub struct GraphLimits {
+    /// Tasks in a graph; 100,000 by default.
+    pub tasks_max: usize,
+    /// Bytes of one input as written; 16 MiB by default.
+    pub input_bytes_max: usize,
+    /// Levels of arrays and objects in one input; 127 by default, which is what serde_json reads into a type. Deeper
+    /// ones are only fit for who reads them without recursion.
+    pub input_depth_max: usize,
+    /// Bytes of all inputs, names, order-only edges and labels together; 32 MiB by default, so that the graph fits into
+    /// one batch of the journal.
+    pub graph_bytes_max: usize,
+    /// Order-only edges of one task; 10,000 by default.
+    pub after_max: usize,
+    /// Requirements of one task; 64 by default.
+    pub requires_max: usize,
+    /// Bytes of the tenant's name; 128 by default.
+    pub tenant_bytes_max: usize,
+    /// Labels of a run; 64 by default.
+    pub labels_max: usize,
+    /// Bytes of a label's key; 63 by default.
+    pub label_key_bytes_max: usize,
+    /// Bytes of a label's value; 256 by default.
+    pub label_value_bytes_max: usize,
+}
+
+impl Default for GraphLimits {
+    fn default() -> Self {
+        Self {
+            tasks_max: 100_000,
+            input_bytes_max: 16 << 20,
+            input_depth_max: 127,
+            graph_bytes_max: 32 << 20,
+            after_max: 10_000,
+            requires_max: 64,
+            tenant_bytes_max: 128,
+            labels_max: 64,
+            label_key_bytes_max: 63,
+            label_value_bytes_max: 256,
+        }
+    }
+}
+
+impl GraphLimits {
+    /// Lets everything pass: what was once accepted stays valid, whatever the limits are by now.
+    pub(crate) const NONE: Self = Self {
+        tasks_max: usize::MAX,
+        input_bytes_max: usize::MAX,
+        input_depth_max: usize::MAX,
+        graph_bytes_max: usize::MAX,
+        after_max: usize::MAX,
+        requires_max: usize::MAX,
+        tenant_bytes_max: usize::MAX,
+        labels_max: usize::MAX,
+        label_key_bytes_max: usize::MAX,
+        label_value_bytes_max: usize::MAX,
+    };
+
+    /// What of `graph` is too much.
+    pub(crate) fn faults(&self, graph: &Graph) -> Vec<GraphFault> {
+        let mut faults = Vec::new();
+        if graph.tasks.is_empty() {
+            faults.push(GraphFault::Empty);
+        }
+        if graph.tasks.len() > self.tasks_max {
+            faults.push(GraphFault::TooManyTasks { seen: graph.tasks.len(), limit: self.tasks_max });
+        }
+        let bytes = graph.bytes();
+        if bytes > self.graph_bytes_max {
+            faults.push(GraphFault::TooManyBytes { seen: bytes, limit: self.graph_bytes_max });
+        }
+        if let Some(tenant) = graph.tenant.as_ref().filter(|tenant| tenant.len() > self.tenant_bytes_max) {
+            let limit = self.tenant_bytes_max;
+            faults.push(GraphFault::TenantTooLong { tenant: shown(tenant), seen: tenant.len(), limit });
+        }
+        faults.extend(self.label_faults(graph));
+        graph.tasks.iter().for_each(|task| self.task_faults(task, &mut faults));
+        faults
+    }
+
+    fn label_faults(&self, graph: &Graph) -> Vec<GraphFault> {
+        let mut faults = Vec::new();
+        if graph.labels.len() > self.labels_max {
+            faults.push(GraphFault::TooManyLabels { seen: graph.labels.len(), limit: self.labels_max });
+        }
+        for (key, value) in &graph.labels {
+            let sizes =
+                [("key", key.len(), self.label_key_bytes_max), ("value", value.len(), self.label_value_bytes_max)];
+            for (part, seen, limit) in sizes.into_iter().filter(|(_, seen, limit)| seen > limit) {
+                faults.push(GraphFault::LabelTooLarge { key: shown(key), part, seen, limit });
+            }
+        }
+        faults
+    }
+
+    fn task_faults(&self, task: &TaskSpec, faults: &mut Vec<GraphFault>) {
+        let name = || shown(&task.name);
+        let bytes = task.input.as_str().len();
+        if bytes > self.input_bytes_max {
+            faults.push(GraphFault::InputTooLarge { task: name(), seen: bytes, limit: self.input_bytes_max });
+        }
+        // What has no more bytes than levels are allowed can not be too deep.
+        let depth = if bytes > self.input_depth_max { task.input.depth() } else { 0 };
+        if depth > self.input_depth_max {
+            faults.push(GraphFault::InputTooDeep { task: name(), seen: depth, limit: self.input_depth_max });
+        }
+        let lists = [
+            ("after", task.after.len(), self.after_max),
+            ("requires", task.requires.iter().count(), self.requires_max),
+        ];
+        for (list, seen, limit) in lists.into_iter().filter(|(_, seen, limit)| seen > limit) {
+            faults.push(GraphFault::ListTooLong { task: name(), list, seen, limit });
+        }
+    }
+}
+
+impl Json {
+    /// How many arrays and objects stand around the innermost value; 0 for a number. One look at each byte, without
+    /// recursion: the text is an author's, and its depth must not cost a stack.
+    pub fn depth(&self) -> usize {
+        let (mut depth, mut deepest) = (0_usize, 0);
+        let mut bytes = self.as_str().bytes();
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b'{' | b'[' => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                b'"' => skip_string(&mut bytes),
+                _ => {}
+            }
+        }
+        deepest
+    }
+}
+
+/// Goes behind the closing quote of a string whose opening quote was the last byte.
+fn skip_string(bytes: &mut impl Iterator<Item = u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => drop(bytes.next()),
+            _ => {}
+        }
+    }
+}
+
+/// As much of a name as a fault repeats: more than the longest that is usable.
+pub(crate) fn shown(name: &str) -> String {
+    name.chars().take(160).collect()
+}
