@@ -71,7 +71,7 @@ pub use query::{Cursor, DeadLetter, DeadLetters, FailedAttempt, Page, RunInfo, R
 pub use registry::{AgentInfo, AgentStatus, Agents, Capability, Find};
 pub use run::{Events, Retrying, Run};
 pub use run_event::{Position, RunEvent, What};
-pub use settings::{Settings, StoreSettings};
+pub use settings::{Layers, RetrySettings, Settings, StoreSettings};
 pub use task::{In, Task};
 pub use workflow::{Gather, Node, Workflow};
 

@@ -24,7 +24,7 @@ use crate::port::store::memory::MemoryStore;
 use crate::port::store::probe::{ProbeError, probe};
 use crate::registry::profile::Profile;
 use crate::registry::{self, Capability, Registry, registry};
-use crate::settings::{Settings, StoreSettings};
+use crate::settings::{Settings, StoreSettings, refuse_all};
 use crate::stops::Stops;
 use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Supervisor};
 use crate::{Error, ErrorKind, Result, root, schema};
@@ -74,11 +74,7 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a node; when this returns it owns every partition and its agents take tasks.
     pub(crate) async fn start(settings: Settings, ports: Ports, pools: Vec<PoolSpec>) -> Result<Arc<Self>> {
-        let faults = settings.faults();
-        if !faults.is_empty() {
-            let error = Error::new(ErrorKind::Invalid, "the settings have faults");
-            return Err(faults.into_iter().fold(error, Error::because));
-        }
+        refuse_all(settings.faults())?;
         let store = match ports.store {
             Some(store) => store,
             None => open_store(&settings.store).await?,

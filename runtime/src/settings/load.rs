@@ -1,45 +1,267 @@
-//! Settings from a file and the environment: the later layer wins, unknown keys are refused.
+//! Settings in layers: flags over the environment over a file over the defaults. Every fault of every layer is told at
+//! once, with where it was seen; unknown keys are faults.
 
 use super::Settings;
-use toml::{Table, Value};
+use super::row::{Kind, Raw, Row};
+use crate::{Error, ErrorKind, Result};
+use callboard_core::closest;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use toml::de::{DeTable, DeValue};
 
+const CONFIG: &str = "CALLBOARD_CONFIG";
 /// What names settings in the environment, but is none of them.
-const NOT_SETTINGS: [&str; 3] = ["CALLBOARD_CONFIG", "CALLBOARD_ADDR", "CALLBOARD_TOKEN"];
+const NOT_SETTINGS: [&str; 3] = [CONFIG, "CALLBOARD_ADDR", "CALLBOARD_TOKEN"];
 const PREFIX: &str = "CALLBOARD_";
 
-/// The settings of a file's text, changed by the variables of an environment.
-pub(super) fn settings(
-    text: &str,
-    environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<Settings, String> {
-    let mut table: Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
-    for (name, value) in environment {
-        if NOT_SETTINGS.contains(&name.as_str()) {
-            continue;
-        }
-        if let Some(key) = name.strip_prefix(PREFIX) {
-            let path: Vec<String> = key.split("__").map(str::to_lowercase).collect();
-            set(&mut table, &path, &value).map_err(|reason| format!("{name}: {reason}"))?;
-        }
-    }
-    Value::Table(table).try_into().map_err(|error: toml::de::Error| error.to_string())
+/// Where settings come from, each layer over the one before: the defaults, a file, the environment, flags.
+#[derive(Clone, Debug, Default)]
+#[must_use = "nothing is read before `load`"]
+pub struct Layers {
+    file: Option<PathBuf>,
+    environment: Vec<(OsString, OsString)>,
+    overrides: Vec<String>,
 }
 
-fn set(table: &mut Table, path: &[String], value: &str) -> Result<(), String> {
-    match path {
-        [] => Ok(()),
-        [last] => {
-            table.insert(last.clone(), scalar(value));
-            Ok(())
+impl Layers {
+    /// Reads this TOML file; without it the one that the environment names in `CALLBOARD_CONFIG`, if it does.
+    pub fn file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.file = Some(file.into());
+        self
+    }
+
+    /// Reads the variables `CALLBOARD_...` among these; two underscores go one level down. A setting that may hold a
+    /// secret has a twin `..._FILE`, which names a file to read it from.
+    pub fn environment(
+        mut self,
+        variables: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
+    ) -> Self {
+        self.environment = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        self
+    }
+
+    /// Takes flags, each `key=value`: `lease=10s`, `retry.base=1s`.
+    pub fn overrides(mut self, flags: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.overrides = flags.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Reads all layers.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` with every fault: a file that can not be read, unknown keys, values of a wrong type or unit or out of
+    /// their range, each with where it was seen.
+    pub fn load(self) -> Result<Settings> {
+        let named = self.environment.iter().find(|(name, _)| name == CONFIG).map(|(_, file)| PathBuf::from(file));
+        let mut loading = Loading::default();
+        if let Some(file) = self.file.or(named) {
+            loading.file(&file);
         }
-        [first, rest @ ..] => match table.entry(first.clone()).or_insert_with(|| Value::Table(Table::new())) {
-            Value::Table(inner) => set(inner, rest, value),
-            _ => Err(format!("{first:?} is a value, not a table")),
-        },
+        loading.environment(&self.environment);
+        for flag in &self.overrides {
+            loading.flag(flag);
+        }
+        // What contradicts itself is worth telling when every part of it was understood.
+        if loading.faults.is_empty() {
+            loading.faults = loading.settings.faults();
+        }
+        refuse_all(loading.faults)?;
+        Ok(loading.settings)
     }
 }
 
-/// A number is a number, anything else a text: durations and sizes are texts.
-fn scalar(value: &str) -> Value {
-    value.parse().map_or_else(|_| Value::String(value.to_owned()), Value::Integer)
+/// Where a value was seen.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    File(&'a Path, usize),
+    Variable(&'a str),
+    Flag(&'a str),
+}
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file, line) => write!(f, "{}, line {line}", file.display()),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(key) => write!(f, "the flag {key:?}"),
+        }
+    }
+}
+
+/// Settings in the making.
+#[derive(Default)]
+struct Loading {
+    settings: Settings,
+    faults: Vec<String>,
+}
+
+impl Loading {
+    fn file(&mut self, file: &Path) {
+        match std::fs::read_to_string(file) {
+            Ok(text) => self.text(file, &text),
+            Err(error) => self.faults.push(format!("the file {} can not be read: {error}", file.display())),
+        }
+    }
+
+    fn text(&mut self, file: &Path, text: &str) {
+        let line = |at: usize| text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut unreadable = Vec::new();
+        for error in errors {
+            let line = line(error.span().map_or(0, |span| span.start));
+            self.faults.push(format!("{}: {}", Origin::File(file, line), error.message()));
+            unreadable.push(line);
+        }
+        // What was made of a line that can not be read is nobody's words.
+        let origin = |at| Some(line(at)).filter(|line| !unreadable.contains(line)).map(|line| Origin::File(file, line));
+        self.table(table.get_ref(), "", &origin);
+    }
+
+    fn table<'a>(&mut self, table: &DeTable<'_>, within: &str, origin: &dyn Fn(usize) -> Option<Origin<'a>>) {
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_unstable_by_key(|(key, _)| key.span().start);
+        for (key, value) in entries {
+            let path = format!("{within}{}", key.get_ref());
+            match value.get_ref() {
+                DeValue::Table(inner) if row(&path).is_none() && !inner.is_empty() => {
+                    self.table(inner, &format!("{path}."), origin);
+                }
+                DeValue::Table(_) if is_table(&path) => {}
+                single => {
+                    if let Some(origin) = origin(value.span().start) {
+                        self.put(&path, Raw::Toml(single), origin);
+                    }
+                }
+            }
+        }
+    }
+
+    fn environment(&mut self, variables: &[(OsString, OsString)]) {
+        for (name, value) in variables {
+            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+            if NOT_SETTINGS.contains(&name) {
+                continue;
+            }
+            match value.to_str() {
+                Some(value) => self.variable(name, value),
+                None => self.faults.push(format!("{name}: its value is no UTF-8")),
+            }
+        }
+    }
+
+    fn variable(&mut self, name: &str, value: &str) {
+        let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
+        let origin = Origin::Variable(name);
+        let Some(secret) = key.strip_suffix("_file").and_then(row) else {
+            return self.put(&key, Raw::Word(value), origin);
+        };
+        if secret.kind != Kind::Url {
+            let may: Vec<&str> = rows().iter().filter(|row| row.kind == Kind::Url).map(|row| row.key).collect();
+            let reason = format!("only what may hold a secret is read from a file of its own: {}", may.join(", "));
+            return self.faults.push(format!("{origin}: {reason}"));
+        }
+        match std::fs::read_to_string(value) {
+            Ok(text) => self.put(secret.key, Raw::Word(text.trim_end_matches(['\r', '\n'])), origin),
+            Err(error) => self.faults.push(format!("{origin}: the file {value:?} can not be read: {error}")),
+        }
+    }
+
+    fn flag(&mut self, flag: &str) {
+        match flag.split_once('=') {
+            Some((key, value)) => self.put(key.trim(), Raw::Word(value.trim()), Origin::Flag(key.trim())),
+            None => self.faults.push(format!("the flag {flag:?} is not of the form key=value")),
+        }
+    }
+
+    fn put(&mut self, key: &str, raw: Raw<'_>, origin: Origin<'_>) {
+        let Some(row) = row(key) else {
+            return self.faults.push(format!("{origin}: {}", unknown(key, origin)));
+        };
+        let mut done = Ok(());
+        let read = row.read(raw);
+        self.settings.each(&mut |other, field| {
+            if other.key == key {
+                done = read.clone().and_then(|amount| field.set(amount).map_err(|reason| format!("{key}: {reason}")));
+            }
+        });
+        self.faults.extend(done.err().map(|reason| format!("{origin}: {reason}")));
+    }
+}
+
+/// All rows of the table, in their order.
+pub(super) fn rows() -> Vec<&'static Row> {
+    let mut rows = Vec::new();
+    Settings::default().each(&mut |row, _| rows.push(row));
+    rows
+}
+
+fn row(key: &str) -> Option<&'static Row> {
+    rows().into_iter().find(|row| row.key == key)
+}
+
+fn is_table(key: &str) -> bool {
+    rows().iter().any(|row| row.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// What to say of a key that is none.
+fn unknown(key: &str, origin: Origin<'_>) -> String {
+    if is_table(key) {
+        let inside: Vec<String> = rows()
+            .iter()
+            .filter(|row| row.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+            .map(|row| spelt(row.key, origin))
+            .collect();
+        return format!("{key:?} is a table, not a value; in it there are {}", inside.join(", "));
+    }
+    let hint = most_alike(key).map_or_else(String::new, |key| format!("; the closest is {}", spelt(key, origin)));
+    format!("there is no setting {key:?}{hint}")
+}
+
+/// The key as it is written where the fault was seen.
+fn spelt(key: &str, origin: Origin<'_>) -> String {
+    match origin {
+        Origin::Variable(_) => format!("{PREFIX}{}", key.to_uppercase().replace('.', "__")),
+        Origin::File(..) | Origin::Flag(_) => format!("{key:?}"),
+    }
+}
+
+/// The key that was probably meant: a similar one, one of the same name elsewhere, or the value of which it is no part.
+fn most_alike(key: &str) -> Option<&'static str> {
+    let keys: Vec<&'static str> = rows().iter().map(|row| row.key).collect();
+    let last = |key: &'static str| key.rsplit('.').next().unwrap_or(key);
+    let elsewhere = || {
+        let name = closest(key.rsplit('.').next().unwrap_or(key), keys.iter().copied().map(last))?;
+        keys.iter().copied().find(|key| last(key) == name)
+    };
+    let whole = || key.split('.').next().and_then(row).map(|row| row.key);
+    closest(key, keys.iter().copied()).or_else(elsewhere).or_else(whole)
+}
+
+impl Settings {
+    /// Begins with the defaults alone: nothing is read that is not named.
+    pub fn layers() -> Layers {
+        Layers::default()
+    }
+
+    /// The settings of a file, changed by the environment: `CALLBOARD_LEASE=10s`, `CALLBOARD_STORE__URL=file://data`
+    /// (two underscores go one level down). `CALLBOARD_CONFIG` names the file, if `file` does not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layers::load`].
+    pub fn load(file: Option<&Path>) -> Result<Self> {
+        let layers = Layers { file: file.map(Path::to_owned), ..Layers::default() };
+        layers.environment(std::env::vars_os()).load()
+    }
+}
+
+/// One error of all faults.
+pub(crate) fn refuse_all(faults: Vec<String>) -> Result<()> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the settings have {} fault{}", faults.len(), if faults.len() == 1 { "" } else { "s" });
+    Err(faults.into_iter().fold(Error::new(ErrorKind::Invalid, message), Error::because))
 }

@@ -1,47 +1,258 @@
-use super::load::settings;
-use super::{Settings, StoreSettings};
+use super::load::rows;
+use super::row::{Kind, Raw};
+use super::{RetrySettings, Settings, StoreSettings, units};
+use crate::{ErrorKind, Result};
+use callboard_core::{Limits, Retry};
 use std::time::Duration;
 
-fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+/// Settings of a file's text, an environment and flags.
+fn load(text: &str, variables: &[(&str, &str)], flags: &[&str]) -> Result<Settings> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("callboard.toml");
+    std::fs::write(&file, text).expect("a file");
+    let layers = Settings::layers().file(&file).environment(variables.iter().copied());
+    layers.overrides(flags.iter().copied()).load()
+}
+
+/// Every fault, without the folder of the file.
+#[track_caller]
+fn check(text: &str, variables: &[(&str, &str)], flags: &[&str], expected: &[&str]) {
+    let error = load(text, variables, flags).expect_err("a fault");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    let said: Vec<&str> =
+        error.causes().map(|fault| fault.find("callboard.toml, ").map_or(fault, |at| &fault[at..])).collect();
+    assert_eq!(said, expected);
+    assert!(error.message().contains(&format!(" {} fault", expected.len())), "{error}");
 }
 
 #[test]
-fn the_annotated_file_says_the_defaults() {
+fn the_annotated_file_the_table_and_the_defaults_say_the_same() {
     let text = include_str!("../../../config/callboard.toml");
-    assert_eq!(settings(text, env(&[])), Ok(Settings::default()));
-    // Every setting stands in the file, so a new one is not forgotten.
-    let table: toml::Table = text.parse().expect("a good file");
-    let told = settings("unknown = 1", env(&[])).expect_err("no such key");
-    let known = told.split('`').skip(3).step_by(2);
-    let missing: Vec<&str> = known.filter(|key| !table.contains_key(*key)).collect();
-    assert!(missing.is_empty() && told.contains("expected one of"), "{missing:?} of {told}");
+    for (said, is) in text.lines().zip(Settings::annotated().lines()) {
+        assert_eq!(said, is, "UPDATE=1 writes config/callboard.toml from the table");
+    }
+    assert_eq!(text.len(), Settings::annotated().len());
+    assert_eq!(load(text, &[], &[]).expect("good settings"), Settings::default());
+    let lines = |text: &str| text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
+    assert_eq!(lines(text), rows().len() + 2, "each setting once, and two tables");
 }
 
 #[test]
-fn the_environment_wins_over_the_file() {
-    let layers = env(&[
+fn every_row_is_whole() {
+    for row in rows() {
+        let default = row.read(Raw::Word(row.default)).unwrap_or_else(|reason| panic!("{}: {reason}", row.key));
+        assert_eq!(row.kind.write(&default).trim_matches('"'), row.default, "{}", row.key);
+        let ends_well = |text: &str| text.trim().ends_with('.');
+        assert!(ends_well(row.meaning) && ends_well(row.worse), "{}: sentences end with a full stop", row.key);
+        // Both ends of a range are in it, and can be read.
+        if matches!(row.kind, Kind::Time | Kind::Bytes | Kind::Count | Kind::Factor) {
+            row.range.iter().for_each(|end| drop(row.read(Raw::Word(end)).expect(row.key)));
+        }
+    }
+    assert_eq!(Settings::default().faults(), [""; 0]);
+}
+
+/// The core has defaults of its own, for those who use it alone.
+#[test]
+fn the_core_has_the_same_defaults() {
+    let said = |limits: Limits| format!("{limits:?}");
+    assert_eq!(said(Settings::default().limits()), said(Limits::default()));
+    assert_eq!(RetrySettings::default().policy(), Retry::default());
+}
+
+#[test]
+fn each_layer_is_over_the_one_before() {
+    let variables = [
         ("CALLBOARD_LEASE", "10s"),
         ("CALLBOARD_PARTITIONS", "4"),
+        ("CALLBOARD_NAMESPACE", "2026"),
         ("CALLBOARD_STORE__URL", "file:///var/lib/callboard"),
-        ("CALLBOARD_CONFIG", "elsewhere"),
+        ("CALLBOARD_RETRY__BASE", "1s"),
+        ("CALLBOARD_ADDR", "127.0.0.1:1"),
+        ("CALLBOARD_TOKEN", "secret"),
         ("HOME", "/root"),
-    ]);
-    let settings = settings("lease = \"1m\"\nnamespace = \"blue\"", layers).expect("good settings");
-    assert_eq!(settings.lease, Duration::from_secs(10));
-    assert_eq!(settings.partitions, 4);
-    assert_eq!(settings.namespace, "blue");
+    ];
+    let text = "lease = \"1m\"\nlosses_max = 0x10\nretry = { retries = 1_0, factor = 3 }\n[store]\nurl = \"memory:\"";
+    let settings = load(text, &variables, &["partitions=8", "retry.base = 3s"]).expect("good settings");
+    assert_eq!((settings.lease, settings.losses_max), (Duration::from_secs(10), 16));
+    assert_eq!((settings.partitions, settings.namespace.as_str()), (8, "2026"));
     assert_eq!(settings.store, StoreSettings::Folder("/var/lib/callboard".into()));
+    assert_eq!((settings.retry.retries, settings.retry.factor), (10, 3.0));
+    assert_eq!(settings.retry.base, Duration::from_secs(3));
+    assert_eq!(settings.retry.policy().factor_permille, 3_000);
 }
 
 #[test]
-fn faults_say_what_was_seen() {
-    let fault = |text: &str, layers: &[(&str, &str)]| settings(text, env(layers)).expect_err("a fault");
-    assert!(fault("partitons = 4", &[]).contains("unknown field `partitons`"));
-    assert!(fault("", &[("CALLBOARD_LAESE", "4")]).contains("unknown field `laese`"));
-    assert!(fault("lease = \"soon\"", &[]).contains("\"soon\" is no duration such as \"30s\""));
-    assert!(fault("payload_bytes_max = \"big\"", &[]).contains("\"big\" is no size such as \"8MiB\""));
-    assert!(fault("store = { url = \"ftp://x\" }", &[]).contains("not \"ftp://x\""));
-    assert!(fault("lease", &[]).contains("line 1"));
-    assert!(fault("lease = \"1s\"", &[("CALLBOARD_LEASE__X", "1")]).contains("CALLBOARD_LEASE__X"));
+fn the_environment_names_the_file_unless_somebody_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+        folder.path().join(name)
+    };
+    let (named, given) = (file("named", "partitions = 2"), file("given", "partitions = 3"));
+    let layers = || Settings::layers().environment([("CALLBOARD_CONFIG", named.as_os_str())]);
+    assert_eq!(layers().load().expect("good").partitions, 2);
+    assert_eq!(layers().file(given).load().expect("good").partitions, 3);
+    let absent = layers().file(folder.path().join("absent")).load().expect_err("no such file");
+    assert!(format!("{absent:#}").contains("absent can not be read"), "{absent:#}");
+}
+
+#[test]
+fn faults_of_all_layers_are_told_at_once_with_where_they_were_seen() {
+    check(
+        "partitons = 4\nlease = \"soon\"\n\n[retry]\nbase = 3\nretires = 2\n[rety]\ncap = \"1s\"\n",
+        &[("CALLBOARD_LAESE", "4"), ("CALLBOARD_STORE__ULR", "x"), ("CALLBOARD_PARTITIONS", "0")],
+        &["losses_max=-1", "drain", "retries=4", "lease.x=1s", "nothing.like.it=1"],
+        &[
+            "callboard.toml, line 1: there is no setting \"partitons\"; the closest is \"partitions\"",
+            "callboard.toml, line 2: lease: \"soon\" is no duration such as \"30s\": expected number at 0",
+            "callboard.toml, line 5: retry.base: a duration with its unit, such as \"30s\", is wanted, not a TOML integer",
+            "callboard.toml, line 6: there is no setting \"retry.retires\"; the closest is \"retry.retries\"",
+            "callboard.toml, line 8: there is no setting \"rety.cap\"; the closest is \"retry.cap\"",
+            "CALLBOARD_LAESE: there is no setting \"laese\"; the closest is CALLBOARD_LEASE",
+            "CALLBOARD_STORE__ULR: there is no setting \"store.ulr\"; the closest is CALLBOARD_STORE__URL",
+            "CALLBOARD_PARTITIONS: partitions is 1 to 1024, not 0",
+            "the flag \"losses_max\": losses_max: \"-1\" is no whole number: invalid digit found in string",
+            "the flag \"drain\" is not of the form key=value",
+            "the flag \"retries\": there is no setting \"retries\"; the closest is \"retry.retries\"",
+            "the flag \"lease.x\": there is no setting \"lease.x\"; the closest is \"lease\"",
+            "the flag \"nothing.like.it\": there is no setting \"nothing.like.it\"",
+        ],
+    );
+}
+
+#[test]
+fn values_say_what_was_seen() {
+    let one = |text: &str, expected: &str| check(text, &[], &[], &[&format!("callboard.toml, line 1: {expected}")]);
+    one(
+        "payload_bytes_max = \"big\"",
+        "payload_bytes_max: \"big\" is no size such as \"8MiB\": couldn't parse \"big\" into a ByteSize, cannot parse float from empty string",
+    );
+    one(
+        "payload_bytes_max = 4",
+        "payload_bytes_max: a size with its unit, such as \"8MiB\", is wanted, not a TOML integer",
+    );
+    one("namespace = 4", "namespace: a text is wanted, not a TOML integer");
+    one("namespace = \"a/b\"", "namespace is 1 to 64 of A-Z a-z 0-9 _ -, not \"a/b\"");
+    one("partitions = \"4\"", "partitions: a whole number is wanted, not a TOML string");
+    one("partitions = 99999", "partitions is 1 to 1024, not 99999");
+    one("lease = \"1ms\"", "lease is 10ms to 1h, not 1ms");
+    one("lease = { x = 1 }", "lease: a duration with its unit, such as \"30s\", is wanted, not a TOML table");
+    one(
+        "retry = 3",
+        "\"retry\" is a table, not a value; in it there are \"retry.retries\", \"retry.base\", \"retry.factor\", \"retry.cap\"",
+    );
+    one("retry.factor = nan", "retry.factor: \"nan\" is no number");
+    one("retry.factor = 1001", "retry.factor is 0.0 to 1000.0, not 1001.0");
+    one(
+        "store = { url = \"ftp://x:pass@y/z?key=1\" }",
+        "store.url: a store is \"file://FOLDER\" or \"memory:\", not \"ftp://x:...@y/z?...\"",
+    );
+    one("store.url = \"file://\"", "store.url: a store's folder is written \"file://FOLDER\"");
+    check(
+        "lease = \nlease = \"1s\"",
+        &[],
+        &[],
+        &[
+            "callboard.toml, line 1: string values must be quoted, expected literal string",
+            "callboard.toml, line 2: duplicate key",
+        ],
+    );
+}
+
+#[test]
+fn settings_that_contradict_one_another_are_told_together() {
+    check(
+        "payload_inline_max = \"1GiB\"\ngraph_tasks_max = 1000\nlive_tasks_max = 999\nagent_heartbeat = \"3s\"",
+        &[],
+        &[],
+        &[
+            "payload_inline_max (1073741824) is at most payload_bytes_max (16777216)",
+            "graph_tasks_max (1000) is at most live_tasks_max (999)",
+            "agent_heartbeat (3s) is at most half of agent_life (5s)",
+        ],
+    );
+    // What a program has set is held to the same ranges.
+    let settings = Settings { garbage_late: Duration::ZERO, namespace: String::new(), ..Settings::default() };
+    let faults = ["namespace is 1 to 64 of A-Z a-z 0-9 _ -, not \"\"", "garbage_late is 1s to 365d, not 0s"];
+    assert_eq!(settings.faults(), faults);
+}
+
+#[test]
+fn a_secret_comes_from_a_file_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (secret, absent) = (folder.path().join("secret"), folder.path().join("absent"));
+    std::fs::write(&secret, "file://from-a-secret\n").expect("a file");
+    let text = |path: &std::path::Path| path.to_str().expect("a name").to_owned();
+    let settings = load("", &[("CALLBOARD_STORE__URL_FILE", &text(&secret))], &[]).expect("good settings");
+    assert_eq!(settings.store, StoreSettings::Folder("from-a-secret".into()));
+    let absent = text(&absent);
+    let error = load("", &[("CALLBOARD_STORE__URL_FILE", &absent)], &[]).expect_err("no such file");
+    assert!(format!("{error:#}").contains("CALLBOARD_STORE__URL_FILE: the file "), "{error:#}");
+    check(
+        "",
+        &[("CALLBOARD_LEASE_FILE", &absent), ("CALLBOARD_FILE", "x")],
+        &[],
+        &[
+            "CALLBOARD_LEASE_FILE: only what may hold a secret is read from a file of its own: store.url",
+            "CALLBOARD_FILE: there is no setting \"file\"",
+        ],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_a_fault_and_that_of_others_is_not() {
+    use std::os::unix::ffi::OsStringExt;
+    let odd = || std::ffi::OsString::from_vec(vec![0xff]);
+    let load =
+        |name: &str| Settings::layers().environment([(name.into(), odd())] as [(std::ffi::OsString, _); 1]).load();
+    assert_eq!(load("OTHER").expect("not ours"), Settings::default());
+    assert!(
+        format!("{:#}", load("CALLBOARD_LEASE").expect_err("a fault"))
+            .contains("CALLBOARD_LEASE: its value is no UTF-8")
+    );
+}
+
+#[test]
+fn settings_are_written_as_they_are_read() {
+    let mut settings = Settings::default();
+    (settings.lease, settings.closed_for) = (Duration::from_micros(10_500), Duration::from_secs(5_400));
+    (settings.payload_bytes_max, settings.retry.factor) = (1_000_001, 1.5);
+    settings.store = StoreSettings::Folder("a \"quoted\"\\folder\u{7f}".into());
+    let written = settings.to_toml();
+    assert_eq!(load(&written, &[], &[]).expect("good settings"), settings, "{written}");
+    assert!(written.contains("closed_for = \"90m\"\n") && written.contains("payload_bytes_max = \"1000001B\"\n"));
+}
+
+#[test]
+fn locations_are_written_without_their_secrets() {
+    let shown = |url: &str| units::without_secrets(url);
+    assert_eq!(shown("amqp://user:pass@host:5672/v"), "amqp://user:...@host:5672/v");
+    assert_eq!(shown("redis://:p@ss@host/0"), "redis://:...@host/0");
+    assert_eq!(shown("s3://bucket/a@b?secret=1"), "s3://bucket/a@b?...");
+    assert_eq!(shown("file://.callboard"), "file://.callboard");
+    assert_eq!(shown("memory:"), "memory:");
+}
+
+#[test]
+fn the_schema_has_every_setting_with_its_default() {
+    let schema: serde_json::Value = serde_json::from_str(Settings::schema().as_str()).expect("JSON");
+    for row in rows() {
+        let path = format!("/properties/{}", row.key.replace('.', "/properties/"));
+        let said = schema.pointer(&path).unwrap_or_else(|| panic!("{path} in {schema}"));
+        assert!(said["description"].is_string() && !said["default"].is_null(), "{said}");
+    }
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema["properties"]["retry"]["properties"]["retries"]["maximum"], 1_000_000);
+    assert_eq!(schema["properties"]["retry"]["additionalProperties"], false);
+}
+
+/// `UPDATE=1 cargo test -p callboard settings` writes the annotated file after a change of the table.
+#[test]
+fn the_annotated_file_is_written_on_request() {
+    if std::env::var_os("UPDATE").is_some() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/callboard.toml");
+        std::fs::write(file, Settings::annotated()).expect("the file");
+    }
 }

@@ -203,5 +203,5 @@ async fn settings_that_would_spin_are_refused() {
     let error =
         echoing(on(&store).settings(|settings| settings.garbage_late = Duration::ZERO)).start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert!(full(&error).contains("garbage_late is at least 1 s"), "{}", full(&error));
+    assert!(full(&error).contains("garbage_late is 1s to 365d, not 0s"), "{}", full(&error));
 }

@@ -1,0 +1,208 @@
+//! The table of settings: each stands here once, with its default, its range, its meaning and its price. Documentation,
+//! loading, writing and the annotated file all come from it.
+
+use super::StoreSettings;
+use super::row::{Field, Kind, Row};
+use super::units;
+use std::time::Duration;
+
+/// Writes structs of settings, their defaults and their rows.
+macro_rules! settings {
+    (
+        $(#[$of:meta])*
+        pub struct $name:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $key:literal $field:ident: $type:ty = $kind:ident($default:literal), $least:literal to $most:literal,
+                $worse:literal;
+            )*
+            tables { $($(#[doc = $about:literal])+ $table:ident: $inner:ty;)* }
+        }
+    ) => {
+        $(#[$of])*
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub struct $name {
+            $(
+                $(#[doc = $doc])+
+                ///
+                #[doc = concat!("`", $default, "` by default, `", $least, "` to `", $most, "`. ", $worse)]
+                pub $field: $type,
+            )*
+            $($(#[doc = $about])+ pub $table: $inner,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    $($field: settings!(@$kind $default, $type),)*
+                    $($table: <$inner>::default(),)*
+                }
+            }
+        }
+
+        impl $name {
+            /// Shows every setting to `see`, in the order of the table.
+            pub(super) fn each(&mut self, see: &mut dyn FnMut(&'static Row, &mut dyn Field)) {
+                $({
+                    static ROW: Row = Row {
+                        key: $key,
+                        kind: Kind::$kind,
+                        default: concat!($default),
+                        range: [concat!($least), concat!($most)],
+                        meaning: concat!($($doc),+),
+                        worse: $worse,
+                    };
+                    see(&ROW, &mut self.$field);
+                })*
+                $(self.$table.each(see);)*
+            }
+        }
+    };
+    (@Time $text:literal, $type:ty) => { const { units::time_of($text) } };
+    (@Bytes $text:literal, $type:ty) => { const { units::bytes_of($text) } as $type };
+    (@Count $number:literal, $type:ty) => { $number };
+    (@Factor $number:literal, $type:ty) => { $number };
+    (@Name $text:literal, $type:ty) => { $text.to_owned() };
+    (@Url $text:literal, $type:ty) => { <$type>::default() };
+}
+
+settings! {
+    /// The settings of a node: data, with a default each. `config/callboard.toml` shows all of them.
+    ///
+    /// In a file durations are written `"30s"` and sizes `"8MiB"`.
+    pub struct Settings {
+        /// The name space: runs, queues and keys of different name spaces never meet.
+        "namespace" namespace: String = Name("default"), 1 to 64,
+        "It is a part of every name in the store.";
+
+        /// Where the journal is kept: a folder, owned by one process at a time, or "memory:", which is gone when the
+        /// process ends.
+        "store.url" store: StoreSettings = Url("file://.callboard"), 1 to 4_096,
+        "A password in it is not shown.";
+
+        /// Into how many partitions the runs of a new name space are divided. It is fixed when the name space is
+        /// created and read from the store afterwards. One process on a folder is fastest with one.
+        "partitions" partitions: u16 = Count(1), 1 to 1_024,
+        "When it grows, runs spread over more nodes, but each partition commits more often, in smaller batches.";
+
+        /// How long a holder of a task may be silent before the task is given to another.
+        "lease" lease: Duration = Time("6s"), "10ms" to "1h",
+        "When it grows, a dead holder is waited for longer; when it shrinks, a busy machine is mistaken for a dead one.";
+
+        /// How often the work on a task may be cut short (by the death of its node) before it is dead-lettered.
+        "losses_max" losses_max: u32 = Count(5), 0 to 1_000_000,
+        "When it grows, a task that kills its node does so more often.";
+
+        /// Tasks in one workflow at most.
+        "graph_tasks_max" graph_tasks_max: usize = Count(100_000), 1 to 1_000_000,
+        "When it grows, one submission takes longer, and others of its partition wait for it.";
+
+        /// One input or output at most.
+        "payload_bytes_max" payload_bytes_max: usize = Bytes("16MiB"), "16B" to "1GiB",
+        "When it grows, one task may take more memory, several times over while it is read and written.";
+
+        /// Outputs above this are stored by the hash of their content and travel as a reference.
+        "payload_inline_max" payload_inline_max: usize = Bytes("64KiB"), "0B" to "1GiB",
+        "When it grows, the journal does, and every snapshot with it.";
+
+        /// Levels of arrays and objects in one input or output at most. A handler reads 127 of them into its types;
+        /// more is only fit for agents that take JSON as it is.
+        "input_depth_max" input_depth_max: usize = Count(127), 1 to 100_000,
+        "When it grows, what is deeper than 127 levels fails when it is read, not when it is submitted.";
+
+        /// Entries in the list of tasks that a task waits for beside those it refers to.
+        "after_max" after_max: usize = Count(10_000), 0 to 1_000_000,
+        "When it grows, a workflow may have more edges, and a submission takes longer.";
+
+        /// Requirements of one task at most.
+        "requires_max" requires_max: usize = Count(64), 0 to 1_000,
+        "When it grows, the choice of an agent takes longer.";
+
+        /// Labels of one run at most, each a key of at most 63 bytes and a value of at most 256.
+        "labels_max" labels_max: usize = Count(64), 0 to 1_000,
+        "When it grows, every run takes more memory, and every list of runs is longer.";
+
+        /// Tasks of one partition that have not ended, of all its runs: a submission that would pass it is refused as
+        /// unavailable.
+        "live_tasks_max" live_tasks_max: usize = Count(1_000_000), 1 to 100_000_000,
+        "When it grows, memory does, by about a kilobyte a task, and a restart takes longer.";
+
+        /// Callers that wait for the end of one task or run, or read the events of one run, at the same time.
+        "watchers_max" watchers_max: usize = Count(10_000), 1 to 1_000_000,
+        "When it grows, callers who lost patience take more memory.";
+
+        /// Messages that wait in the inbox of one instance at most; who sends another is told that it is full.
+        "inbox_max" inbox_max: usize = Count(1_000), 1 to 1_000_000,
+        "When it grows, a slow agent takes more memory, and its messages are older when it reads them.";
+
+        /// How long the registry keeps an agent that it has not heard of.
+        "agent_life" agent_life: Duration = Time("5s"), "100ms" to "1h",
+        "When it grows, a dead agent is found and waited for longer; when it shrinks, a busy one is lost.";
+
+        /// How often an agent tells the registry that it is there, and how busy.
+        "agent_heartbeat" agent_heartbeat: Duration = Time("1500ms"), "10ms" to "10m",
+        "When it grows, the choice of the least loaded agent rests on older news.";
+
+        /// How long a clean stop waits for handlers to finish before it hands their tasks back.
+        "drain" drain: Duration = Time("10s"), "0s" to "1d",
+        "When it grows, a stop may take longer.";
+
+        /// How long an emergency stop waits for handlers to reach an await before the node ends.
+        "emergency_grace" emergency_grace: Duration = Time("5s"), "0s" to "10m",
+        "When it grows, a handler that does not await goes on longer.";
+
+        /// A snapshot is taken after so many events of a partition; a restart replays no more than that, and what is
+        /// live.
+        "snapshot_events" snapshot_events: u64 = Count(50_000), 1 to 100_000_000,
+        "When it grows, a restart takes longer; when it shrinks, more of the store's work is snapshots.";
+
+        /// Or after so many bytes.
+        "snapshot_bytes" snapshot_bytes: u64 = Bytes("64MiB"), "1KiB" to "1024GiB",
+        "When it grows, a restart takes longer; when it shrinks, more of the store's work is snapshots.";
+
+        /// Ended runs of a partition that are kept in memory before they go to the archive.
+        "closed_max" closed_max: usize = Count(1_000), 0 to 10_000_000,
+        "When it grows, memory does; when it shrinks, more questions about ended runs go to the store.";
+
+        /// How long an ended run is kept in memory.
+        "closed_for" closed_for: Duration = Time("10m"), "0s" to "365d",
+        "When it grows, memory does; when it shrinks, more questions about ended runs go to the store.";
+
+        /// How late garbage of the journal is deleted. A minute is enough for a folder, whose lock shuts out every
+        /// request of an earlier life; a store that nodes share wants an hour, far longer than any request can take
+        /// effect late. A process that lives shorter than this deletes nothing.
+        "garbage_late" garbage_late: Duration = Time("1m"), "1s" to "365d",
+        "When it grows, the store holds more that nobody needs.";
+
+        tables {
+            /// When a failed attempt of a task that does not say it itself is followed by another.
+            retry: RetrySettings;
+        }
+    }
+}
+
+settings! {
+    /// When a failed attempt of a task that does not say it itself is followed by another.
+    ///
+    /// The delay before retry *n* is `base × factor^(n − 1)`, at most `cap`, times a jitter between 0.8 and 1.2.
+    pub struct RetrySettings {
+        /// Retries after the first attempt of a task that does not say it itself.
+        "retry.retries" retries: u32 = Count(3), 0 to 1_000_000,
+        "When it grows, what can not succeed is dead-lettered later.";
+
+        /// The delay before the first retry.
+        "retry.base" base: Duration = Time("2s"), "0s" to "365d",
+        "When it grows, a short fault costs more time; when it shrinks, what is down is asked more often.";
+
+        /// The growth of the delay from one retry to the next.
+        "retry.factor" factor: f64 = Factor(2.0), 0.0 to 1_000.0,
+        "When it grows, the later retries are further apart.";
+
+        /// The longest delay.
+        "retry.cap" cap: Duration = Time("1m"), "0s" to "365d",
+        "When it grows, what has been down for long is found up later.";
+
+        tables {}
+    }
+}
