@@ -2,6 +2,7 @@
 mod golden;
 mod hazards;
 mod kill;
+mod messages;
 mod model;
 mod random;
 mod runtime;
