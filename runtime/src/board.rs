@@ -149,7 +149,8 @@ impl Callboard {
     }
 
     /// Stops at once, in an emergency: no task is started any more, every handler ends at its next await, its task is
-    /// handed back and starts again in the next life, and the node ends, for which it has 5 s.
+    /// handed back and starts again in the next life, and the node ends, for which it has the
+    /// [grace](crate::Settings::emergency_grace) of the settings.
     ///
     /// # Errors
     ///
@@ -186,7 +187,7 @@ impl fmt::Debug for Callboard {
 }
 
 /// A runtime that is being put together.
-#[must_use = "a builder does nothing before `start`"]
+#[must_use = "a builder does nothing before `.start().await`"]
 pub struct Builder {
     settings: Settings,
     /// What was wrong with the settings, told at the start.
@@ -296,7 +297,7 @@ impl Builder {
 /// A runtime that is being put together, with an agent that is.
 ///
 /// What is said of the agent comes first; the next agent, or `start`, closes it.
-#[must_use = "a builder does nothing before `start`"]
+#[must_use = "a builder does nothing before `.start().await`"]
 pub struct PoolBuilder<A> {
     builder: Builder,
     pool: Pool<A>,
@@ -395,7 +396,7 @@ impl fmt::Debug for Builder {
 }
 
 /// A submission in the making; await it.
-#[must_use = "nothing is submitted before it is awaited"]
+#[must_use = "nothing is submitted before it is awaited: write `.await` behind it"]
 pub struct Start {
     node: Arc<Node>,
     workflow: Workflow,
@@ -434,7 +435,7 @@ impl IntoFuture for Start {
 }
 
 /// A call in the making; await it.
-#[must_use = "nothing is called before it is awaited"]
+#[must_use = "nothing is called before it is awaited: write `.await` behind it"]
 pub struct Call<O> {
     start: Start,
     task: TaskNode<O>,

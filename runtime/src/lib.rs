@@ -30,6 +30,7 @@ mod dispatch;
 mod document;
 mod error;
 mod journal;
+mod limits;
 mod message;
 mod node;
 mod partition;

@@ -40,9 +40,6 @@ use uuid::Uuid;
 const START_MAX: Duration = Duration::from_secs(60);
 /// What a clean stop allows beyond the time for handlers: the last commits.
 const COMMIT_MAX: Duration = Duration::from_secs(5);
-/// How often an agent is registered again, and how long a registration lives without that.
-const HEARTBEAT: Duration = Duration::from_millis(1_500);
-const LIFE: Duration = Duration::from_secs(5);
 /// Events of the tree that may wait to be logged.
 const EVENTS_MAX: usize = 256;
 
@@ -206,18 +203,18 @@ impl Node {
 
     /// Stops cleanly: takes no more tasks, lets handlers finish, hands back what is not done in time, commits.
     pub(crate) async fn shutdown(&self) -> Result<()> {
-        self.stop(self.settings.drain).await
+        self.stop(self.settings.drain, COMMIT_MAX).await
     }
 
     /// Stops at once: handlers end at their next await, and their tasks are handed back.
     pub(crate) async fn emergency_stop(&self, reason: &str) -> Result<()> {
         tracing::error!(node = %self.id, reason, "emergency stop");
-        self.stop(Duration::ZERO).await
+        self.stop(Duration::ZERO, self.settings.emergency_grace).await
     }
 
-    async fn stop(&self, drain: Duration) -> Result<()> {
+    async fn stop(&self, drain: Duration, grace: Duration) -> Result<()> {
         self.ring(drain);
-        let report = self.supervisor.shutdown(drain + COMMIT_MAX).await;
+        let report = self.supervisor.shutdown(drain + grace).await;
         self.mailroom.close_all();
         if report.is_clean() {
             return Ok(());
@@ -374,8 +371,8 @@ impl Plan {
             node: self.node.clone(),
             directory: self.directory.clone(),
             backlog: self.backlog.clone(),
-            heartbeat: HEARTBEAT,
-            life: LIFE,
+            heartbeat: self.settings.agent_heartbeat,
+            life: self.settings.agent_life,
         });
         let (courier_spec, courier) = self.courier();
         let (specs, partitions) = self.partitions(&courier, &closing);
@@ -444,6 +441,7 @@ impl Plan {
             snapshot_bytes: settings.snapshot_bytes,
             closed_max: settings.closed_max,
             closed_for: settings.closed_for,
+            watchers_max: settings.watchers_max,
             collect_every: settings.garbage_late / 4,
         };
         let surroundings = Surroundings {
@@ -478,6 +476,7 @@ impl Plan {
             payloads: self.payloads.clone(),
             inline_bytes_max: self.settings.payload_inline_max,
             payload_bytes_max: self.settings.payload_bytes_max,
+            payload_depth_max: self.settings.input_depth_max,
             heartbeat: self.settings.lease / 3,
             mailroom: Arc::new(Mailroom::new(self.node.clone(), Clock::system(), limits)),
             home: Home::default(),

@@ -75,7 +75,7 @@ impl Run {
                 Err(Error::new(ErrorKind::NotFound, format!("there is no such task in run {}", self.id)))
             }
             Verdict::Quarantined(reason) => Err(quarantined(self.id, &reason)),
-            Verdict::Run(_) | Verdict::Elsewhere(_) => {
+            Verdict::Run(_) | Verdict::Full(_) | Verdict::Elsewhere(_) => {
                 Err(Error::new(ErrorKind::Corrupt, "a task was asked for and a run was answered"))
             }
         }

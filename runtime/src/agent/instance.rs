@@ -10,6 +10,7 @@ use crate::dispatch::backlog::Backlog;
 use crate::dispatch::courier::DISPATCH;
 use crate::dispatch::seat::{Seat, Work};
 use crate::journal::payload::{self, Payloads};
+use crate::limits::check_output;
 use crate::message::{Home, Mailroom, MessageCtx, Place, Turn, Voice, take_turn};
 use crate::partition::handle::{Partitions, Unheard};
 use crate::partition::message::Say;
@@ -42,6 +43,8 @@ pub(crate) struct Floor {
     pub(crate) inline_bytes_max: usize,
     /// Outputs above this many bytes are refused; 16 MiB by default.
     pub(crate) payload_bytes_max: usize,
+    /// Outputs with more levels are refused; 127 by default.
+    pub(crate) payload_depth_max: usize,
     /// How often a holder extends its lease.
     pub(crate) heartbeat: Duration,
     pub(crate) mailroom: Arc<Mailroom>,
@@ -415,11 +418,8 @@ impl Floor {
 
     /// The output as the journal has it.
     async fn payload(&self, output: &Json) -> Result<Payload> {
+        check_output(output, self.payload_bytes_max, self.payload_depth_max)?;
         let bytes = output.as_str().len();
-        if bytes > self.payload_bytes_max {
-            let message = format!("the output takes {bytes} bytes, more than the limit of {}", self.payload_bytes_max);
-            return Err(Error::new(ErrorKind::Invalid, message));
-        }
         if bytes <= self.inline_bytes_max {
             return Ok(Payload::Json(output.clone()));
         }

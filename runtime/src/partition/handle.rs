@@ -349,6 +349,7 @@ impl Partitions {
                     let verdict = watch::verdict(&found.run, watched);
                     return verdict.ok_or_else(|| Error::new(ErrorKind::Corrupt, "an archived run has not ended"));
                 }
+                Ok(Verdict::Full(limit)) => return Err(too_many(run, limit)),
                 Ok(verdict) => return Ok(verdict),
                 Err(_restarted) => tokio::time::sleep(AGAIN).await,
             }
@@ -368,6 +369,7 @@ impl Partitions {
                     return events.map(Some).map_err(|error| corrupt(run, &error));
                 }
                 Ok(Page::End) => return Ok(None),
+                Ok(Page::Full(limit)) => return Err(too_many(run, limit)),
                 Ok(Page::Elsewhere(pages)) => {
                     let found = partition.archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
                     let events: Vec<Event> = found.events.into_iter().filter(|event| event.seq > after).collect();
@@ -489,6 +491,11 @@ fn done_or_not(wish: &Wish) -> Error {
 
 fn resumed_or_not(task: &str) -> Error {
     Error::new(ErrorKind::Unknown, format!("whether task {task:?} is resumed is unknown"))
+}
+
+fn too_many(run: RunId, limit: usize) -> Error {
+    let message = format!("{limit} callers wait for run {run}, and no more may (watchers_max)");
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 pub(super) fn no_run(run: RunId) -> Error {

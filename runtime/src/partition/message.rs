@@ -112,6 +112,8 @@ pub(crate) enum Verdict {
     NoTask,
     /// The run is quarantined: its history can not be followed.
     Quarantined(Arc<str>),
+    /// So many wait for it that no more may.
+    Full(usize),
     /// The run is not in memory. It may be on one of these pages of the archive.
     Elsewhere(Vec<Summary>),
 }
@@ -123,6 +125,8 @@ pub(crate) enum Page {
     Lines(Vec<Bytes>),
     /// The run has ended and there are no more.
     End,
+    /// So many wait for them that no more may.
+    Full(usize),
     /// The run is not in memory. It may be on one of these pages of the archive.
     Elsewhere(Vec<Summary>),
 }

@@ -85,7 +85,7 @@ impl Tenant {
             history: tenure.history,
             pending: Pending::default(),
             in_flight: None,
-            watchers: Watchers::default(),
+            watchers: Watchers::new(around.tuning.watchers_max),
             snapshots: Snapshots::after(tenure.tail),
             handed_out: BTreeMap::new(),
             nodes: tenure.nodes,

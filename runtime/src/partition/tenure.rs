@@ -26,6 +26,8 @@ pub(crate) struct Tuning {
     pub(crate) closed_max: usize,
     /// How long an ended run is kept in memory.
     pub(crate) closed_for: Duration,
+    /// Callers that may wait for one end, or read one run.
+    pub(crate) watchers_max: usize,
     /// How often garbage is looked for.
     pub(crate) collect_every: Duration,
 }

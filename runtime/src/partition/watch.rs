@@ -18,8 +18,10 @@ pub(crate) enum Watched {
 }
 
 /// Watchers of runs that have not ended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Watchers {
+    /// How many may wait for one end, or read one run.
+    max: usize,
     ends: BTreeMap<(RunId, Watched), Vec<oneshot::Sender<Verdict>>>,
     readers: BTreeMap<RunId, Vec<(u64, oneshot::Sender<Page>)>>,
 }
@@ -28,19 +30,29 @@ pub(crate) struct Watchers {
 const PAGE_LINES: usize = 256;
 
 impl Watchers {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { max, ends: BTreeMap::new(), readers: BTreeMap::new() }
+    }
+
     pub(crate) fn wait_for_end(&mut self, run: RunId, watched: Watched, reply: oneshot::Sender<Verdict>) {
         let waiting = self.ends.entry((run, watched)).or_default();
-        if waiting.len() == waiting.capacity() {
+        if waiting.len() >= waiting.capacity().min(self.max) {
             // Before it grows: callers that lose patience and ask again must not pile up.
             waiting.retain(|reply| !reply.is_closed());
+        }
+        if waiting.len() >= self.max {
+            return drop(reply.send(Verdict::Full(self.max)));
         }
         waiting.push(reply);
     }
 
     pub(crate) fn wait_for_events(&mut self, run: RunId, after: u64, reply: oneshot::Sender<Page>) {
         let waiting = self.readers.entry(run).or_default();
-        if waiting.len() == waiting.capacity() {
+        if waiting.len() >= waiting.capacity().min(self.max) {
             waiting.retain(|(_, reply)| !reply.is_closed());
+        }
+        if waiting.len() >= self.max {
+            return drop(reply.send(Page::Full(self.max)));
         }
         waiting.push((after, reply));
     }

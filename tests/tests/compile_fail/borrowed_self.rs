@@ -13,7 +13,7 @@ struct Counter {
 
 impl Agent<Count> for Counter {
     async fn run(&mut self, _: &Ctx, task: Count) -> Result<usize> {
-        let counting = tokio::spawn(async {
+        let counting = tokio::spawn(async move {
             self.seen += task.text.len();
         });
         counting.await?;

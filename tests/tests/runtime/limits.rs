@@ -205,3 +205,91 @@ async fn settings_that_would_spin_are_refused() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(full(&error).contains("garbage_late is 1s to 365d, not 0s"), "{}", full(&error));
 }
+
+/// As many levels as one likes.
+#[payload]
+enum Nest {
+    End(u8),
+    In(Box<Nest>),
+}
+
+impl Nest {
+    /// A value of so many levels: an object each.
+    fn of(levels: usize) -> Self {
+        (1..levels).fold(Self::End(0), |inner, _| Self::In(Box::new(inner)))
+    }
+}
+
+/// Makes a nest of so many levels.
+#[task(output = Nest)]
+struct Build {
+    levels: usize,
+    sample: Nest,
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_deep_is_refused_with_the_limit_named() {
+    let (_, store) = store();
+    let builder = on(&store).settings(|settings| settings.input_depth_max = 100);
+    let board = builder.task_fn(|_, task: Build| async move { Ok(Nest::of(task.levels)) }).start().await.unwrap();
+    board.call(Build { levels: 100, sample: Nest::of(99) }).await.unwrap();
+    let error = board.call(Build { levels: 1, sample: Nest::of(100) }).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    let said = "its input has 101 levels, more than the limit of 100 (input_depth_max)";
+    assert!(full(&error).contains(said), "{}", full(&error));
+    let error = board.call(Build { levels: 101, sample: Nest::of(1) }).await.unwrap_err();
+    assert_eq!((error.kind(), error.class()), (ErrorKind::Failed, ErrorClass::Terminal));
+    let said = "the output has 101 levels, more than the limit of 100 (input_depth_max)";
+    assert!(full(&error).contains(said), "{}", full(&error));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_has_its_fill_of_tasks_is_unavailable_until_some_end() {
+    let (_, store) = store();
+    let full_at_three = |settings: &mut callboard::Settings| {
+        (settings.live_tasks_max, settings.graph_tasks_max) = (3, 3);
+    };
+    let board = echoing(on(&store).settings(full_at_three)).start().await.unwrap();
+    let waiting = Workflow::new("nobody performs it");
+    let _ = waiting.map("act", [act("a"), act("b"), act("c")]);
+    let waiting = board.start(waiting).key("waiting").await.unwrap();
+    let error = board.call(echo("one more")).key("later").await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true));
+    assert!(full(&error).contains("pass the limit of 3 (live_tasks_max)"), "{}", full(&error));
+    waiting.cancel("enough").await.unwrap();
+    assert_eq!(board.call(echo("one more")).key("later").await.unwrap(), "one more");
+    // What lives is counted again after a restart.
+    let two = Workflow::new("two");
+    let _ = two.map("act", [act("a"), act("b"), act("c")]);
+    let _run = board.start(two).await.unwrap();
+    board.shutdown().await.unwrap();
+    let board = echoing(on(&store).settings(full_at_three)).start().await.unwrap();
+    assert_eq!(board.call(echo("one more")).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_settings_say_how_often_a_task_is_retried_that_does_not_say_it_itself() {
+    let (_, store) = store();
+    let tally = Tally::default();
+    let count = tally.clone();
+    let builder = acting(on(&store).settings(|settings| settings.retry.retries = 1), 1, move |_, what| {
+        count.add(&what);
+        async move { Err(Error::retryable("not yet")) }
+    });
+    let board = builder.start().await.unwrap();
+    board.call(act("silent")).await.unwrap_err();
+    board.call(act("own")).retry(Retry::exponential(3)).await.unwrap_err();
+    assert_eq!((tally.of("silent"), tally.of("own")), (2, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_are_held_to_their_limits() {
+    let (_, store) = store();
+    let board = echoing(on(&store).settings(|settings| settings.labels_max = 1)).start().await.unwrap();
+    let workflow = one(echo("a")).0.label("k".repeat(64), "v").label("b", "v".repeat(257));
+    let error = board.start(workflow).await.unwrap_err();
+    assert_eq!((error.kind(), error.causes().count()), (ErrorKind::Invalid, 3));
+    for limit in ["labels_max", "label_key_bytes_max", "label_value_bytes_max"] {
+        assert!(full(&error).contains(limit), "{limit}: {}", full(&error));
+    }
+}

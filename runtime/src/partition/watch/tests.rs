@@ -36,7 +36,7 @@ fn misfit(seq: u64) -> Event {
 #[test]
 fn whoever_waits_for_a_run_is_told_when_it_is_quarantined() {
     let (mut state, mut history) = submitted();
-    let mut watchers = Watchers::default();
+    let mut watchers = Watchers::new(100);
     let (end, mut ended) = oneshot::channel();
     watchers.wait_for_end(id(), Watched::Run, end);
     let (task, mut task_ended) = oneshot::channel();
@@ -53,7 +53,7 @@ fn whoever_waits_for_a_run_is_told_when_it_is_quarantined() {
 
 #[test]
 fn watchers_that_have_gone_do_not_pile_up() {
-    let mut watchers = Watchers::default();
+    let mut watchers = Watchers::new(100);
     for _ in 0..1_000 {
         let (reply, gone) = oneshot::channel();
         drop(gone);
@@ -63,4 +63,27 @@ fn watchers_that_have_gone_do_not_pile_up() {
         watchers.wait_for_events(id(), 0, reply);
     }
     assert!(watchers.ends[&(id(), Watched::Run)].len() < 10 && watchers.readers[&id()].len() < 10);
+}
+
+#[test]
+fn no_more_than_the_limit_wait_for_one_thing() {
+    let mut watchers = Watchers::new(2);
+    let wait = |watchers: &mut Watchers| {
+        let (end, mut ended) = oneshot::channel();
+        watchers.wait_for_end(id(), Watched::Run, end);
+        let (page, mut read) = oneshot::channel();
+        watchers.wait_for_events(id(), 0, page);
+        let refused = matches!(ended.try_recv(), Ok(Verdict::Full(2)));
+        assert_eq!(matches!(read.try_recv(), Ok(Page::Full(2))), refused);
+        (ended, read, refused)
+    };
+    let waiting = [wait(&mut watchers), wait(&mut watchers)];
+    assert!(waiting.iter().all(|(.., refused)| !refused));
+    assert!(wait(&mut watchers).2);
+    // Another end is another matter, and who is gone makes room.
+    let (end, mut ended) = oneshot::channel();
+    watchers.wait_for_end(id(), Watched::Task(TaskIndex(0)), end);
+    assert!(ended.try_recv().is_err());
+    drop(waiting);
+    assert!(!wait(&mut watchers).2);
 }
