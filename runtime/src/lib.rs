@@ -89,6 +89,7 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::schema::derived::{NoSchema, SchemaOf, SomeSchema, schema_of};
+    pub use crate::task::can_be_sent;
     pub use schemars;
     pub use serde;
 }

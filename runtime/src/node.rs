@@ -467,7 +467,8 @@ impl Plan {
     }
 
     fn floor(&self, partitions: Partitions) -> Floor {
-        let limits = message::Limits { body_bytes_max: self.settings.payload_bytes_max, ..Default::default() };
+        let (body_bytes_max, inbox_max) = (self.settings.payload_bytes_max, self.settings.inbox_max);
+        let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };
         Floor {
             partitions,
             bus: self.bus.clone(),

@@ -41,6 +41,23 @@ pub trait Task: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
+/// What can be sent: it has a JSON form, in both directions. Nobody implements it: whatever serde can write and read
+/// has it. Generated code asks for it of every field and output, before serde does in words of its own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can not be sent",
+    label = "has no JSON form",
+    note = "write `#[payload]` above `{Self}`, if it is a type of yours",
+    note = "if it is not, turn it into one that can be sent, or leave a field out by `#[serde(skip)]`"
+)]
+pub trait Sendable: Serialize + DeserializeOwned + Send + 'static {}
+
+// What serde says of a missing derive would name crates that a user need not have.
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> Sendable for T {}
+
+/// Compiles for what can be sent.
+pub fn can_be_sent<T: Sendable>() {}
+
 /// A value that is a literal, or the output of another task of the same workflow.
 ///
 /// In a handler it is always a value, to which it dereferences.

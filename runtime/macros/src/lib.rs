@@ -4,9 +4,10 @@
 //! through `::callboard`, so a user's crate needs no dependency on serde or schemars.
 
 use proc_macro::TokenStream;
-use proc_macro2::TokenStream as Tokens;
-use quote::{format_ident, quote};
+use proc_macro2::{Span, TokenStream as Tokens, TokenTree};
+use quote::{format_ident, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned;
 use syn::{Item, LitStr, Token, Type, parse_macro_input};
 
 /// Makes a struct or an enum a task: a typed request with an output type and a capability.
@@ -60,7 +61,8 @@ impl Parse for TaskArguments {
             }
         }
         let output = output.ok_or_else(|| {
-            input.error("a task says what it results in: #[task(output = SomeType)], or `output = ()` for nothing")
+            let message = "a task says what it results in: #[task(output = SomeType)], or `output = ()` for nothing";
+            syn::Error::new(Span::call_site(), message)
         })?;
         Ok(Self { output, capability })
     }
@@ -73,6 +75,7 @@ fn expand_task(arguments: &TaskArguments, item: Item) -> syn::Result<Tokens> {
         return Err(syn::Error::new_spanned(parameter, message));
     }
     let output = &arguments.output;
+    let check = check(output);
     let capability = match &arguments.capability {
         Some(literal) if !is_capability(&literal.value()) => {
             let message = "a capability is 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-'";
@@ -83,6 +86,7 @@ fn expand_task(arguments: &TaskArguments, item: Item) -> syn::Result<Tokens> {
     };
     Ok(quote! {
         #item
+        #check
         impl ::callboard::Task for #name {
             type Output = #output;
             const CAPABILITY: &'static str = #capability;
@@ -105,8 +109,14 @@ fn with_derives(item: Item) -> syn::Result<(Tokens, syn::Ident, syn::Generics)> 
     let (name, generics) = match &item {
         Item::Struct(item) => (item.ident.clone(), item.generics.clone()),
         Item::Enum(item) => (item.ident.clone(), item.generics.clone()),
+        Item::Fn(function) => {
+            let message =
+                "only a struct or an enum can be sent; a function performs tasks when it is given to `.task_fn(...)`";
+            return Err(syn::Error::new_spanned(&function.sig, message));
+        }
         other => return Err(syn::Error::new_spanned(other, "only a struct or an enum can be sent")),
     };
+    let checks = checks(&item, &generics);
     let private = quote!(::callboard::__private);
     let (serde, schemars) = ("::callboard::__private::serde", "::callboard::__private::schemars");
     let tokens = quote! {
@@ -117,7 +127,37 @@ fn with_derives(item: Item) -> syn::Result<(Tokens, syn::Ident, syn::Generics)> 
         #[schemars(crate = #schemars)]
         #item
     };
-    Ok((tokens, format_ident!("{name}"), generics))
+    Ok((quote!(#checks #tokens), format_ident!("{name}"), generics))
+}
+
+/// Asks of each field what serde's derives will ask, in words that say what to do.
+fn checks(item: &Item, generics: &syn::Generics) -> Tokens {
+    if !generics.params.is_empty() {
+        return Tokens::new(); // whether a field can be sent depends on what it is used with
+    }
+    let fields: Vec<&syn::Field> = match item {
+        Item::Struct(item) => item.fields.iter().collect(),
+        Item::Enum(item) => item.variants.iter().flat_map(|variant| &variant.fields).collect(),
+        _ => Vec::new(),
+    };
+    // A field with an attribute may be skipped, or written in a way of its own, or not be there at all.
+    let plain = fields.into_iter().filter(|field| field.attrs.iter().all(|attr| attr.path().is_ident("doc")));
+    plain.map(|field| check(&field.ty)).collect()
+}
+
+fn check(ty: &Type) -> Tokens {
+    if names_self(quote!(#ty)) {
+        return Tokens::new(); // outside of the item nobody knows what that is, and its parts are asked anyhow
+    }
+    quote_spanned!(ty.span()=> const _: fn() = ::callboard::__private::can_be_sent::<#ty>;)
+}
+
+fn names_self(tokens: Tokens) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "Self",
+        TokenTree::Group(group) => names_self(group.stream()),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
 }
 
 fn is_capability(name: &str) -> bool {

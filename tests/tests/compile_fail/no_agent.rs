@@ -6,8 +6,10 @@ struct Greet {
     name: String,
 }
 
+#[derive(Default)]
 struct Greeter;
 
 fn main() {
-    let _board = Callboard::dev().agent::<Greet, _>(|| Greeter);
+    let _agent = Callboard::dev().agent::<Greet, _>(Greeter::default);
+    let _pool = Callboard::dev().pool(Greeter::default).handles::<Greet>();
 }

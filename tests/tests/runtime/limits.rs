@@ -210,7 +210,7 @@ async fn settings_that_would_spin_are_refused() {
 #[payload]
 enum Nest {
     End(u8),
-    In(Box<Nest>),
+    In(Box<Self>),
 }
 
 impl Nest {

@@ -68,7 +68,13 @@ pub(super) fn retry(
     if let Some(json) = &input {
         let limit = state.limits.graph.input_bytes_max;
         if json.as_str().len() > limit {
-            let reason = format!("it takes {} bytes, more than the limit of {limit}", json.as_str().len());
+            let seen = json.as_str().len();
+            let reason = format!("it takes {seen} bytes, more than the limit of {limit} (payload_bytes_max)");
+            return Err(Rejected::Input { task: task_ref, reasons: vec![reason] });
+        }
+        let (levels, limit) = (json.depth(), state.limits.graph.input_depth_max);
+        if levels > limit {
+            let reason = format!("it has {levels} levels, more than the limit of {limit} (input_depth_max)");
             return Err(Rejected::Input { task: task_ref, reasons: vec![reason] });
         }
         run.compile_edited(task_ref.task, json).map_err(|reasons| Rejected::Input { task: task_ref, reasons })?;
