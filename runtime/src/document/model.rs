@@ -139,7 +139,7 @@ impl<'a> DocumentTask<'a> {
             input,
             after,
             priority: (*priority != Priority::default()).then_some(Urgency(*priority)),
-            retry: (*retry != Retry::default()).then(|| DocumentRetry::of(retry)),
+            retry: retry.as_ref().map(DocumentRetry::of),
             timeout: attempt_ms.map(Span),
             start_timeout: start_ms.map(Span),
             heartbeat_timeout: heartbeat_ms.map(Span),

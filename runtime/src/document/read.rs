@@ -142,7 +142,7 @@ fn task(reader: &mut Reader<'_>, name: &str, task: &Located) -> TaskSpec {
         input: reader.optional(task, "input", json).unwrap_or_else(no_fields),
         after: reader.optional(task, "after", names).unwrap_or_default(),
         priority: reader.optional(task, "priority", priority).unwrap_or_default(),
-        retry: reader.optional(task, "retry", retry).unwrap_or_default(),
+        retry: reader.optional(task, "retry", retry),
         timeouts: Timeouts {
             start_ms: reader.optional(task, "start_timeout", duration),
             attempt_ms: reader.optional(task, "timeout", duration),

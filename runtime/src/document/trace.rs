@@ -57,10 +57,14 @@ impl<'a> Tracer<'a> {
             GraphFault::BadReference { task, reason } => self.suspect(task, reason.clone()),
             GraphFault::InputTooLarge { task, seen, limit } => {
                 let message = format!("the input takes {seen} bytes, more than the limit of {limit}");
-                let place = self.tasks.get(task).and_then(|member| member.value.get("input")).map(|input| input.place);
-                let (own, _) = self.task(task);
-                (place.unwrap_or(own), path(&["tasks", task, "input"]), message)
+                self.field(task, "input", message)
             }
+            GraphFault::InputTooDeep { task, .. } => self.field(task, "input", said),
+            GraphFault::ListTooLong { task, list, .. } => self.field(task, list, said),
+            GraphFault::TooManyLabels { .. } | GraphFault::LabelTooLarge { .. } => {
+                (self.of("labels"), path(&["labels"]), said)
+            }
+            GraphFault::TenantTooLong { .. } => (self.of("tenant"), path(&["tenant"]), said),
             GraphFault::BadName { what: "workflow", reason, .. } => {
                 (self.of("name"), path(&["name"]), (*reason).to_owned())
             }
@@ -91,6 +95,12 @@ impl<'a> Tracer<'a> {
                 (self.of("tasks"), path(&["tasks"]), said)
             }
         }
+    }
+
+    /// The place of a field of a task, or of the task if the field is left out.
+    fn field(&self, task: &str, field: &str, said: String) -> (Place, Path, String) {
+        let place = self.tasks.get(task).and_then(|member| member.value.get(field)).map(|field| field.place);
+        (place.unwrap_or_else(|| self.task(task).0), path(&["tasks", task, field]), said)
     }
 
     /// The place of a task's name.

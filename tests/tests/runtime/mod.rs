@@ -7,9 +7,9 @@
 
 mod agents;
 mod archive;
+mod control;
 mod crashes;
 mod documents;
-mod control;
 mod durability;
 mod events;
 mod faults;

@@ -89,13 +89,13 @@ fn the_three_formats_are_one_model() {
     assert_eq!(names, ["z", "a"], "in the order of the document");
     let (z, a) = (&graph.tasks[0], &graph.tasks[1]);
     assert_eq!((&*z.capability, z.input.as_str(), z.priority), ("text.fetch", "{}", Priority::Medium));
-    assert_eq!((z.retry, z.timeouts, z.losses_max), (Retry::default(), Timeouts::default(), None));
+    assert_eq!((z.retry, z.timeouts, z.losses_max), (None, Timeouts::default(), None));
     assert_eq!(
         a.input.as_str(),
         r#"{"one":{"$from":"z"},"literal":{"$literal":{"$from":"nobody"}},"many":{"$all":["z","z"]}}"#
     );
     assert_eq!((a.priority, a.losses_max, a.after.as_slice()), (Priority::Critical, Some(2), &["z".to_owned()][..]));
-    assert_eq!(a.retry, Retry { retries: 7, base_ms: 250, factor_permille: 1_500, cap_ms: 120_000 });
+    assert_eq!(a.retry, Some(Retry { retries: 7, base_ms: 250, factor_permille: 1_500, cap_ms: 120_000 }));
     assert_eq!(a.timeouts, Timeouts { start_ms: Some(60_000), attempt_ms: Some(30_000), heartbeat_ms: Some(5_000) });
     assert_eq!(a.requires.to_string(), "tool:git, gpu, zone=eu");
 }

@@ -51,7 +51,7 @@ prop_compose! {
         let mut spec = TaskSpec::new("", capability, callboard_core::Json::parse(literal).unwrap());
         spec.priority = Priority::new(priority).unwrap();
         let (retries, base_ms, factor_permille, cap_ms) = retry;
-        spec.retry = if plain { Retry::default() } else { Retry { retries, base_ms, factor_permille, cap_ms } };
+        spec.retry = (!plain).then_some(Retry { retries, base_ms, factor_permille, cap_ms });
         spec.timeouts = Timeouts { start_ms: timeouts.0, attempt_ms: timeouts.1, heartbeat_ms: timeouts.2 };
         spec.losses_max = losses;
         spec.requires = requires.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>().into();
