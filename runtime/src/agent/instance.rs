@@ -105,6 +105,8 @@ enum Job {
     /// The node closes, or the agent is being removed.
     Close,
     BusEnded,
+    /// The handler of a message has panicked.
+    Stop(Stop),
 }
 
 /// What is done first when a task and messages wait: tasks and messages take turns.
@@ -140,9 +142,9 @@ impl Actor for Instance {
     ) -> Result<(), ActorProcessingErr> {
         let done = match performer.next().await {
             Job::Task(delivery) => performer.task(delivery).await,
-            Job::Messages => performer.messages().await,
-            Job::Close => return Ok(()), // nothing more to do: the mailbox is empty, and drained
+            Job::Close | Job::Messages => return Ok(()), // nothing more to do: the mailbox is empty, and drained
             Job::BusEnded => Err(Stop::new(FailureKind::Unavailable, "the bus has ended the consumer")),
+            Job::Stop(stop) => Err(stop),
         };
         done?;
         // An instance that is being drained takes no more messages. That is its end, and no failure: its results are
@@ -215,26 +217,41 @@ impl Performer {
         while self.results.join_next().await.is_some() {}
     }
 
-    /// What comes next. Tasks and messages take turns, so that neither waits for long behind the other.
+    /// The next task, or why there is none; handles the messages that come before it. Tasks and messages take turns, so
+    /// that neither waits for long behind the other.
     async fn next(&mut self) -> Job {
-        let task = async { self.consumer.next().await.map_or(Job::BusEnded, Job::Task) };
-        let messages = async {
-            self.place.has_some().await;
-            Job::Messages
-        };
-        match self.first {
-            First::Task => tokio::select! {
-                biased;
-                () = self.role.closing.begun() => Job::Close,
-                job = task => job,
-                job = messages => job,
-            },
-            First::Messages => tokio::select! {
-                biased;
-                () = self.role.closing.begun() => Job::Close,
-                job = messages => job,
-                job = task => job,
-            },
+        let closing = self.role.closing.clone();
+        let mut closed = std::pin::pin!(closing.begun());
+        loop {
+            // The wait for a task ends before a message is handled: a task that was meant for this instance goes to
+            // another one that is idle.
+            let task = async { self.consumer.next().await.map_or(Job::BusEnded, Job::Task) };
+            let messages = async {
+                self.place.has_some().await;
+                Job::Messages
+            };
+            let job = match self.first {
+                First::Task => tokio::select! {
+                    biased;
+                    () = &mut closed => Job::Close,
+                    job = task => job,
+                    job = messages => job,
+                },
+                First::Messages => tokio::select! {
+                    biased;
+                    () = &mut closed => Job::Close,
+                    job = messages => job,
+                    job = task => job,
+                },
+            };
+            match job {
+                Job::Messages => {
+                    if let Err(stop) = self.messages().await {
+                        return Job::Stop(stop);
+                    }
+                }
+                job => return job,
+            }
         }
     }
 

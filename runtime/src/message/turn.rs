@@ -42,7 +42,7 @@ pub(crate) async fn take_turn(
         }
         let Some(received) = inbox.try_next() else { return Turn::Over };
         match handle(agent, ctx, received, closing).await {
-            Turn::Over => {}
+            Turn::Over => tokio::task::coop::consume_budget().await, // short turns add up
             ended => return ended,
         }
     }
