@@ -90,6 +90,12 @@ impl<A: Send + 'static> Handlers<A> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).values().nth(at).copied()
     }
 
+    /// The one that there is, if there is but one.
+    fn only(&self) -> Option<Handler<A>> {
+        let handlers = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        handlers.values().next().copied().filter(|_| handlers.len() == 1)
+    }
+
     fn all(&self) -> Vec<Handler<A>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
     }
@@ -110,7 +116,7 @@ struct Typed<A> {
 
 impl<A: Send + 'static> Listen for Typed<A> {
     fn listen<'a>(&'a mut self, ctx: &'a MessageCtx, message: &'a Message) -> BoxFuture<'a, Result<Reply>> {
-        if let (Some(only), None) = (self.handlers.nth(0), self.handlers.nth(1)) {
+        if let Some(only) = self.handlers.only() {
             return (only.message)(&mut self.agent, ctx, message); // one box less
         }
         async move {
