@@ -474,3 +474,61 @@ async fn ten_agents_task_and_tell_each_other_and_nothing_is_lost() {
 async fn ten_agents_on_several_threads_lose_nothing_either() {
     a_fleet_talks(100).await;
 }
+
+/// Notes every message and every task, and panics at some of either.
+struct Fragile(Tally);
+
+/// Without the noise that `panic!` makes.
+fn crash() -> ! {
+    std::panic::resume_unwind(Box::new("by chance"))
+}
+
+impl Agent<Act> for Fragile {
+    async fn run(&mut self, ctx: &Ctx, task: Act) -> Result<String> {
+        if ctx.attempt() == 1 && task.what.ends_with("crash") {
+            crash();
+        }
+        self.0.add(&task.what);
+        Ok(task.what)
+    }
+
+    async fn message(&mut self, _: &MessageCtx, message: &Message) -> Result<Reply> {
+        self.0.add(&message.parse::<String>()?);
+        if message.topic() == "crash" {
+            crash();
+        }
+        Ok(Reply::none())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_a_thousand_crashes_no_message_and_no_task_is_lost_or_doubled() {
+    let ((_, store), tally) = (store(), Tally::default());
+    let noted = tally.clone();
+    let pool = Pool::new(move || Fragile(noted.clone())).handles::<Act>().id("fragile").instances(8);
+    let board = on_store(&store).add(pool).start().await.unwrap();
+    // Numerical Recipes' generator: which of them crash is by chance, and the same each time.
+    let chance = std::iter::successors(Some(42_u32), |n| Some(n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)));
+    let (mut crashes, mut calls) = (0, Vec::new());
+    for (n, random) in chance.take(3_000).enumerate() {
+        let crashes_now = random >> 31 == 1;
+        crashes += usize::from(crashes_now);
+        if n % 10 == 0 {
+            let task = format!("task {n}{}", if crashes_now { " crash" } else { "" });
+            calls.push(tokio::spawn(board.call(act(&task)).into_future()));
+            continue;
+        }
+        let message = Message::new(if crashes_now { "crash" } else { "note" }, &n.to_string()).unwrap();
+        board.tell("fragile", message).await.unwrap();
+    }
+    assert!(crashes > 1_000, "{crashes}");
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    while tally.all().len() < 3_000 {
+        tokio::time::sleep(SECOND).await;
+    }
+    board.shutdown().await.unwrap();
+    assert!(tally.all().values().all(|times| *times == 1), "everything once");
+    assert_eq!(board.message_counters().lost, 0);
+}
