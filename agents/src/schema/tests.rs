@@ -6,8 +6,7 @@ fn capability(schema: &str) -> Capability {
 
 #[test]
 fn all_that_does_not_fit_is_told_with_its_place() {
-    let schema =
-        r#"{"type":"object","required":["a"],"properties":{"b":{"type":"integer"}},"additionalProperties":false}"#;
+    let schema = r#"{"type":"object","required":["a"],"properties":{"a":{},"b":{"type":"integer"}},"additionalProperties":false}"#;
     let checks = Checks::of(&capability(schema)).unwrap();
     checks.input(&Json::parse(r#"{"a":1,"b":2}"#).unwrap()).unwrap();
     let error = checks.input(&Json::parse(r#"{"b":"two","c":3}"#).unwrap()).unwrap_err();

@@ -1,7 +1,7 @@
 //! Described agents on a board: found by what they can do, and not by any name in a program.
 
 use super::super::*;
-use callboard::{Callboard, Workflow, payload, task};
+use callboard::{Callboard, Json, Workflow, payload, task};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -57,6 +57,12 @@ async fn forty_nine_files_are_forty_nine_agents_that_are_found_by_what_they_can_
         assert_eq!(agent.capability(&format!("own-{n}.read")).unwrap().description, format!("of seat {n}"));
     }
 
+    // Asked for what only one of them can do,
+    for n in 0..FLEET {
+        let answer = board.call_json(format!("own-{n}.read"), Json::parse(r#"{"path":"p"}"#).unwrap()).await.unwrap();
+        assert_eq!(answer.as_str().contains(&format!("\"seat {n}\"")), n % 3 != 0, "{n}: {answer:?}");
+    }
+    // and for what all can do, of one of them.
     let workflow = Workflow::new("fleet");
     let ask = |n| {
         let task = workflow.task(format!("ask-{n}"), Ask { path: "p".into() });
