@@ -2,7 +2,7 @@
 
 use super::runs;
 use super::section::{Entry, Notes, Section};
-use super::tree;
+use super::{tree, yaml};
 use crate::echo::Echo;
 use crate::ready_made::{ReadyMade, Runner};
 use callboard::{Amount, Capability, Described, Pool};
@@ -48,7 +48,8 @@ const INSTANCES_MAX: u32 = 1_000;
 impl AgentFile {
     /// Reads the text of a file; what is wrong by line and key.
     pub(super) fn read(file: &Path, text: &str) -> Result<Self, Vec<(usize, String, String)>> {
-        let located = tree::toml(text).map_err(|faults| {
+        let form = if file.extension().is_some_and(|ending| ending == "toml") { tree::toml } else { yaml::yaml };
+        let located = form(text).map_err(|faults| {
             faults.into_iter().map(|(line, message)| (line, String::new(), message)).collect::<Vec<_>>()
         })?;
         let notes = Notes::default();

@@ -13,7 +13,7 @@ const FILES_MAX: usize = 1_000;
 /// Bytes of one file at most.
 const FILE_BYTES_MAX: u64 = 256 << 10;
 /// What files end with.
-const ENDING: &str = "toml";
+const ENDINGS: [&str; 4] = ["toml", "yaml", "yml", "json"];
 /// Files that explain the others.
 const IGNORED: &str = "md";
 
@@ -66,8 +66,8 @@ fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
 fn read(file: &Path) -> Result<AgentFile, Vec<FileFault>> {
     let fault = |line: Option<usize>, key: String, message: String| FileFault { file: file.into(), line, key, message };
     let whole = |message: String| vec![fault(None, String::new(), message)];
-    if file.extension().is_none_or(|ending| ending != ENDING) {
-        return Err(whole(format!("a file that describes an agent ends with .{ENDING}")));
+    if !file.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known)) {
+        return Err(whole(format!("a file that describes an agent ends with .{}", ENDINGS.join(", ."))));
     }
     let mut bytes = Vec::new();
     let opened = fs::File::open(file).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));

@@ -14,7 +14,7 @@
 //! timeout = "5s"
 //! ```
 //!
-//! Every file is one agent, and registers itself when the program starts:
+//! Every file, in TOML, YAML or JSON, is one agent, and registers itself when the program starts:
 //!
 //! ```no_run
 //! use callboard::Callboard;
@@ -39,6 +39,7 @@ mod section;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod yaml;
 
 pub use agent_file::AgentFile;
 pub use faults::{Faults, FileFault};

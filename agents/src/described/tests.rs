@@ -181,7 +181,7 @@ fn the_faults_of_all_files_are_told_at_once() {
             "c.toml:1: runs: is missing",
             "c.toml:1: x: unknown key \"x\"; known are name, description, version, instances, tools, labels, constraints, \
          capabilities, runs",
-            "d.tml: a file that describes an agent ends with .toml",
+            "d.tml: a file that describes an agent ends with .toml, .yaml, .yml, .json",
             "e.toml: longer than 262144 bytes",
         ]
     );
@@ -209,6 +209,47 @@ fn a_program_beside_the_file_stays_beside_the_file() {
     std::os::unix::fs::symlink(folder.path().join("x"), agents.join("bin/x")).unwrap();
     fs::write(agents.join("a.toml"), of("./bin/x")).unwrap();
     assert!(load(&agents).unwrap_err().to_string().contains("leads out of the folder of this file"));
+}
+
+#[test]
+fn yaml_and_json_say_the_same() {
+    let yaml = "name: y\nversion: 1.2.3\ninstances: 2\nlabels: {zone: eu}\nconstraints: {price: 0.5, zero: 0}\n\
+                capabilities:\n  - name: a\n    input_schema: {const: null, enum: [yes, 1]}\nruns:\n  command:\n    program: cat\n";
+    let json = r#"{"name": "j", "version": "1.2.3", "instances": 2, "labels": {"zone": "eu"}, "constraints": {"price": 0.5, "zero": 0},
+        "capabilities": [{"name": "a", "input_schema": {"const": null, "enum": ["yes", 1]}}], "runs": {"command": {"program": "cat"}}}"#;
+    let folder = folder(&[("y.yaml", yaml), ("j.json", json)]);
+    let agents = load(folder.path()).unwrap();
+    let told = |agent: &AgentFile| {
+        let agent = format!("{:?}{:?}{:?}", agent.labels, agent.constraints, agent.capabilities) + &agent.version;
+        format!("{agent} {}", agent.len())
+    };
+    assert_eq!(told(&agents[0]), told(&agents[1]));
+    assert_eq!((&*agents[0].name, agents[1].instances), ("j", 2));
+    let seen = faults(&[
+        ("a.yml", "name: 'a'\ninstances:\n\nruns:\n  ecko: {}\n"),
+        ("b.yaml", "a: &x 1\nb: *x\n"),
+        ("c.json", "{\"name\": \"c\",\n \"name\": \"c\"}"),
+        ("d.yaml", "a: !!int 1\n"),
+        ("e.yaml", &format!("a: {}\n", "[".repeat(100))),
+        ("f.yaml", "a: 1\n---\nb: 1\n"),
+        ("g.json", ""),
+    ]);
+    assert_eq!(
+        seen,
+        [
+            "a.yml:1: capabilities: is missing",
+            "a.yml:2: instances: a whole number from 1 to 1000 is expected, not nothing",
+            "a.yml:4: runs: one of command, echo, file and http is expected, not 0",
+            "a.yml:5: runs.ecko: unknown key; did you mean \"echo\"?",
+            "b.yaml:2: an alias is not allowed here; repeat what it stands for",
+            "c.json:2: the key \"name\" stands here for the second time",
+            "d.yaml:1: a tag has no meaning here",
+            "e.yaml:1: more than 64 values in one another",
+            "f.yaml:3: a second document begins here",
+            "g.json:1: capabilities: is missing",
+            "g.json:1: runs: is missing",
+        ]
+    );
 }
 
 #[cfg(feature = "http")]

@@ -18,6 +18,7 @@ pub(super) enum Value {
     /// As it was written.
     Number(String),
     Bool(bool),
+    Null,
     List(Vec<Located>),
     Table(Vec<Member>),
     /// What has no JSON form.
@@ -90,6 +91,7 @@ impl Located {
             Value::Text(text) => format!("the text {:?}", text.chars().take(60).collect::<String>()),
             Value::Number(number) => format!("the number {number}"),
             Value::Bool(truth) => truth.to_string(),
+            Value::Null => "nothing".to_owned(),
             Value::List(_) => "a list".to_owned(),
             Value::Table(_) => "a table".to_owned(),
             Value::Refused(_) => "something else".to_owned(),
@@ -124,6 +126,7 @@ impl Located {
             Value::Text(text) => JsonValue::String(text.clone()),
             Value::Number(text) => JsonValue::Number(number(text).ok_or((self.line, "no JSON number".to_owned()))?),
             Value::Bool(truth) => JsonValue::Bool(*truth),
+            Value::Null => JsonValue::Null,
             Value::List(items) => JsonValue::Array(items.iter().map(Self::json).collect::<Result<_, _>>()?),
             Value::Table(members) => {
                 let pair = |member: &Member| Ok((member.key.clone(), member.value.json()?));
