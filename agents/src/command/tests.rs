@@ -223,10 +223,16 @@ async fn a_dropped_future_leaves_no_process_and_no_zombie() {
 #[tokio::test]
 async fn a_program_that_takes_too_long_is_killed_with_all_it_started() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = CommandSettings { timeout: Duration::from_millis(300), ..two_processes(folder.path(), "wait") };
-    let seen = told(settings, "null").await;
-    assert!(seen.starts_with("retryable: ") && seen.ends_with("was killed after timeout, 300ms"), "{seen}");
-    are_gone(&ids(folder.path()).await).await;
+    let late = async {
+        let ids = ids(folder.path()).await;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(31)).await;
+        tokio::time::resume();
+        ids
+    };
+    let (seen, ids) = tokio::join!(told(two_processes(folder.path(), "wait"), "null"), late);
+    assert!(seen.starts_with("retryable: ") && seen.ends_with("was killed after timeout, 30s"), "{seen}");
+    are_gone(&ids).await;
 }
 
 #[tokio::test]

@@ -107,3 +107,39 @@ async fn a_cancelled_run_takes_its_program_with_it() {
     }
     board.shutdown().await.unwrap();
 }
+
+#[cfg(feature = "http")]
+#[tokio::test]
+async fn a_server_that_is_busy_is_asked_again() {
+    use crate::http::HttpSettings;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[task(output = Page, capability = "page.get")]
+    struct Get {
+        url: String,
+    }
+    #[payload]
+    struct Page {
+        status: u16,
+        body: Said,
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serve = async {
+        let json = "content-type: application/json\r\ncontent-length: 13\r\n\r\n{\"text\":\"hi\"}";
+        for answer in ["503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n", &format!("200 OK\r\n{json}")] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(format!("HTTP/1.1 {answer}").as_bytes()).await.unwrap();
+        }
+    };
+    let settings = HttpSettings { private_hosts: vec![url.parse().unwrap()], ..HttpSettings::of([]) };
+    let http = ReadyMade::new(Http::new(settings).unwrap()).offering(Capability::new("page.get")).unwrap();
+    let board = Callboard::dev().ephemeral().add(http.pool()).start().await.unwrap();
+    let retry = callboard::Retry::exponential(1).base(Duration::from_millis(1));
+    let call = async { board.call(Get { url: url.clone() }).retry(retry).await };
+    let (page, ()) = tokio::join!(call, serve);
+    let page = page.unwrap();
+    assert_eq!((page.status, &*page.body.text), (200, "hi"));
+    board.shutdown().await.unwrap();
+}
