@@ -129,7 +129,7 @@ async fn a_server_that_is_busy_is_asked_again() {
         let json = "content-type: application/json\r\ncontent-length: 13\r\n\r\n{\"text\":\"hi\"}";
         for answer in ["503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n", &format!("200 OK\r\n{json}")] {
             let (mut stream, _) = listener.accept().await.unwrap();
-            stream.read(&mut [0; 4096]).await.unwrap();
+            assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
             stream.write_all(format!("HTTP/1.1 {answer}").as_bytes()).await.unwrap();
         }
     };
