@@ -8,13 +8,8 @@
 //! after thousands and is run.
 use std::collections::BTreeSet;
 
-use callboard_tests::model::{
-    control::Broken,
-    documents::Documents,
-    log::Log,
-    properties::Violation,
-    search::{Report, search},
-    store::Rules,
+use callboard_model::model::{
+    control::Broken, documents::Documents, log::Log, properties::Violation, search::Report, store::Rules,
 };
 
 /// No search of `make test` visits more steps than this.
@@ -62,7 +57,7 @@ fn documents_count_right() {
         configurations.extend([documents(2, 3, 2, 1), documents(3, 2, 1, 1)]);
         configurations.push(Documents { reader: true, ..documents(2, 2, 2, 1) });
     }
-    all_hold(configurations.into_iter().map(|model| (format!("{model:?}"), search(model, steps(), &[]))));
+    all_hold(configurations.into_iter().map(|model| (format!("{model:?}"), model.search(steps(), &[]))));
 }
 
 #[test]
@@ -79,14 +74,14 @@ fn logs_lose_nothing() {
         configurations.extend([log(2, 2, 2, 2), log(2, 3, 3, 1), log(4, 0, 0, 1)]);
         configurations.push(Log { reader: true, ..log(2, 1, 1, 1) });
     }
-    all_hold(configurations.into_iter().map(|model| (format!("{model:?}"), search(model, steps(), &[]))));
+    all_hold(configurations.into_iter().map(|model| (format!("{model:?}"), model.search(steps(), &[]))));
 }
 
 /// Too many states to exhaust here: three takeovers with appends and snapshots, as far as 60 million steps go.
 #[test]
 fn three_takeovers_lose_nothing_so_far() {
     let limit = if long() { 60_000_000 } else { 2_000_000 };
-    let report = search(log(3, 1, 1, 1), limit, &[]);
+    let report = log(3, 1, 1, 1).search(limit, &[]);
     println!("{}", report.readable());
     assert!(report.violated.is_empty(), "{}", report.readable());
 }
@@ -100,7 +95,7 @@ fn late_seals_may_go() {
     }
     for model in configurations {
         let rules = Rules { late_seals_go: true, ..model.rules };
-        let report = search(Log { rules, ..model }, steps(), &[]);
+        let report = Log { rules, ..model }.search(steps(), &[]);
         println!("{model:?}: {}", report.readable());
         assert!(report.exhausted, "{model:?}: {}", report.readable());
     }
@@ -120,12 +115,12 @@ fn found(rule: Broken, violation: Violation, report: &Report) {
 fn document_control(rule: Broken, keep: u8, violation: Violation) {
     let rules = Rules { broken: Some(rule), ..rules(keep) };
     let model = Documents { rules, reader: rule == Broken::ReaderNoSecondList, ..documents(2, 2, 2, keep) };
-    found(rule, violation, &search(model, STEPS, &[violation.name()]));
+    found(rule, violation, &model.search(STEPS, &[violation.name()]));
 }
 
 fn log_control(rule: Broken, model: Log, violation: Violation) {
     let rules = Rules { broken: Some(rule), ..model.rules };
-    found(rule, violation, &search(Log { rules, ..model }, STEPS, &[violation.name()]));
+    found(rule, violation, &Log { rules, ..model }.search(STEPS, &[violation.name()]));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{
     fmt::Debug,
 };
 
-use callboard_tests::{
+use callboard_model::{
     model::{
         documents::Documents,
         log::Log,

@@ -1,6 +1,7 @@
 //! Runs a search and says what it came to.
 use std::{collections::BTreeSet, fmt::Write as _, hash::Hash, time::Instant};
 
+use super::{documents::Documents, log::Log};
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
 
 /// How a search ended.
@@ -33,8 +34,22 @@ impl Report {
     }
 }
 
-/// Searches all states of `model` by breadth, up to about `limit` steps, or until one of `wanted` is found violated.
-pub fn search<M>(model: M, limit: usize, wanted: &[&'static str]) -> Report
+impl Log {
+    /// Searches all states by breadth, up to about `limit` steps, or until one of `wanted` is found violated.
+    pub fn search(self, limit: usize, wanted: &[&'static str]) -> Report {
+        search(self, limit, wanted)
+    }
+}
+
+impl Documents {
+    /// Searches all states by breadth, up to about `limit` steps, or until one of `wanted` is found violated.
+    pub fn search(self, limit: usize, wanted: &[&'static str]) -> Report {
+        search(self, limit, wanted)
+    }
+}
+
+/// Not public, so that it is compiled here, with optimisation, and not in a test.
+fn search<M>(model: M, limit: usize, wanted: &[&'static str]) -> Report
 where
     M: Model + Clone + Send + Sync + 'static,
     M::State: Hash + Send + Sync + Clone + PartialEq + 'static,
