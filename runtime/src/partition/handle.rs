@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 /// How long a caller waits for the answer to a command before it is told that the outcome is unknown.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// How long a caller waits for a partition that is down, or for room in its inbox.
 const ROOM_MAX: Duration = Duration::from_secs(5);
 /// Commands that may wait in a partition at once, and the bytes of graphs that they carry.
@@ -32,7 +32,7 @@ const INBOX_BYTES: usize = 8 << 20;
 /// How long an append may be without a clear answer before no more submissions are let in.
 const STUCK_MAX: Duration = Duration::from_secs(2);
 /// The pause before something that may be repeated is repeated.
-const AGAIN: Duration = Duration::from_millis(20);
+pub(super) const AGAIN: Duration = Duration::from_millis(20);
 
 /// All partitions of a name space.
 #[derive(Clone)]
@@ -284,6 +284,7 @@ impl Partitions {
                 found.would_retry(task, token, input.clone())?;
             }
             let comeback = seen.archived.take().map(Archived::comeback).transpose()?.map(Box::new);
+            let bytes = bytes + comeback.as_ref().map_or(0, |comeback| comeback.restored.events.as_str().len());
             let sent = async {
                 partition.admit()?;
                 let room = partition.room(bytes).await?;

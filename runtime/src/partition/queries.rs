@@ -1,6 +1,6 @@
 //! Questions to all partitions and their archives.
 
-use super::handle::{Archived, Partitions, no_run};
+use super::handle::{AGAIN, ANSWER_MAX, Archived, Partitions, no_run};
 use super::message::Message;
 use super::question::{ArchivePage, Found, Piece, Question, TaskPiece, Waits, dead_letter, tasks};
 use crate::query::filter::{RunFilter, TaskFilter};
@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 impl Partitions {
@@ -167,7 +168,7 @@ impl Partitions {
             }
             let records = self.at(place.partition.into()).page(place.page).await?;
             let runs: Vec<RunId> = records.iter().map(|record| RunId::new(record.id)).collect();
-            let ask = |reply| Question::InMemory { runs, reply };
+            let ask = |reply| Question::InMemory { runs: runs.clone(), reply };
             let in_memory: BTreeSet<RunId> = self.ask(place.partition.into(), ask).await?.into_iter().collect();
             // The one that ended last stands last on its page.
             for record in records.iter().rev().skip(place.told) {
@@ -193,16 +194,22 @@ impl Partitions {
         Ok(None)
     }
 
-    /// Asks a partition and waits for the answer, also while it starts again.
-    pub(super) async fn ask<T>(
-        &self,
-        number: usize,
-        question: impl FnOnce(oneshot::Sender<T>) -> Question,
-    ) -> Result<T> {
-        let actor = self.at(number).actor_soon().await?;
-        let (reply, answer) = oneshot::channel();
-        drop(actor.cast(Message::Ask(question(reply))));
-        answer.await.map_err(|_| Error::new(ErrorKind::Unavailable, "the partition started again; ask again"))
+    /// Asks a partition until it answers, for a while: one that starts again has forgotten the question.
+    pub(super) async fn ask<T>(&self, number: usize, question: impl Fn(oneshot::Sender<T>) -> Question) -> Result<T> {
+        let deadline = Instant::now() + ANSWER_MAX;
+        loop {
+            let actor = self.at(number).actor_soon().await?;
+            let (reply, answer) = oneshot::channel();
+            drop(actor.cast(Message::Ask(question(reply))));
+            match timeout_at(deadline, answer).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(_restarted)) if Instant::now() < deadline => tokio::time::sleep(AGAIN).await,
+                Ok(Err(_)) | Err(_) => {
+                    let message = format!("partition {number} has not answered for {ANSWER_MAX:?}");
+                    return Err(Error::new(ErrorKind::Unavailable, message));
+                }
+            }
+        }
     }
 }
 

@@ -496,6 +496,36 @@ async fn a_run_that_moves_between_two_pages_is_not_missed() {
     }
 }
 
+/// What is put on a page while it is opened again stays in memory, and what it comes to goes on a later page.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_resumed_while_its_page_is_written_loses_nothing() {
+    let (faults, store) = store();
+    let (gate, tally) = (Gate::shut(), Tally::default());
+    let board = start(&store, &gate, &tally, Kept::InArchive.settings()).await;
+    faults.always(Operation::Create, "*/archive/*", Fault::Hang);
+    let (workflow, fails, after) = failing();
+    let run = board.start(workflow).await.unwrap();
+    run.outcome().await.unwrap();
+    faults.until_held(1).await;
+    run.retry("fails").input(&act("mended")).await.unwrap();
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    let events = words(&run).await;
+    faults.calm();
+    faults.release_all().await;
+    archived(&run).await;
+    assert_eq!(run.info().await.unwrap().status, RunStatus::Completed);
+    assert_eq!(words(&run).await, events);
+    let found = board.runs().await.unwrap().items;
+    assert_eq!(found.iter().map(|info| info.status).collect::<Vec<_>>(), [RunStatus::Completed]);
+    let id = run.id();
+    board.shutdown().await.unwrap();
+    drop((run, board));
+    let board = start(&store, &gate, &tally, Kept::InArchive.settings()).await;
+    assert_eq!(board.run(id).output(&after).await.unwrap(), "used mended");
+    assert_eq!(board.run(id).output(&fails).await.unwrap(), "mended");
+    assert_eq!(words(&board.run(id)).await, events);
+}
+
 #[tokio::test(start_paused = true)]
 async fn tasks_are_found_in_pages_and_say_what_they_wait_for() {
     let (_, store) = store();

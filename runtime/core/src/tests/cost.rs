@@ -103,6 +103,9 @@ fn cost() {
     let all = || (0..MANY - 1).map(move |n| speaker(run, n, Token::FIRST));
     let mut fresh = state.clone();
     one("fan-in: cancel when all are ready", &mut fresh, cancel(run));
+    let mut paused = state.clone();
+    one("fan-in: pause when all are ready", &mut paused, Command::Pause { run, reason: "enough".into() });
+    one("fan-in: resume when all are ready", &mut paused, Command::Unpause { run });
     one("fan-in: archive", &mut fresh, Command::Archive { runs: vec![run], page: Json::null() });
     each("fan-in: fail", &mut state.clone(), all().map(|speaker| Command::Fail(speaker, failure())));
     each("fan-in: accept", &mut state, all().map(|speaker| Command::Accept(speaker, None)));
@@ -131,11 +134,20 @@ fn cost() {
 
     let (mut state, run) = submitted("fan-out", fan_out());
     let first = || speaker(run, 0, Token::FIRST);
-    one("fan-out: fail the first", &mut state.clone(), Command::Fail(first(), failure()));
+    let mut failed = state.clone();
+    one("fan-out: fail the first", &mut failed, Command::Fail(first(), failure()));
+    let retry = |index| {
+        let task = TaskRef { run, task: TaskIndex(index) };
+        Command::Retry { task, token: Token::FIRST, input: None }
+    };
+    one("fan-out: resume the first", &mut failed, retry(0));
     one("fan-out: complete the first", &mut state, Command::Complete(first(), result()));
 
     let (mut state, run) = submitted("chain", chain());
-    one("chain: fail the first", &mut state.clone(), Command::Fail(speaker(run, 0, Token::FIRST), failure()));
+    let mut failed = state.clone();
+    one("chain: fail the first", &mut failed, Command::Fail(speaker(run, 0, Token::FIRST), failure()));
+    let task = TaskRef { run, task: TaskIndex(0) };
+    one("chain: resume the first", &mut failed, Command::Retry { task, token: Token::FIRST, input: None });
     let all = (0..MANY).map(|n| Command::Complete(speaker(run, n, Token::FIRST), result()));
     each("chain: complete", &mut state, all);
 }
