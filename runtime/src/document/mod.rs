@@ -68,6 +68,18 @@ impl Format {
 impl Workflow {
     /// Reads a workflow from YAML.
     ///
+    /// ```
+    /// # use callboard::prelude::*;
+    /// let faulty = "name: notes\ntasks:\n  log: {capability: fetch-log, tiemout: 30}\n  send: {input: {$from: lgo}}";
+    /// let error = Workflow::from_yaml(faulty).unwrap_err();
+    /// let faults: Vec<&str> = error.causes().collect();
+    /// assert_eq!(faults, [
+    ///     "line 3, column 32: tasks.log.tiemout: there is no such key; the closest is \"timeout\"",
+    ///     "line 4, column 9: tasks.send: the key \"capability\" is missing",
+    ///     "line 4, column 25: tasks.send.input: \"lgo\" is no task of this workflow; the closest is \"log\"",
+    /// ]);
+    /// ```
+    ///
     /// # Errors
     ///
     /// `Invalid` for a document with faults. All of them are told, each with its line, column and path.
