@@ -65,7 +65,8 @@ prop_compose! {
         tasks in btree_map("\\PC{1,12}", task(), 1..8),
         timeout_ms in option::of(any::<u64>()),
         tenant in option::of(any::<String>()),
-        labels in btree_map("(?s).{0,15}", any::<String>(), 0..3), // a key has at most 63 bytes
+        // At most 63 and 256 bytes: a character has four at most.
+        labels in btree_map("(?s).{1,15}", "(?s).{0,15}", 0..3),
     ) -> Graph {
         let names: Vec<String> = tasks.keys().cloned().collect();
         let tasks = tasks.into_values().enumerate().map(|(n, (mut spec, from, after))| {
