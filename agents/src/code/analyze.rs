@@ -52,6 +52,7 @@ pub fn analyze(path: &str, source: &str) -> FileReport {
             functions: found.functions,
             panics: found.panics,
             test_panics: found.test_panics,
+            public: found.public,
             undocumented: found.undocumented,
             unsafe_blocks: found.unsafe_blocks,
             ..report

@@ -21,7 +21,10 @@ pub struct FileReport {
     pub panics: Vec<PanicSite>,
     /// The same in test code, where it is no fault: counted only.
     pub test_panics: PanicCounts,
-    /// Public items without documentation, by line.
+    /// Public items, by line.
+    #[serde(default)]
+    pub public: Vec<PublicItem>,
+    /// Those of them without documentation, by line.
     pub undocumented: Vec<PublicItem>,
     /// Comments that say something is left to do, by line.
     pub todos: Vec<Todo>,
@@ -217,11 +220,11 @@ impl FromIterator<PanicKind> for PanicCounts {
     }
 }
 
-/// A public item that has no documentation.
+/// A public item.
 ///
 /// Public means plain `pub`, the variants of a public enum and the items of a public trait, outside
 /// of private inline modules. Left out are `pub use`, fields without a name, `pub mod name;` (its
-/// documentation may be in its own file), what is marked `#[doc(..)]`, and test code.
+/// documentation may be in its own file), what is marked `#[doc(hidden)]`, and test code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublicItem {
     /// Its path within the file.
@@ -230,6 +233,9 @@ pub struct PublicItem {
     pub kind: String,
     /// The line of its name.
     pub line: u32,
+    /// The first paragraph of its doc comment, on one line; empty without one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
 }
 
 /// A word by which a comment says that something is left to do.

@@ -8,7 +8,7 @@ mod tokens;
 
 use super::facts::{Function, PanicCounts, PanicKind, PanicSite, PublicItem};
 use super::{complexity, fingerprint};
-use attributes::{is_documented, is_test, of_item};
+use attributes::{is_documented, is_hidden, is_test, of_item, summary};
 use proc_macro2::Ident;
 use std::collections::BTreeSet;
 use std::mem;
@@ -22,6 +22,7 @@ pub(super) struct Found {
     pub(super) functions: Vec<Function>,
     pub(super) panics: Vec<PanicSite>,
     pub(super) test_panics: PanicCounts,
+    pub(super) public: Vec<PublicItem>,
     pub(super) undocumented: Vec<PublicItem>,
     pub(super) unsafe_blocks: u32,
 }
@@ -36,6 +37,7 @@ pub(super) fn walk(path: &str, file: &File) -> Found {
     };
     walk.visit_file(file);
     walk.found.panics.sort_by_key(|site| site.line);
+    walk.found.public.sort_by_key(|item| item.line);
     walk.found.undocumented.sort_by_key(|item| item.line);
     walk.found
 }
@@ -72,13 +74,18 @@ impl Walk {
         self.scope.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join("::")
     }
 
-    /// Notes a public item unless it is documented.
+    /// Notes a public item, and apart whether it lacks documentation.
     fn public(&mut self, kind: &str, ident: &Ident, attrs: &[Attribute]) {
         let seen = self.place.public && !self.place.test && !is_test(attrs);
-        if seen && !is_documented(attrs) {
-            let (name, line) = (self.path_of(&ident.to_string()), line_of(ident));
-            self.found.undocumented.push(PublicItem { name, kind: kind.to_string(), line });
+        if !seen || is_hidden(attrs) {
+            return;
         }
+        let (name, line) = (self.path_of(&ident.to_string()), line_of(ident));
+        let item = PublicItem { name, kind: kind.to_string(), line, summary: summary(attrs) };
+        if !is_documented(attrs) {
+            self.found.undocumented.push(item.clone());
+        }
+        self.found.public.push(item);
     }
 
     /// The same for an item that is public only if it says so.

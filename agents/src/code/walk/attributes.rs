@@ -1,7 +1,7 @@
 //! What attributes say of an item: that it is a test, that it is documented.
 
 use proc_macro2::{TokenStream, TokenTree};
-use syn::{Attribute, Item, Meta};
+use syn::{Attribute, Expr, Item, Lit, Meta};
 
 /// Whether these mark test code: `#[cfg(test)]`, also within `all` and `any`, or `#[test]` of any framework.
 pub(super) fn is_test(attrs: &[Attribute]) -> bool {
@@ -31,6 +31,34 @@ fn asks_for_test(condition: TokenStream) -> bool {
 /// Whether there is a doc comment, or an attribute `doc` that says why there is none.
 pub(super) fn is_documented(attrs: &[Attribute]) -> bool {
     attrs.iter().any(|attr| attr.path().is_ident("doc"))
+}
+
+/// Whether it is marked `#[doc(hidden)]`.
+pub(super) fn is_hidden(attrs: &[Attribute]) -> bool {
+    attrs.iter().any(|attr| match &attr.meta {
+        Meta::List(list) if list.path.is_ident("doc") => {
+            list.tokens.clone().into_iter().any(|tree| matches!(tree, TokenTree::Ident(ident) if ident == "hidden"))
+        }
+        _ => false,
+    })
+}
+
+/// The first paragraph of the doc comment, on one line; empty without one.
+pub(super) fn summary(attrs: &[Attribute]) -> String {
+    let texts = attrs.iter().filter_map(|attr| match &attr.meta {
+        Meta::NameValue(doc) if doc.path.is_ident("doc") => match &doc.value {
+            Expr::Lit(text) => match &text.lit {
+                Lit::Str(text) => Some(text.value()),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    });
+    let texts: Vec<String> = texts.collect();
+    let lines = texts.iter().flat_map(|text| text.lines().chain(text.is_empty().then_some(""))).map(str::trim);
+    let paragraph = lines.skip_while(|line| line.is_empty()).take_while(|line| !line.is_empty());
+    paragraph.collect::<Vec<_>>().join(" ")
 }
 
 /// The attributes of any item.

@@ -133,3 +133,21 @@ fn public_items_want_documentation() {
     undocumented("struct A; impl A { pub fn b() {} } fn c() { pub fn d() {} }", "");
     undocumented("#[cfg(test)] pub fn a() {} #[cfg(test)] pub mod b { pub fn c() {} }", "");
 }
+
+#[track_caller]
+fn public(source: &str, expected: &str) {
+    let items = found(source).public;
+    let items: Vec<String> = items.iter().map(|item| format!("{}={}", item.name, item.summary)).collect();
+    assert_eq!(items.join(", "), expected, "of {source}");
+}
+
+#[test]
+fn public_items_come_with_the_first_paragraph_of_what_is_said_of_them() {
+    public("/// One\n/// two.\n///\n/// More.\npub fn a() {}\npub fn b() {}\n/// No.\nfn c() {}", "a=One two., b=");
+    public("#[doc(hidden)] pub fn a() {} #[doc = include_str!(\"a.md\")] pub fn b() {}", "b=");
+    public(
+        "/** One\ntwo.\n\nMore. */ pub struct A { pub b: u8 } impl A { /// Does.\npub fn c(&self) {} }",
+        "A=One two., A::b=, A::c=Does.",
+    );
+    public("/// Said\n#[cfg(test)] pub fn a() {}", "");
+}
