@@ -104,8 +104,9 @@ impl Received {
         }
     }
 
-    /// What the agent makes of it is carried out.
-    pub(super) fn settle(self, outcome: Result<Reply>) {
+    /// Carries out what [`Agent::message`](crate::Agent::message) would return: so that an agent may treat messages alike,
+    /// between tasks and during one.
+    pub fn settle(self, outcome: Result<Reply>) {
         match outcome {
             Ok(Reply(Said::Nothing)) => self.answer(Json::null()),
             Ok(Reply(Said::Body(body))) => self.answer(body),
