@@ -1,6 +1,8 @@
 //! Three agents in a chain: one analyzes a Rust file, one writes a page about it, one checks the page.
 //!
-//!     cargo run --example chain -- runtime/src/agent docs-of-agent
+//!     cargo run --example chain -- runtime/src/agent
+//!
+//! Give it the name of a folder as well, and it writes the pages there.
 //!
 //! Each file is a chain of its own, and all of them run side by side: `analyze` finds the facts, `document` makes a page
 //! of Markdown of them, `verify` holds the page against the facts. What an agent needs of another is its output: that is
