@@ -7,6 +7,7 @@ mod corpus;
 mod journal;
 mod life;
 
+use crate::program;
 use crate::random::Random;
 use callboard::Result;
 use life::{Life, Moment, Review};
@@ -29,7 +30,7 @@ async fn a_killed_review_ends_as_if_nothing_had_happened() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let root = folder.path().join("corpus");
     corpus::write(&root)?;
-    let program = life::program();
+    let program = program::example("code_review");
     let reference = review(&program, folder.path(), "undisturbed");
     let started = Instant::now();
     assert!(reference.live(Moment::Never)?.status.success());

@@ -1,9 +1,11 @@
 //! Tests that cross the crates, in one binary.
+mod examples;
 mod golden;
 mod hazards;
 mod kill;
 mod messages;
 mod model;
+mod program;
 mod random;
 mod runtime;
 mod traces;

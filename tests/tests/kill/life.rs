@@ -1,13 +1,14 @@
 //! One life of the example: a process from its start to its end, which is often a violent one.
 
 use super::corpus;
+use crate::program;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
-use std::{env, io, thread};
+use std::{io, thread};
 
 /// When a life is cut off.
 #[derive(Clone, Copy, Debug)]
@@ -52,14 +53,10 @@ impl Review {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = program::command(&self.program);
         command.arg(&self.root).arg("--out").arg(&self.out).arg("--data").arg(&self.data);
         // Four files at a time, 5 ms each: slow enough to be hit anywhere.
         command.args(["--tell", "--delay-ms", "5"]);
-        // The settings are the defaults, whatever the environment of the tests says.
-        for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"CALLBOARD_")) {
-            command.env_remove(name);
-        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }
@@ -108,21 +105,4 @@ impl Life {
         let done = |line: &String| line.split_once(&format!(" of {} files, ", corpus::FILES))?.0.parse().ok();
         self.said.iter().filter_map(done).max().unwrap_or(0)
     }
-}
-
-/// The example of the profile that this test was built with, built if need be.
-pub(super) fn program() -> PathBuf {
-    let test = env::current_exe().expect("the path of this test");
-    let profile = test.parent().and_then(Path::parent).expect("a test is in target/PROFILE/deps");
-    let target = profile.parent().expect("a profile is in target");
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a member is in the workspace");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(workspace).args(["build", "--locked", "--offline", "--quiet", "--example", "code_review"]);
-    cargo.arg("--target-dir").arg(target);
-    if profile.ends_with("release") {
-        cargo.arg("--release");
-    }
-    let status = cargo.status().expect("cargo starts");
-    assert!(status.success(), "the example does not build: {status}");
-    profile.join("examples/code_review")
 }
