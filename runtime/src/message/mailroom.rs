@@ -130,13 +130,17 @@ impl Mailroom {
     /// Puts `message` into every inbox but the sender's.
     pub(crate) fn broadcast(&self, from: Option<&Arc<Name>>, message: Message) -> Result<Broadcast> {
         let message = self.stamp(Kind::Broadcast, from, message).map_err(Undelivered::into_error)?;
+        // First, as for any message: an observer hears of what is said before what is made of it.
+        if self.shared.observers.any() {
+            self.shared.observers.publish(&message);
+        }
         let desks = self.read();
         let (mut told, mut lost) = (Broadcast::default(), 0);
         for place in desks.values().flat_map(|desk| &desk.places) {
             if from.is_some_and(|sender| *sender == place.name) {
                 continue;
             }
-            match place.offer(&mut Some(Letter { message: message.clone(), asker: None })) {
+            match place.offer(&mut Some(Letter { message: message.clone(), asker: None }), |_published| ()) {
                 Ok(()) => told.delivered += 1,
                 Err(Undelivered::Full { to, .. }) => told.full.push(to),
                 Err(_closed) => lost += 1, // it is on its way out, and no addressee any more
@@ -146,9 +150,6 @@ impl Mailroom {
         tracing::debug!(id = %message.id, delivered = told.delivered, full = told.full.len(), lost, "broadcast");
         self.shared.counters.delivered.add(told.delivered as u64);
         self.shared.counters.full.add(told.full.len() as u64);
-        if self.shared.observers.any() {
-            self.shared.observers.publish(&message);
-        }
         Ok(told)
     }
 
@@ -176,11 +177,8 @@ impl Mailroom {
         asker: Option<oneshot::Sender<Answer>>,
     ) -> Result<(Arc<Place>, MessageId), Undelivered> {
         let message = self.stamp(kind, from, message)?;
-        let (id, seen) = (message.id, self.shared.observers.any().then(|| message.clone()));
+        let id = message.id;
         let place = self.deliver(to, Letter { message, asker })?;
-        if let Some(seen) = seen {
-            self.shared.observers.publish(&Message { to: Some(place.name.clone()), ..seen });
-        }
         Ok((place, id))
     }
 
@@ -265,7 +263,13 @@ fn offer(place: &Arc<Place>, letter: &mut Option<Letter>) -> Result<Arc<Place>, 
     if let Some(letter) = letter {
         letter.message.to = Some(place.name.clone());
     }
-    place.offer(letter).map(|()| place.clone())
+    let observers = &place.shared.observers;
+    let publish = |message: &Message| {
+        if observers.any() {
+            observers.publish(message);
+        }
+    };
+    place.offer(letter, publish).map(|()| place.clone())
 }
 
 fn nobody<'a>(to: &str, agents: impl Iterator<Item = &'a Arc<str>>) -> Undelivered {

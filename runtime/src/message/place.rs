@@ -72,9 +72,13 @@ impl Place {
         }
     }
 
-    /// Puts the letter in the inbox; it stays in `letter` if that fails.
-    pub(super) fn offer(&self, letter: &mut Option<Letter>) -> Result<(), Undelivered> {
-        match self.queue.offer(letter) {
+    /// Puts the letter in the inbox; it stays in `letter` if that fails. `accepted` hears of it before the instance does.
+    pub(super) fn offer(
+        &self,
+        letter: &mut Option<Letter>,
+        accepted: impl FnOnce(&Message),
+    ) -> Result<(), Undelivered> {
+        match self.queue.offer(letter, accepted) {
             Offer::Taken => Ok(()),
             Offer::Full => Err(Undelivered::Full {
                 to: self.name.short.clone(),

@@ -1,7 +1,7 @@
 //! The bounded queue of one instance.
 
 use super::letter::Letter;
-use super::{Limits, MessageId};
+use super::{Limits, Message, MessageId};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -54,8 +54,8 @@ impl Queue {
         Self { limits, state: Mutex::default(), waiting: AtomicUsize::new(0), changed: Notify::new() }
     }
 
-    /// Takes the letter out of `letter`, if there is room.
-    pub(super) fn offer(&self, letter: &mut Option<Letter>) -> Offer {
+    /// Takes the letter out of `letter`, if there is room. `accepted` hears of it first: before anybody can act on it.
+    pub(super) fn offer(&self, letter: &mut Option<Letter>, accepted: impl FnOnce(&Message)) -> Offer {
         let mut state = self.lock();
         if state.is_closed {
             return Offer::Closed;
@@ -63,6 +63,7 @@ impl Queue {
         let bytes = letter.as_ref().map_or(0, |letter| letter.message.body_bytes());
         let is_full = state.is_full(bytes, &self.limits);
         if !is_full && let Some(letter) = letter.take() {
+            accepted(&letter.message);
             state.bytes += bytes;
             state.letters.push_back(letter);
         }

@@ -132,6 +132,21 @@ async fn an_agent_is_told_and_asked_between_tasks() {
     );
 }
 
+/// On several threads the answer may be there before the ask has returned from its delivery.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_observer_hears_of_an_ask_before_its_answer() {
+    let ear = Ear::new();
+    let board = with(&[(&ear, "ear")]).await;
+    let mut seen = board.subscribe(Filter::all());
+    for n in 0..500 {
+        board.ask("ear", on("answer"), Duration::from_secs(60)).await.unwrap();
+        let Some(Observed::Message(first)) = seen.next().await else { panic!("nothing is missed") };
+        let Some(Observed::Message(second)) = seen.next().await else { panic!("nothing is missed") };
+        assert_eq!((first.is_ask(), second.is_answer()), (true, true), "ask {n}");
+        assert_eq!(first.to_instance(), second.from_instance());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_thousand_messages_of_one_sender_stay_in_order() {
     let ear = Ear::new();
