@@ -2,7 +2,7 @@
 //!
 //!     cargo run --example priorities -- runtime/src
 //!
-//! One agent counts the lines of files, one at a time. Two hundred tasks wait for it in the background when one comes
+//! One agent counts the lines of files, one at a time. Two hundred tasks wait for it in the background when five come
 //! that can not wait; later two runs of the same priority share it. Each output says as which task it was performed, so
 //! the numbers are the order.
 
@@ -51,21 +51,21 @@ async fn main() -> Result<()> {
     let files = files(&root)?;
     let counts = |many| files.iter().cycle().take(many).map(|file| Count { file: file.clone() });
 
-    // 200 tasks that have time, and one that has none.
+    // 200 tasks that have time, and five that have none.
     let workflow = Workflow::new("background");
-    let slow = workflow.map("count", counts(200));
-    let slow: Vec<_> = slow.into_iter().map(|task| task.priority(Priority::Background)).collect();
+    let patient = workflow.map("count", counts(200)).into_iter().map(|task| task.priority(Priority::Background));
+    let patient: Vec<_> = patient.collect();
     let background = board.start(workflow).await?;
     first_started(&background).await;
     let workflow = Workflow::new("urgent");
-    let urgent = workflow.map("count", counts(1)).remove(0).priority(Priority::Critical);
+    let urgent = workflow.map("count", counts(5)).into_iter().map(|task| task.priority(Priority::Critical));
+    let urgent: Vec<_> = urgent.collect();
     let critical = board.start(workflow).await?;
     show_queue(&board);
-    permits.add_permits(201);
-    let place = critical.output(&urgent).await?.place;
-    println!("the critical task came last and was number {place} of 201");
-    let places = places(&background, &slow).await?;
-    println!("the others were number {}, {}, {} .. {}", places[0], places[1], places[2], places[199]);
+    permits.add_permits(205);
+    println!("the critical tasks came last and were number {:?} of 205", places(&critical, &urgent).await?);
+    let others = places(&background, &patient).await?;
+    println!("the others were number {}, {} .. {}", others[0], others[1], others[199]);
 
     // Two runs of equal priority, one behind the other.
     let left = Workflow::new("left");
@@ -78,8 +78,8 @@ async fn main() -> Result<()> {
     show_queue(&board);
     permits.add_permits(20);
     let mut order: Vec<(usize, char)> = Vec::new();
-    order.extend(self::places(&left, &of_left).await?.into_iter().map(|place| (place, 'L')));
-    order.extend(self::places(&right, &of_right).await?.into_iter().map(|place| (place, 'R')));
+    order.extend(places(&left, &of_left).await?.into_iter().map(|place| (place, 'L')));
+    order.extend(places(&right, &of_right).await?.into_iter().map(|place| (place, 'R')));
     order.sort_unstable();
     println!("left and right took turns: {}", order.into_iter().map(|(_, run)| run).collect::<String>());
     board.shutdown().await
