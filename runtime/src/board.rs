@@ -1,6 +1,6 @@
 //! The runtime as a program sees it.
 
-use crate::agent::pool::{self, Pool, PoolSpec};
+use crate::agent::pool::{Pool, PoolSpec};
 use crate::agent::{Agent, AgentHandle, Ctx};
 use crate::dispatch::backlog::QueueInfo;
 use crate::node::{self, Node, Ports};
@@ -12,7 +12,7 @@ use crate::run::Run;
 use crate::settings::{Settings, StoreSettings};
 use crate::workflow::{Node as TaskNode, Workflow};
 use crate::{Error, ErrorKind, Result, Task};
-use callboard_core::{Json, Priority, Retry, RunId};
+use callboard_core::{Json, Priority, Requirement, Retry, RunId};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
@@ -260,7 +260,7 @@ impl Builder {
         F: Fn(Ctx, T) -> R + Send + Sync + 'static,
         R: Future<Output = Result<T::Output>> + Send + 'static,
     {
-        self.pools.push(pool::of_fn(function, 32));
+        self.pools.push(Pool::task_fn(function).spec);
         self
     }
 
@@ -463,6 +463,12 @@ impl<O> Call<O> {
     /// Limits each attempt.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.task = self.task.timeout(limit);
+        self
+    }
+
+    /// Says what the agent that performs it must have; see [`Node::requires`](crate::Node::requires).
+    pub fn requires(mut self, requirement: Requirement) -> Self {
+        self.task = self.task.requires(requirement);
         self
     }
 }

@@ -79,8 +79,8 @@ pub use workflow::{Gather, Node, Workflow};
 /// What nearly every program uses: `use callboard::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Agent, Callboard, Ctx, Error, ErrorClass, ErrorKind, Gather, In, Message, MessageCtx, Node, Priority, Reply,
-        Result, ResultExt, Retry, Run, RunOutcome, Task, Workflow, payload, task,
+        Agent, Callboard, Ctx, Error, ErrorClass, ErrorKind, Gather, In, Message, MessageCtx, Node, Pool, Priority,
+        Reply, Requirement, Result, ResultExt, Retry, Run, RunOutcome, Task, Workflow, payload, task,
     };
     pub use std::time::Duration;
 }

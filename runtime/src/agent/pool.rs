@@ -85,6 +85,21 @@ impl<A: Send + 'static> Pool<A> {
     }
 }
 
+impl Pool<()> {
+    /// An agent around a plain async function, with 32 instances unless you say otherwise.
+    pub fn task_fn<T, F, R>(function: F) -> Self
+    where
+        T: Task,
+        F: Fn(Ctx, T) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<T::Output>> + Send + 'static,
+    {
+        let mut spec = PoolSpec::new("function", from_fn(function));
+        spec.can(capability_of::<T>());
+        spec.instances = 32;
+        Self { spec, handlers: None }
+    }
+}
+
 impl<J: JsonAgent> Pool<Described<J>> {
     /// An agent that is described by data. Say next what its [capabilities](Self::capability) are.
     pub fn json(factory: impl Fn() -> J + Send + Sync + 'static) -> Self {
@@ -154,19 +169,6 @@ impl<A> fmt::Debug for Pool<A> {
         let capabilities: Vec<_> = self.spec.capabilities.iter().map(|capability| &capability.name).collect();
         f.debug_struct("Pool").field("id", &self.spec.id).field("capabilities", &capabilities).finish_non_exhaustive()
     }
-}
-
-/// A pool around a plain function.
-pub(crate) fn of_fn<T, F, R>(function: F, instances: usize) -> PoolSpec
-where
-    T: Task,
-    F: Fn(Ctx, T) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<T::Output>> + Send + 'static,
-{
-    let mut spec = PoolSpec::new("function", from_fn(function));
-    spec.can(capability_of::<T>());
-    spec.instances = instances;
-    spec
 }
 
 /// What is known of the capability that tasks of type `T` ask for.
