@@ -15,6 +15,7 @@ mod events;
 mod faults;
 mod keys;
 mod kit;
+mod large;
 mod limits;
 mod messages;
 mod order;
