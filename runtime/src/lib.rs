@@ -58,7 +58,7 @@ pub use agent::{Agent, AgentHandle, Ctx, Described, JsonAgent, JsonTask, Pool};
 pub use board::{Builder, Call, Callboard, JournalCounters, PoolBuilder, Start};
 pub use callboard_core::{
     Amount, Counts, InstanceId, Json, Millis, ParseIdError, Priority, Requirement, Requirements, Retry, RunId,
-    RunOutcome, Status, TaskIndex, Traits,
+    RunOutcome, Status, TaskIndex, Traits, closest,
 };
 pub use callboard_macros::{payload, task};
 pub use dispatch::backlog::QueueInfo;

@@ -31,7 +31,6 @@
 //! every key with its unit, default and limits. Whoever may write to the folder decides what runs on the machine.
 
 mod agent_file;
-mod closest;
 mod faults;
 mod folder;
 mod runs;

@@ -1,10 +1,10 @@
 //! Takes the keys of a table one by one, and notes every fault on the way.
 
-use super::closest::closest;
 use super::tree::{Located, Value};
 use crate::fault::Fault;
 use bytesize::ByteSize;
 use callboard::Json;
+use callboard::closest;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
