@@ -79,6 +79,18 @@ pub enum Command {
         /// Its history.
         restored: RunRestored,
     },
+    /// Take an ended run back from the archive and give a task of it another life, or do neither. Of a run that is in
+    /// memory it is a [`Retry`](Self::Retry).
+    Comeback {
+        /// Its history.
+        restored: RunRestored,
+        /// The task.
+        task: TaskRef,
+        /// The token with which it ended.
+        token: Token,
+        /// Another input.
+        input: Option<Json>,
+    },
     /// A timer that [`State::pop_due`](crate::State::pop_due) has given out.
     Due(Timer),
     /// Forget runs that are on a page of the archive.

@@ -49,13 +49,13 @@ impl RunRestored {
         state.into_run(id)
     }
 
-    /// Whether the events are those of `id` and lead to its end.
-    pub(crate) fn is_ended(&self, id: RunId) -> bool {
+    /// What `look` says of the run, if the events are those of `id` and lead to its end.
+    pub(crate) fn when_ended<T>(&self, id: RunId, look: impl FnOnce(&Run) -> T) -> Option<T> {
         let mut folded = self.folded.0.lock().unwrap_or_else(PoisonError::into_inner);
         if folded.is_none() {
             *folded = Self::fold(id, &self.events);
         }
-        folded.as_ref().is_some_and(|run| run.id == id && run.ended.is_some())
+        folded.as_ref().filter(|run| run.id == id && run.ended.is_some()).map(look)
     }
 
     /// The run that the events lead to, if they are those of `id`.

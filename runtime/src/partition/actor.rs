@@ -1,5 +1,6 @@
 //! The actor: one message at a time, no waiting.
 
+use super::control::Retry;
 use super::message::{Message, Page, Progress, Refusal, Reply, Say, Target, Verdict};
 use super::tenant::Tenant;
 use super::tenure::Tenure;
@@ -62,8 +63,7 @@ impl Tenant {
             }
             Message::Control { run, wish, reply } => self.control(run, wish, reply),
             Message::Retry { task, token, input, comeback, room, reply } => {
-                let command = Command::Retry { task, token, input };
-                self.retry(task.run, command, comeback, room, reply);
+                self.retry(Retry { task, token, input }, comeback, room, reply);
             }
             Message::Ask(question) => self.asked(question),
             Message::Await { run, target, reply } => self.wait_for(run, target, reply),

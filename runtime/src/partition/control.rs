@@ -2,7 +2,14 @@
 
 use super::message::{Comeback, Refusal, Reply, Room, Wish};
 use super::tenant::Tenant;
-use callboard_core::{Command, RunId};
+use callboard_core::{Command, Json, RunId, TaskRef, Token};
+
+/// What gives a task another life.
+pub(super) struct Retry {
+    pub(super) task: TaskRef,
+    pub(super) token: Token,
+    pub(super) input: Option<Json>,
+}
 
 impl Tenant {
     pub(super) fn control(&mut self, run: RunId, wish: Wish, reply: Reply) {
@@ -18,30 +25,27 @@ impl Tenant {
         self.answer(reply, result, None);
     }
 
-    /// Puts the command, after the run was taken back from the archive if it is not in memory.
-    pub(super) fn retry(
-        &mut self,
-        run: RunId,
-        command: Command,
-        comeback: Option<Box<Comeback>>,
-        room: Room,
-        reply: Reply,
-    ) {
+    /// Gives a task another life, and takes its run back from the archive with that if it is not in memory.
+    pub(super) fn retry(&mut self, retry: Retry, comeback: Option<Box<Comeback>>, room: Room, reply: Reply) {
+        let Retry { task, token, input } = retry;
         // Whoever has looked at all pages has seen the newest history that there is.
         let checked = comeback.as_ref().map_or(0, |comeback| comeback.checked);
-        let pages = self.pages_to_check(run, checked);
+        let pages = self.pages_to_check(task.run, checked);
         if !pages.is_empty() {
             return drop(reply.send(Err(Refusal::Elsewhere(pages))));
         }
-        let mut result = Ok(());
-        if let Some(comeback) = comeback.filter(|_| self.state.run(run).is_none()) {
-            let Comeback { restored, lines, .. } = *comeback;
-            result = self.step(Command::Restore { run, restored });
-            if result.is_ok() {
-                self.history.restore(run, lines);
+        let result = match comeback.filter(|_| self.state.run(task.run).is_none()) {
+            None => self.step(Command::Retry { task, token, input }),
+            Some(comeback) => {
+                let Comeback { restored, lines, .. } = *comeback;
+                self.history.restore(task.run, lines);
+                let result = self.step(Command::Comeback { restored, task, token, input });
+                if self.state.run(task.run).is_none() {
+                    self.history.forget(task.run);
+                }
+                result
             }
-        }
-        let result = result.and_then(|()| self.step(command));
+        };
         self.answer(reply, result, Some(room));
     }
 }

@@ -6,13 +6,14 @@ use super::history::lines_of;
 use super::message::{Comeback, Message, Page, Progress, Refusal, Room, Say, Target, Verdict, Wish};
 use super::question::{Found, Question};
 use super::watch;
+use crate::clock::Clock;
 use crate::journal::append::Stuck;
 use crate::journal::archive::{self, Archive, Record, Summary};
 use crate::supervise::{FailureKind, Slot};
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{
-    Alive, CheckedGraph, Command, Event, Json, Limits, Rejected, Run, RunId, RunRestored, Speaker, State, TaskIndex,
-    TaskRef, Token, decide,
+    Alive, CheckedGraph, Command, Event, Json, Limits, Millis, Rejected, Run, RunId, RunRestored, Speaker, State,
+    TaskIndex, TaskRef, Token, decide,
 };
 use ractor::ActorRef;
 use serde_json::value::RawValue;
@@ -36,7 +37,10 @@ pub(super) const AGAIN: Duration = Duration::from_millis(20);
 
 /// All partitions of a name space.
 #[derive(Clone)]
-pub(crate) struct Partitions(Arc<[Partition]>);
+pub(crate) struct Partitions {
+    all: Arc<[Partition]>,
+    clock: Clock,
+}
 
 /// One partition, whoever owns it.
 pub(crate) struct Partition {
@@ -121,17 +125,22 @@ pub(crate) enum Unheard {
 }
 
 impl Partitions {
-    pub(crate) fn new(partitions: Vec<Partition>) -> Self {
-        Self(partitions.into())
+    pub(crate) fn new(partitions: Vec<Partition>, clock: Clock) -> Self {
+        Self { all: partitions.into(), clock }
+    }
+
+    /// What time it is by the clock of this node.
+    pub(super) fn now(&self) -> Millis {
+        self.clock.now()
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     pub(super) fn at(&self, number: usize) -> &Partition {
-        &self.0[number]
+        &self.all[number]
     }
 
     pub(super) fn of(&self, run: RunId) -> &Partition {
@@ -140,7 +149,7 @@ impl Partitions {
 
     /// The number of the partition to which a run belongs.
     pub(super) fn number_of(&self, run: RunId) -> usize {
-        let count = u16::try_from(self.0.len()).unwrap_or(u16::MAX);
+        let count = u16::try_from(self.all.len()).unwrap_or(u16::MAX);
         run.partition(count).into()
     }
 
@@ -149,7 +158,7 @@ impl Partitions {
     pub(crate) async fn up(&self, limit: Duration) -> Result<()> {
         let deadline = Instant::now() + limit;
         let mut damaged = Vec::new();
-        for (number, partition) in self.0.iter().enumerate() {
+        for (number, partition) in self.all.iter().enumerate() {
             match partition.actor(deadline).await {
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     tracing::error!(partition = number, error = format!("{error:#}"), "the partition is refused");
@@ -159,7 +168,7 @@ impl Partitions {
                 Ok(_) => {}
             }
         }
-        let all_are = damaged.len() == self.0.len();
+        let all_are = damaged.len() == self.all.len();
         damaged.pop().filter(|_| all_are).map_or(Ok(()), Err)
     }
 
@@ -255,11 +264,13 @@ impl Partitions {
                     return Err(unclear.unwrap_or_else(|| error.because(reason)));
                 }
                 Ok(Some(Err(Refusal::Elsewhere(pages)))) => {
-                    let found = partition.archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
-                    return Err(match found.run.ended {
-                        Some((outcome, _)) => refused(Rejected::Ended { run, outcome }),
-                        None => Error::new(ErrorKind::Corrupt, "an archived run has not ended"),
-                    });
+                    let error = match partition.archived(run, &pages).await.map(|found| found.map(|it| it.run.ended)) {
+                        Ok(Some(Some((outcome, _)))) => refused(Rejected::Ended { run, outcome }),
+                        Ok(Some(None)) => Error::new(ErrorKind::Corrupt, "an archived run has not ended"),
+                        Ok(None) => no_run(run),
+                        Err(error) => error,
+                    };
+                    return Err(unclear.unwrap_or(error));
                 }
                 Ok(Some(Err(Refusal::Unknown(reason)))) => unclear = Some(done_or_not(&wish).because(reason)),
                 Ok(None) => unclear = Some(done_or_not(&wish)),
@@ -280,10 +291,14 @@ impl Partitions {
         let (mut seen, mut unclear) = (self.look_at(run, name).await?, None);
         let (task, token) = (TaskRef { run, task: seen.task }, seen.token);
         loop {
-            if let Some(found) = &seen.archived {
+            let comeback = seen.archived.take().map(|found| {
                 found.would_retry(task, token, input.clone())?;
-            }
-            let comeback = seen.archived.take().map(Archived::comeback).transpose()?.map(Box::new);
+                found.comeback().map(Box::new)
+            });
+            let comeback = match comeback.transpose() {
+                Ok(comeback) => comeback,
+                Err(error) => return Err(unclear.unwrap_or(error)),
+            };
             let bytes = bytes + comeback.as_ref().map_or(0, |comeback| comeback.restored.events.as_str().len());
             let sent = async {
                 partition.admit()?;
@@ -303,9 +318,10 @@ impl Partitions {
                 }
                 // It was archived, or archived anew, since it was looked at.
                 Ok(Some(Err(Refusal::Elsewhere(pages)))) => {
-                    seen.archived = partition.archived(run, &pages).await.map_err(|e| unclear.take().unwrap_or(e))?;
-                    if seen.archived.is_none() {
-                        return Err(no_run(run));
+                    match partition.archived(run, &pages).await {
+                        Ok(Some(found)) => seen.archived = Some(found),
+                        Ok(None) => return Err(unclear.unwrap_or_else(|| no_run(run))),
+                        Err(error) => return Err(unclear.unwrap_or(error)),
                     }
                     continue;
                 }
@@ -431,6 +447,9 @@ impl Archived {
         let mut events = Vec::with_capacity(raw.len());
         for line in raw {
             let event = Event::decode(line.get().as_bytes()).map_err(|error| corrupt(id, &error))?;
+            if event.run != Some(id) {
+                return Err(corrupt(id, &format_args!("event {} is not of this run", event.seq)));
+            }
             state.apply(&event);
             events.push(event);
         }

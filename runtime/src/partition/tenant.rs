@@ -140,7 +140,7 @@ impl Tenant {
             let from = batch.lines.len();
             event.encode(&mut batch.lines);
             match (event.run, &event.kind) {
-                (Some(_), EventKind::RunRestored(_)) => {} // its lines come with the command
+                (Some(_), EventKind::RunRestored(_)) => {} // its lines came with the command
                 (Some(run), _) => {
                     let bytes = Bytes::copy_from_slice(&batch.lines[from..]);
                     self.history.push(run, Line { seq: event.seq, bytes });
@@ -239,7 +239,7 @@ impl Tenant {
             let _gone = answer.reply.send(answer.result.map_err(Refusal::from));
         }
         std::mem::take(&mut batch.told).into_iter().for_each(|Told(tell)| tell());
-        self.watchers.released(&batch, self.durable, &self.state, &self.history);
+        self.watchers.released(&batch, self.durable, &self.state, &self.history, &self.pending);
         self.close_if_due();
         self.snapshots.write_if_begun(mark, &self.housekeeper, &self.history, &self.state);
     }

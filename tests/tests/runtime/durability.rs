@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 /// A store whose process dies at a chosen operation, before it or behind it.
-struct Mortal {
+pub(super) struct Mortal {
     inner: MemoryStore,
     left: AtomicUsize,
     behind: bool,
@@ -22,6 +22,16 @@ struct Mortal {
 }
 
 impl Mortal {
+    /// Over these objects; it dies at the last of so many operations, with or without its effect.
+    pub(super) fn new(objects: &MemoryStore, operations: usize, behind: bool) -> Self {
+        Self { inner: objects.clone(), left: operations.into(), behind, dead: Arc::default() }
+    }
+
+    /// Hears of its death.
+    pub(super) fn dead(&self) -> Arc<Notify> {
+        self.dead.clone()
+    }
+
     /// Whether this operation still takes effect and is still answered.
     fn fate(&self) -> (bool, bool) {
         let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| Some(left.saturating_sub(1)));
@@ -157,8 +167,8 @@ async fn live(store: Arc<dyn Store>, runs: usize, tally: &Tally, known: &Arc<Mut
 
 /// One life on a tokio of its own, ended at once by the death of the store's process.
 fn life(objects: &MemoryStore, operations: usize, behind: bool, tally: &Tally, known: &Arc<Mutex<Known>>) {
-    let dead = Arc::new(Notify::new());
-    let store = Mortal { inner: objects.clone(), left: operations.into(), behind, dead: dead.clone() };
+    let store = Mortal::new(objects, operations, behind);
+    let dead = store.dead();
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     tokio.block_on(async {
         tokio::select! {

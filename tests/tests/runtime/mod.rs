@@ -8,6 +8,7 @@
 mod agents;
 mod archive;
 mod control;
+mod control_random;
 mod crashes;
 mod documents;
 mod durability;

@@ -1,9 +1,9 @@
 //! What somebody decides about a run that goes on, or about a task that has ended.
 
-use super::run;
+use super::{followed, run};
 use crate::command::Draft;
 use crate::event::{EventKind, RunPaused, RunResumed, TaskResumed};
-use crate::{Effect, Json, Rejected, Run, RunId, RunRestored, State, TaskRef, TaskState, Token};
+use crate::{Effect, GraphLimits, Json, Rejected, Run, RunId, RunRestored, State, TaskRef, TaskState, Token};
 use std::sync::Arc;
 
 /// The run, if it can be followed and has not ended.
@@ -41,16 +41,50 @@ pub(super) fn unpause(state: &State, draft: &mut Draft, id: RunId) -> Result<(),
 pub(super) fn retry(
     state: &State,
     draft: &mut Draft,
-    task_ref: TaskRef,
+    task: TaskRef,
     token: Token,
     input: Option<Json>,
 ) -> Result<(), Rejected> {
-    let run = run(state, task_ref.run)?;
+    let resumed = resumed(run(state, task.run)?, &state.limits.graph, task, token, input)?;
+    resumed.into_iter().for_each(|resumed| draft.event(Some(task.run), EventKind::TaskResumed(resumed)));
+    Ok(())
+}
+
+/// Takes back an ended run and gives a task of it another life, in one step: a run that came back for nothing would be on
+/// two pages of the archive in the end, and nothing would tell which is the later.
+pub(super) fn comeback(
+    state: &State,
+    draft: &mut Draft,
+    restored: RunRestored,
+    task: TaskRef,
+    token: Token,
+    input: Option<Json>,
+) -> Result<(), Rejected> {
+    let id = task.run;
+    if state.run(id).is_some() {
+        return retry(state, draft, task, token, input);
+    }
+    let resumed = restored.when_ended(id, |run| resumed(followed(run)?, &state.limits.graph, task, token, input));
+    if let Some(resumed) = resumed.ok_or(Rejected::Open(id))?? {
+        draft.event(Some(id), EventKind::RunRestored(restored));
+        draft.event(Some(id), EventKind::TaskResumed(resumed));
+    }
+    Ok(())
+}
+
+/// What gives a task another life; `None` if it has it already.
+fn resumed(
+    run: &Run,
+    limits: &GraphLimits,
+    task_ref: TaskRef,
+    token: Token,
+    input: Option<Json>,
+) -> Result<Option<TaskResumed>, Rejected> {
     let task = run.task(task_ref.task).ok_or(Rejected::NoTask(task_ref))?;
     let edited = task.edited.as_ref().map(|edited| &edited.json);
     let is_done = token.next_attempt().attempt == task.first_attempt && (input.is_none() || input.as_ref() == edited);
     if is_done {
-        return Ok(()); // the same again is what a caller does who does not know whether the first try arrived
+        return Ok(None); // the same again is what a caller does who does not know whether the first try arrived
     }
     let status = task.status();
     if task.token != token {
@@ -66,13 +100,13 @@ pub(super) fn retry(
         return Err(Rejected::NotResumable { task: task_ref, status, first });
     }
     if let Some(json) = &input {
-        let limit = state.limits.graph.input_bytes_max;
+        let limit = limits.input_bytes_max;
         if json.as_str().len() > limit {
             let seen = json.as_str().len();
             let reason = format!("it takes {seen} bytes, more than the limit of {limit} (payload_bytes_max)");
             return Err(Rejected::Input { task: task_ref, reasons: vec![reason] });
         }
-        let (levels, limit) = (json.depth(), state.limits.graph.input_depth_max);
+        let (levels, limit) = (json.depth(), limits.input_depth_max);
         if levels > limit {
             let reason = format!("it has {levels} levels, more than the limit of {limit} (input_depth_max)");
             return Err(Rejected::Input { task: task_ref, reasons: vec![reason] });
@@ -80,9 +114,7 @@ pub(super) fn retry(
         run.compile_edited(task_ref.task, json).map_err(|reasons| Rejected::Input { task: task_ref, reasons })?;
     }
     let reopened = run.reopened_by(task_ref.task);
-    let resumed = TaskResumed { task: task_ref.task, token: token.next_attempt(), input, reopened };
-    draft.event(Some(run.id), EventKind::TaskResumed(resumed));
-    Ok(())
+    Ok(Some(TaskResumed { task: task_ref.task, token: token.next_attempt(), input, reopened }))
 }
 
 /// Takes back an ended run, unless it is there.
@@ -90,9 +122,7 @@ pub(super) fn restore(state: &State, draft: &mut Draft, id: RunId, restored: Run
     if state.run(id).is_some() {
         return Ok(());
     }
-    if !restored.is_ended(id) {
-        return Err(Rejected::Open(id));
-    }
+    restored.when_ended(id, |_| ()).ok_or(Rejected::Open(id))?;
     draft.event(Some(id), EventKind::RunRestored(restored));
     Ok(())
 }

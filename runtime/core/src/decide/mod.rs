@@ -32,6 +32,9 @@ pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Reje
         Command::Pause { run, reason } => control::pause(state, &mut draft, run, reason)?,
         Command::Unpause { run } => control::unpause(state, &mut draft, run)?,
         Command::Retry { task, token, input } => control::retry(state, &mut draft, task, token, input)?,
+        Command::Comeback { restored, task, token, input } => {
+            control::comeback(state, &mut draft, restored, task, token, input)?;
+        }
         Command::Restore { run, restored } => control::restore(state, &mut draft, run, restored)?,
         Command::Due(timer) => due::due(state, &mut draft, timer),
         Command::Archive { mut runs, page } => {
@@ -58,9 +61,12 @@ fn archivable(state: &State, id: RunId) -> Result<(), Rejected> {
 
 /// The run, if its history can be followed.
 fn run(state: &State, id: RunId) -> Result<&Run, Rejected> {
-    let run = state.run(id).ok_or(Rejected::NoRun(id))?;
+    followed(state.run(id).ok_or(Rejected::NoRun(id))?)
+}
+
+fn followed(run: &Run) -> Result<&Run, Rejected> {
     match &run.quarantined {
-        Some(reason) => Err(Rejected::Quarantined { run: id, reason: reason.clone() }),
+        Some(reason) => Err(Rejected::Quarantined { run: run.id, reason: reason.clone() }),
         None => Ok(run),
     }
 }

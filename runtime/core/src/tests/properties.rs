@@ -39,6 +39,7 @@ enum Op {
     Retry(Who, Option<u8>),
     Archive(usize),
     Restore(usize),
+    Comeback(Who, Option<u8>),
     /// The clock moves, forwards or back.
     Clock(i64),
     /// Everything due is fired.
@@ -118,6 +119,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..RUNS).prop_map(Op::Cancel),
         2 => (0..RUNS).prop_map(Op::Pause),
         2 => (0..RUNS).prop_map(Op::Unpause),
+        3 => (who(), proptest::option::of(0..3_u8)).prop_map(|(who, edited)| Op::Comeback(who, edited)),
         6 => (who(), proptest::option::of(0..3_u8)).prop_map(|(who, edited)| Op::Retry(who, edited)),
         2 => (0..RUNS).prop_map(Op::Archive),
         2 => (0..RUNS).prop_map(Op::Restore),
@@ -251,6 +253,7 @@ impl Pair {
                 self.speak(who, retry, |model, word| model.retry(now, word, edited));
             }
             Op::Restore(run) => self.restore_run(run_id(run)),
+            Op::Comeback(who, edited) => self.comeback(who, edited),
             Op::Archive(run) => {
                 let expected = self.model.archive(run_id(run));
                 if expected.is_ok() {
@@ -344,6 +347,28 @@ impl Pair {
         let folded = RunRestored::fold(run, &events).unwrap();
         self.model.restore(self.now, run);
         self.command(Command::Restore { run, restored: RunRestored::new(events, folded) }, Ok(()));
+    }
+
+    /// Gives a task another life and takes its run back with that, or does neither: as a restoration and a retry that
+    /// is only tried if it will be heard.
+    fn comeback(&mut self, who: Who, edited: Option<u8>) {
+        let Speaker { task, token, .. } = self.speaker(who);
+        let Some(lines) = self.archive.get(&task.run).filter(|_| self.state.run(task.run).is_none()) else { return };
+        let events = Json::parse(format!("[{}]", lines.join(","))).unwrap();
+        let folded = RunRestored::fold(task.run, &events).unwrap();
+        let restored = RunRestored::new(events, folded);
+        let input = edited.map(|edited| Json::of(&edited).unwrap());
+        let command = Command::Comeback { restored: restored.clone(), task, token, input: input.clone() };
+        let both = decide(&self.state, Millis(self.now), command);
+        let mut state = self.state.clone();
+        let alone = decide(&state, Millis(self.now), Command::Restore { run: task.run, restored }).unwrap().events;
+        alone.iter().for_each(|event| state.apply(event));
+        let then = decide(&state, Millis(self.now), Command::Retry { task, token, input });
+        match (both, then) {
+            (Ok(both), Ok(then)) if then.events.is_empty() => assert!(both.events.is_empty()),
+            (Ok(both), Ok(then)) => assert_eq!(both.events, [alone, then.events].concat()),
+            (both, then) => assert_eq!(both.map(drop), then.map(drop)),
+        }
     }
 
     /// What must hold of every event by itself: work only on what is needed and done, and a result once.
