@@ -431,7 +431,7 @@ impl Plan {
             specs.push(spec);
             handles.push(Partition::new(slot, health, journal.archive()));
         }
-        (specs, Partitions::new(handles))
+        (specs, Partitions::new(handles, Clock::system()))
     }
 
     fn deed(&self, number: u16, courier: &Courier, closing: &ClosingTime, health: &Arc<Health>) -> Deed {

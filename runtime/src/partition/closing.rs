@@ -5,6 +5,7 @@ use super::message::Message;
 use super::tenure::Tuning;
 use super::writer::Joined;
 use crate::journal::archive::{self, Archive, Record, Summary};
+use crate::journal::envelope::FRAME_BYTES_MAX;
 use bytes::Bytes;
 use callboard_core::{Json, Millis, RunId, State};
 use ractor::ActorRef;
@@ -15,6 +16,8 @@ use uuid::Uuid;
 const PAGE_RUNS: usize = 1_000;
 /// Bytes on one page, if it holds more than one run.
 const PAGE_BYTES: usize = 4 << 20;
+/// Bytes of one run that fit on a page, with what stands beside them.
+const RUN_BYTES: usize = FRAME_BYTES_MAX - 1024;
 
 /// What of a partition has ended and leaves memory.
 pub(super) struct Closing {
@@ -88,7 +91,9 @@ impl Closing {
 /// The ended runs that have been in memory the longest, as many as fit on a page.
 fn records(state: &State, history: &History, durable: u64) -> Vec<Record> {
     let mut bytes = 0;
-    let closed = state.closed().take(PAGE_RUNS).filter(|(_, run)| history.last(*run) <= durable);
+    // A run that is too long for any page stays in memory, and keeps nobody else there.
+    let fits_a_page = |run| history.of(run).iter().map(|line| line.bytes.len()).sum::<usize>() < RUN_BYTES;
+    let closed = state.closed().filter(|(_, run)| history.last(*run) <= durable && fits_a_page(*run)).take(PAGE_RUNS);
     closed
         .map_while(|(at, run)| {
             let line = join(history.of(run).iter().map(|line| &line.bytes));

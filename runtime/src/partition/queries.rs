@@ -6,10 +6,11 @@ use super::question::{ArchivePage, Found, Piece, Question, TaskPiece, Waits, dea
 use crate::query::filter::{RunFilter, TaskFilter};
 use crate::query::{ArchivePlace, At, Cursor, DeadLetter, Page, Place, RunInfo, TaskInfo};
 use crate::{Error, ErrorKind, Result};
-use callboard_core::{Run, RunId, TaskIndex};
+use callboard_core::{Millis, Run, RunId, TaskIndex};
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
@@ -90,13 +91,15 @@ impl Partitions {
         archived: Option<&(impl FromArchive<T> + Sync)>,
     ) -> Result<Page<T>> {
         let mut items = Vec::new();
-        let from = match after.map(|Cursor(at)| at) {
+        let since = after.map_or_else(|| self.now(), |after| after.since);
+        let cursor = |at| Cursor { since, at };
+        let from = match after.map(|after| after.at) {
             at @ (None | Some(At::Live(_))) => {
                 let after = if let Some(At::Live(place)) = at { Some(place) } else { None };
                 let (found, next) = self.live(limit, after, live).await?;
                 items = found;
                 if next.is_some() {
-                    return Ok(Page::new(items, next.map(At::Live).map(Cursor)));
+                    return Ok(Page::new(items, next.map(At::Live).map(cursor)));
                 }
                 None
             }
@@ -105,10 +108,10 @@ impl Partitions {
         };
         let Some(archived) = archived else { return Ok(Page::new(items, None)) };
         if items.len() == limit {
-            return Ok(Page::new(items, Some(Cursor(At::Archive))));
+            return Ok(Page::new(items, Some(cursor(At::Archive))));
         }
-        let next = self.archive(limit, from, archived, &mut items).await?;
-        Ok(Page::new(items, next.map(At::Page).map(Cursor)))
+        let next = self.archive(limit, since, from, archived, &mut items).await?;
+        Ok(Page::new(items, next.map(At::Page).map(cursor)))
     }
 
     /// What is in memory, merged over all partitions; where to go on if the limit was reached.
@@ -141,9 +144,13 @@ impl Partitions {
     }
 
     /// What is in the archive behind `after`; where to go on if the limit was reached.
+    ///
+    /// A run that was opened again may be on several pages, and in memory. It is told where it was put last, and before
+    /// that only if it may have been opened after `since`, when that place may have been passed already.
     async fn archive<T>(
         &self,
         limit: usize,
+        since: Millis,
         after: Option<ArchivePlace>,
         what: &impl FromArchive<T>,
         items: &mut Vec<T>,
@@ -169,7 +176,11 @@ impl Partitions {
             let records = self.at(place.partition.into()).page(place.page).await?;
             let runs: Vec<RunId> = records.iter().map(|record| RunId::new(record.id)).collect();
             let ask = |reply| Question::InMemory { runs: runs.clone(), reply };
-            let in_memory: BTreeSet<RunId> = self.ask(place.partition.into(), ask).await?.into_iter().collect();
+            let (in_memory, now) = self.ask(place.partition.into(), ask).await?;
+            let in_memory: BTreeSet<RunId> = in_memory.into_iter().collect();
+            // By how long ago it was, because the clock of a partition may be ahead of that of its node.
+            let asked = if since <= self.now() { self.now().since(since) } else { Duration::MAX };
+            let is_told = |info: &RunInfo| info.reopened_at.is_some_and(|at| now.since(at) > asked);
             // The one that ended last stands last on its page.
             for record in records.iter().rev().skip(place.told) {
                 if items.len() == limit {
@@ -177,6 +188,10 @@ impl Partitions {
                 }
                 let id = RunId::new(record.id);
                 let run = if in_memory.contains(&id) || newer.is_on_a_later_page(record.id, place.page) {
+                    if is_told(&self.info(id).await?) {
+                        (place.told, place.task) = (place.told + 1, None);
+                        continue;
+                    }
                     None // as it was before
                 } else {
                     Some(Archived::read(id, record)?.run)

@@ -31,8 +31,8 @@ pub(crate) enum Question {
     DeadLetters { after: Option<Place>, limit: usize, reply: oneshot::Sender<Piece<DeadLetter>> },
     /// The pages of the archive, oldest first.
     Pages { reply: oneshot::Sender<Vec<ArchivePage>> },
-    /// Which of these runs are in memory.
-    InMemory { runs: Vec<RunId>, reply: oneshot::Sender<Vec<RunId>> },
+    /// Which of these runs are in memory, and what time it is by the clock of the partition.
+    InMemory { runs: Vec<RunId>, reply: oneshot::Sender<(Vec<RunId>, Millis)> },
 }
 
 /// What is known of a run.
@@ -103,7 +103,8 @@ impl Tenant {
             }
             Question::InMemory { mut runs, reply } => {
                 runs.retain(|run| self.state.run(*run).is_some());
-                self.tell(move || drop(reply.send(runs)));
+                let now = self.now();
+                self.tell(move || drop(reply.send((runs, now))));
             }
         }
     }

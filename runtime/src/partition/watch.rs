@@ -57,8 +57,16 @@ impl Watchers {
         waiting.push((after, reply));
     }
 
-    /// Tells whoever waits for what has just become durable. `durable` is the last event that is.
-    pub(crate) fn released(&mut self, batch: &Batch, durable: u64, state: &State, history: &History) {
+    /// Tells whoever waits for what has just become durable. `durable` is the last event that is; `pending` has those
+    /// behind it.
+    pub(crate) fn released(
+        &mut self,
+        batch: &Batch,
+        durable: u64,
+        state: &State,
+        history: &History,
+        pending: &Pending,
+    ) {
         for event in &batch.events {
             let Some(id) = event.run else { continue };
             if !self.ends.is_empty()
@@ -66,7 +74,13 @@ impl Watchers {
             {
                 match run.quarantined {
                     Some(_) => self.tell_all(run),
-                    None => ended(&event.kind, |watched| self.tell(run, watched)),
+                    // It may have been opened again and ended otherwise, and that is told when it is durable.
+                    None => ended(&event.kind, |watched| {
+                        let waits = self.ends.contains_key(&(id, watched));
+                        if waits && (history.last(id) <= durable || is_durable(id, watched, None, pending)) {
+                            self.tell(run, watched);
+                        }
+                    }),
                 }
             }
             for (after, reply) in self.readers.remove(&id).unwrap_or_default() {

@@ -24,7 +24,11 @@ impl<T, C> Page<T, C> {
 
 /// Where a page of runs or of dead letters begins: a text to be kept and given back, whose content says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor(pub(crate) At);
+pub struct Cursor {
+    /// When the first page was asked for, by the clock of this node.
+    pub(crate) since: Millis,
+    pub(crate) at: At,
+}
 
 /// What a cursor says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,12 +86,13 @@ impl ArchivePlace {
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let task = |task: Option<TaskIndex>| task.map_or_else(String::new, |task| task.to_string());
-        match self.0 {
-            At::Live(place) => write!(f, "r_{}_{}_{}", place.submitted_at.0, place.run, task(place.task)),
-            At::Archive => write!(f, "a"),
+        let since = self.since.0;
+        match self.at {
+            At::Live(place) => write!(f, "r_{since}_{}_{}_{}", place.submitted_at.0, place.run, task(place.task)),
+            At::Archive => write!(f, "a_{since}"),
             At::Page(place) => {
                 let ArchivePlace { newest_ms, partition, page, told, task: at } = place;
-                write!(f, "a_{newest_ms}_{partition}_{page}_{told}_{}", task(at))
+                write!(f, "a_{since}_{newest_ms}_{partition}_{page}_{told}_{}", task(at))
             }
         }
     }
@@ -100,31 +105,40 @@ impl FromStr for Cursor {
     ///
     /// `Invalid` for what no page has given.
     fn from_str(text: &str) -> Result<Self, Error> {
-        read(text).map(Self).ok_or_else(|| {
+        read(text).ok_or_else(|| {
             let seen: String = text.chars().take(80).collect();
             Error::new(ErrorKind::Invalid, format!("not the cursor of a page: {seen:?}"))
         })
     }
 }
 
-fn read(text: &str) -> Option<At> {
+fn read(text: &str) -> Option<Cursor> {
     let words: Vec<&str> = text.split('_').collect();
-    let task = |word: &str| match word {
+    let (since, at) = match words[..] {
+        ["a", since] => (since, At::Archive),
+        ["r", since, at, run, index] => {
+            let (submitted_at, run) = (Millis(at.parse().ok()?), run.parse().ok()?);
+            (since, At::Live(Place { submitted_at, run, task: task(index)? }))
+        }
+        ["a", since, newest_ms, partition, page, told, index] => {
+            let place = ArchivePlace {
+                newest_ms: newest_ms.parse().ok()?,
+                partition: partition.parse().ok()?,
+                page: page.parse().ok()?,
+                told: told.parse().ok()?,
+                task: task(index)?,
+            };
+            (since, At::Page(place))
+        }
+        _ => return None,
+    };
+    Some(Cursor { since: Millis(since.parse().ok()?), at })
+}
+
+/// A task, or none; `None` for what is neither.
+fn task(word: &str) -> Option<Option<TaskIndex>> {
+    match word {
         "" => Some(None),
         word => word.parse().ok().map(|index| Some(TaskIndex(index))),
-    };
-    match words[..] {
-        ["a"] => Some(At::Archive),
-        ["r", at, run, index] => {
-            Some(At::Live(Place { submitted_at: Millis(at.parse().ok()?), run: run.parse().ok()?, task: task(index)? }))
-        }
-        ["a", newest_ms, partition, page, told, index] => Some(At::Page(ArchivePlace {
-            newest_ms: newest_ms.parse().ok()?,
-            partition: partition.parse().ok()?,
-            page: page.parse().ok()?,
-            told: told.parse().ok()?,
-            task: task(index)?,
-        })),
-        _ => None,
     }
 }

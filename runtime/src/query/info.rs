@@ -74,6 +74,8 @@ pub struct RunInfo {
     pub reason: Option<Arc<str>>,
     /// When it was submitted, in milliseconds since 1970.
     pub submitted_at: Millis,
+    /// When it was opened again, if it had ended before.
+    pub reopened_at: Option<Millis>,
     /// When it ended, if it has.
     pub ended_at: Option<Millis>,
     /// How many of its tasks stand where.
@@ -91,6 +93,7 @@ impl RunInfo {
             status: RunStatus::of(run),
             reason: run.quarantined.clone().or_else(|| run.paused.clone()),
             submitted_at: run.submitted_at,
+            reopened_at: run.reopened_at,
             ended_at: run.ended.map(|(_, at)| at),
             counts: *run.counts(),
         }

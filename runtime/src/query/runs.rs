@@ -16,8 +16,8 @@ use std::sync::Arc;
 /// A question for runs in the making; await it for a page.
 ///
 /// First come the runs in memory, the one that was submitted last first; then those in the archive, by pages, the latest
-/// first. A run that moves to the archive, or comes back, between two pages may be told twice, but is never missed. What
-/// is told is durable.
+/// first. Each is told once. One that moves to the archive, or comes back, after the first page was asked for may be told
+/// twice, but is never missed. What is told is durable.
 #[must_use = "nothing is asked before it is awaited"]
 pub struct Runs {
     node: Arc<Node>,

@@ -496,6 +496,66 @@ async fn a_run_that_moves_between_two_pages_is_not_missed() {
     }
 }
 
+/// A run that was opened again is on several pages, or on one and in memory; it is told once, as it stands.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_came_back_from_the_archive_is_listed_once() {
+    let (_, store) = store();
+    let gate = Gate::shut();
+    let board = start(&store, &gate, &Tally::default(), Kept::InArchive.settings()).await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        let run = board.start(one(act("fail")).0).await.unwrap();
+        run.outcome().await.unwrap();
+        archived(&run).await;
+        ids.push(run.id());
+    }
+    for life in 0..3 {
+        let run = board.run(ids[life]);
+        for _ in 0..life {
+            run.retry("it").await.unwrap();
+            run.outcome().await.unwrap();
+            archived(&run).await;
+        }
+        let other = board.run(ids[3]);
+        other.retry("it").input(&act("hold")).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await; // what comes back while it is listed may be told twice
+        for limit in [1, 2, 3, 100] {
+            let question = |after: Option<Cursor>| {
+                let runs = board.runs().limit(limit);
+                if let Some(after) = after { runs.after(after) } else { runs }
+            };
+            let found: Vec<_> = all(question).await.into_iter().map(|info| info.id).collect();
+            let distinct: BTreeSet<_> = found.iter().collect();
+            assert_eq!((found.len(), distinct.len()), (4, 4), "life {life}, by pages of {limit}");
+        }
+        let letters = board.dead_letters().limit(100).await.unwrap().items;
+        assert_eq!(letters.len(), 3, "{letters:#?}");
+        other.cancel("again").await.unwrap();
+        archived(&other).await;
+    }
+}
+
+/// What the partition refuses and the archive would have admitted: the run does not come back for nothing.
+#[tokio::test(start_paused = true)]
+async fn a_run_stays_in_the_archive_when_its_task_can_not_be_resumed_after_all() {
+    let (_, store) = store();
+    let tight: fn(&mut callboard::Settings) = |settings| {
+        settings.closed_max = 0;
+        settings.payload_bytes_max = 1_000;
+        settings.payload_inline_max = 1_000;
+    };
+    let board = start(&store, &Gate::shut(), &Tally::default(), tight).await;
+    let run = board.start(one(act("fail")).0).await.unwrap();
+    run.outcome().await.unwrap();
+    archived(&run).await;
+    let events = board.journal_counters().events;
+    let error = run.retry("it").input(&act(&"x".repeat(2_000))).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Invalid && full(&error).contains("payload_bytes_max"), "{error:#}");
+    assert_eq!((run.progress().await.unwrap(), board.journal_counters().events), (None, events));
+    run.retry("it").input(&act("mended")).await.unwrap();
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+}
+
 /// What is put on a page while it is opened again stays in memory, and what it comes to goes on a later page.
 #[tokio::test(start_paused = true)]
 async fn a_run_that_is_resumed_while_its_page_is_written_loses_nothing() {

@@ -333,8 +333,8 @@ fn one_seed(seed: u64) {
     let world =
         World { seed, objects: MemoryStore::new(), random: Mutex::new(Random(seed)), known: Default::default() };
     let world = Arc::new(world);
-    for _ in 0..6 {
-        let operations = 20 + world.below(200);
+    for _ in 0..8 {
+        let operations = 20 + world.below(600);
         world.life(operations);
     }
     tokio_of_its_own().block_on(world.settle());

@@ -45,10 +45,42 @@ fn whoever_waits_for_a_run_is_told_when_it_is_quarantined() {
     state.apply(&event);
     history.push(id(), Line { seq: 2, bytes: bytes::Bytes::from_static(b"{}\n") });
     let batch = Batch { events: vec![event], ..Batch::default() };
-    watchers.released(&batch, 2, &state, &history);
+    watchers.released(&batch, 2, &state, &history, &Pending::default());
     assert!(matches!(ended.try_recv(), Ok(Verdict::Quarantined(_))));
     assert!(matches!(task_ended.try_recv(), Ok(Verdict::Quarantined(_))));
     assert!(matches!(page(&history, &state, id(), 2, 2), Some(Page::End)));
+}
+
+/// A run that ends, is opened again, and ends otherwise before the first end is durable: the second is not told before it
+/// is durable itself.
+#[test]
+fn an_end_behind_the_one_that_became_durable_is_not_told_yet() {
+    let (mut state, mut history) = submitted();
+    let task = callboard_core::TaskRef { run: id(), task: TaskIndex(0) };
+    let failure = Failure::new(FailureClass::Terminal, "refused");
+    let retry = Command::Retry { task, token: Token::FIRST, input: None };
+    let cancel = Command::Cancel { run: id(), reason: "enough".into() };
+    let mut batches = Vec::new();
+    for command in [Command::Refuse(task, Token::FIRST, failure), retry, cancel] {
+        let events = decide(&state, Millis(2), command).unwrap().events;
+        for event in &events {
+            state.apply(event);
+            history.push(id(), Line { seq: event.seq, bytes: bytes::Bytes::from_static(b"{}\n") });
+        }
+        batches.push(Batch { events, ..Batch::default() });
+    }
+    let mut pending = Pending::default();
+    let (resumed, cancelled) = (batches.remove(1), batches.remove(1));
+    pending.open().events.extend(resumed.events.into_iter().chain(cancelled.events));
+    let mut watchers = Watchers::new(100);
+    let (end, mut ended) = oneshot::channel();
+    watchers.wait_for_end(id(), Watched::Run, end);
+    let durable = batches[0].events.last().unwrap().seq;
+    watchers.released(&batches[0], durable, &state, &history, &pending);
+    assert!(matches!(ended.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
+    let last = pending.take();
+    watchers.released(&last, state.seq(), &state, &history, &Pending::default());
+    assert!(matches!(ended.try_recv(), Ok(Verdict::Run(callboard_core::RunOutcome::Cancelled))));
 }
 
 #[test]
