@@ -71,22 +71,29 @@ const TEXT_BYTES_MAX: usize = 256;
 impl Requirement {
     /// What of `traits` keeps an agent from meeting this; `None` if it does.
     pub fn unmet(&self, traits: &Traits) -> Option<String> {
+        if self.is_met_by(traits) {
+            return None;
+        }
+        let has = match (traits.labels.get(&*self.key), traits.constraints.get(&*self.key)) {
+            (Some(label), _) => format!("it is {label:?}"),
+            (None, Some(amount)) => format!("it is {amount}"),
+            (None, None) => "it has none".to_owned(),
+        };
+        Some(format!("{self} ({has})"))
+    }
+
+    /// Whether an agent with these traits meets this.
+    pub fn is_met_by(&self, traits: &Traits) -> bool {
         let label = traits.labels.get(&*self.key);
         let amount = traits.constraints.get(&*self.key);
-        let met = match &self.test {
+        match &self.test {
             Test::Present => label.is_some() || amount.is_some(),
             Test::Is(value) => label.is_some_and(|label| **label == **value),
             Test::IsNot(value) => label.is_none_or(|label| **label != **value),
             Test::AtLeast(bound) => amount.is_some_and(|amount| amount >= bound),
             Test::AtMost(bound) => amount.is_some_and(|amount| amount <= bound),
             Test::Tool => traits.tools.contains(&*self.key),
-        };
-        let has = match (label, amount) {
-            (Some(label), _) => format!("it is {label:?}"),
-            (None, Some(amount)) => format!("it is {amount}"),
-            (None, None) => "it has none".to_owned(),
-        };
-        (!met).then(|| format!("{self} ({has})"))
+        }
     }
 }
 
@@ -228,7 +235,7 @@ impl Requirements {
 
     /// Whether an agent with these traits meets all of them.
     pub fn are_met_by(&self, traits: &Traits) -> bool {
-        self.iter().all(|requirement| requirement.unmet(traits).is_none())
+        self.iter().all(|requirement| requirement.is_met_by(traits))
     }
 }
 

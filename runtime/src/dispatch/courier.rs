@@ -106,7 +106,7 @@ impl Route {
         let Dispatch { grant, name, input } = dispatch;
         let Ready { task, token, capability, .. } = &grant.ready;
         let body = self.assemble(&input).await?;
-        let queue = QueueName::agent_tasks(&grant.agent).map_err(|error| error.to_string())?;
+        let queue = QueueName::agent_tasks(&grant.desk.agent).map_err(|error| error.to_string())?;
         let id = format!("{task}.{token}");
         let envelope = Envelope::new(id, DISPATCH, &*self.node, body).with(|head| {
             head.subject = Some(name);

@@ -1,13 +1,11 @@
 //! A desk: one agent as the backlog sees it.
 
 use super::health::Health;
-use crate::registry::profile::{AgentStatus, Profile};
+use crate::registry::profile::{AgentStatus, Capability, Profile};
 use callboard_core::{Requirements, Traits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
-
-use crate::registry::profile::Capability;
 
 /// Where one agent takes tasks.
 #[derive(Debug)]
@@ -29,10 +27,10 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(profile: Arc<Profile>, capabilities: Vec<Capability>, now: Instant) -> Self {
+    pub(super) fn new(profile: Arc<Profile>, now: Instant) -> Self {
         Self {
             profile,
-            capabilities: capabilities.into_iter().map(|capability| (capability.name.clone(), capability)).collect(),
+            capabilities: BTreeMap::new(),
             seats: 0,
             out: 0,
             is_open: true,
@@ -51,14 +49,9 @@ impl Desk {
         if self.is_open { self.seats.saturating_sub(self.out) } else { 0 }
     }
 
-    /// Whether it takes tasks of this kind now.
-    pub(super) fn takes(&self, capability: &str, requires: &Requirements) -> bool {
-        self.free() > 0 && self.admits(capability, requires)
-    }
-
-    /// Whether it may do tasks of this kind, now or later.
-    pub(super) fn admits(&self, capability: &str, requires: &Requirements) -> bool {
-        self.is_open && self.capabilities.contains_key(capability) && requires.are_met_by(self.traits())
+    /// Whether it takes tasks that require this, now or later.
+    pub(super) fn admits(&self, requires: &Requirements) -> bool {
+        self.is_open && requires.are_met_by(self.traits())
     }
 
     /// The share of its slots that is taken, in millionths; full when it has none.

@@ -10,5 +10,6 @@
 pub(crate) mod backlog;
 pub(crate) mod courier;
 mod desk;
+pub(crate) mod desks;
 pub(crate) mod health;
 pub(crate) mod seat;

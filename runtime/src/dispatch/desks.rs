@@ -1,0 +1,251 @@
+//! The desks of a process, and which of them is chosen for a task.
+//!
+//! Every desk has a number that no other ever has, so that what an agent leaves behind (a grant on its way, an instance
+//! that is stuck) does not count for another agent of the same id that comes after it. Those that have a free slot are
+//! kept in the order in which they are chosen: to find one costs no more among a thousand than among two, unless tasks
+//! require what most of them lack.
+
+use super::desk::{Desk, FULL};
+use crate::registry::profile::{Capability, Profile};
+use callboard_core::{Ready, Requirements, closest};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// The desk of one agent, which may have gone since.
+#[derive(Clone, Debug)]
+pub(crate) struct DeskId {
+    pub(crate) agent: Arc<str>,
+    pub(super) number: u64,
+}
+
+/// All desks.
+#[derive(Default)]
+pub(super) struct Desks {
+    /// By their numbers.
+    desks: BTreeMap<u64, Desk>,
+    /// The number of each agent's desk.
+    numbers: BTreeMap<Arc<str>, u64>,
+    /// By capability; never empty inside.
+    offering: BTreeMap<Arc<str>, Offering>,
+    /// Counts desks and grants, so that it is known who had one longest ago.
+    turn: u64,
+}
+
+/// The desks that offer one capability.
+#[derive(Default)]
+struct Offering {
+    all: BTreeMap<Arc<str>, u64>,
+    /// Those with a free slot.
+    free: BTreeSet<Place>,
+}
+
+/// In which order free desks are chosen, but for what speaks against one: their load, their last turn, their number.
+type Place = (u64, u64, u64);
+
+impl Desks {
+    /// Adds a desk; false if the agent has one.
+    pub(super) fn open(&mut self, profile: Arc<Profile>, capabilities: Vec<Capability>) -> bool {
+        if self.numbers.contains_key(&profile.id) {
+            return false;
+        }
+        self.turn += 1;
+        let (number, agent) = (self.turn, profile.id.clone());
+        self.desks.insert(number, Desk::new(profile, Instant::now()));
+        self.numbers.insert(agent, number);
+        self.retrain(number, |offered| {
+            offered.extend(capabilities.into_iter().map(|capability| (capability.name.clone(), capability)));
+        });
+        true
+    }
+
+    pub(super) fn remove(&mut self, agent: &str) {
+        let Some(number) = self.number(agent) else { return };
+        self.retrain(number, BTreeMap::clear);
+        self.desks.remove(&number);
+        self.numbers.remove(agent);
+    }
+
+    pub(super) fn number(&self, agent: &str) -> Option<u64> {
+        self.numbers.get(agent).copied()
+    }
+
+    pub(super) fn of(&self, agent: &str) -> Option<&Desk> {
+        self.desks.get(&self.number(agent)?)
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<&Desk> {
+        self.desks.get(&number)
+    }
+
+    /// By the ids of their agents.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Desk> {
+        self.numbers.values().filter_map(|number| self.desks.get(number))
+    }
+
+    /// Changes a desk; not what it offers.
+    pub(super) fn change<R>(&mut self, number: u64, change: impl FnOnce(&mut Desk) -> R) -> Option<R> {
+        let desk = self.desks.get_mut(&number)?;
+        let before = place(desk, number);
+        let result = change(desk);
+        let after = place(desk, number);
+        if before != after {
+            for capability in desk.capabilities.keys() {
+                if let Some(offering) = self.offering.get_mut(capability) {
+                    before.map(|before| offering.free.remove(&before));
+                    after.map(|after| offering.free.insert(after));
+                }
+            }
+        }
+        Some(result)
+    }
+
+    /// Changes what a desk offers.
+    pub(super) fn retrain(&mut self, number: u64, change: impl FnOnce(&mut BTreeMap<Arc<str>, Capability>)) {
+        let Some(desk) = self.desks.get_mut(&number) else { return };
+        let (place, agent) = (place(desk, number), &desk.profile.id);
+        for capability in desk.capabilities.keys() {
+            if let Some(offering) = self.offering.get_mut(capability) {
+                offering.all.remove(agent);
+                place.map(|place| offering.free.remove(&place));
+                if offering.all.is_empty() {
+                    self.offering.remove(capability);
+                }
+            }
+        }
+        change(&mut desk.capabilities);
+        for capability in desk.capabilities.keys() {
+            let offering = self.offering.entry(capability.clone()).or_default();
+            offering.all.insert(agent.clone(), number);
+            place.map(|place| offering.free.insert(place));
+        }
+    }
+
+    /// Takes a slot of a desk for a task.
+    pub(super) fn give(&mut self, number: u64) -> Option<DeskId> {
+        self.turn += 1;
+        let turn = self.turn;
+        self.change(number, |desk| {
+            desk.out += 1;
+            desk.chosen_at = turn;
+            DeskId { agent: desk.profile.id.clone(), number }
+        })
+    }
+
+    /// Those with a free slot that may do such tasks, in the order of their places.
+    fn free<'a>(
+        &'a self,
+        capability: &str,
+        requires: &'a Requirements,
+    ) -> impl Iterator<Item = (u64, &'a Desk)> + use<'a> {
+        let places = self.offering.get(capability).into_iter().flat_map(|offering| &offering.free);
+        let desks = places.filter_map(|&(.., number)| Some((number, self.desks.get(&number)?)));
+        desks.filter(|(_, desk)| requires.are_met_by(desk.traits()))
+    }
+
+    /// Whether there is one.
+    pub(super) fn has_free(&self, capability: &str, requires: &Requirements) -> bool {
+        self.free(capability, requires).next().is_some()
+    }
+
+    /// The desk for a task, among those that have a free slot, and why it is that one.
+    pub(super) fn choose(&self, ready: &Ready) -> Option<(u64, Option<Arc<str>>)> {
+        let now = Instant::now();
+        let (mut first, mut second): (Option<(Rank, u64)>, Option<Rank>) = (None, None);
+        for (number, desk) in self.free(&ready.capability, &ready.requires) {
+            let rank = rank(ready, desk, now);
+            match first {
+                Some((best, _)) if best <= rank => second = Some(second.map_or(rank, |second| second.min(rank))),
+                _ => second = first.replace((rank, number)).map(|(best, _)| best),
+            }
+            if second.is_some_and(|(failed_there, is_unhealthy, ..)| !failed_there && !is_unhealthy) {
+                break; // the places of the others are behind theirs
+            }
+        }
+        let (first, number) = first?;
+        let reason = second.map(|second| why(first, second, &self.count_free(ready)).into());
+        Some((number, reason))
+    }
+
+    /// How many desks with a free slot there are for a task.
+    fn count_free(&self, ready: &Ready) -> String {
+        if ready.requires.is_empty() {
+            return self.offering.get(&ready.capability).map_or(0, |offering| offering.free.len()).to_string();
+        }
+        match self.free(&ready.capability, &ready.requires).take(COUNTED_MAX + 1).count() {
+            count if count > COUNTED_MAX => format!("more than {COUNTED_MAX}"),
+            count => count.to_string(),
+        }
+    }
+
+    /// What is known of a capability, by each agent that offers it.
+    pub(super) fn capability(&self, name: &str) -> Vec<Capability> {
+        let agents = self.offering.get(name).into_iter().flat_map(|offering| offering.all.values());
+        agents.filter_map(|number| self.desks.get(number)?.capabilities.get(name).cloned()).collect()
+    }
+
+    /// Why tasks of this kind wait.
+    pub(super) fn reason(&self, capability: &str, requires: &Requirements) -> String {
+        let Some(offering) = self.offering.get(capability) else {
+            let closest = closest(capability, self.offering.keys().map(|name| &**name));
+            let hint = closest.map_or_else(String::new, |name| format!("; the closest is {name:?}"));
+            return format!("no agent offers {capability:?}{hint}");
+        };
+        let desks: Vec<&Desk> = offering.all.values().filter_map(|number| self.desks.get(number)).collect();
+        let admitting: Vec<&Desk> = desks.iter().copied().filter(|desk| desk.admits(requires)).collect();
+        if admitting.is_empty() {
+            return unmet(capability, requires, &desks);
+        }
+        let (seats, out) = admitting.iter().fold((0, 0), |(seats, out), desk| (seats + desk.seats, out + desk.out));
+        match admitting.iter().find_map(|desk| desk.trouble.as_ref().filter(|_| seats == 0)) {
+            Some(trouble) => format!("no instance runs yet: {trouble}"),
+            None if seats == 0 => "no instance runs yet".to_owned(),
+            None => format!("{} of {seats} slots are taken", out.min(seats)),
+        }
+    }
+}
+
+fn place(desk: &Desk, number: u64) -> Option<Place> {
+    (desk.free() > 0).then(|| (desk.load(), desk.chosen_at, number))
+}
+
+fn unmet(capability: &str, requires: &Requirements, desks: &[&Desk]) -> String {
+    let unmet = desks.iter().map(|desk| match requires.iter().find_map(|r| r.unmet(desk.traits())) {
+        Some(unmet) => format!("{}: {unmet}", desk.profile.id),
+        None => format!("{} is being drained", desk.profile.id),
+    });
+    let shown: Vec<String> = unmet.take(REASONS_MAX).collect();
+    let more = desks.len().saturating_sub(REASONS_MAX);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    format!("no agent that offers {capability:?} meets what the task requires: {}{more}", shown.join("; "))
+}
+
+/// Agents that a reason names at most.
+const REASONS_MAX: usize = 8;
+/// Free agents that are counted at most where each must be looked at.
+const COUNTED_MAX: usize = 8;
+
+/// In which order agents are chosen: whether the task failed there, whether it is unhealthy, its load, its last turn.
+type Rank = (bool, bool, u64, u64);
+
+/// An agent that does worse than this is chosen last.
+const HEALTHY: f64 = 0.5;
+
+fn rank(ready: &Ready, desk: &Desk, now: Instant) -> Rank {
+    let failed_there = ready.avoid.as_ref() == Some(&desk.profile.id);
+    (failed_there, desk.health.score(now) < HEALTHY, desk.load(), desk.chosen_at)
+}
+
+/// What told the first from the second of `free` agents.
+fn why(first: Rank, second: Rank, free: &str) -> String {
+    let percent = |load: u64| load * 100 / FULL;
+    if first.0 != second.0 {
+        format!("1 of {free} free agents: the other has failed with it")
+    } else if first.1 != second.1 {
+        format!("1 of {free} free agents: the healthy one")
+    } else if first.2 != second.2 {
+        format!("1 of {free} free agents: the least loaded, at {} %", percent(first.2))
+    } else {
+        format!("1 of {free} free agents: idle for the longest")
+    }
+}
