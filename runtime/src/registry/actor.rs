@@ -6,12 +6,20 @@ use crate::port::directory::{Directory, Error};
 use crate::supervise::{ChildSpec, OnGiveUp, Policy, Slot};
 use crate::{Error as PublicError, ErrorKind, Result};
 use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+/// How long the directory is given to hear of everything, or to answer. It is soft, so nothing waits longer for it.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// Registrations that are told at once.
+const TOLD_AT_ONCE: usize = 32;
 
 /// The kind of a registration by agent.
 const AGENT: &str = "agent";
@@ -64,7 +72,8 @@ impl Registry {
         let Some(actor) = self.slot.current() else { return };
         let (reply, answer) = oneshot::channel();
         drop(actor.cast(Message::Publish(reply)));
-        if let Ok(Err(error)) = answer.await {
+        // Others may be before it, each of whom may wait for as long.
+        if let Ok(Err(error)) = timeout(ANSWER_MAX, answer).await.unwrap_or(Ok(Err(silent()))) {
             tracing::warn!(%error, "the directory has not heard of a change of agents; it is told again");
         }
     }
@@ -72,7 +81,8 @@ impl Registry {
     /// Every agent that is known, or those that offer `capability`, by id and node.
     pub(super) async fn list(&self, capability: Option<&str>) -> Result<Vec<AgentInfo>> {
         let kind = capability.map_or_else(|| AGENT.to_owned(), capability_kind);
-        let entries = self.around.directory.list(&kind).await.map_err(|error| {
+        let listed = timeout(ANSWER_MAX, self.around.directory.list(&kind)).await.unwrap_or_else(|_| Err(silent()));
+        let entries = listed.map_err(|error| {
             let kind = match &error {
                 Error::Refused { .. } => ErrorKind::Invalid,
                 Error::Unclear { .. } => ErrorKind::Unavailable,
@@ -101,6 +111,10 @@ impl Registry {
     }
 }
 
+fn silent() -> Error {
+    Error::Unclear { reason: format!("no answer within {ANSWER_MAX:?}") }
+}
+
 fn info(node: &Arc<str>, state: AgentState) -> AgentInfo {
     let AgentState { profile, capabilities, status, instances, running, health, trouble } = state;
     AgentInfo {
@@ -125,8 +139,10 @@ struct RegistryActor;
 /// The state of the actor.
 struct Told {
     around: Surroundings,
-    /// What the directory was told of, by kind and id.
+    /// What the directory may know, by kind and id.
     known: BTreeSet<(String, String)>,
+    /// When it was last told.
+    told_at: Instant,
     /// Tells when a heartbeat is due.
     ticker: JoinHandle<()>,
 }
@@ -138,7 +154,7 @@ impl Actor for RegistryActor {
 
     async fn pre_start(&self, myself: ActorRef<Message>, around: Surroundings) -> Result<Told, ActorProcessingErr> {
         let ticker = myself.send_interval(around.heartbeat, || Message::Heartbeat);
-        let mut told = Told { around, known: BTreeSet::new(), ticker };
+        let mut told = Told { around, known: BTreeSet::new(), told_at: Instant::now(), ticker };
         if let Err(error) = told.publish().await {
             tracing::warn!(%error, "the directory has not heard of the agents yet; it is told again");
         }
@@ -146,11 +162,12 @@ impl Actor for RegistryActor {
     }
 
     async fn handle(&self, _: ActorRef<Message>, message: Message, told: &mut Told) -> Result<(), ActorProcessingErr> {
-        let result = told.publish().await;
         match message {
-            Message::Publish(reply) => drop(reply.send(result)),
+            Message::Publish(reply) => drop(reply.send(told.publish().await)),
+            // While the directory was slow, heartbeats have piled up: the first is for all of them.
+            Message::Heartbeat if told.told_at.elapsed() < told.around.heartbeat / 2 => {}
             Message::Heartbeat => {
-                if let Err(error) = result {
+                if let Err(error) = told.publish().await {
                     tracing::warn!(%error, "the directory did not hear of the agents; it is told again");
                 }
             }
@@ -162,18 +179,29 @@ impl Actor for RegistryActor {
         told.ticker.abort();
         let _aborted = (&mut told.ticker).await;
         // What is not removed expires.
-        for (kind, id) in std::mem::take(&mut told.known) {
-            let _expires = told.around.directory.remove(&kind, &id).await;
-        }
+        let known = std::mem::take(&mut told.known);
+        let mut removals = Vec::new();
+        known.iter().for_each(|(kind, id)| removals.push(told.around.directory.remove(kind, id)));
+        let _expires = timeout(ANSWER_MAX, at_once(removals)).await;
         Ok(())
     }
 }
 
 impl Told {
-    /// Registers every agent of this process, and removes what is no more.
+    /// Registers every agent of this process, and removes what is no more; waits for a while at most.
+    ///
+    /// # Errors
+    ///
+    /// The first of them: one that can not be told keeps nobody else from being told.
     async fn publish(&mut self) -> Result<(), Error> {
+        let result = timeout(ANSWER_MAX, self.tell()).await.unwrap_or_else(|_| Err(silent()));
+        self.told_at = Instant::now();
+        result
+    }
+
+    async fn tell(&mut self) -> Result<(), Error> {
         let Surroundings { node, directory, backlog, life, .. } = &self.around;
-        let mut known = BTreeSet::new();
+        let mut values = BTreeMap::new();
         for state in backlog.agents() {
             let info = info(node, state);
             let value: Bytes = serde_json::to_vec(&info)
@@ -181,15 +209,30 @@ impl Told {
                 .into();
             let id = format!("{}:{node}", info.id);
             let kinds = info.capabilities.iter().map(|capability| capability_kind(&capability.name));
-            for kind in kinds.chain([AGENT.to_owned()]) {
-                directory.put(&kind, &id, value.clone(), *life).await?;
-                known.insert((kind, id.clone()));
-            }
+            values.extend(kinds.chain([AGENT.to_owned()]).map(|kind| ((kind, id.clone()), value.clone())));
         }
-        for (kind, id) in self.known.difference(&known) {
-            directory.remove(kind, id).await?;
+        let gone: Vec<_> = self.known.iter().filter(|known| !values.contains_key(known)).cloned().collect();
+        // Noted before it is told: what becomes of a put that is not answered is unknown.
+        self.known.extend(values.keys().cloned());
+        let (mut puts, mut removals) = (Vec::new(), Vec::new());
+        for ((kind, id), value) in &values {
+            puts.push(directory.put(kind, id, value.clone(), *life));
         }
-        self.known = known;
-        Ok(())
+        for (kind, id) in &gone {
+            removals.push(directory.remove(kind, id));
+        }
+        let (put, removed) = (at_once(puts).await, at_once(removals).await);
+        if removed.is_ok() {
+            gone.iter().for_each(|gone| drop(self.known.remove(gone)));
+        }
+        put.and(removed)
     }
+}
+
+/// Does all of it, many at once, and fails with the first error.
+async fn at_once(all: Vec<BoxFuture<'_, Result<(), Error>>>) -> Result<(), Error> {
+    futures::stream::iter(all)
+        .buffer_unordered(TOLD_AT_ONCE)
+        .fold(Ok(()), |all, one| std::future::ready(all.and(one)))
+        .await
 }
