@@ -147,17 +147,19 @@ impl Node {
         };
         self.registry.publish().await;
         let is_done = tokio::time::timeout(drain, self.backlog.is_empty(id)).await.is_ok();
+        if !self.is_here(id, &bell) {
+            return Ok(()); // somebody else has removed it meanwhile; what is there under its id now is another
+        }
         bell.ring(Duration::ZERO, COMMIT_MAX);
         let ending = self.supervisor.remove(&pool::child_name(id), 2 * COMMIT_MAX).await;
-        self.backlog.remove(id);
-        if let Some(agents) = self.lock_agents().as_mut() {
-            agents.remove(id);
+        if self.is_here(id, &bell) {
+            // Its id is free only when nothing of it is left: an agent of the same id has the same queue.
+            if let Ok(queue) = QueueName::agent_tasks(id) {
+                let _gone = self.floor.bus.delete(&queue).await;
+            }
+            self.forget(id, &bell);
         }
-        self.mailroom.remove(id);
         self.registry.publish().await;
-        if let Ok(queue) = QueueName::agent_tasks(id) {
-            let _gone = self.floor.bus.delete(&queue).await;
-        }
         match ending {
             Some(ending) if !ending.is_clean() => {
                 Err(Error::new(ErrorKind::Unknown, format!("agent {id:?} did not leave cleanly"))
@@ -166,6 +168,23 @@ impl Node {
             _ if !is_done => Err(Error::new(ErrorKind::Unknown, format!("agent {id:?} was not done in time"))
                 .because("what it had in hand was handed back and starts again")),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the agent with this bell is still there.
+    fn is_here(&self, id: &str, bell: &Arc<Bell>) -> bool {
+        let agents = self.lock_agents();
+        agents.as_ref().and_then(|agents| agents.get(id)).is_some_and(|found| Arc::ptr_eq(found, bell))
+    }
+
+    /// Frees the id of an agent that has ended, once.
+    fn forget(&self, id: &str, bell: &Arc<Bell>) {
+        let mut agents = self.lock_agents();
+        let Some(agents) = agents.as_mut() else { return };
+        if agents.get(id).is_some_and(|found| Arc::ptr_eq(found, bell)) {
+            agents.remove(id);
+            self.mailroom.remove(id);
+            self.backlog.remove(id); // the last: it is what keeps the id
         }
     }
 

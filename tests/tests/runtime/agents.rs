@@ -1,13 +1,15 @@
 //! Agents: pools, routing, the registry.
 
 use super::kit::*;
-use callboard::port::directory::Directory;
+use bytes::Bytes;
 use callboard::port::directory::memory::MemoryDirectory;
+use callboard::port::directory::{self, Directory};
 use callboard::prelude::*;
 use callboard::{AgentStatus, Capability, Ctx, Json, JsonAgent, JsonTask, Pool, What};
-use futures::StreamExt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Asks for the capability `other`.
 #[task(output = String)]
@@ -430,4 +432,129 @@ async fn an_agent_that_is_described_by_data_performs_what_it_was_given() {
     upper.gain_capability(Capability::new("more")).await.unwrap();
     assert_eq!(board.call(More {}).await.unwrap(), serde_json::json!({}));
     assert_eq!(upper.gain_capability(Capability::new("no good")).await.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+/// A directory that answers as it is told: not at all, or with an error for one kind.
+#[derive(Clone, Default)]
+struct Moody {
+    inner: MemoryDirectory,
+    hangs: Arc<AtomicBool>,
+    refuses: Arc<Mutex<Option<&'static str>>>,
+}
+
+impl Moody {
+    async fn mood(&self, kind: &str) -> Result<(), directory::Error> {
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        match *self.refuses.lock().unwrap() {
+            Some(refused) if refused == kind => Err(directory::Error::Refused { reason: "moody".into() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Directory for Moody {
+    fn put<'a>(&'a self, kind: &'a str, id: &'a str, value: Bytes, ttl: Duration) -> Answer<'a, ()> {
+        async move {
+            self.mood(kind).await?;
+            self.inner.put(kind, id, value, ttl).await
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, kind: &'a str, id: &'a str) -> Answer<'a, ()> {
+        async move {
+            self.mood(kind).await?;
+            self.inner.remove(kind, id).await
+        }
+        .boxed()
+    }
+
+    fn list<'a>(&'a self, kind: &'a str) -> Answer<'a, Vec<directory::Entry>> {
+        async move {
+            self.mood(kind).await?;
+            self.inner.list(kind).await
+        }
+        .boxed()
+    }
+
+    fn acquire<'a>(&'a self, name: &'a str, holder: &'a str, ttl: Duration) -> Answer<'a, directory::Lease> {
+        self.inner.acquire(name, holder, ttl)
+    }
+
+    fn renew<'a>(&'a self, name: &'a str, holder: &'a str, ttl: Duration) -> Answer<'a, directory::Lease> {
+        self.inner.renew(name, holder, ttl)
+    }
+
+    fn release<'a>(&'a self, name: &'a str, holder: &'a str) -> Answer<'a, directory::Release> {
+        self.inner.release(name, holder)
+    }
+}
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, directory::Error>>;
+
+/// What `it` comes to within a time that a person would wait.
+async fn soon<T>(it: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(15), it).await.expect("it does not wait for the directory")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_hangs_holds_nobody_up() {
+    let (_, store) = store();
+    let directory = Moody::default();
+    directory.hangs.store(true, Ordering::SeqCst);
+    let board = soon(on(&store).directory(Arc::new(directory.clone())).add(hand("first")).start()).await.unwrap();
+    let late = soon(board.add(hand("late"))).await.unwrap();
+    assert_eq!(soon(board.agents().into_future()).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    let (workflow, it) = one(act(""));
+    soon(board.start(workflow).await.unwrap().output(&it)).await.unwrap();
+    soon(late.gain::<Other>()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    directory.hangs.store(false, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(board.agents().find("act").await.unwrap().len(), 2);
+    assert_eq!(directory.inner.list("agent").await.unwrap().len(), 2, "it is told as soon as it hears again");
+    directory.hangs.store(true, Ordering::SeqCst);
+    soon(late.remove(Duration::ZERO)).await.unwrap();
+    soon(board.shutdown()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registration_that_is_refused_keeps_no_other_from_being_told() {
+    let (_, store) = store();
+    let directory = Moody::default();
+    *directory.refuses.lock().unwrap() = Some("agent");
+    let board = on(&store).directory(Arc::new(directory.clone())).start().await.unwrap();
+    board.add(hand("a")).await.unwrap();
+    let late = board.add(hand("z")).await.unwrap();
+    assert_eq!(directory.inner.list("capability:act").await.unwrap().len(), 2);
+    late.remove(Duration::ZERO).await.unwrap();
+    assert_eq!(directory.inner.list("capability:act").await.unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_removal_leaves_an_agent_alone_that_has_come_under_the_same_id() {
+    let (_, store) = store();
+    let board = on(&store).start().await.unwrap();
+    let (gate, begun) = (Gate::shut(), Gauge::default());
+    let both = Both { gate: gate.clone(), running: begun.clone() };
+    let pool = || {
+        let both = both.clone();
+        Pool::new(move || both.clone()).handles::<Act>().id("a")
+    };
+    board.add(pool()).await.unwrap();
+    let (workflow, it) = one(act(""));
+    let run = board.start(workflow).await.unwrap();
+    begun.reaches(1).await;
+    let patient = board.agent("a");
+    let patient = tokio::spawn(async move { patient.remove(Duration::from_secs(3600)).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let _cut_short = board.agent("a").remove(Duration::ZERO).await;
+    board.add(pool()).await.unwrap();
+    begun.reaches(2).await;
+    soon(patient).await.unwrap().unwrap();
+    gate.open();
+    assert_eq!(soon(run.output(&it)).await.unwrap(), "act ");
+    assert_eq!(soon(board.call(act("again")).into_future()).await.unwrap(), "act again");
 }
