@@ -129,6 +129,14 @@ impl Callboard {
         AgentHandle { node: self.0.clone(), id: id.into(), handlers: None }
     }
 
+    /// Waits until every agent of this process has an instance that takes tasks: at once if all have.
+    ///
+    /// Nobody has to wait for that: tasks wait by themselves. An agent whose instances do not start
+    /// [says why](crate::AgentInfo::trouble).
+    pub async fn ready(&self) {
+        self.0.backlog.is_manned().await;
+    }
+
     /// The tasks that wait for an agent of this process, and what for.
     pub fn queue(&self) -> Vec<QueueInfo> {
         self.0.backlog.lanes()

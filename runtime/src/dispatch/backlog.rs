@@ -16,7 +16,7 @@ mod tests;
 use super::desk::Desk;
 use super::desks::{DeskId, Desks};
 use crate::partition::message::Message;
-use crate::registry::profile::{AgentState, Capability, Profile};
+use crate::registry::profile::{AgentState, AgentStatus, Capability, Profile};
 use callboard_core::{Ready, ReadyQueue, Requirements, RunId};
 use ractor::{ActorRef, ActorStatus, MessagingErr};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +29,8 @@ use tokio::time::Instant;
 #[derive(Default)]
 pub(crate) struct Backlog {
     inner: Mutex<Inner>,
-    /// Told whenever a slot frees at a desk that is closed, or a desk is removed.
-    emptied: Notify,
+    /// Told whenever a slot frees at a desk that is closed, a desk is removed, or an instance sits down.
+    changed: Notify,
 }
 
 #[derive(Default)]
@@ -110,8 +110,19 @@ impl Backlog {
     /// Waits until nothing is out at a desk: at once if there is no such desk.
     pub(crate) async fn is_empty(&self, agent: &str) {
         loop {
-            let changed = self.emptied.notified();
+            let changed = self.changed.notified();
             if self.lock().desks.of(agent).is_none_or(|desk| desk.out == 0) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until every agent that takes tasks has an instance.
+    pub(crate) async fn is_manned(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.agents().iter().all(|agent| agent.status != AgentStatus::Starting) {
                 return;
             }
             changed.await;
@@ -121,7 +132,7 @@ impl Backlog {
     /// Removes the desk of an agent.
     pub(crate) fn remove(&self, agent: &str) {
         self.lock().desks.remove(agent);
-        self.emptied.notify_waiters();
+        self.changed.notify_waiters();
     }
 
     /// Changes what an agent can do, and hands out what has waited for that. False if there is no such agent.
@@ -147,6 +158,7 @@ impl Backlog {
             desk.trouble = None;
         });
         drop(inner);
+        self.changed.notify_waiters();
         self.serve(number);
         DeskId { agent: agent.clone(), number }
     }
@@ -184,7 +196,7 @@ impl Backlog {
             desk.is_open
         });
         if is_open == Some(false) {
-            self.emptied.notify_waiters();
+            self.changed.notify_waiters();
         }
     }
 

@@ -223,7 +223,7 @@ impl Told {
         }
         let (put, removed) = (at_once(puts).await, at_once(removals).await);
         if removed.is_ok() {
-            gone.iter().for_each(|gone| drop(self.known.remove(gone)));
+            self.known.retain(|known| !gone.contains(known));
         }
         put.and(removed)
     }

@@ -318,6 +318,9 @@ async fn an_instance_warms_up_before_its_first_task_and_winds_down_behind_its_la
     let (workflow, it) = one(act(""));
     let run = board.start(workflow).await.unwrap();
     assert!(board.queue()[0].reason.starts_with("no instance runs yet: "), "{:?}", board.queue());
+    assert!(log.all().is_empty());
+    board.ready().await;
+    assert_eq!(log.all()[0], "warm");
     run.output(&it).await.unwrap();
     board.shutdown().await.unwrap();
     assert_eq!(log.all(), ["warm", "run", "put away"]);
