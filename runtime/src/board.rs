@@ -1,15 +1,13 @@
 //! The runtime as a program sees it.
 
-use crate::agent::pool::{Pool, PoolSpec};
-use crate::agent::{Agent, AgentHandle, Ctx};
+use crate::agent::{AgentHandle, Pool};
+use crate::builder::Builder;
 use crate::dispatch::backlog::QueueInfo;
-use crate::node::{self, Node, Ports};
-use crate::port::directory::Directory;
-use crate::port::store::Store;
+use crate::node::Node;
 use crate::query::{DeadLetters, Runs};
 use crate::registry::Agents;
 use crate::run::Run;
-use crate::settings::{Settings, StoreSettings};
+use crate::settings::Settings;
 use crate::workflow::{Node as TaskNode, Workflow};
 use crate::{Error, ErrorKind, Result, Task};
 use callboard_core::{Json, Priority, Requirement, Retry, RunId};
@@ -18,7 +16,6 @@ use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::IntoFuture;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -37,13 +34,13 @@ impl Callboard {
     pub fn dev() -> Builder {
         match Settings::load(None) {
             Ok(settings) => Self::builder(settings),
-            Err(fault) => Builder { fault: Some(fault), ..Self::builder(Settings::default()) },
+            Err(fault) => Builder::new(Settings::default(), Some(fault)),
         }
     }
 
     /// A runtime with settings of your own.
     pub fn builder(settings: Settings) -> Builder {
-        Builder { settings, fault: None, ports: Ports::default(), pools: Vec::new() }
+        Builder::new(settings, None)
     }
 
     /// Submits a workflow; await the result for its run.
@@ -191,215 +188,6 @@ pub struct JournalCounters {
 impl fmt::Debug for Callboard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Callboard").field("namespace", &self.0.namespace).finish_non_exhaustive()
-    }
-}
-
-/// A runtime that is being put together.
-#[must_use = "a builder does nothing before `.start().await`"]
-pub struct Builder {
-    settings: Settings,
-    /// What was wrong with the settings, told at the start.
-    fault: Option<Error>,
-    ports: Ports,
-    pools: Vec<PoolSpec>,
-}
-
-impl Builder {
-    /// Keeps the journal in this folder.
-    pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.settings.store = StoreSettings::Folder(folder.into());
-        self
-    }
-
-    /// Keeps the journal in memory: everything is gone when the process ends.
-    pub fn ephemeral(mut self) -> Self {
-        self.settings.store = StoreSettings::Memory;
-        self
-    }
-
-    /// Keeps the journal in a store of your own, in the place of the one that the settings name.
-    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
-        self.ports.store = Some(store);
-        self
-    }
-
-    /// Registers agents in a directory of your own, in the place of the one that the settings name.
-    pub fn directory(mut self, directory: Arc<dyn Directory>) -> Self {
-        self.ports.directory = Some(directory);
-        self
-    }
-
-    /// Changes the settings.
-    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(&mut self.settings);
-        self
-    }
-
-    /// Adds an agent, of which there is one instance. The factory makes its value, at the start and after a panic.
-    pub fn agent<T: Task, A: Agent<T>>(self, factory: impl Fn() -> A + Send + Sync + 'static) -> Self {
-        self.agents(1, factory)
-    }
-
-    /// Adds an agent of which there are several instances.
-    pub fn agents<T: Task, A: Agent<T>>(
-        self,
-        instances: usize,
-        factory: impl Fn() -> A + Send + Sync + 'static,
-    ) -> Self {
-        self.add(Pool::new(factory).handles::<T>().instances(instances))
-    }
-
-    /// Adds an agent that performs several types of tasks: say next which it [handles](PoolBuilder::handles).
-    pub fn pool<A: Send + 'static>(self, factory: impl Fn() -> A + Send + Sync + 'static) -> PoolBuilder<A> {
-        PoolBuilder { builder: self, pool: Pool::new(factory) }
-    }
-
-    /// Adds an agent.
-    #[expect(clippy::should_implement_trait, reason = "it reads as what it does, and nothing is summed up")]
-    pub fn add<A>(mut self, pool: Pool<A>) -> Self {
-        self.pools.push(pool.spec);
-        self
-    }
-
-    /// Makes a plain async function an agent that performs 32 tasks at a time.
-    pub fn task_fn<T, F, R>(mut self, function: F) -> Self
-    where
-        T: Task,
-        F: Fn(Ctx, T) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<T::Output>> + Send + 'static,
-    {
-        self.pools.push(Pool::task_fn(function).spec);
-        self
-    }
-
-    /// Starts it: opens the store, claims every partition, goes on with what is not done.
-    ///
-    /// # Errors
-    ///
-    /// `Invalid` for settings or agents with faults, all of them named; `Unavailable` if the store is held by another
-    /// process or can not be used; `Corrupt` if nothing of what it holds can be read. If that is so of some partitions
-    /// only, they are refused with an error in the log, and whoever asks for a run of them is told `Corrupt`.
-    pub async fn start(self) -> Result<Callboard> {
-        if let Some(fault) = self.fault {
-            return Err(fault);
-        }
-        let faults = self.agent_faults();
-        if !faults.is_empty() {
-            let error = Error::new(ErrorKind::Invalid, "the agents have faults");
-            return Err(faults.into_iter().fold(error, Error::because));
-        }
-        Ok(Callboard(Node::start(self.settings, self.ports, self.pools).await?))
-    }
-
-    /// Every fault of the agents, in words.
-    fn agent_faults(&self) -> Vec<String> {
-        let mut faults: Vec<String> = self.pools.iter().flat_map(node::faults).collect();
-        let mut ids: Vec<_> = self.pools.iter().filter_map(|pool| pool.id.as_deref()).collect();
-        ids.sort_unstable();
-        let doubles = ids.chunk_by(|a, b| a == b).filter(|same| same.len() > 1);
-        faults.extend(doubles.map(|same| format!("two agents have the id {:?}", same[0])));
-        faults
-    }
-}
-
-/// A runtime that is being put together, with an agent that is.
-///
-/// What is said of the agent comes first; the next agent, or `start`, closes it.
-#[must_use = "a builder does nothing before `.start().await`"]
-pub struct PoolBuilder<A> {
-    builder: Builder,
-    pool: Pool<A>,
-}
-
-impl<A: Send + 'static> PoolBuilder<A> {
-    /// Says that the agent performs tasks of type `T`.
-    pub fn handles<T: Task>(self) -> Self
-    where
-        A: Agent<T>,
-    {
-        self.change(Pool::handles::<T>)
-    }
-
-    /// How many tasks the agent performs at a time: so many instances, 1 by default.
-    pub fn instances(self, instances: usize) -> Self {
-        self.change(|pool| pool.instances(instances))
-    }
-
-    /// Names the agent; see [`Pool::id`].
-    pub fn id(self, id: impl Into<Arc<str>>) -> Self {
-        self.change(|pool| pool.id(id))
-    }
-
-    /// Adds a fact that a task may require.
-    pub fn label(self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.change(|pool| pool.label(key, value))
-    }
-
-    /// Says anything else of the agent.
-    pub fn change(mut self, change: impl FnOnce(Pool<A>) -> Pool<A>) -> Self {
-        self.pool = change(self.pool);
-        self
-    }
-
-    /// Closes this agent and adds another, of one type of tasks and with one instance.
-    pub fn agent<T: Task, B: Agent<T>>(self, factory: impl Fn() -> B + Send + Sync + 'static) -> Builder {
-        self.close().agent(factory)
-    }
-
-    /// Closes this agent and adds another, of one type of tasks and with several instances.
-    pub fn agents<T: Task, B: Agent<T>>(
-        self,
-        instances: usize,
-        factory: impl Fn() -> B + Send + Sync + 'static,
-    ) -> Builder {
-        self.close().agents(instances, factory)
-    }
-
-    /// Closes this agent and begins another.
-    pub fn pool<B: Send + 'static>(self, factory: impl Fn() -> B + Send + Sync + 'static) -> PoolBuilder<B> {
-        self.close().pool(factory)
-    }
-
-    /// Closes this agent and adds another.
-    #[expect(clippy::should_implement_trait, reason = "it reads as what it does, and nothing is summed up")]
-    pub fn add<B>(self, pool: Pool<B>) -> Builder {
-        self.close().add(pool)
-    }
-
-    /// Closes this agent and makes a plain async function another; see [`Builder::task_fn`].
-    pub fn task_fn<T, F, R>(self, function: F) -> Builder
-    where
-        T: Task,
-        F: Fn(Ctx, T) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<T::Output>> + Send + 'static,
-    {
-        self.close().task_fn(function)
-    }
-
-    /// Closes this agent.
-    pub fn close(self) -> Builder {
-        self.builder.add(self.pool)
-    }
-
-    /// Closes this agent and starts the runtime: see [`Builder::start`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub async fn start(self) -> Result<Callboard> {
-        self.close().start().await
-    }
-}
-
-impl<A> fmt::Debug for PoolBuilder<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PoolBuilder").field("pool", &self.pool).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 

@@ -24,6 +24,7 @@
 
 mod agent;
 mod board;
+mod builder;
 mod clock;
 mod closing_time;
 mod dispatch;
@@ -55,7 +56,8 @@ pub mod testing;
 mod workflow;
 
 pub use agent::{Agent, AgentHandle, Ctx, Described, JsonAgent, JsonTask, Pool};
-pub use board::{Builder, Call, Callboard, JournalCounters, PoolBuilder, Start};
+pub use board::{Call, Callboard, JournalCounters, Start};
+pub use builder::{Builder, PoolBuilder};
 pub use callboard_core::{
     Amount, Counts, InstanceId, Json, Millis, ParseIdError, Priority, Requirement, Requirements, Retry, RunId,
     RunOutcome, Status, TaskIndex, Traits, closest,
