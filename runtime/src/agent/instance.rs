@@ -5,30 +5,30 @@
 
 use super::Ctx;
 use super::erased::{Factory, Perform};
+use super::results::{Ended, Results, keep_lease};
 use crate::closing_time::ClosingTime;
 use crate::dispatch::backlog::Backlog;
 use crate::dispatch::courier::DISPATCH;
 use crate::dispatch::seat::{Seat, Work};
-use crate::journal::payload::{self, Payloads};
-use crate::limits::check_output;
+use crate::journal::payload::Payloads;
 use crate::message::{Home, Mailroom, MessageCtx, Place, Turn, Voice, take_turn};
 use crate::partition::handle::{Partitions, Unheard};
 use crate::partition::message::Say;
 use crate::port::bus::{Bus, Consumer, Delivery, QueueName};
 use crate::stops::Stops;
 use crate::supervise::{Failure as Stop, FailureKind};
-use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
-use callboard_core::{Alive, Failure, FailureClass, InstanceId, Json, LossReason, Payload, Speaker, StopReason, Token};
+use callboard_core::{InstanceId, Speaker, StopReason, Token};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 /// What every instance of a node works with.
@@ -68,12 +68,6 @@ pub(crate) struct Role {
 const QUEUE_MAX: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
 /// After this long a dispatch is acknowledged although its task still runs; the lease alone watches from then on.
 const UNACKED_MAX: Duration = Duration::from_secs(60);
-/// Results of one instance that may wait for the journal while it goes on with the next task.
-const RESULTS_MAX: usize = 64;
-
-/// The pause before an output that could not be stored is tried again.
-const STORE_AGAIN: Duration = Duration::from_secs(1);
-
 /// The type of the actor.
 pub(crate) struct Instance;
 
@@ -94,8 +88,7 @@ pub(crate) struct Performer {
     ctx: MessageCtx,
     /// What is looked for first.
     first: First,
-    /// Results on their way to the journal.
-    results: JoinSet<()>,
+    results: Results,
 }
 
 /// What there is to do.
@@ -131,7 +124,8 @@ impl Actor for Instance {
         let ctx = MessageCtx::new(voice(&role, &place));
         let seat = Some(Seat::take(&role.floor.backlog, &role.agent));
         myself.cast(Next)?;
-        Ok(Performer { role, agent, consumer, seat, place, ctx, first: First::Messages, results: JoinSet::new() })
+        let results = Results::new(role.floor.clone());
+        Ok(Performer { role, agent, consumer, seat, place, ctx, first: First::Messages, results })
     }
 
     async fn handle(
@@ -178,50 +172,19 @@ async fn consume(role: &Role) -> Result<Consumer, Stop> {
     role.floor.bus.consume(&queue, NonZeroU16::MIN).await.map_err(away)
 }
 
-/// How a handler came to its end.
-enum Ended {
-    /// By itself.
-    Done(Result<Json>),
-    /// By a panic, with its message.
-    Panicked(String),
-    /// It was told to stop, or learnt that its task is no longer its own.
-    Stopped(Option<StopReason>),
-    /// The agent does not do such tasks, or no more.
-    NotMine,
-    /// The node closes and the time to finish is over.
-    TimeIsUp,
-}
-
-impl Ended {
-    /// Whether the attempt speaks for the agent, or against it; `None` if it says nothing of it.
-    fn tells_of_the_agent(&self) -> Option<bool> {
-        match self {
-            Self::Done(Ok(_)) => Some(true),
-            Self::Done(Err(error)) => error.is_retryable().then_some(false),
-            Self::Panicked(_) | Self::Stopped(Some(StopReason::Timeout | StopReason::Silent)) => Some(false),
-            Self::Stopped(Some(StopReason::Cancelled) | None) | Self::TimeIsUp | Self::NotMine => None,
-        }
-    }
-}
-
 impl Performer {
     /// Takes no more messages, waits until every result has been heard, and lets the agent put away what it has.
     async fn leave(&mut self) {
         self.role.floor.mailroom.close(&self.place);
-        self.all_heard().await;
+        self.results.all_heard().await;
         self.agent.wind_down().await;
-    }
-
-    /// Waits until every result has been heard, or fenced.
-    async fn all_heard(&mut self) {
-        while self.results.join_next().await.is_some() {}
     }
 
     /// The next task, or why there is none; handles the messages that come before it. Tasks and messages take turns, so
     /// that neither waits for long behind the other.
     async fn next(&mut self) -> Job {
         let closing = self.role.closing.clone();
-        let mut closed = std::pin::pin!(closing.begun());
+        let mut closed = pin!(closing.begun());
         loop {
             // The wait for a task ends before a message is handled: a task that was meant for this instance goes to
             // another one that is idle.
@@ -278,14 +241,23 @@ impl Performer {
     /// Handles a few messages. Fails only when the instance must end with them.
     async fn messages(&mut self) -> Result<(), Stop> {
         self.first = First::Task;
-        match take_turn(&mut *self.agent, &self.ctx, &self.place, &self.role.closing).await {
+        let mut turn = pin!(take_turn(&mut *self.agent, &self.ctx, &self.place, &self.role.closing));
+        // Most turns are over at once. In a longer one its slot is taken, so that tasks go to others.
+        let (turn, _busy) = match futures::poll!(&mut turn) {
+            Poll::Ready(turn) => (turn, None),
+            Poll::Pending => {
+                let busy = self.seat.as_ref().map(Seat::occupy);
+                (turn.await, busy)
+            }
+        };
+        match turn {
             Turn::Over | Turn::Closing => Ok(()),
             Turn::Panicked => {
                 self.seat = None;
                 let closing = self.role.closing.clone();
                 tokio::select! {
                     biased;
-                    () = self.all_heard() => {}
+                    () = self.results.all_heard() => {}
                     () = closing.commits_are_over() => {}
                 }
                 Err(Stop::new(FailureKind::Conflict, "the handler of a message panicked"))
@@ -320,7 +292,7 @@ impl Performer {
         if let (Some(work), Some(completed)) = (work, ended.tells_of_the_agent()) {
             work.note(completed);
         }
-        self.report(speaker, &ctx, ended).await;
+        self.results.report(speaker, &ctx, ended).await;
         if let Some(delivery) = delivery {
             let _gone = delivery.ack().await;
         }
@@ -328,7 +300,7 @@ impl Performer {
             return Ok(());
         }
         // The instance ends with its agent, but what it has to say must be heard first.
-        self.all_heard().await;
+        self.results.all_heard().await;
         Err(Stop::new(FailureKind::Conflict, "the handler panicked"))
     }
 
@@ -371,97 +343,6 @@ impl Performer {
             }
         };
         (ended, delivery)
-    }
-
-    /// Sees to it that the partition hears how it ended; a result goes to the journal while the instance goes on.
-    async fn report(&mut self, speaker: Speaker, ctx: &Ctx, ended: Ended) {
-        let floor = self.role.floor.clone();
-        while self.results.try_join_next().is_some() {}
-        if self.results.len() >= RESULTS_MAX {
-            let _done = self.results.join_next().await;
-        }
-        let say = match ended {
-            Ended::Stopped(_) => return,
-            Ended::TimeIsUp | Ended::NotMine => Say::Lose(LossReason::Released),
-            Ended::Panicked(message) => {
-                Say::Fail(Failure::new(FailureClass::Panic, format!("the handler panicked: {message}")))
-            }
-            Ended::Done(Err(error)) => Say::Fail(error.into_failure()),
-            Ended::Done(Ok(output)) => {
-                let ctx = ctx.clone();
-                self.results.spawn(async move { floor.hand_in(&speaker, &ctx, output).await });
-                return;
-            }
-        };
-        self.results.spawn(async move { floor.tell(&speaker, say).await });
-    }
-}
-
-impl Floor {
-    async fn tell(&self, speaker: &Speaker, say: Say) {
-        if let Err(unheard) = self.partitions.speak(speaker, say).await {
-            tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "what the holder said did not count");
-        }
-    }
-
-    /// Hands in a result. What was worked out is not given up because the store is away: it is tried again for as
-    /// long as the task is the speaker's, and the lease is kept meanwhile.
-    async fn hand_in(&self, speaker: &Speaker, ctx: &Ctx, output: Json) {
-        let stored = async {
-            loop {
-                match self.payload(&output).await {
-                    Err(error) if error.kind() == ErrorKind::Unavailable => {
-                        tracing::warn!(task = %speaker.task, error = format!("{error:#}"), "the output waits for the store");
-                        tokio::time::sleep(STORE_AGAIN).await;
-                    }
-                    settled => break settled,
-                }
-            }
-        };
-        let stored = tokio::select! {
-            biased;
-            stored = stored => stored,
-            unheard = keep_lease(self, speaker, ctx) => {
-                tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "the holder was fenced");
-                return;
-            }
-        };
-        let say = match stored {
-            Ok(payload) => Say::Complete(payload),
-            Err(error) => Say::Fail(error.into_failure()),
-        };
-        self.tell(speaker, say).await;
-    }
-
-    /// The output as the journal has it.
-    async fn payload(&self, output: &Json) -> Result<Payload> {
-        check_output(output, self.payload_bytes_max, self.payload_depth_max)?;
-        let bytes = output.as_str().len();
-        if bytes <= self.inline_bytes_max {
-            return Ok(Payload::Json(output.clone()));
-        }
-        let stored = self.payloads.put(Bytes::copy_from_slice(output.as_str().as_bytes())).await;
-        let digest = stored.map_err(|error| {
-            let kind = match &error {
-                payload::Error::Corrupt(_) => ErrorKind::Corrupt,
-                _ => ErrorKind::Unavailable,
-            };
-            Error::new(kind, "the output was not stored").because(error)
-        })?;
-        Ok(Payload::Stored { hash: digest.to_string().into(), bytes: bytes as u64 })
-    }
-}
-
-/// Extends the lease now and then, and whenever the handler says that it makes progress; ends when it was fenced.
-async fn keep_lease(floor: &Floor, speaker: &Speaker, ctx: &Ctx) -> Unheard {
-    loop {
-        let alive = tokio::select! {
-            () = tokio::time::sleep(floor.heartbeat) => Alive::Instance,
-            () = ctx.heartbeats() => Alive::Handler,
-        };
-        if let Err(unheard) = floor.partitions.heartbeat(speaker, alive).await {
-            return unheard;
-        }
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod handle;
 pub(crate) mod instance;
 mod json;
 pub(crate) mod pool;
+mod results;
 
 pub use context::Ctx;
 pub use handle::AgentHandle;

@@ -173,8 +173,8 @@ impl Backlog {
         self.with(agent, |desk| desk.trouble = Some(trouble));
     }
 
-    /// A task has come again to an agent whose slot for it was freed by the instance that had it.
-    pub(super) fn came_again(&self, desk: &DeskId) {
+    /// Takes a slot for what was not granted: a task that has come again, a message.
+    pub(super) fn occupy(&self, desk: &DeskId) {
         self.at(desk, |desk| desk.out += 1);
     }
 

@@ -10,7 +10,7 @@ pub(crate) struct Seat {
     desk: DeskId,
 }
 
-/// A task in the hands of an instance; its slot is free when this is dropped.
+/// A task, or a message, in the hands of an instance; its slot is free when this is dropped.
 pub(crate) struct Work {
     backlog: Arc<Backlog>,
     desk: DeskId,
@@ -25,8 +25,18 @@ impl Seat {
     /// Begins a task that was delivered. One that comes again had its slot freed by the instance that had it before.
     pub(crate) fn begin(&self, redelivered: bool) -> Work {
         if redelivered {
-            self.backlog.came_again(&self.desk);
+            return self.occupy();
         }
+        self.work()
+    }
+
+    /// Takes a slot for something that the backlog has not given out.
+    pub(crate) fn occupy(&self) -> Work {
+        self.backlog.occupy(&self.desk);
+        self.work()
+    }
+
+    fn work(&self) -> Work {
         Work { backlog: self.backlog.clone(), desk: self.desk.clone() }
     }
 }

@@ -112,7 +112,7 @@ pub struct AgentInfo {
     pub status: AgentStatus,
     /// Its instances: how many tasks it can perform at a time.
     pub instances: usize,
-    /// Tasks that it performs or has before it.
+    /// Tasks that it performs or has before it, and instances that are at a message for longer.
     pub running: usize,
     /// How well its last attempts went, 0 to 1: one minus an exponentially weighted share of attempts that failed through
     /// it. An attempt weighs a fifth, and what has gone wrong is half forgotten after 30 s.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use callboard::port::directory::memory::MemoryDirectory;
 use callboard::port::directory::{self, Directory};
 use callboard::prelude::*;
-use callboard::{AgentStatus, Capability, Ctx, Json, JsonAgent, JsonTask, Pool, What};
+use callboard::{AgentStatus, Capability, Ctx, Json, JsonAgent, JsonTask, Message, MessageCtx, Pool, Reply, What};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -560,4 +560,48 @@ async fn a_late_removal_leaves_an_agent_alone_that_has_come_under_the_same_id() 
     gate.open();
     assert_eq!(soon(run.output(&it)).await.unwrap(), "act ");
     assert_eq!(soon(board.call(act("again")).into_future()).await.unwrap(), "act again");
+}
+
+/// Handles a message for as long as the gate is shut, and tasks at once.
+struct Listener {
+    name: &'static str,
+    heard: Gauge,
+    gate: Gate,
+}
+
+impl Agent<Act> for Listener {
+    async fn run(&mut self, _: &Ctx, _: Act) -> Result<String> {
+        Ok(self.name.into())
+    }
+
+    async fn message(&mut self, _: &MessageCtx, _: &Message) -> Result<Reply> {
+        self.heard.add();
+        self.gate.pass().await;
+        Ok(Reply::none())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_goes_to_an_idle_agent_and_not_to_one_that_handles_a_message() {
+    let (_, store) = store();
+    let board = on(&store).start().await.unwrap();
+    let (heard, gate) = (Gauge::default(), Gate::shut());
+    for name in ["a", "b"] {
+        let (heard, gate) = (heard.clone(), gate.clone());
+        let make = move || Listener { name, heard: heard.clone(), gate: gate.clone() };
+        board.add(Pool::new(make).handles::<Act>().id(name)).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    board.tell("a", Message::new("hello", &()).unwrap()).await.unwrap();
+    heard.reaches(1).await;
+    let begun = tokio::time::Instant::now();
+    for _ in 0..5 {
+        assert_eq!(board.call(act("")).await.unwrap(), "b");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    let busy = board.agents().find("act").await.unwrap();
+    assert_eq!((&*busy[1].id, busy[1].status), ("a", AgentStatus::Full));
+    gate.open();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(board.call(act("")).await.unwrap(), "a", "its slot is free again");
 }

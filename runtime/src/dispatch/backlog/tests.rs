@@ -233,6 +233,8 @@ struct Model {
     waiting: Vec<Ready>,
     held: Vec<Held>,
     tasks: u16,
+    /// Whether there are fewer tasks, so that several agents are free at a time.
+    is_quiet: bool,
     turns: usize,
     /// How many have been given out in all.
     given: usize,
@@ -244,9 +246,9 @@ const AGENTS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 impl Model {
     async fn new(seed: u64) -> Self {
-        let (hall, random) = (hall().await, Dice(seed));
+        let (hall, random, is_quiet) = (hall().await, Dice(seed), seed % 2 == 1);
         let (agents, waiting, held) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { hall, random, agents, waiting, held, tasks: 0, turns: 0, given: 0 }
+        Self { hall, random, agents, waiting, held, tasks: 0, is_quiet, turns: 0, given: 0 }
     }
 
     fn some<T: Copy>(&mut self, of: &[T], chance: usize) -> Vec<T> {
@@ -271,7 +273,7 @@ impl Model {
         let id = self.one(&AGENTS);
         let what = self.random.below(100);
         match (what, self.agents.get_mut(id)) {
-            (0..30, _) => {
+            (0..30, _) if !self.is_quiet || what < 12 => {
                 let tasks: Vec<Ready> = (0..1 + self.random.below(3)).map(|_| self.ready()).collect();
                 self.waiting.extend(tasks.iter().cloned());
                 self.hall.offer(tasks);

@@ -1,0 +1,158 @@
+//! How attempts end, and what of that is on its way to the journal.
+
+use super::Ctx;
+use super::instance::Floor;
+use crate::journal::payload;
+use crate::limits::check_output;
+use crate::partition::handle::Unheard;
+use crate::partition::message::Say;
+use crate::{Error, ErrorKind, Result};
+use bytes::Bytes;
+use callboard_core::{Alive, Failure, FailureClass, Json, LossReason, Payload, Speaker, StopReason};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How a handler came to its end.
+pub(super) enum Ended {
+    /// By itself.
+    Done(Result<Json>),
+    /// By a panic, with its message.
+    Panicked(String),
+    /// It was told to stop, or learnt that its task is no longer its own.
+    Stopped(Option<StopReason>),
+    /// The agent does not do such tasks, or no more.
+    NotMine,
+    /// The node closes and the time to finish is over.
+    TimeIsUp,
+}
+
+impl Ended {
+    /// Whether the attempt speaks for the agent, or against it; `None` if it says nothing of it.
+    pub(super) fn tells_of_the_agent(&self) -> Option<bool> {
+        match self {
+            Self::Done(Ok(_)) => Some(true),
+            Self::Done(Err(error)) => error.is_retryable().then_some(false),
+            Self::Panicked(_) | Self::Stopped(Some(StopReason::Timeout | StopReason::Silent)) => Some(false),
+            Self::Stopped(Some(StopReason::Cancelled) | None) | Self::TimeIsUp | Self::NotMine => None,
+        }
+    }
+}
+
+/// Results of one instance on their way to the journal, while it goes on with the next task.
+pub(super) struct Results {
+    floor: Floor,
+    under_way: JoinSet<()>,
+}
+
+/// Results of one instance that may wait for the journal at a time.
+const RESULTS_MAX: usize = 64;
+
+/// The pause before an output that could not be stored is tried again.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+
+impl Results {
+    pub(super) fn new(floor: Floor) -> Self {
+        Self { floor, under_way: JoinSet::new() }
+    }
+
+    /// How many have not been heard, or were not asked for.
+    pub(super) fn len(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Waits until every result has been heard, or fenced.
+    pub(super) async fn all_heard(&mut self) {
+        while self.under_way.join_next().await.is_some() {}
+    }
+
+    /// Sees to it that the partition hears how it ended; a result goes to the journal while the instance goes on.
+    pub(super) async fn report(&mut self, speaker: Speaker, ctx: &Ctx, ended: Ended) {
+        let floor = self.floor.clone();
+        while self.under_way.try_join_next().is_some() {}
+        if self.under_way.len() >= RESULTS_MAX {
+            let _done = self.under_way.join_next().await;
+        }
+        let say = match ended {
+            Ended::Stopped(_) => return,
+            Ended::TimeIsUp | Ended::NotMine => Say::Lose(LossReason::Released),
+            Ended::Panicked(message) => {
+                Say::Fail(Failure::new(FailureClass::Panic, format!("the handler panicked: {message}")))
+            }
+            Ended::Done(Err(error)) => Say::Fail(error.into_failure()),
+            Ended::Done(Ok(output)) => {
+                let ctx = ctx.clone();
+                self.under_way.spawn(async move { floor.hand_in(&speaker, &ctx, output).await });
+                return;
+            }
+        };
+        self.under_way.spawn(async move { floor.tell(&speaker, say).await });
+    }
+}
+
+impl Floor {
+    async fn tell(&self, speaker: &Speaker, say: Say) {
+        if let Err(unheard) = self.partitions.speak(speaker, say).await {
+            tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "what the holder said did not count");
+        }
+    }
+
+    /// Hands in a result. What was worked out is not given up because the store is away: it is tried again for as
+    /// long as the task is the speaker's, and the lease is kept meanwhile.
+    async fn hand_in(&self, speaker: &Speaker, ctx: &Ctx, output: Json) {
+        let stored = async {
+            loop {
+                match self.payload(&output).await {
+                    Err(error) if error.kind() == ErrorKind::Unavailable => {
+                        tracing::warn!(task = %speaker.task, error = format!("{error:#}"), "the output waits for the store");
+                        tokio::time::sleep(STORE_AGAIN).await;
+                    }
+                    settled => break settled,
+                }
+            }
+        };
+        let stored = tokio::select! {
+            biased;
+            stored = stored => stored,
+            unheard = keep_lease(self, speaker, ctx) => {
+                tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "the holder was fenced");
+                return;
+            }
+        };
+        let say = match stored {
+            Ok(payload) => Say::Complete(payload),
+            Err(error) => Say::Fail(error.into_failure()),
+        };
+        self.tell(speaker, say).await;
+    }
+
+    /// The output as the journal has it.
+    async fn payload(&self, output: &Json) -> Result<Payload> {
+        check_output(output, self.payload_bytes_max, self.payload_depth_max)?;
+        let bytes = output.as_str().len();
+        if bytes <= self.inline_bytes_max {
+            return Ok(Payload::Json(output.clone()));
+        }
+        let stored = self.payloads.put(Bytes::copy_from_slice(output.as_str().as_bytes())).await;
+        let digest = stored.map_err(|error| {
+            let kind = match &error {
+                payload::Error::Corrupt(_) => ErrorKind::Corrupt,
+                _ => ErrorKind::Unavailable,
+            };
+            Error::new(kind, "the output was not stored").because(error)
+        })?;
+        Ok(Payload::Stored { hash: digest.to_string().into(), bytes: bytes as u64 })
+    }
+}
+
+/// Extends the lease now and then, and whenever the handler says that it makes progress; ends when it was fenced.
+pub(super) async fn keep_lease(floor: &Floor, speaker: &Speaker, ctx: &Ctx) -> Unheard {
+    loop {
+        let alive = tokio::select! {
+            () = tokio::time::sleep(floor.heartbeat) => Alive::Instance,
+            () = ctx.heartbeats() => Alive::Handler,
+        };
+        if let Err(unheard) = floor.partitions.heartbeat(speaker, alive).await {
+            return unheard;
+        }
+    }
+}
