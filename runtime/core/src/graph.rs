@@ -207,6 +207,26 @@ pub enum GraphFault {
         /// The limit.
         limit: usize,
     },
+    /// A label has no key.
+    #[error("the label with the value {value:?} has no key: it takes at least {limit} byte (label_key_bytes_min)")]
+    LabelWithoutKey {
+        /// The beginning of its value.
+        value: String,
+        /// The least.
+        limit: usize,
+    },
+    /// A timeout leaves no time.
+    #[error("{}: its {which} of {seen} ms leaves no time; the shortest is {limit} ms, and none at all is to leave it out", whose(.task.as_deref()))]
+    TimeoutTooShort {
+        /// The task; `None` for the run as a whole.
+        task: Option<String>,
+        /// Which of its timeouts, as a document calls it.
+        which: &'static str,
+        /// Milliseconds seen.
+        seen: u64,
+        /// The shortest, in milliseconds.
+        limit: u64,
+    },
     /// The tenant's name is too long.
     #[error("the tenant {tenant:?} takes {seen} bytes, more than the limit of {limit} (tenant_bytes_max)")]
     TenantTooLong {
@@ -257,6 +277,10 @@ pub enum GraphFault {
         /// The tasks on the cycle, each waiting for the next; the first stands again at the end.
         path: Vec<String>,
     },
+}
+
+fn whose(task: Option<&str>) -> String {
+    task.map_or_else(|| "the workflow".to_owned(), |task| format!("task {task:?}"))
 }
 
 fn hint(closest: Option<&str>) -> String {
@@ -410,7 +434,7 @@ fn name_reason(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         Some("a name must not be empty")
     } else if name.len() > NAME_BYTES_MAX {
-        Some("a name has at most 128 bytes")
+        Some("a name has at most 128 bytes (name_bytes_max)")
     } else if name.chars().any(char::is_control) {
         Some("a name has no control characters")
     } else {

@@ -23,10 +23,14 @@ pub struct GraphLimits {
     pub tenant_bytes_max: usize,
     /// Labels of a run; 64 by default.
     pub labels_max: usize,
+    /// Bytes of a label's key at least; 1 by default.
+    pub label_key_bytes_min: usize,
     /// Bytes of a label's key; 63 by default.
     pub label_key_bytes_max: usize,
     /// Bytes of a label's value; 256 by default.
     pub label_value_bytes_max: usize,
+    /// The shortest timeout, in milliseconds; 1 by default. None at all would end what it limits before it begins.
+    pub timeout_ms_min: u64,
 }
 
 impl Default for GraphLimits {
@@ -40,8 +44,10 @@ impl Default for GraphLimits {
             requires_max: 64,
             tenant_bytes_max: 128,
             labels_max: 64,
+            label_key_bytes_min: 1,
             label_key_bytes_max: 63,
             label_value_bytes_max: 256,
+            timeout_ms_min: 1,
         }
     }
 }
@@ -57,8 +63,10 @@ impl GraphLimits {
         requires_max: usize::MAX,
         tenant_bytes_max: usize::MAX,
         labels_max: usize::MAX,
+        label_key_bytes_min: 0,
         label_key_bytes_max: usize::MAX,
         label_value_bytes_max: usize::MAX,
+        timeout_ms_min: 0,
     };
 
     /// What of `graph` is too much.
@@ -79,6 +87,7 @@ impl GraphLimits {
             faults.push(GraphFault::TenantTooLong { tenant: shown(tenant), seen: tenant.len(), limit });
         }
         faults.extend(self.label_faults(graph));
+        faults.extend(self.time_fault(None, "timeout", graph.timeout_ms));
         graph.tasks.iter().for_each(|task| self.task_faults(task, &mut faults));
         faults
     }
@@ -89,6 +98,9 @@ impl GraphLimits {
             faults.push(GraphFault::TooManyLabels { seen: graph.labels.len(), limit: self.labels_max });
         }
         for (key, value) in &graph.labels {
+            if key.len() < self.label_key_bytes_min {
+                faults.push(GraphFault::LabelWithoutKey { value: shown(value), limit: self.label_key_bytes_min });
+            }
             let sizes =
                 [("key", key.len(), self.label_key_bytes_max), ("value", value.len(), self.label_value_bytes_max)];
             for (part, seen, limit) in sizes.into_iter().filter(|(_, seen, limit)| seen > limit) {
@@ -96,6 +108,12 @@ impl GraphLimits {
             }
         }
         faults
+    }
+
+    /// A timeout that leaves no time.
+    fn time_fault(&self, task: Option<&str>, which: &'static str, limit_ms: Option<u64>) -> Option<GraphFault> {
+        let seen = limit_ms.filter(|limit| *limit < self.timeout_ms_min)?;
+        Some(GraphFault::TimeoutTooShort { task: task.map(shown), which, seen, limit: self.timeout_ms_min })
     }
 
     fn task_faults(&self, task: &TaskSpec, faults: &mut Vec<GraphFault>) {
@@ -116,6 +134,13 @@ impl GraphLimits {
         for (list, seen, limit) in lists.into_iter().filter(|(_, seen, limit)| seen > limit) {
             faults.push(GraphFault::ListTooLong { task: name(), list, seen, limit });
         }
+        let times = &task.timeouts;
+        let times = [
+            ("timeout", times.attempt_ms),
+            ("start_timeout", times.start_ms),
+            ("heartbeat_timeout", times.heartbeat_ms),
+        ];
+        faults.extend(times.into_iter().filter_map(|(which, limit)| self.time_fault(Some(&task.name), which, limit)));
     }
 }
 

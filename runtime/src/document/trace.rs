@@ -56,14 +56,17 @@ impl<'a> Tracer<'a> {
             }
             GraphFault::BadReference { task, reason } => self.suspect(task, reason.clone()),
             GraphFault::InputTooLarge { task, seen, limit } => {
-                let message = format!("the input takes {seen} bytes, more than the limit of {limit}");
+                let message =
+                    format!("the input takes {seen} bytes, more than the limit of {limit} (payload_bytes_max)");
                 self.field(task, "input", message)
             }
             GraphFault::InputTooDeep { task, .. } => self.field(task, "input", said),
             GraphFault::ListTooLong { task, list, .. } => self.field(task, list, said),
-            GraphFault::TooManyLabels { .. } | GraphFault::LabelTooLarge { .. } => {
-                (self.of("labels"), path(&["labels"]), said)
-            }
+            GraphFault::TimeoutTooShort { task: Some(task), which, .. } => self.field(task, which, said),
+            GraphFault::TimeoutTooShort { task: None, which, .. } => (self.of(which), path(&[which]), said),
+            GraphFault::TooManyLabels { .. }
+            | GraphFault::LabelTooLarge { .. }
+            | GraphFault::LabelWithoutKey { .. } => (self.of("labels"), path(&["labels"]), said),
             GraphFault::TenantTooLong { .. } => (self.of("tenant"), path(&["tenant"]), said),
             GraphFault::BadName { what: "workflow", reason, .. } => {
                 (self.of("name"), path(&["name"]), (*reason).to_owned())

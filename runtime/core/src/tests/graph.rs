@@ -110,9 +110,9 @@ fn names_are_checked() {
     check(
         &bad,
         &[
-            &format!("workflow \"{}\": a name has at most 128 bytes", "x".repeat(160)),
+            &format!("workflow \"{}\": a name has at most 128 bytes (name_bytes_max)", "x".repeat(160)),
             "task \"\": a name must not be empty",
-            &format!("task \"{long}\": a name has at most 128 bytes"),
+            &format!("task \"{long}\": a name has at most 128 bytes (name_bytes_max)"),
             "task \"a\\nb\": a name has no control characters",
             "capability \"spaced out\": a capability is written with A-Z, a-z, 0-9, '.', '_' and '-'",
             "capability \"\": a name must not be empty",

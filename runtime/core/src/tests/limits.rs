@@ -49,6 +49,33 @@ fn an_input_has_as_many_levels_as_a_type_is_read_with() {
 }
 
 #[test]
+fn a_timeout_leaves_time_and_a_label_has_a_key() {
+    let limits = GraphLimits::default();
+    let mut hasty = task("hasty");
+    hasty.timeouts = crate::Timeouts { start_ms: Some(0), attempt_ms: Some(0), heartbeat_ms: Some(0) };
+    let mut bad = graph(vec![hasty]);
+    bad.timeout_ms = Some(0);
+    bad.labels = BTreeMap::from([(String::new(), "v".to_owned())]);
+    let short = |whose: &str, which: &str| {
+        format!("{whose}: its {which} of 0 ms leaves no time; the shortest is 1 ms, and none at all is to leave it out")
+    };
+    let expected = [
+        "the label with the value \"v\" has no key: it takes at least 1 byte (label_key_bytes_min)".to_owned(),
+        short("the workflow", "timeout"),
+        short("task \"hasty\"", "timeout"),
+        short("task \"hasty\"", "start_timeout"),
+        short("task \"hasty\"", "heartbeat_timeout"),
+    ];
+    assert_eq!(said(&bad, &limits), expected);
+    assert_eq!(said(&bad, &GraphLimits::NONE), [""; 0], "what was accepted once stays valid");
+    bad.labels = BTreeMap::from([("v".to_owned(), String::new())]);
+    bad.timeout_ms = Some(1);
+    let times = crate::Timeouts { start_ms: Some(1), attempt_ms: Some(1), heartbeat_ms: Some(1) };
+    Arc::make_mut(&mut bad.tasks[0]).timeouts = times;
+    assert!(said(&bad, &limits).is_empty());
+}
+
+#[test]
 fn lists_labels_and_the_tenant_have_limits() {
     let limits = GraphLimits { after_max: 2, requires_max: 1, labels_max: 2, ..GraphLimits::default() };
     let mut last = task("last");
@@ -57,7 +84,7 @@ fn lists_labels_and_the_tenant_have_limits() {
     last.requires = vec![gpu.clone()].into();
     let mut good = graph(vec![task("a"), last.clone()]);
     good.tenant = Some("t".repeat(128));
-    good.labels = BTreeMap::from([("k".repeat(63), "v".repeat(256)), (String::new(), String::new())]);
+    good.labels = BTreeMap::from([("k".repeat(63), "v".repeat(256)), ("k".to_owned(), String::new())]);
     assert_eq!(said(&good, &limits), [""; 0]);
 
     last.after.push("a".into());

@@ -117,7 +117,24 @@ fn names_and_durations() {
             "line 4, column 3: tasks[\"a\\nb\"]: a name has no control characters",
             "line 4, column 24: tasks[\"a\\nb\"].capability: \"\": a name must not be empty",
             "line 4, column 37: tasks[\"a\\nb\"].timeout: \"9999999999999999999s\" is longer than can be counted",
-            &format!("line 5, column 3: tasks.{long}: a name has at most 128 bytes"),
+            &format!("line 5, column 3: tasks.{long}: a name has at most 128 bytes (name_bytes_max)"),
+        ],
+    );
+}
+
+#[test]
+fn a_timeout_leaves_time_and_a_label_has_a_key() {
+    let short = |which: &str| {
+        format!("its {which} of 0 ms leaves no time; the shortest is 1 ms, and none at all is to leave it out")
+    };
+    check(
+        "name: w\ntimeout: 0s\nlabels: {'': v}\ntasks:\n  a: {capability: c, timeout: 0ms, start_timeout: 0s, heartbeat_timeout: 0s}",
+        &[
+            &format!("line 2, column 10: timeout: the workflow: {}", short("timeout")),
+            "line 3, column 9: labels: the label with the value \"v\" has no key: it takes at least 1 byte (label_key_bytes_min)",
+            &format!("line 5, column 31: tasks.a.timeout: task \"a\": {}", short("timeout")),
+            &format!("line 5, column 51: tasks.a.start_timeout: task \"a\": {}", short("start_timeout")),
+            &format!("line 5, column 74: tasks.a.heartbeat_timeout: task \"a\": {}", short("heartbeat_timeout")),
         ],
     );
 }

@@ -44,7 +44,7 @@ prop_compose! {
         priority in 0_u8..=10,
         retry in (any::<u32>(), any::<u64>(), any::<u32>(), any::<u64>()),
         plain in any::<bool>(),
-        timeouts in (option::of(any::<u64>()), option::of(0..100_000_u64), option::of(any::<u64>())),
+        timeouts in (option::of(1..=u64::MAX), option::of(1..100_000_u64), option::of(1..=u64::MAX)),
         losses in option::of(any::<u32>()),
         requires in vec(prop_oneof![Just("gpu"), Just("zone=e u"), Just("price<=0.5"), Just("tool:git")], 0..3),
     ) -> (TaskSpec, Vec<f64>, Vec<f64>) {
@@ -63,7 +63,7 @@ prop_compose! {
     fn graph()(
         name in "\\PC{1,20}",
         tasks in btree_map("\\PC{1,12}", task(), 1..8),
-        timeout_ms in option::of(any::<u64>()),
+        timeout_ms in option::of(1..=u64::MAX),
         tenant in option::of(any::<String>()),
         // At most 63 and 256 bytes: a character has four at most.
         labels in btree_map("(?s).{1,15}", "(?s).{0,15}", 0..3),
