@@ -220,6 +220,11 @@ impl Node {
         }
     }
 
+    /// What of the inputs of `tasks` does not fit what the agents say of their capabilities, in words.
+    pub(crate) fn misfits(&self, graph: &Graph, tasks: &[TaskIndex]) -> Vec<String> {
+        schema::faults(graph, tasks, &|capability| self.backlog.capability(capability), &self.schemas)
+    }
+
     /// Stops cleanly: takes no more tasks, lets handlers finish, hands back what is not done in time, commits.
     pub(crate) async fn shutdown(&self) -> Result<()> {
         self.stop(self.settings.drain, COMMIT_MAX).await
@@ -245,6 +250,7 @@ impl Node {
 
     /// Tells everybody that the node stops.
     fn ring(&self, drain: Duration) {
+        self.mailroom.stop();
         self.bell.ring(drain, COMMIT_MAX);
         for (_, bell) in self.lock_agents().take().into_iter().flatten() {
             bell.ring(drain, COMMIT_MAX);
@@ -276,8 +282,10 @@ pub(crate) fn faults(spec: &PoolSpec) -> Vec<String> {
     if let Some(id) = spec.id.as_deref().filter(|id| QueueName::agent_tasks(id).is_err()) {
         faults.push(format!("the id of an agent is 1 to 128 of A-Z a-z 0-9 . _ -, not {id:?}"));
     }
+    faults.extend(spec.profile.faults(name));
     if spec.capabilities.is_empty() {
-        faults.push(format!("agent {name:?} has no capability: say what it handles"));
+        let whose = if name.is_empty() { format!("of type {}", spec.profile.kind) } else { format!("{name:?}") };
+        faults.push(format!("agent {whose} has no capability: say what it handles"));
     }
     faults.extend(spec.capabilities.iter().flat_map(schema_faults));
     faults.extend(spec.doubles.iter().map(|double| format!("agent {name:?} handles {double:?} twice")));

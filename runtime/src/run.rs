@@ -1,12 +1,10 @@
 //! A run as a program sees it.
 
-#[cfg(doc)]
-use crate::What;
 use crate::dispatch::courier::fetch;
 use crate::node::Node;
 use crate::partition::message::{Progress, Target, Verdict, Wish};
 use crate::query::{RunInfo, Tasks};
-use crate::run_event::{Names, Position, RunEvent};
+use crate::run_event::{Names, Position, RunEvent, What};
 use crate::task::author;
 use crate::workflow::{self, Workflow};
 use crate::{Error, ErrorKind, Result};
@@ -71,9 +69,7 @@ impl Run {
                 let error = Error::of_task(&task, &failure);
                 Err(if cancelled { error.of_kind(ErrorKind::Cancelled) } else { error })
             }
-            Verdict::NoTask => {
-                Err(Error::new(ErrorKind::NotFound, format!("there is no such task in run {}", self.id)))
-            }
+            Verdict::NoTask => Err(no_task(self.id, &target)),
             Verdict::Quarantined(reason) => Err(quarantined(self.id, &reason)),
             Verdict::Run(_) | Verdict::Full(_) | Verdict::Elsewhere(_) => {
                 Err(Error::new(ErrorKind::Corrupt, "a task was asked for and a run was answered"))
@@ -151,7 +147,7 @@ impl Run {
     ///
     /// `Conflict` if the task is in another state, needs a task that has no result itself, or has moved on meanwhile;
     /// `NotFound` if there is no such run or task; `Corrupt` if the run is quarantined or can not be read; `Invalid` for an
-    /// [edited input](Retrying::input) that can not be used, or a history that is too long; `Unavailable` if nothing has
+    /// [edited input](Retrying::input) that can not be used or does not fit the schema of the capability, or a history that is too long; `Unavailable` if nothing has
     /// changed; `Unknown` if that is not known: it may be repeated.
     pub fn retry(&self, task: impl Into<String>) -> Retrying {
         Retrying { run: self.clone(), task: task.into(), input: None }
@@ -192,12 +188,15 @@ impl Run {
     /// The same, but for everything up to `position`: the rest for whoever has kept the
     /// [position](RunEvent::position) of the last event that they have dealt with.
     pub fn events_after(&self, position: Position) -> Events {
-        let start = Some(Reading { run: self.clone(), told: position, whole: position.whole(), names: None });
+        let start =
+            Some(Reading { run: self.clone(), told: position, whole: position.whole(), names: None, has_ended: false });
         let pages = stream::unfold(start, |reading| async move {
             let mut reading = reading?;
             match reading.next().await {
                 Ok(Some(told)) => Some((told, Some(reading))),
                 Ok(None) => None,
+                // That the end was told is enough: the node may be gone before anybody says that nothing followed.
+                Err(error) if reading.has_ended && error.kind() == ErrorKind::Unavailable => None,
                 Err(error) => {
                     let names = reading.names.unwrap_or_default();
                     Some((vec![names.unreadable(reading.told, &error)], None))
@@ -216,6 +215,8 @@ struct Reading {
     /// The last event of the journal of which nothing is left to tell.
     whole: u64,
     names: Option<Names>,
+    /// Whether the last event that was told is the end of the run.
+    has_ended: bool,
 }
 
 impl Reading {
@@ -234,7 +235,10 @@ impl Reading {
                 let told = events.iter().flat_map(|event| names.tell(event)).filter(|event| event.position > self.told);
                 let told: Vec<RunEvent> = told.collect();
                 self.whole = events.last().map_or(self.whole, |event| event.seq);
-                self.told = told.last().map_or(self.told, |event| event.position);
+                if let Some(last) = told.last() {
+                    self.told = last.position;
+                    self.has_ended = matches!(last.what, What::Ended { .. });
+                }
                 told
             })
         });
@@ -266,10 +270,28 @@ impl Retrying {
         self
     }
 
-    async fn send(self) -> Result<()> {
-        let input = self.input.transpose().map_err(|error| {
+    /// Holds an edited input against what the agents say of the task's capability, as at the start of a run.
+    async fn check(&self, input: &Json) -> Result<()> {
+        let (mut graph, _) = self.run.graph().await?.graph()?;
+        let Some(at) = graph.tasks.iter().position(|task| task.name == self.task) else {
+            return Ok(()); // whoever looks for the task says that it is not there
+        };
+        Arc::make_mut(&mut graph.tasks[at]).input = input.clone();
+        let misfits = self.run.node.misfits(&graph, &[TaskIndex(u32::try_from(at).unwrap_or(u32::MAX))]);
+        if misfits.is_empty() {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Invalid, "the edited input can not be used");
+        Err(misfits.into_iter().fold(error, Error::because))
+    }
+
+    async fn send(mut self) -> Result<()> {
+        let input = self.input.take().transpose().map_err(|error| {
             error.of_kind(ErrorKind::Invalid).context(format!("the input of task {:?} can not be sent", self.task))
         })?;
+        if let Some(input) = &input {
+            self.check(input).await?;
+        }
         self.run.node.partitions.retry(self.run.id, &self.task, input).await
     }
 }
@@ -287,6 +309,14 @@ impl fmt::Debug for Retrying {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Retrying").field("run", &self.run).field("task", &self.task).finish_non_exhaustive()
     }
+}
+
+fn no_task(run: RunId, target: &Target) -> Error {
+    let task = match target {
+        Target::Task { name, .. } => format!("task {name:?}"),
+        Target::Run => "such task".to_owned(),
+    };
+    Error::new(ErrorKind::NotFound, format!("there is no {task} in run {run}"))
 }
 
 fn quarantined(run: RunId, reason: &str) -> Error {

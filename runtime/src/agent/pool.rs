@@ -133,19 +133,20 @@ impl<A> Pool<A> {
         self
     }
 
-    /// Says what it is good for.
+    /// Says what it is good for, in 4 KiB at most.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.spec.profile.description = description.into();
         self
     }
 
-    /// Says which version it is.
+    /// Says which version it is, in 64 bytes at most.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.spec.profile.version = version.into();
         self
     }
 
-    /// Says that it can use a tool, which a task may [require](crate::Requirement).
+    /// Says that it can use a tool, which a task may [require](crate::Requirement): 64 at most, of 1 to 256
+    /// bytes each, as labels and constraints.
     pub fn tool(mut self, tool: impl Into<String>) -> Self {
         self.spec.profile.traits.tools.insert(tool.into());
         self

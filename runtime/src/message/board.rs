@@ -16,7 +16,7 @@ impl Callboard {
     /// # Errors
     ///
     /// `NotFound` if there is no such agent, with the closest id; `Unavailable` if the inboxes are full (1,000 messages
-    /// or 64 MiB each) or the instance is being removed; `Invalid` if the body is larger than `payload_bytes_max`. The
+    /// or 64 MiB each), the instance is being removed, or the node stops; `Invalid` if the body is larger than `payload_bytes_max`. The
     /// message is in no inbox then.
     pub async fn tell(&self, to: impl AsRef<str>, message: Message) -> Result<()> {
         self.0.mailroom.tell(None, to.as_ref(), message)

@@ -13,13 +13,17 @@ pub(super) enum Undelivered {
     Nobody { to: String },
     #[error("agent {agent:?} has no instance {to:?}; it has {instances}")]
     NoSuchInstance { to: String, agent: Arc<str>, instances: usize },
+    #[error("{to:?} takes no more messages: the node stops, or has stopped")]
+    Stopped { to: String },
     #[error("{to:?} is on another node than this one, {here:?}")]
     Elsewhere { to: String, here: Arc<str> },
-    #[error("the inbox of {to} is full: at most {messages} messages and {bytes} bytes wait there")]
+    #[error("the inbox of {to} is full: at most {messages} messages (inbox_max) and {bytes} bytes wait there")]
     Full { to: Arc<str>, messages: usize, bytes: usize },
     #[error("{to} takes no more messages: it is being removed, or its node stops")]
     Closed { to: Arc<str> },
-    #[error("the body of a message on {topic:?} takes {bytes} bytes, more than the limit of {limit}")]
+    #[error(
+        "the body of a message on {topic:?} takes {bytes} bytes, more than the limit of {limit} (payload_bytes_max)"
+    )]
     TooLarge { topic: Arc<str>, bytes: usize, limit: usize },
 }
 
@@ -28,7 +32,7 @@ impl Undelivered {
         let kind = match &self {
             Self::NoSuchAgent { .. } | Self::Nobody { .. } | Self::NoSuchInstance { .. } => ErrorKind::NotFound,
             Self::Elsewhere { .. } => ErrorKind::NotFound,
-            Self::Full { .. } | Self::Closed { .. } => ErrorKind::Unavailable,
+            Self::Full { .. } | Self::Closed { .. } | Self::Stopped { .. } => ErrorKind::Unavailable,
             Self::TooLarge { .. } => ErrorKind::Invalid,
         };
         Error::new(kind, self.to_string())

@@ -12,7 +12,7 @@ use crate::Result;
 use crate::clock::Clock;
 use callboard_core::closest;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -36,6 +36,8 @@ pub(crate) struct Mailroom {
     node: Arc<str>,
     shared: Arc<Shared>,
     desks: RwLock<BTreeMap<Arc<str>, Desk>>,
+    /// Whether the node stops: an agent that is not there any more was not misspelt then.
+    stops: AtomicBool,
 }
 
 /// The instances of one agent.
@@ -62,7 +64,7 @@ impl Mailroom {
     pub(crate) fn new(node: Arc<str>, clock: Clock, limits: Limits) -> Self {
         let (counters, observers) = (Counters::default(), Arc::new(Observers::new(limits)));
         let shared = Shared { ids: Ids::random(), clock, counters, observers, limits };
-        Self { node, shared: Arc::new(shared), desks: RwLock::default() }
+        Self { node, shared: Arc::new(shared), desks: RwLock::default(), stops: AtomicBool::new(false) }
     }
 
     /// The inbox of instance `number`, from 1, of `agent`; made when it is not there yet.
@@ -98,8 +100,14 @@ impl Mailroom {
         desk.iter().flat_map(|desk| &desk.places).for_each(|place| place.close());
     }
 
+    /// Says that the node stops, while its instances leave one by one.
+    pub(crate) fn stop(&self) {
+        self.stops.store(true, Ordering::Relaxed);
+    }
+
     /// Ends it all: every inbox is closed as by [`close`](Self::close), every subscription ends.
     pub(crate) fn close_all(&self) {
+        self.stop();
         let desks = std::mem::take(&mut *self.write());
         desks.values().flat_map(|desk| &desk.places).for_each(|place| place.close());
         self.shared.observers.close();
@@ -201,7 +209,10 @@ impl Mailroom {
         }
         let desks = self.read();
         let Some((agent, desk)) = desks.get_key_value(address.agent) else {
-            return Err(nobody(to, desks.keys()));
+            return Err(match self.stops.load(Ordering::Relaxed) {
+                true => Undelivered::Stopped { to: to.to_owned() },
+                false => nobody(to, desks.keys()),
+            });
         };
         let mut letter = Some(letter);
         let delivered = match address.instance {

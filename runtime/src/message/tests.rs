@@ -67,7 +67,10 @@ fn a_topic_and_a_body_have_limits() {
     mailroom.open(&"a".into(), 1);
     let error = mailroom.tell(None, "a", Message::new("big", &"x".repeat(1_023)).unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert_eq!(error.message(), "the body of a message on \"big\" takes 1025 bytes, more than the limit of 1024");
+    assert_eq!(
+        error.message(),
+        "the body of a message on \"big\" takes 1025 bytes, more than the limit of 1024 (payload_bytes_max)"
+    );
     assert!(mailroom.tell(None, "a", Message::new("big", &"x".repeat(1_022)).unwrap()).is_ok());
 }
 
@@ -119,13 +122,25 @@ fn messages_of_one_sender_stay_in_order() {
 }
 
 #[test]
+fn who_is_not_there_any_more_because_the_node_stops_was_not_misspelt() {
+    let mailroom = mailroom();
+    mailroom.open(&"a".into(), 1);
+    assert_eq!(mailroom.tell(None, "b", on("t")).unwrap_err().kind(), ErrorKind::NotFound);
+    mailroom.stop();
+    mailroom.remove("a");
+    let error = mailroom.tell(None, "a", on("t")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.message(), "\"a\" takes no more messages: the node stops, or has stopped");
+}
+
+#[test]
 fn a_full_inbox_refuses_and_names_the_limit() {
     let mailroom = mailroom();
     let place = mailroom.open(&"a".into(), 1);
     (0..LIMITS.inbox_max).for_each(|_| mailroom.tell(None, "a", on("t")).unwrap());
     let error = mailroom.tell(None, "a", on("t")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.message().contains("a#1 is full: at most 100 messages and 2000 bytes"), "{error}");
+    assert!(error.message().contains("a#1 is full: at most 100 messages (inbox_max) and 2000 bytes"), "{error}");
     place.inbox().try_next().unwrap();
     mailroom.tell(None, "a", on("t")).unwrap();
     assert_eq!(topics(&mut place.inbox()).len(), LIMITS.inbox_max);

@@ -1,8 +1,8 @@
 //! Finding agents.
 
 use super::profile::AgentInfo;
-use crate::Result;
-use crate::node::Node;
+use crate::node::{Node, check_capability};
+use crate::{Error, ErrorKind, Result};
 use callboard_core::{Requirement, Requirements};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -60,6 +60,20 @@ impl Find {
         self.requires.push(requirement);
         self
     }
+
+    fn check(&self) -> Result<()> {
+        let mut faults: Vec<String> = check_capability(&self.capability).err().into_iter().collect();
+        for (what, share) in [("min_health", self.min_health), ("max_load", self.max_load)] {
+            if !(0.0..=1.0).contains(&share) {
+                faults.push(format!("{what} is 0 to 1, not {share}"));
+            }
+        }
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Invalid, "no agent can be found like this");
+        Err(faults.into_iter().fold(error, Error::because))
+    }
 }
 
 impl IntoFuture for Find {
@@ -68,9 +82,10 @@ impl IntoFuture for Find {
 
     /// # Errors
     ///
-    /// `Unavailable` if the directory can not be read, `Invalid` for what is no capability.
+    /// `Unavailable` if the directory can not be read, `Invalid` for what is no capability, and for a health or load that no agent can have.
     fn into_future(self) -> Self::IntoFuture {
         async move {
+            self.check()?;
             let mut found = self.node.registry.list(Some(&self.capability)).await?;
             let requires = Requirements::from(self.requires);
             found.retain(|agent| {

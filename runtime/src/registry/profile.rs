@@ -57,6 +57,49 @@ pub(crate) struct Profile {
     pub(crate) traits: Traits,
 }
 
+/// The longest label, constraint or tool, in bytes, as in the file of a described agent.
+const TRAIT_BYTES_MAX: usize = 256;
+/// Labels, constraints or tools of one agent.
+const TRAITS_MAX: usize = 64;
+/// The longest description, in bytes.
+const DESCRIPTION_BYTES_MAX: usize = 4 << 10;
+/// The longest version, in bytes.
+const VERSION_BYTES_MAX: usize = 64;
+
+impl Profile {
+    /// What of it is too much or too little, in words; `agent` is what the agent is called.
+    pub(crate) fn faults(&self, agent: &str) -> Vec<String> {
+        let mut faults = Vec::new();
+        let texts =
+            [("description", &self.description, DESCRIPTION_BYTES_MAX), ("version", &self.version, VERSION_BYTES_MAX)];
+        for (what, text, max) in texts.into_iter().filter(|(_, text, max)| text.len() > *max) {
+            let seen = text.len();
+            faults.push(format!(
+                "agent {agent:?}: its {what} takes {seen} bytes, more than the limit of {max} ({what}_bytes_max)"
+            ));
+        }
+        let Traits { labels, constraints, tools } = &self.traits;
+        let counts = [("labels", labels.len()), ("constraints", constraints.len()), ("tools", tools.len())];
+        for (what, seen) in counts.into_iter().filter(|(_, seen)| *seen > TRAITS_MAX) {
+            faults.push(format!(
+                "agent {agent:?} has {seen} {what}, more than the limit of {TRAITS_MAX} (agent_{what}_max)"
+            ));
+        }
+        let names = labels.keys().map(|key| ("label", key)).chain(constraints.keys().map(|key| ("constraint", key)));
+        let names = names.chain(tools.iter().map(|tool| ("tool", tool)));
+        let wrong = names.filter(|(_, name)| !(1..=TRAIT_BYTES_MAX).contains(&name.len()));
+        faults.extend(wrong.map(|(what, name)| {
+            format!("agent {agent:?}: the name of a {what} has 1 to {TRAIT_BYTES_MAX} bytes, not {}", name.len())
+        }));
+        let long = labels.iter().filter(|(_, value)| value.len() > TRAIT_BYTES_MAX);
+        faults.extend(long.map(|(key, value)| {
+            let (key, seen) = (key.chars().take(80).collect::<String>(), value.len());
+            format!("agent {agent:?}: the value of its label {key:?} has at most {TRAIT_BYTES_MAX} bytes, not {seen}")
+        }));
+        faults
+    }
+}
+
 /// Where an agent stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -370,7 +370,14 @@ async fn the_registry_finds_by_capability_health_and_load_the_least_loaded_first
     assert_eq!((big.instances, big.running, big.load(), big.status), (4, 1, 0.25, AgentStatus::Busy));
     assert!(big.traits.tools.contains("git") && big.capability("act").is_some());
     assert!(board.agents().find("nothing").await.unwrap().is_empty());
-    assert_eq!(board.agents().find("no good").await.unwrap_err().kind(), ErrorKind::Invalid);
+    let error = board.agents().find("no good").min_health(7.0).max_load(f64::NAN).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    let said = [
+        "a capability is 1 to 128 of A-Z a-z 0-9 . _ -, not \"no good\"",
+        "min_health is 0 to 1, not 7",
+        "max_load is 0 to 1, not NaN",
+    ];
+    assert_eq!(error.causes().collect::<Vec<_>>(), said);
     gate.open();
     for run in runs {
         run.outcome().await.unwrap();

@@ -256,6 +256,13 @@ async fn what_can_not_be_resumed_says_why_and_nothing_comes_back_for_it() {
         let error = run.retry("fails").json(edited).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(full(&error).contains("refers to \"beside\"") && full(&error).ends_with("it needs none"), "{error:#}");
+        let edited = Json::parse("{\"what\":5}").unwrap();
+        let error = run.retry("fails").json(edited).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "an edited input fits the schema, as any");
+        let said = "the edited input can not be used: task \"fails\": input.what: value is not of type \"string\"";
+        assert_eq!(full(&error), said);
+        let error = run.output_json("nothing").await.unwrap_err();
+        assert_eq!(full(&error), format!("there is no task \"nothing\" in run {}", run.id()));
         let error = board.run(board.run_id_of_key("nobody")).retry("fails").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(board.journal_counters().events, events);

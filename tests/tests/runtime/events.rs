@@ -39,6 +39,22 @@ async fn a_stream_that_is_there_from_the_start_and_one_that_comes_late_tell_the_
     assert_eq!(board.run(id).events().collect::<Vec<_>>().await, early, "in the next life");
 }
 
+/// Who has heard the end is not told in addition that the node is gone.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_has_told_the_end_ends_even_if_the_node_has_stopped() {
+    let (_, store) = store();
+    let board = echoing(on(&store)).start().await.unwrap();
+    let workflow = Workflow::new("one");
+    let _ = workflow.task("it", echo("it"));
+    let run = board.start(workflow).await.unwrap();
+    let (mut stream, late) = (run.events(), run.events());
+    while !matches!(stream.next().await.unwrap().what, What::Ended { .. }) {}
+    board.shutdown().await.unwrap();
+    assert_eq!(stream.next().await, None);
+    let late: Vec<RunEvent> = late.collect().await;
+    assert!(matches!(late[..], [RunEvent { what: What::Unreadable { .. }, .. }]), "who has not heard it is: {late:?}");
+}
+
 /// A reader that is behind follows the run across restarts of its partition and into the archive.
 #[tokio::test(start_paused = true)]
 async fn a_stream_goes_on_over_restarts_of_the_partition() {

@@ -172,6 +172,9 @@ async fn agents_with_faults_are_refused_all_at_once() {
         type Output = ();
         const CAPABILITY: &'static str = "no good";
     }
+    let wordy = Pool::new(|| ()).id("wordy").description("d".repeat(4_097)).version("v".repeat(65)).tool("");
+    let wordy = wordy.label("", "").label("k".repeat(257), "").label("long", "v".repeat(257));
+    let wordy = (0..65).fold(wordy, |wordy, n| wordy.constraint(n.to_string(), 1));
     let (_, store) = store();
     let bad = on(&store)
         .task_fn(|_, _: Bad| async { Ok(()) })
@@ -181,7 +184,8 @@ async fn agents_with_faults_are_refused_all_at_once() {
         .handles::<Act>()
         .id("a b")
         .add(Pool::new(|| ()).id("twin"))
-        .add(Pool::new(|| ()).id("twin"));
+        .add(Pool::new(|| ()).id("twin"))
+        .add(wordy);
     let error = bad.start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let faults = [
@@ -191,6 +195,13 @@ async fn agents_with_faults_are_refused_all_at_once() {
         "handles \"act\" twice",
         "agent \"twin\" has no capability",
         "two agents have the id \"twin\"",
+        "agent \"wordy\": its description takes 4097 bytes, more than the limit of 4096 (description_bytes_max)",
+        "agent \"wordy\": its version takes 65 bytes, more than the limit of 64 (version_bytes_max)",
+        "agent \"wordy\" has 65 constraints, more than the limit of 64 (agent_constraints_max)",
+        "agent \"wordy\": the name of a label has 1 to 256 bytes, not 0",
+        "agent \"wordy\": the name of a label has 1 to 256 bytes, not 257",
+        "agent \"wordy\": the name of a tool has 1 to 256 bytes, not 0",
+        "agent \"wordy\": the value of its label \"long\" has at most 256 bytes, not 257",
     ];
     for word in faults {
         assert!(full(&error).contains(word), "{word}: {}", full(&error));
