@@ -141,7 +141,7 @@ impl Run {
     ///
     /// It has all its retries again; its failures stay in its history. The tasks that were skipped because of it wait for
     /// it again, as far as nothing else keeps them from running. A run that had ended is open again, and its timeout
-    /// counts from now; one that was archived comes back, if its history takes 48 MiB at most.
+    /// counts from now; one that was archived comes back, if its history and the input take 48 MiB at most.
     ///
     /// # Errors
     ///

@@ -288,12 +288,13 @@ impl Partitions {
         let partition = self.of(run);
         let deadline = Instant::now() + ANSWER_MAX;
         let bytes = input.as_ref().map_or(0, |input| input.as_str().len());
+        appendable(bytes, "the input")?;
         let (mut seen, mut unclear) = (self.look_at(run, name).await?, None);
         let (task, token) = (TaskRef { run, task: seen.task }, seen.token);
         loop {
             let comeback = seen.archived.take().map(|found| {
                 found.would_retry(task, token, input.clone())?;
-                found.comeback().map(Box::new)
+                found.comeback(bytes).map(Box::new)
             });
             let comeback = match comeback.transpose() {
                 Ok(comeback) => comeback,
@@ -434,8 +435,18 @@ pub(super) struct Archived {
     pages: usize,
 }
 
-/// The largest history that is taken back from the archive: with another batch before it, it fits into one append.
-const COMEBACK_BYTES_MAX: usize = 48 << 20;
+/// The longest input and history that a task's other life brings to the journal: with what else is in its batch they fit
+/// into one append. 48 MiB. An append that is refused would stop the partition.
+const RETRY_BYTES_MAX: usize = 48 << 20;
+
+fn appendable(bytes: usize, what: &str) -> Result<()> {
+    if bytes <= RETRY_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("{what} takes {bytes} bytes");
+    let why = format!("no more than {} MiB can go to the journal at once", RETRY_BYTES_MAX >> 20);
+    Err(Error::new(ErrorKind::Invalid, message).because(why))
+}
 
 impl Archived {
     /// Reads a record of the archive.
@@ -465,14 +476,10 @@ impl Archived {
         would.map(drop).map_err(refused)
     }
 
-    fn comeback(self) -> Result<Comeback> {
+    /// Ready to be taken back, with an input of `input_bytes`.
+    fn comeback(self, input_bytes: usize) -> Result<Comeback> {
         let Self { run, lines, pages, .. } = self;
-        let bytes = lines.as_str().len();
-        if bytes > COMEBACK_BYTES_MAX {
-            let message = format!("the history of run {} takes {bytes} bytes", run.id);
-            let why = format!("no more than {COMEBACK_BYTES_MAX} can be brought back from the archive");
-            return Err(Error::new(ErrorKind::Invalid, message).because(why));
-        }
+        appendable(lines.as_str().len() + input_bytes, &format!("the history of run {}, with the input,", run.id))?;
         let split = lines_of(&lines).map_err(|error| corrupt(run.id, &error))?;
         Ok(Comeback { restored: RunRestored::new(lines, run), lines: split, checked: pages })
     }

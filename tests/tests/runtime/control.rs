@@ -563,6 +563,21 @@ async fn a_run_stays_in_the_archive_when_its_task_can_not_be_resumed_after_all()
     assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
 }
 
+/// An event that no append can carry would stop the partition, and everybody on it.
+#[tokio::test(start_paused = true)]
+async fn an_edited_input_that_no_append_can_carry_is_refused_and_stops_nobody() {
+    let (_, store) = store();
+    let large: fn(&mut callboard::Settings) = |settings| settings.payload_bytes_max = 1 << 30;
+    let board = start(&store, &Gate::shut(), &Tally::default(), large).await;
+    let run = board.start(one(act("fail")).0).await.unwrap();
+    run.outcome().await.unwrap();
+    let input = Json::parse(format!("{{\"what\":\"{}\"}}", "x".repeat(48 << 20))).unwrap();
+    let error = run.retry("it").json(input).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Invalid && full(&error).contains("48 MiB"), "{error:#}");
+    run.retry("it").input(&act("mended")).await.unwrap();
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+}
+
 /// What is put on a page while it is opened again stays in memory, and what it comes to goes on a later page.
 #[tokio::test(start_paused = true)]
 async fn a_run_that_is_resumed_while_its_page_is_written_loses_nothing() {
