@@ -1,5 +1,8 @@
 //! Ended runs leave memory: page by page to the archive, so that memory is bounded by what is live.
 
+#[cfg(test)]
+mod tests;
+
 use super::history::History;
 use super::message::Message;
 use super::tenure::Tuning;

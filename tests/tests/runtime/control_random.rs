@@ -234,11 +234,12 @@ impl World {
         }
         tokio::time::sleep(Duration::from_secs(5)).await;
         let (infos, histories) = self.look(&board).await;
-        for n in 0..RUNS {
-            self.check(n, &histories[n]);
+        for (n, history) in histories.iter().enumerate() {
+            self.check(n, history);
         }
         for (n, run) in runs.iter().enumerate() {
-            for (task, output) in &self.known(n).outputs {
+            let outputs = self.known(n).outputs.clone();
+            for (task, output) in &outputs {
                 assert_eq!(run.output_json(task).await.unwrap().to_string(), *output, "seed {}", self.seed);
             }
         }
@@ -343,7 +344,7 @@ fn one_seed(seed: u64) {
 /// `TEST_SEEDS` is how many seeds to run.
 #[test]
 fn whatever_is_done_to_runs_by_chance_holds_if_it_was_acknowledged() {
-    let seeds = std::env::var("TEST_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(10);
+    let seeds = std::env::var("TEST_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(4);
     (0..seeds).for_each(one_seed);
 }
 
