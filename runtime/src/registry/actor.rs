@@ -223,7 +223,7 @@ impl Told {
         }
         let (put, removed) = (at_once(puts).await, at_once(removals).await);
         if removed.is_ok() {
-            self.known.retain(|known| !gone.contains(known));
+            self.known.retain(|known| values.contains_key(known));
         }
         put.and(removed)
     }

@@ -6,6 +6,7 @@ use callboard_core::{Priority, Ready, Requirements, RunId, TaskIndex, TaskRef, T
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -137,11 +138,12 @@ async fn who_waits_for_an_agent_to_be_done_hears_that_it_is_gone() {
     hall.offer([task(1, "x")]);
     let granted = hall.granted().await;
     hall.backlog.close("a");
-    let backlog = hall.backlog.clone();
-    let waits = tokio::spawn(async move { backlog.is_empty("a").await });
-    tokio::task::yield_now().await;
-    hall.backlog.remove("a");
-    tokio::time::timeout(Duration::from_secs(1), waits).await.expect("it hears").unwrap();
+    let removes = async {
+        tokio::task::yield_now().await;
+        hall.backlog.remove("a");
+    };
+    let both = futures::future::join(hall.backlog.is_empty("a"), removes);
+    tokio::time::timeout(Duration::from_secs(1), both).await.expect("it hears");
     drop(granted);
 }
 
@@ -157,21 +159,26 @@ async fn tasks_of_a_partition_that_has_ended_take_no_slot() {
     assert_eq!(hall.backlog.lanes(), []);
 }
 
-/// Two instances of tokio's, so that a task of an ended partition is met while another is offered.
+/// Two threads, so that a task of an ended partition is met while another is offered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_that_comes_back_undelivered_goes_to_whoever_waits_by_then() {
     let mut hall = hall().await;
     hall.open("a", &["x", "y"], &[]);
     let _seat = hall.sit("a");
     let (backlog, ended) = (hall.backlog.clone(), hall.ended.clone());
+    let done = Arc::new(AtomicBool::new(false));
+    let is_done = done.clone();
     let disturbs = tokio::task::spawn_blocking(move || {
-        (0..5_000_u16).for_each(|n| backlog.offer([task(n, "x")], &ended));
+        while !is_done.load(Ordering::SeqCst) {
+            backlog.offer([task(0, "x")], &ended);
+        }
     });
-    for n in 0..2_000 {
+    for n in 0..3_000 {
         hall.offer([task(n, "y")]);
-        let granted = tokio::time::timeout(Duration::from_secs(20), hall.grants.recv()).await;
-        drop(granted.expect("a slot is free").unwrap());
+        let granted = tokio::time::timeout(Duration::from_secs(10), hall.grants.recv()).await;
+        drop(granted.inspect_err(|_| done.store(true, Ordering::SeqCst)).expect("a slot is free").unwrap());
     }
+    done.store(true, Ordering::SeqCst);
     disturbs.await.unwrap();
 }
 
@@ -300,11 +307,7 @@ impl Model {
                 }
                 drop(held.what);
             }
-            (65..80, Some(agent)) => {
-                if agent.is_open {
-                    agent.seats.push(self.hall.sit(id));
-                }
-            }
+            (65..80, Some(agent)) if agent.is_open => agent.seats.push(self.hall.sit(id)),
             (80..85, Some(agent)) => drop(agent.seats.pop()),
             (85..89, Some(agent)) => {
                 agent.is_open = false;
