@@ -34,7 +34,7 @@ struct Looker {
 
 impl Looker {
     fn words(&self, file: &str) -> Result<Vec<String>> {
-        let text = fs::read_to_string(file).terminal()?;
+        let text = fs::read_to_string(file).context(file).terminal()?;
         let words = text.split(|c: char| !c.is_alphabetic()).map(str::to_owned);
         Ok(words.filter(|word| word.len() >= self.settings.letters_min).collect())
     }

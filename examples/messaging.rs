@@ -21,7 +21,7 @@ struct Reader;
 
 impl Agent<Read> for Reader {
     async fn run(&mut self, ctx: &Ctx, task: Read) -> Result<usize> {
-        let text = fs::read_to_string(&task.file).terminal()?.to_lowercase();
+        let text = fs::read_to_string(&task.file).context(&task.file).terminal()?.to_lowercase();
         let words = text.split(|c: char| !c.is_alphabetic()).filter(|word| word.len() > 3);
         let words: Vec<&str> = words.collect();
         // To tell is to put something into an inbox, and to go on.

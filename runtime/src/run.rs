@@ -110,9 +110,10 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// `Conflict` if it has ended, `NotFound` if it is not there, `Unknown` if that is not known.
+    /// `Conflict` if it has ended, `NotFound` if it is not there, `Invalid` for a reason of more than 4 KiB, `Unknown` if
+    /// that is not known.
     pub async fn cancel(&self, reason: impl Into<Arc<str>>) -> Result<()> {
-        self.node.partitions.control(self.id, Wish::Cancel(reason.into())).await
+        self.node.partitions.control(self.id, Wish::Cancel(checked(reason.into())?)).await
     }
 
     /// Starts no more tasks of the run until it is [resumed](Self::resume). Durable when it answers, and over restarts.
@@ -122,10 +123,10 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// `Conflict` if it has ended, `NotFound` if it is not there, `Corrupt` if it is quarantined, `Unavailable` if
-    /// nothing has changed, `Unknown` if that is not known.
+    /// `Conflict` if it has ended, `NotFound` if it is not there, `Invalid` for a reason of more than 4 KiB, `Corrupt` if
+    /// it is quarantined, `Unavailable` if nothing has changed, `Unknown` if that is not known.
     pub async fn pause(&self, reason: impl Into<Arc<str>>) -> Result<()> {
-        self.node.partitions.control(self.id, Wish::Pause(reason.into())).await
+        self.node.partitions.control(self.id, Wish::Pause(checked(reason.into())?)).await
     }
 
     /// Starts the tasks of a paused run again. Durable when it answers. Resuming what is not paused changes nothing.
@@ -309,6 +310,19 @@ impl fmt::Debug for Retrying {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Retrying").field("run", &self.run).field("task", &self.task).finish_non_exhaustive()
     }
+}
+
+/// The longest reason, in bytes: it is told with every task that is cancelled, and kept as long as the run.
+const REASON_BYTES_MAX: usize = 4 << 10;
+
+fn checked(reason: Arc<str>) -> Result<Arc<str>> {
+    let seen = reason.len();
+    if seen <= REASON_BYTES_MAX {
+        return Ok(reason);
+    }
+    let message =
+        format!("the reason takes {seen} bytes, more than the limit of {REASON_BYTES_MAX} (reason_bytes_max)");
+    Err(Error::new(ErrorKind::Invalid, message))
 }
 
 fn no_task(run: RunId, target: &Target) -> Error {

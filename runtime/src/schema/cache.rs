@@ -1,7 +1,8 @@
 //! Schemas, made ready once.
 
 use callboard_core::Json;
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,17 +58,28 @@ pub(crate) fn check(schema: &Json) -> Result<(), String> {
 fn compile(schema: &Json) -> Result<Compiled, String> {
     let text = schema.as_str();
     if text.len() > SCHEMA_BYTES_MAX {
-        return Err(format!("it takes {} bytes, more than the limit of {SCHEMA_BYTES_MAX}", text.len()));
+        return Err(format!(
+            "it takes {} bytes, more than the limit of {SCHEMA_BYTES_MAX} (schema_bytes_max)",
+            text.len()
+        ));
     }
     if depth(text) > SCHEMA_DEPTH_MAX {
-        return Err(format!("it is nested deeper than {SCHEMA_DEPTH_MAX} levels"));
+        return Err(format!("it is nested deeper than {SCHEMA_DEPTH_MAX} levels (schema_depth_max)"));
     }
     let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     // Patterns run in time linear in the text, whoever has written them.
     let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
     let options = jsonschema::options().with_pattern_options(patterns);
-    let validator = options.build(&value).map_err(|error| error.to_string().chars().take(300).collect::<String>())?;
+    let validator = options.build(&value).map_err(|error| refused(&error))?;
     Ok(Compiled { schema: value, validator })
+}
+
+fn refused(error: &ValidationError<'_>) -> String {
+    let said: String = error.to_string().chars().take(300).collect();
+    match error.kind() {
+        ValidationErrorKind::Referencing(_) => format!("a schema refers to nothing outside of itself: {said}"),
+        _ => said,
+    }
 }
 
 /// How deep the brackets of a JSON text are nested.

@@ -242,6 +242,11 @@ async fn what_can_not_be_resumed_says_why_and_nothing_comes_back_for_it() {
             archived(&run).await;
         }
         let events = board.journal_counters().events;
+        let long = "r".repeat(4_097);
+        let said = "the reason takes 4097 bytes, more than the limit of 4096 (reason_bytes_max)";
+        for error in [run.cancel(&*long).await.unwrap_err(), run.pause(&*long).await.unwrap_err()] {
+            assert_eq!((error.kind(), error.message()), (ErrorKind::Invalid, said));
+        }
         let error = run.retry("beside").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);
         assert!(

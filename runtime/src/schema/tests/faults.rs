@@ -180,13 +180,18 @@ fn a_schema_that_can_not_be_used_says_why() {
     let fault = |schema: &str| check(&json(schema)).unwrap_err();
     assert!(fault(r#"{"type": "strange"}"#).contains("strange"), "{}", fault(r#"{"type": "strange"}"#));
     // Nothing is fetched.
-    assert!(fault(r#"{"$ref": "http://127.0.0.1:1/x.json"}"#).contains("127.0.0.1"));
+    let outside = fault(r#"{"$ref": "http://127.0.0.1:1/x.json"}"#);
+    assert!(outside.starts_with("a schema refers to nothing outside of itself: "), "{outside}");
+    assert!(outside.contains("127.0.0.1"));
     assert!(fault(r#"{"$ref": "file:///etc/hostname"}"#).contains("hostname"));
     assert_eq!(
         fault(&format!("{}{}", r#"{"not":"#.repeat(65), "true".to_owned() + &"}".repeat(65))),
-        "it is nested deeper than 64 levels"
+        "it is nested deeper than 64 levels (schema_depth_max)"
     );
-    assert!(fault(&format!(r#"{{"title": "{}"}}"#, "x".repeat(1 << 18))).ends_with("more than the limit of 262144"));
+    assert!(
+        fault(&format!(r#"{{"title": "{}"}}"#, "x".repeat(1 << 18)))
+            .ends_with("more than the limit of 262144 (schema_bytes_max)")
+    );
     assert!(fault(r#"{"pattern": "(a{1000}){1000}"}"#).contains("not a \"regex\""));
     assert!(
         fault(r#"{"pattern": "(?<!a)b"}"#).contains("not a \"regex\""),
