@@ -83,6 +83,11 @@ impl Error {
         Self::new(ErrorKind::Failed, message.to_string()).classed(ErrorClass::Terminal)
     }
 
+    /// An error of kind `Invalid`: the input or the settings are to be mended. No other attempt would help.
+    pub fn invalid(message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Invalid, message.to_string())
+    }
+
     /// An error that another attempt may mend.
     pub fn retryable(message: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Failed, message.to_string()).classed(ErrorClass::Retryable { after: None })
@@ -103,7 +108,9 @@ impl Error {
         self
     }
 
-    pub(crate) fn because(mut self, cause: impl fmt::Display) -> Self {
+    /// The same with one more thing that lies behind it, or one more fault.
+    #[must_use]
+    pub fn because(mut self, cause: impl fmt::Display) -> Self {
         self.0.causes.push(cause.to_string());
         self
     }

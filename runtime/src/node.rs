@@ -227,12 +227,14 @@ impl Node {
 
     /// Stops cleanly: takes no more tasks, lets handlers finish, hands back what is not done in time, commits.
     pub(crate) async fn shutdown(&self) -> Result<()> {
+        self.partitions.close("it was shut down; start it again to go on");
         self.stop(self.settings.drain, COMMIT_MAX).await
     }
 
     /// Stops at once: handlers end at their next await, and their tasks are handed back.
     pub(crate) async fn emergency_stop(&self, reason: &str) -> Result<()> {
         tracing::error!(node = %self.id, reason, "emergency stop");
+        self.partitions.close(&format!("emergency stop: {reason}"));
         self.stop(Duration::ZERO, self.settings.emergency_grace).await
     }
 

@@ -106,9 +106,12 @@ fn doubles(agents: &[AgentFile]) -> Vec<FileFault> {
 ///
 /// # Errors
 ///
-/// Every fault of every file, as [`load`] says, in one terminal error.
+/// Every fault of every file, as [`load`] says, in one error of kind `Invalid`.
 pub fn from_folder(builder: Builder, folder: impl AsRef<Path>) -> callboard::Result<Builder> {
-    let agents = load(folder).map_err(Error::terminal)?;
+    let agents = load(folder).map_err(|Faults(faults)| {
+        let error = Error::invalid("the described agents have faults");
+        faults.iter().fold(error, Error::because)
+    })?;
     Ok(agents.iter().fold(builder, |builder, agent| builder.add(agent.pool())))
 }
 
@@ -118,7 +121,7 @@ pub trait AgentsFrom: Sized {
     ///
     /// # Errors
     ///
-    /// Every fault of every file, in one terminal error.
+    /// Every fault of every file, in one error of kind `Invalid`.
     fn agents_from(self, folder: impl AsRef<Path>) -> callboard::Result<Self>;
 }
 

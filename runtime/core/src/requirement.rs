@@ -106,8 +106,11 @@ impl FromStr for Requirement {
             let usable = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/');
             (1..=TEXT_BYTES_MAX).contains(&name.len()) && name.bytes().all(usable)
         };
-        let is_value =
-            |value: &str| (1..=TEXT_BYTES_MAX).contains(&value.len()) && !value.chars().any(char::is_control);
+        // A value that begins with a sign is a form that does not exist, such as `zone==eu`.
+        let is_value = |value: &str| {
+            let sized = (1..=TEXT_BYTES_MAX).contains(&value.len());
+            sized && !value.starts_with(['=', '<', '>', '!']) && !value.chars().any(char::is_control)
+        };
         let (key, test) = if let Some(tool) = text.strip_prefix("tool:") {
             (tool.trim(), Test::Tool)
         } else if let Some((key, bound)) = text.split_once(">=") {

@@ -69,6 +69,9 @@ impl Partition {
     }
 
     fn down(&self) -> Error {
+        if let Some(reason) = self.health.closed() {
+            return Error::new(ErrorKind::Unavailable, "the node has stopped").because(reason);
+        }
         match self.health.trouble() {
             Some(failure) if failure.kind == FailureKind::Corrupt => {
                 Error::new(ErrorKind::Corrupt, "the partition is refused").because(failure.message)
@@ -151,6 +154,11 @@ impl Partitions {
     pub(super) fn number_of(&self, run: RunId) -> usize {
         let count = u16::try_from(self.all.len()).unwrap_or(u16::MAX);
         run.partition(count).into()
+    }
+
+    /// Notes why the node stops, for whoever asks from now on.
+    pub(crate) fn close(&self, reason: &str) {
+        self.all.iter().for_each(|partition| partition.health.close(reason));
     }
 
     /// Waits until every partition has an owner. One that is damaged does not keep the others from their work: it is

@@ -10,6 +10,8 @@ use tokio::sync::watch;
 pub(crate) struct Health {
     trouble: Mutex<Option<Failure>>,
     status: Mutex<Option<watch::Receiver<Status>>>,
+    /// Why its node stops.
+    closed: Mutex<Option<String>>,
 }
 
 impl Health {
@@ -23,6 +25,16 @@ impl Health {
     pub(crate) fn down(&self, failure: Failure) {
         *lock(&self.trouble) = Some(failure);
         *lock(&self.status) = None;
+    }
+
+    /// Its node stops; the first reason counts.
+    pub(crate) fn close(&self, reason: &str) {
+        lock(&self.closed).get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// Why its node stops, if it does.
+    pub(crate) fn closed(&self) -> Option<String> {
+        lock(&self.closed).clone()
     }
 
     /// Why it is down, if it is.

@@ -62,7 +62,9 @@ async fn an_emergency_stop_reaches_every_handler_at_its_next_await_and_ends_the_
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     assert_eq!((started.get(), dropped.get()), (8, 8), "no task was started in its place");
     ended.await.unwrap();
-    assert!(board.call(act("")).await.is_err());
+    let error = board.call(act("")).await.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Unavailable, "the node has stopped"));
+    assert!(full(&error).ends_with("emergency stop: the model has gone mad"), "{}", full(&error));
     drop(board);
     let board = acting(on(&store), 2, |_, _| async { Ok("done".into()) }).start().await.unwrap();
     for node in &nodes {

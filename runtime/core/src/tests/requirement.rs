@@ -49,6 +49,7 @@ fn what_is_no_requirement_is_refused_with_the_forms() {
         "",
         "=eu",
         "zone=",
+        "zone==eu",
         "a b",
         "tokens>=many",
         "tokens>=1.1234567",
