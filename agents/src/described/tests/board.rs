@@ -116,7 +116,8 @@ async fn a_program_does_not_start_with_half_of_its_agents() {
     let folder = tempfile::tempdir().unwrap();
     describe(folder.path(), 0);
     fs::write(folder.path().join("b.toml"), "instances = 0\n").unwrap();
-    let refused = Callboard::dev().ephemeral().agents_from(folder.path()).unwrap_err().to_string();
-    assert!(refused.starts_with("the described agents have 3 faults\n"), "{refused}");
+    let error = Callboard::dev().ephemeral().agents_from(folder.path()).unwrap_err();
+    assert_eq!((error.kind(), error.causes().count()), (callboard::ErrorKind::Invalid, 3), "{error:#}");
+    let refused = format!("{error:#}");
     assert!(refused.contains("b.toml:1: instances: a whole number from 1 to 1000 is expected"), "{refused}");
 }
