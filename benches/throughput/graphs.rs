@@ -1,7 +1,8 @@
 //! Graphs: what dependencies cost.
 
 use crate::fleet::{Fleet, Most, Next, Place, Sum, nothing};
-use crate::measure::{self, Latencies, Row};
+use crate::measure::{self, Latencies, Row, millis};
+use crate::table::Report;
 use crate::{Plan, fresh_folder};
 use callboard::prelude::*;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -110,6 +111,30 @@ pub(crate) async fn measure(plan: &Plan, name: &str, place: Place, shape: Shape)
         fleet.shutdown().await?;
     }
     Ok(measure::median(rows))
+}
+
+/// What a chain and a fan take in units of a single task. All three take turns, so that a disk that changes from one
+/// second to the next changes all of them alike.
+pub(crate) async fn beside_a_single_task(plan: &Plan, report: &mut Report, place: Place) -> Result<()> {
+    let folder = fresh_folder(&plan.folder)?;
+    let fleet = Fleet::start(place, folder.path()).await?;
+    let (rounds, warm) = (1_000 / plan.divisor, 20);
+    let (mut single, mut chain, mut fan) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..warm + rounds {
+        let took = (
+            fleet.fly(round..round + 1, 1).await?.latencies.percentile(50),
+            run(&fleet, Shape::Chain, round).await?,
+            run(&fleet, Shape::Fan, round).await?,
+        );
+        if round >= warm {
+            single.push(took.0);
+            chain.push(took.1);
+            fan.push(took.2);
+        }
+    }
+    let p50 = |latencies| millis(Latencies::of(latencies).percentile(50));
+    report.beside_a_single_task(&place.name(), p50(single), p50(chain), p50(fan));
+    fleet.shutdown().await
 }
 
 async fn run(fleet: &Fleet, shape: Shape, number: usize) -> Result<Duration> {

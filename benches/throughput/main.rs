@@ -82,6 +82,11 @@ async fn main() -> Result<()> {
             }
         }
     }
+    for place in [Place::folder(1), Place::memory(1)] {
+        if plan.wants(&format!("{} in turns", place.name())) {
+            graphs::beside_a_single_task(&plan, &mut report, place).await?;
+        }
+    }
     if plan.wants("memory curve") {
         memory::curve(&plan, &mut report).await?;
     }

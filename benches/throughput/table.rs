@@ -23,6 +23,16 @@ pub(crate) struct Report {
     messages: Vec<Messages>,
     rows: Vec<Row>,
     memory: Vec<Memory>,
+    turns: Vec<Turns>,
+}
+
+/// Graphs beside a single task.
+#[derive(Debug, Serialize)]
+struct Turns {
+    place: String,
+    single_ms: f64,
+    chain_ms: f64,
+    fan_ms: f64,
 }
 
 /// What a node holds in memory.
@@ -54,6 +64,17 @@ impl Report {
         println!("{name}: {per_second:.0}/s, {each_us:.2} us each, {cpu_us:.2} us of CPU");
         self.messages.push(Messages { name: name.to_owned(), per_second, cpu_us });
         per_second
+    }
+
+    /// Medians in milliseconds of a single task, a chain of 3, and a fan of 100 with a join, taken in turns.
+    pub(crate) fn beside_a_single_task(&mut self, place: &str, single: f64, chain: f64, fan: f64) {
+        println!(
+            "{place}, in turns: a single task {single:.2} ms, a chain of 3 {chain:.2} ms ({:.2} x), a fan of 100 and join \
+             {fan:.2} ms ({:.1} x)",
+            chain / single,
+            fan / single
+        );
+        self.turns.push(Turns { place: place.to_owned(), single_ms: single, chain_ms: chain, fan_ms: fan });
     }
 
     /// What a node holds in memory after so many tasks.
