@@ -3,7 +3,7 @@
 use super::handle::{AGAIN, ANSWER_MAX, Archived, Partitions, no_run};
 use super::message::Message;
 use super::question::{ArchivePage, Found, Piece, Question, TaskPiece, Waits, dead_letter, tasks};
-use crate::query::filter::{RunFilter, TaskFilter};
+use crate::query::filter::{LetterFilter, RunFilter, TaskFilter};
 use crate::query::{ArchivePlace, At, Cursor, DeadLetter, Page, Place, RunInfo, TaskInfo};
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Millis, Run, RunId, TaskIndex};
@@ -77,9 +77,14 @@ impl Partitions {
     }
 
     /// A page of dead letters.
-    pub(crate) async fn dead_letters(&self, limit: usize, after: Option<Cursor>) -> Result<Page<DeadLetter>> {
-        let live = |after, limit, reply| Question::DeadLetters { after, limit, reply };
-        self.page(limit, after, live, Some(&LettersOf { partitions: self })).await
+    pub(crate) async fn dead_letters(
+        &self,
+        filter: LetterFilter,
+        limit: usize,
+        after: Option<Cursor>,
+    ) -> Result<Page<DeadLetter>> {
+        let live = |after, limit, reply| Question::DeadLetters { filter: filter.clone(), after, limit, reply };
+        self.page(limit, after, live, Some(&LettersOf { partitions: self, filter: &filter })).await
     }
 
     /// First what is in memory, then what is in the archive.
@@ -288,11 +293,12 @@ impl FromArchive<RunInfo> for RunsOf<'_> {
 /// The dead letters.
 struct LettersOf<'p> {
     partitions: &'p Partitions,
+    filter: &'p LetterFilter,
 }
 
 impl FromArchive<DeadLetter> for LettersOf<'_> {
-    fn skips(&self, _: i64) -> bool {
-        false
+    fn skips(&self, newest_ms: i64) -> bool {
+        self.filter.runs.is_past(newest_ms)
     }
 
     fn of<'a>(
@@ -303,15 +309,18 @@ impl FromArchive<DeadLetter> for LettersOf<'_> {
         limit: usize,
     ) -> BoxFuture<'a, Result<(Vec<DeadLetter>, Option<TaskIndex>)>> {
         Box::pin(async move {
-            let filter = TaskFilter::dead_letters();
+            let LetterFilter { runs, tasks } = self.filter;
             let Some(run) = run else {
-                let info = self.partitions.info(id).await?;
-                let page = self.partitions.tasks(id, Arc::new(filter), limit, after).await?;
+                let Some(info) = self.partitions.info_if(id, runs).await? else { return Ok((Vec::new(), None)) };
+                let page = self.partitions.tasks(id, tasks.clone(), limit, after).await?;
                 let letter = |task| DeadLetter { run: id, workflow: info.workflow.clone(), task };
                 return Ok((page.items.into_iter().map(letter).collect(), page.next));
             };
+            if !runs.admits(&run) {
+                return Ok((Vec::new(), None));
+            }
             let from = after.map_or(0, |after| after.at().saturating_add(1));
-            let dead = (from..run.tasks.len()).filter(|index| filter.admits(&run.tasks[*index]));
+            let dead = (from..run.tasks.len()).filter(|index| tasks.admits(&run.tasks[*index]));
             let mut dead = dead.map(|index| TaskIndex(index as u32)).peekable();
             let (mut letters, mut last) = (Vec::new(), None);
             while letters.len() < limit

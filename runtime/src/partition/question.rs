@@ -3,7 +3,7 @@
 use super::tenant::Tenant;
 use crate::dispatch::backlog::Backlog;
 use crate::journal::archive::Summary;
-use crate::query::filter::{RunFilter, TaskFilter};
+use crate::query::filter::{LetterFilter, RunFilter, TaskFilter};
 use crate::query::{DeadLetter, Place, RunInfo, TaskInfo};
 use callboard_core::{Millis, Requirements, Run, RunId, TaskIndex, TaskState, Token};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(crate) enum Question {
         reply: oneshot::Sender<Found<TaskPiece>>,
     },
     /// The dead letters of the runs in memory.
-    DeadLetters { after: Option<Place>, limit: usize, reply: oneshot::Sender<Piece<DeadLetter>> },
+    DeadLetters { filter: LetterFilter, after: Option<Place>, limit: usize, reply: oneshot::Sender<Piece<DeadLetter>> },
     /// The pages of the archive, oldest first.
     Pages { reply: oneshot::Sender<Vec<ArchivePage>> },
     /// Which of these runs are in memory, and what time it is by the clock of the partition.
@@ -88,8 +88,8 @@ impl Tenant {
                 let found = self.here(run, piece);
                 self.tell(move || drop(reply.send(found)));
             }
-            Question::DeadLetters { after, limit, reply } => {
-                let piece = self.dead_letters(after, limit);
+            Question::DeadLetters { filter, after, limit, reply } => {
+                let piece = self.dead_letters(&filter, after, limit);
                 self.tell(move || drop(reply.send(piece)));
             }
             Question::Pages { reply } => {
@@ -137,8 +137,7 @@ impl Tenant {
         Piece { next: None, ..piece }
     }
 
-    fn dead_letters(&self, after: Option<Place>, limit: usize) -> Piece<DeadLetter> {
-        let filter = TaskFilter::dead_letters();
+    fn dead_letters(&self, filter: &LetterFilter, after: Option<Place>, limit: usize) -> Piece<DeadLetter> {
         let mut piece = Piece { items: Vec::new(), next: None };
         let mut left = TASKS_A_PIECE;
         // In the midst of a run it goes on there.
@@ -151,7 +150,7 @@ impl Tenant {
             }
             let place = |task| Place { submitted_at: run.submitted_at, run: run.id, task };
             piece.next = Some(place(None));
-            if !filter.may_admit_of(run) {
+            if !filter.tasks.may_admit_of(run) || !filter.runs.admits(run) {
                 continue;
             }
             let from = task.map_or(0, |task| task.at() + 1);
@@ -161,7 +160,7 @@ impl Tenant {
                 }
                 left -= 1;
                 piece.next = Some(place(Some(index)));
-                if filter.admits(&run.tasks[index.at()]) {
+                if filter.tasks.admits(&run.tasks[index.at()]) {
                     piece.items.extend(dead_letter(run, index).map(|letter| (place(Some(index)), letter)));
                 }
             }

@@ -1,11 +1,12 @@
 //! The question for tasks that have failed for good.
 
 use super::cursor::{Cursor, Page};
+use super::filter::{LetterFilter, RunFilter, TaskFilter};
 use super::info::TaskInfo;
 use super::{LIMIT, checked};
 use crate::Result;
 use crate::node::Node;
-use callboard_core::RunId;
+use callboard_core::{Millis, RunId};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::fmt;
@@ -30,13 +31,39 @@ pub struct DeadLetter {
 #[must_use = "nothing is asked before it is awaited"]
 pub struct DeadLetters {
     node: Arc<Node>,
+    runs: RunFilter,
+    tasks: TaskFilter,
     limit: usize,
     after: Option<Cursor>,
 }
 
 impl DeadLetters {
     pub(crate) fn new(node: Arc<Node>) -> Self {
-        Self { node, limit: LIMIT, after: None }
+        Self { node, runs: RunFilter::default(), tasks: TaskFilter::dead_letters(), limit: LIMIT, after: None }
+    }
+
+    /// Only tasks that ask for this capability.
+    pub fn capability(mut self, capability: impl Into<String>) -> Self {
+        self.tasks.capability = Some(capability.into());
+        self
+    }
+
+    /// Only tasks of runs of the workflow with this name.
+    pub fn workflow(mut self, name: impl Into<String>) -> Self {
+        self.runs.workflow = Some(name.into());
+        self
+    }
+
+    /// Only tasks of runs with this label; all of them, if it is said several times.
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.runs.labels.push((key.into(), value.into()));
+        self
+    }
+
+    /// Only tasks of runs that were submitted after this moment.
+    pub fn submitted_after(mut self, at: Millis) -> Self {
+        self.runs.submitted_after = Some(at);
+        self
     }
 
     /// How many a page holds, 1 to 1,000; 100 by default.
@@ -60,7 +87,12 @@ impl IntoFuture for DeadLetters {
     ///
     /// `Invalid` for a limit out of range; `Unavailable` if a partition is down or the archive can not be read.
     fn into_future(self) -> Self::IntoFuture {
-        async move { self.node.partitions.dead_letters(checked(self.limit)?, self.after).await }.boxed()
+        async move {
+            let limit = checked(self.limit)?;
+            let filter = LetterFilter { runs: self.runs.into(), tasks: self.tasks.into() };
+            self.node.partitions.dead_letters(filter, limit, self.after).await
+        }
+        .boxed()
     }
 }
 

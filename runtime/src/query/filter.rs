@@ -2,6 +2,7 @@
 
 use super::info::RunStatus;
 use callboard_core::{Millis, Run, Status, Task};
+use std::sync::Arc;
 
 /// Which runs; none of it says all.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +43,13 @@ impl RunFilter {
 pub(crate) struct TaskFilter {
     pub(crate) statuses: Vec<Status>,
     pub(crate) capability: Option<String>,
+}
+
+/// Which tasks of which runs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LetterFilter {
+    pub(crate) runs: Arc<RunFilter>,
+    pub(crate) tasks: Arc<TaskFilter>,
 }
 
 impl TaskFilter {

@@ -450,6 +450,18 @@ async fn runs_are_found_in_pages_in_memory_and_in_the_archive() {
     let letters = board.dead_letters().limit(1_000).await.unwrap();
     assert_eq!((letters.items.len(), letters.next), (20, None));
     assert!(letters.items.iter().all(|letter| letter.task.failures[0].error == "fail as told"));
+    let found = |question: callboard::DeadLetters| async { question.limit(1_000).await.unwrap().items.len() };
+    assert_eq!(found(board.dead_letters().capability("act")).await, 20);
+    assert_eq!(found(board.dead_letters().capability("echo")).await, 0);
+    assert_eq!(found(board.dead_letters().workflow(&*letters.items[0].workflow)).await, 20);
+    assert_eq!(found(board.dead_letters().workflow("other")).await, 0);
+    assert_eq!(found(board.dead_letters().label("third", "1")).await, 20);
+    for n in ["4", "58"] {
+        assert_eq!(found(board.dead_letters().label("n", n)).await, 1, "archived, and in memory");
+    }
+    assert_eq!(found(board.dead_letters().label("third", "2")).await, 0);
+    let (later, all) = (found(board.dead_letters().submitted_after(middle)).await, letters.items.len());
+    assert!((1..all).contains(&later), "{later}");
     let resumed = letters.items.last().unwrap().run;
     board.run(resumed).retry("it").input(&act("hold")).await.unwrap();
     let (mut found, mut after) = (BTreeSet::new(), None);
