@@ -180,7 +180,7 @@ fn life(objects: &MemoryStore, operations: usize, behind: bool, tally: &Tally, k
 
 #[test]
 fn acknowledged_runs_survive_a_hundred_deaths_at_random_points() {
-    let seeds = std::env::var("CALLBOARD_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(3).min(200);
+    let seeds = std::env::var("TEST_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(3).min(200);
     for seed in 0..seeds {
         many_deaths(seed, 100);
     }
