@@ -1,21 +1,18 @@
 //! A node: ports, partitions and pools, under one supervisor.
 
+mod plan;
+
+use plan::Plan;
+
 use crate::agent::instance::Floor;
 use crate::agent::pool::{self, PoolSpec};
-use crate::clock::Clock;
-use crate::closing_time::{Bell, ClosingTime};
+use crate::closing_time::Bell;
 use crate::dispatch::backlog::Backlog;
-use crate::dispatch::courier::{Courier, CourierActor, Route};
-use crate::journal::Journal;
-use crate::journal::ids::Ids;
 use crate::journal::payload::Payloads;
-use crate::message::{self, Home, Mailroom};
-use crate::partition::handle::{Partition, Partitions};
-use crate::partition::health::Health;
-use crate::partition::start::{Deed, partition};
-use crate::partition::tenure::{Counters, Surroundings, Tuning};
-use crate::port::bus::memory::MemoryBus;
-use crate::port::bus::{Bus, QueueName};
+use crate::message::Mailroom;
+use crate::partition::handle::Partitions;
+use crate::partition::tenure::Counters;
+use crate::port::bus::QueueName;
 use crate::port::directory::Directory;
 use crate::port::directory::memory::MemoryDirectory;
 use crate::port::store::Store;
@@ -23,10 +20,9 @@ use crate::port::store::folder::FolderStore;
 use crate::port::store::memory::MemoryStore;
 use crate::port::store::probe::{ProbeError, probe};
 use crate::registry::profile::Profile;
-use crate::registry::{self, Capability, Registry, registry};
+use crate::registry::{Capability, Registry};
 use crate::settings::{Settings, StoreSettings, refuse_all};
-use crate::stops::Stops;
-use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Supervisor};
+use crate::supervise::{self, Supervisor};
 use crate::{Error, ErrorKind, Result, root, schema};
 use callboard_core::{Graph, GraphFault, RunId, TaskIndex};
 use futures::FutureExt;
@@ -34,14 +30,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
-/// How long a node waits for its partitions at start.
-const START_MAX: Duration = Duration::from_secs(60);
 /// What a clean stop allows beyond the time for handlers: the last commits.
 const COMMIT_MAX: Duration = Duration::from_secs(5);
-/// Events of the tree that may wait to be logged.
-const EVENTS_MAX: usize = 256;
 
 /// A running node.
 pub(crate) struct Node {
@@ -353,163 +344,6 @@ async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
             let opened = tokio::task::spawn_blocking(move || FolderStore::open(root)).await?;
             let opened = opened.map(|store| Arc::new(store) as Arc<dyn Store>);
             opened.map_err(|error| Error::new(ErrorKind::Unavailable, "the store can not be used").caused_by(&error))
-        }
-    }
-}
-
-/// A node on paper: everything that its children share.
-struct Plan {
-    settings: Settings,
-    node: Arc<str>,
-    namespace: Arc<str>,
-    store: Arc<dyn Store>,
-    bus: Arc<dyn Bus>,
-    backlog: Arc<Backlog>,
-    stops: Arc<Stops>,
-    counters: Arc<Counters>,
-    journal: crate::journal::Settings,
-    payloads: Payloads,
-    directory: Arc<dyn Directory>,
-    partitions: u16,
-}
-
-impl Plan {
-    fn new(settings: Settings, store: Arc<dyn Store>, directory: Arc<dyn Directory>, partitions: u16) -> Self {
-        let journal = crate::journal::Settings { garbage_late: settings.garbage_late, ..Default::default() };
-        Self {
-            // A life, not a machine: whoever held a task in an earlier life of this process is gone.
-            node: format!("node-{}", Uuid::now_v7().simple()).into(),
-            namespace: settings.namespace.as_str().into(),
-            bus: Arc::new(MemoryBus::new()),
-            backlog: Arc::default(),
-            stops: Arc::default(),
-            counters: Arc::default(),
-            payloads: Payloads::new(store.clone(), &settings.namespace, &journal),
-            journal,
-            store,
-            directory,
-            partitions,
-            settings,
-        }
-    }
-
-    async fn start(self) -> Result<Node> {
-        let (events, told) = mpsc::channel(EVENTS_MAX);
-        let (bell, closing) = Bell::new();
-        let (registry_spec, registry) = registry(registry::Surroundings {
-            node: self.node.clone(),
-            directory: self.directory.clone(),
-            backlog: self.backlog.clone(),
-            heartbeat: self.settings.agent_heartbeat,
-            life: self.settings.agent_life,
-        });
-        let (courier_spec, courier) = self.courier();
-        let (specs, partitions) = self.partitions(&courier, &closing);
-        let floor = self.floor(partitions.clone());
-        let mut children = vec![registry_spec, courier_spec];
-        children.extend(specs);
-        drop(told); // the supervisors log by themselves; nobody else listens yet
-        let limit = self.settings.drain + COMMIT_MAX;
-        let tree =
-            supervise::Settings { name: self.node.clone(), drain_limit: limit, children, events: events.clone() };
-        let supervisor = Supervisor::start(tree)
-            .await
-            .map_err(|stopped| Error::new(ErrorKind::Invalid, "the node did not start").because(stopped))?;
-        let node = Node {
-            id: self.node,
-            partitions,
-            backlog: self.backlog,
-            registry,
-            schemas: Arc::default(),
-            counters: self.counters,
-            mailroom: floor.mailroom.clone(),
-            namespace: self.namespace,
-            payloads: self.payloads,
-            settings: self.settings,
-            supervisor,
-            floor,
-            bell,
-            agents: Mutex::new(Some(BTreeMap::new())),
-            events,
-            _store: self.store,
-        };
-        match node.partitions.up(START_MAX).await {
-            Ok(()) => Ok(node),
-            Err(error) => {
-                node.ring(Duration::ZERO);
-                let _report = node.supervisor.shutdown(COMMIT_MAX).await;
-                Err(error)
-            }
-        }
-    }
-
-    fn courier(&self) -> (ChildSpec, Courier) {
-        let route = Route { node: self.node.clone(), bus: self.bus.clone(), payloads: self.payloads.clone() };
-        let policy = Policy { on_give_up: OnGiveUp::StopTree, ..Policy::default() };
-        let (spec, slot) = ChildSpec::actor("courier", policy, move || (CourierActor, route.clone()));
-        (spec, Courier::new(slot))
-    }
-
-    fn partitions(&self, courier: &Courier, closing: &ClosingTime) -> (Vec<ChildSpec>, Partitions) {
-        let (mut specs, mut handles) = (Vec::new(), Vec::new());
-        for number in 0..self.partitions {
-            let health = Arc::<Health>::default();
-            let journal =
-                Journal::new(self.store.clone(), Ids::random(), &self.namespace, number.into(), self.journal.clone());
-            let (spec, slot) = partition(self.deed(number, courier, closing, &health));
-            specs.push(spec);
-            handles.push(Partition::new(slot, health, journal.archive()));
-        }
-        (specs, Partitions::new(handles, Clock::system()))
-    }
-
-    fn deed(&self, number: u16, courier: &Courier, closing: &ClosingTime, health: &Arc<Health>) -> Deed {
-        let settings = &self.settings;
-        let tuning = Tuning {
-            snapshot_events: settings.snapshot_events,
-            snapshot_bytes: settings.snapshot_bytes,
-            closed_max: settings.closed_max,
-            closed_for: settings.closed_for,
-            watchers_max: settings.watchers_max,
-            collect_every: settings.garbage_late / 4,
-        };
-        let surroundings = Surroundings {
-            number,
-            clock: Clock::system(),
-            tuning,
-            backlog: self.backlog.clone(),
-            courier: courier.clone(),
-            stops: self.stops.clone(),
-            counters: self.counters.clone(),
-            closing: closing.clone(),
-            input_bytes_max: settings.payload_bytes_max as u64,
-        };
-        Deed {
-            surroundings,
-            store: self.store.clone(),
-            namespace: self.namespace.clone(),
-            node: self.node.clone(),
-            journal: self.journal.clone(),
-            limits: settings.limits(),
-            health: health.clone(),
-        }
-    }
-
-    fn floor(&self, partitions: Partitions) -> Floor {
-        let (body_bytes_max, inbox_max) = (self.settings.payload_bytes_max, self.settings.inbox_max);
-        let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };
-        Floor {
-            partitions,
-            bus: self.bus.clone(),
-            backlog: self.backlog.clone(),
-            stops: self.stops.clone(),
-            payloads: self.payloads.clone(),
-            inline_bytes_max: self.settings.payload_inline_max,
-            payload_bytes_max: self.settings.payload_bytes_max,
-            payload_depth_max: self.settings.input_depth_max,
-            heartbeat: self.settings.lease / 3,
-            mailroom: Arc::new(Mailroom::new(self.node.clone(), Clock::system(), limits)),
-            home: Home::default(),
         }
     }
 }

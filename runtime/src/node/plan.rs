@@ -1,0 +1,198 @@
+//! A node on paper, and its start.
+
+use super::{COMMIT_MAX, Node};
+use crate::agent::instance::Floor;
+use crate::clock::Clock;
+use crate::closing_time::{Bell, ClosingTime};
+use crate::dispatch::backlog::Backlog;
+use crate::dispatch::courier::{Courier, CourierActor, Route};
+use crate::journal::Journal;
+use crate::journal::ids::Ids;
+use crate::journal::payload::Payloads;
+use crate::message::{self, Home, Mailroom};
+use crate::partition::handle::{Partition, Partitions};
+use crate::partition::health::Health;
+use crate::partition::start::{Deed, partition};
+use crate::partition::tenure::{Counters, Surroundings, Tuning};
+use crate::port::bus::Bus;
+use crate::port::bus::memory::MemoryBus;
+use crate::port::directory::Directory;
+use crate::port::store::Store;
+use crate::registry::{self, registry};
+use crate::settings::Settings;
+use crate::stops::Stops;
+use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Supervisor};
+use crate::{Error, ErrorKind, Result};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+/// How long a node waits for its partitions at start.
+const START_MAX: Duration = Duration::from_secs(60);
+/// Events of the tree that may wait to be logged.
+const EVENTS_MAX: usize = 256;
+
+/// A node on paper: everything that its children share.
+pub(super) struct Plan {
+    settings: Settings,
+    node: Arc<str>,
+    namespace: Arc<str>,
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    backlog: Arc<Backlog>,
+    stops: Arc<Stops>,
+    counters: Arc<Counters>,
+    journal: crate::journal::Settings,
+    payloads: Payloads,
+    directory: Arc<dyn Directory>,
+    partitions: u16,
+}
+
+impl Plan {
+    pub(super) fn new(
+        settings: Settings,
+        store: Arc<dyn Store>,
+        directory: Arc<dyn Directory>,
+        partitions: u16,
+    ) -> Self {
+        let journal = crate::journal::Settings { garbage_late: settings.garbage_late, ..Default::default() };
+        Self {
+            // A life, not a machine: whoever held a task in an earlier life of this process is gone.
+            node: format!("node-{}", Uuid::now_v7().simple()).into(),
+            namespace: settings.namespace.as_str().into(),
+            bus: Arc::new(MemoryBus::new()),
+            backlog: Arc::default(),
+            stops: Arc::default(),
+            counters: Arc::default(),
+            payloads: Payloads::new(store.clone(), &settings.namespace, &journal),
+            journal,
+            store,
+            directory,
+            partitions,
+            settings,
+        }
+    }
+
+    /// Starts the tree; when this returns the node owns every partition that can be read.
+    pub(super) async fn start(self) -> Result<Node> {
+        let (events, told) = mpsc::channel(EVENTS_MAX);
+        let (bell, closing) = Bell::new();
+        let (registry_spec, registry) = registry(registry::Surroundings {
+            node: self.node.clone(),
+            directory: self.directory.clone(),
+            backlog: self.backlog.clone(),
+            heartbeat: self.settings.agent_heartbeat,
+            life: self.settings.agent_life,
+        });
+        let (courier_spec, courier) = self.courier();
+        let (specs, partitions) = self.partitions(&courier, &closing);
+        let floor = self.floor(partitions.clone());
+        let mut children = vec![registry_spec, courier_spec];
+        children.extend(specs);
+        drop(told); // the supervisors log by themselves; nobody else listens yet
+        let limit = self.settings.drain + COMMIT_MAX;
+        let tree =
+            supervise::Settings { name: self.node.clone(), drain_limit: limit, children, events: events.clone() };
+        let supervisor = Supervisor::start(tree)
+            .await
+            .map_err(|stopped| Error::new(ErrorKind::Invalid, "the node did not start").because(stopped))?;
+        let node = Node {
+            id: self.node,
+            partitions,
+            backlog: self.backlog,
+            registry,
+            schemas: Arc::default(),
+            counters: self.counters,
+            mailroom: floor.mailroom.clone(),
+            namespace: self.namespace,
+            payloads: self.payloads,
+            settings: self.settings,
+            supervisor,
+            floor,
+            bell,
+            agents: Mutex::new(Some(BTreeMap::new())),
+            events,
+            _store: self.store,
+        };
+        match node.partitions.up(START_MAX).await {
+            Ok(()) => Ok(node),
+            Err(error) => {
+                node.ring(Duration::ZERO);
+                let _report = node.supervisor.shutdown(COMMIT_MAX).await;
+                Err(error)
+            }
+        }
+    }
+
+    fn courier(&self) -> (ChildSpec, Courier) {
+        let route = Route { node: self.node.clone(), bus: self.bus.clone(), payloads: self.payloads.clone() };
+        let policy = Policy { on_give_up: OnGiveUp::StopTree, ..Policy::default() };
+        let (spec, slot) = ChildSpec::actor("courier", policy, move || (CourierActor, route.clone()));
+        (spec, Courier::new(slot))
+    }
+
+    fn partitions(&self, courier: &Courier, closing: &ClosingTime) -> (Vec<ChildSpec>, Partitions) {
+        let (mut specs, mut handles) = (Vec::new(), Vec::new());
+        for number in 0..self.partitions {
+            let health = Arc::<Health>::default();
+            let journal =
+                Journal::new(self.store.clone(), Ids::random(), &self.namespace, number.into(), self.journal.clone());
+            let (spec, slot) = partition(self.deed(number, courier, closing, &health));
+            specs.push(spec);
+            handles.push(Partition::new(slot, health, journal.archive()));
+        }
+        (specs, Partitions::new(handles, Clock::system()))
+    }
+
+    fn deed(&self, number: u16, courier: &Courier, closing: &ClosingTime, health: &Arc<Health>) -> Deed {
+        let settings = &self.settings;
+        let tuning = Tuning {
+            snapshot_events: settings.snapshot_events,
+            snapshot_bytes: settings.snapshot_bytes,
+            closed_max: settings.closed_max,
+            closed_for: settings.closed_for,
+            watchers_max: settings.watchers_max,
+            collect_every: settings.garbage_late / 4,
+        };
+        let surroundings = Surroundings {
+            number,
+            clock: Clock::system(),
+            tuning,
+            backlog: self.backlog.clone(),
+            courier: courier.clone(),
+            stops: self.stops.clone(),
+            counters: self.counters.clone(),
+            closing: closing.clone(),
+            input_bytes_max: settings.payload_bytes_max as u64,
+        };
+        Deed {
+            surroundings,
+            store: self.store.clone(),
+            namespace: self.namespace.clone(),
+            node: self.node.clone(),
+            journal: self.journal.clone(),
+            limits: settings.limits(),
+            health: health.clone(),
+        }
+    }
+
+    fn floor(&self, partitions: Partitions) -> Floor {
+        let (body_bytes_max, inbox_max) = (self.settings.payload_bytes_max, self.settings.inbox_max);
+        let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };
+        Floor {
+            partitions,
+            bus: self.bus.clone(),
+            backlog: self.backlog.clone(),
+            stops: self.stops.clone(),
+            payloads: self.payloads.clone(),
+            inline_bytes_max: self.settings.payload_inline_max,
+            payload_bytes_max: self.settings.payload_bytes_max,
+            payload_depth_max: self.settings.input_depth_max,
+            heartbeat: self.settings.lease / 3,
+            mailroom: Arc::new(Mailroom::new(self.node.clone(), Clock::system(), limits)),
+            home: Home::default(),
+        }
+    }
+}
