@@ -1,27 +1,22 @@
 //! The way to the partitions: the only way in. It finds the partition of a run, waits while that starts again, and
 //! repeats what may be repeated.
 
+mod control;
+
 use super::health::Health;
-use super::history::lines_of;
-use super::message::{Comeback, Message, Page, Progress, Refusal, Room, Say, Target, Verdict, Wish};
-use super::question::{Found, Question};
+use super::message::{Message, Page, Progress, Refusal, Room, Say, Target, Verdict};
 use super::watch;
 use crate::clock::Clock;
 use crate::journal::append::Stuck;
-use crate::journal::archive::{self, Archive, Record, Summary};
+use crate::journal::archive::Archive;
 use crate::supervise::{FailureKind, Slot};
 use crate::{Error, ErrorKind, Result};
-use callboard_core::{
-    Alive, CheckedGraph, Command, Event, Json, Limits, Millis, Rejected, Run, RunId, RunRestored, Speaker, State,
-    TaskIndex, TaskRef, Token, decide,
-};
+use callboard_core::{Alive, CheckedGraph, Event, Millis, Rejected, RunId, Speaker};
 use ractor::ActorRef;
-use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
-use uuid::Uuid;
 
 /// How long a caller waits for the answer to a command before it is told that the outcome is unknown.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -82,7 +77,7 @@ impl Partition {
     }
 
     /// Refuses what would only wait: the store has not given a clear answer for a while.
-    fn admit(&self) -> Result<()> {
+    pub(super) fn admit(&self) -> Result<()> {
         match self.health.stuck().filter(|stuck| stuck.since.elapsed() > STUCK_MAX) {
             None => Ok(()),
             Some(Stuck { since, tries, last_error }) => {
@@ -94,7 +89,7 @@ impl Partition {
     }
 
     /// Takes room for a command of about `bytes`.
-    async fn room(&self, bytes: usize) -> Result<Room> {
+    pub(super) async fn room(&self, bytes: usize) -> Result<Room> {
         let bytes = bytes.clamp(1, INBOX_BYTES) as u32;
         let both = async {
             let commands = self.commands.clone().acquire_owned().await;
@@ -251,116 +246,6 @@ impl Partitions {
         }
     }
 
-    /// Pauses, resumes or cancels a run. Durable when it answers.
-    pub(crate) async fn control(&self, run: RunId, wish: Wish) -> Result<()> {
-        let partition = self.of(run);
-        let deadline = Instant::now() + ANSWER_MAX;
-        let mut unclear = None;
-        loop {
-            let sent = async {
-                partition.admit()?;
-                let actor = partition.actor_soon().await?;
-                Ok(ask(&actor, deadline, |reply| Message::Control { run, wish: wish.clone(), reply }).await)
-            };
-            match sent.await {
-                // A try of unknown outcome went before, and no later one has told what came of it.
-                Err(error) => return Err(unclear.unwrap_or(error)),
-                Ok(Some(Ok(()))) => return Ok(()),
-                Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(unclear.unwrap_or_else(|| refused(rejected))),
-                Ok(Some(Err(Refusal::Unavailable(reason)))) => {
-                    let error = Error::new(ErrorKind::Unavailable, format!("the run was not {}", wish.done()));
-                    return Err(unclear.unwrap_or_else(|| error.because(reason)));
-                }
-                Ok(Some(Err(Refusal::Elsewhere(pages)))) => {
-                    let error = match partition.archived(run, &pages).await.map(|found| found.map(|it| it.run.ended)) {
-                        Ok(Some(Some((outcome, _)))) => refused(Rejected::Ended { run, outcome }),
-                        Ok(Some(None)) => Error::new(ErrorKind::Corrupt, "an archived run has not ended"),
-                        Ok(None) => no_run(run),
-                        Err(error) => error,
-                    };
-                    return Err(unclear.unwrap_or(error));
-                }
-                Ok(Some(Err(Refusal::Unknown(reason)))) => unclear = Some(done_or_not(&wish).because(reason)),
-                Ok(None) => unclear = Some(done_or_not(&wish)),
-            }
-            // To cancel again would find the run ended and not tell by whom; the others say the same again.
-            if matches!(wish, Wish::Cancel(_)) || Instant::now() >= deadline {
-                return Err(unclear.unwrap_or_else(|| done_or_not(&wish)));
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
-    }
-
-    /// Gives a task another life, and brings its run back from the archive if it is there. Durable when it answers.
-    pub(crate) async fn retry(&self, run: RunId, name: &str, input: Option<Json>) -> Result<()> {
-        let partition = self.of(run);
-        let deadline = Instant::now() + ANSWER_MAX;
-        let bytes = input.as_ref().map_or(0, |input| input.as_str().len());
-        appendable(bytes, "the input")?;
-        let (mut seen, mut unclear) = (self.look_at(run, name).await?, None);
-        let (task, token) = (TaskRef { run, task: seen.task }, seen.token);
-        loop {
-            let comeback = seen.archived.take().map(|found| {
-                found.would_retry(task, token, input.clone())?;
-                found.comeback(bytes).map(Box::new)
-            });
-            let comeback = match comeback.transpose() {
-                Ok(comeback) => comeback,
-                Err(error) => return Err(unclear.unwrap_or(error)),
-            };
-            let bytes = bytes + comeback.as_ref().map_or(0, |comeback| comeback.restored.events.as_str().len());
-            let sent = async {
-                partition.admit()?;
-                let room = partition.room(bytes).await?;
-                let actor = partition.actor_soon().await?;
-                let input = input.clone();
-                let retry = |reply| Message::Retry { task, token, input, comeback, room, reply };
-                Ok(ask(&actor, deadline, retry).await)
-            };
-            match sent.await {
-                Err(error) => return Err(unclear.unwrap_or(error)),
-                Ok(Some(Ok(()))) => return Ok(()),
-                Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(unclear.unwrap_or_else(|| refused(rejected))),
-                Ok(Some(Err(Refusal::Unavailable(reason)))) => {
-                    let error = Error::new(ErrorKind::Unavailable, "the task was not resumed").because(reason);
-                    return Err(unclear.unwrap_or(error));
-                }
-                // It was archived, or archived anew, since it was looked at.
-                Ok(Some(Err(Refusal::Elsewhere(pages)))) => {
-                    match partition.archived(run, &pages).await {
-                        Ok(Some(found)) => seen.archived = Some(found),
-                        Ok(None) => return Err(unclear.unwrap_or_else(|| no_run(run))),
-                        Err(error) => return Err(unclear.unwrap_or(error)),
-                    }
-                    continue;
-                }
-                Ok(Some(Err(Refusal::Unknown(reason)))) => unclear = Some(resumed_or_not(name).because(reason)),
-                Ok(None) => unclear = Some(resumed_or_not(name)),
-            }
-            if Instant::now() >= deadline {
-                return Err(unclear.unwrap_or_else(|| resumed_or_not(name)));
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
-    }
-
-    /// Where a task is, and how it stands.
-    async fn look_at(&self, run: RunId, name: &str) -> Result<Seen> {
-        let question = |reply| Question::Task { run, name: name.to_owned(), reply };
-        let no_task = || Error::new(ErrorKind::NotFound, format!("there is no task {name:?} in run {run}"));
-        match self.ask(self.number_of(run), question).await? {
-            Found::Here(found) => {
-                let (task, token) = found.ok_or_else(no_task)?;
-                Ok(Seen { task, token, archived: None })
-            }
-            Found::Elsewhere(pages) => {
-                let found = self.of(run).archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
-                let task = found.run.find(name).ok_or_else(no_task)?;
-                Ok(Seen { task, token: found.run.tasks[task.at()].token, archived: Some(found) })
-            }
-        }
-    }
-
     /// Waits for the end of a task or of a run, however long that takes.
     pub(crate) async fn end_of(&self, run: RunId, target: &Target) -> Result<Verdict> {
         let partition = self.of(run);
@@ -416,7 +301,7 @@ impl Partitions {
 }
 
 /// Asks a partition; `None` if there is no answer.
-async fn ask(
+pub(super) async fn ask(
     actor: &ActorRef<Message>,
     deadline: Instant,
     message: impl FnOnce(oneshot::Sender<Result<(), Refusal>>) -> Message,
@@ -426,106 +311,16 @@ async fn ask(
     timeout_at(deadline, answer).await.ok()?.ok()
 }
 
-/// A task as it was looked at.
-struct Seen {
-    task: TaskIndex,
-    token: Token,
-    /// Its run, if that is in the archive.
-    archived: Option<Archived>,
-}
-
-/// A run as the archive has it.
-pub(super) struct Archived {
-    pub(super) run: Run,
-    pub(super) events: Vec<Event>,
-    lines: Json,
-    /// How many pages may hold it.
-    pages: usize,
-}
-
-/// The longest input and history that a task's other life brings to the journal: with what else is in its batch they fit
-/// into one append. 48 MiB. An append that is refused would stop the partition.
-const RETRY_BYTES_MAX: usize = 48 << 20;
-
-fn appendable(bytes: usize, what: &str) -> Result<()> {
-    if bytes <= RETRY_BYTES_MAX {
-        return Ok(());
-    }
-    let message = format!("{what} takes {bytes} bytes");
-    let why = format!("no more than {} MiB can go to the journal at once", RETRY_BYTES_MAX >> 20);
-    Err(Error::new(ErrorKind::Invalid, message).because(why))
-}
-
-impl Archived {
-    /// Reads a record of the archive.
-    pub(super) fn read(id: RunId, record: &Record) -> Result<Self> {
-        let text = str::from_utf8(&record.line).map_err(|error| corrupt(id, &error))?;
-        let lines = Json::parse(text).map_err(|error| corrupt(id, &error))?;
-        let raw: Vec<&RawValue> = serde_json::from_str(lines.as_str()).map_err(|error| corrupt(id, &error))?;
-        let mut state = State::new(Limits::default());
-        let mut events = Vec::with_capacity(raw.len());
-        for line in raw {
-            let event = Event::decode(line.get().as_bytes()).map_err(|error| corrupt(id, &error))?;
-            if event.run != Some(id) {
-                return Err(corrupt(id, &format_args!("event {} is not of this run", event.seq)));
-            }
-            state.apply(&event);
-            events.push(event);
-        }
-        let run = state.into_run(id).ok_or_else(|| corrupt(id, &"its events are those of another run"))?;
-        Ok(Self { run, events, lines, pages: 0 })
-    }
-
-    /// Whether a task could be given another life: before anything is brought back for it.
-    fn would_retry(&self, task: TaskRef, token: Token, input: Option<Json>) -> Result<()> {
-        let mut state = State::new(Limits::default());
-        self.events.iter().for_each(|event| state.apply(event));
-        let would = decide(&state, state.at(), Command::Retry { task, token, input });
-        would.map(drop).map_err(refused)
-    }
-
-    /// Ready to be taken back, with an input of `input_bytes`.
-    fn comeback(self, input_bytes: usize) -> Result<Comeback> {
-        let Self { run, lines, pages, .. } = self;
-        appendable(lines.as_str().len() + input_bytes, &format!("the history of run {}, with the input,", run.id))?;
-        let split = lines_of(&lines).map_err(|error| corrupt(run.id, &error))?;
-        Ok(Comeback { restored: RunRestored::new(lines, run), lines: split, checked: pages })
-    }
-}
-
 impl Partition {
-    pub(super) async fn archived(&self, id: RunId, pages: &[Summary]) -> Result<Option<Archived>> {
-        let found = self.archive.find(Uuid::from_bytes(*id.as_bytes()), pages).await.map_err(unreadable)?;
-        let read = |record: Record| Archived::read(id, &record).map(|found| Archived { pages: pages.len(), ..found });
-        found.map(read).transpose()
-    }
-
-    /// The records of a page of its archive.
-    pub(super) async fn page(&self, page: u64) -> Result<Arc<[Record]>> {
-        self.archive.page(page).await.map_err(unreadable)
-    }
-
     /// The partition's actor, waited for a while.
     pub(super) async fn actor_soon(&self) -> Result<ActorRef<Message>> {
         self.actor(Instant::now() + ROOM_MAX).await
     }
 }
 
-fn unreadable(error: archive::Error) -> Error {
-    Error::new(ErrorKind::Unavailable, "the archive could not be read").because(error)
-}
-
 fn unknown(run: RunId) -> Error {
     let message = format!("whether run {run} was submitted is unknown; submitting it again under its key is safe");
     Error::new(ErrorKind::Unknown, message)
-}
-
-fn done_or_not(wish: &Wish) -> Error {
-    Error::new(ErrorKind::Unknown, format!("whether the run is {} is unknown", wish.done()))
-}
-
-fn resumed_or_not(task: &str) -> Error {
-    Error::new(ErrorKind::Unknown, format!("whether task {task:?} is resumed is unknown"))
 }
 
 fn too_many(run: RunId, limit: usize) -> Error {
@@ -537,12 +332,12 @@ pub(super) fn no_run(run: RunId) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no run {run}"))
 }
 
-fn corrupt(run: RunId, error: &dyn std::fmt::Display) -> Error {
+pub(super) fn corrupt(run: RunId, error: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Corrupt, format!("the history of run {run} can not be read")).because(error)
 }
 
 /// What the workflow machine's refusal means for a caller.
-fn refused(rejected: Rejected) -> Error {
+pub(super) fn refused(rejected: Rejected) -> Error {
     let kind = match &rejected {
         Rejected::NoRun(_) | Rejected::NoTask(_) => ErrorKind::NotFound,
         Rejected::Fenced { .. } => ErrorKind::Fenced,

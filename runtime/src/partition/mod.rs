@@ -19,6 +19,7 @@
 //! back as messages. No clock and no randomness but those given. No retry of a command: that is the caller's.
 
 pub(crate) mod actor;
+mod archived;
 pub(crate) mod batch;
 mod closing;
 mod control;

@@ -1,6 +1,7 @@
 //! Questions to all partitions and their archives.
 
-use super::handle::{AGAIN, ANSWER_MAX, Archived, Partitions, no_run};
+use super::archived::Archived;
+use super::handle::{AGAIN, ANSWER_MAX, Partitions, no_run};
 use super::message::Message;
 use super::question::{ArchivePage, Found, Piece, Question, TaskPiece, Waits, dead_letter, tasks};
 use crate::query::filter::{LetterFilter, RunFilter, TaskFilter};

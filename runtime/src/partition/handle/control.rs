@@ -1,0 +1,137 @@
+//! Control of runs and tasks: pause, resume, cancel, and another life for a task.
+
+use super::{AGAIN, ANSWER_MAX, Partitions, ask, no_run, refused};
+use crate::partition::archived::{Archived, appendable};
+use crate::partition::message::{Message, Refusal, Wish};
+use crate::partition::question::{Found, Question};
+use crate::{Error, ErrorKind, Result};
+use callboard_core::{Json, Rejected, RunId, TaskIndex, TaskRef, Token};
+use tokio::time::Instant;
+
+impl Partitions {
+    /// Pauses, resumes or cancels a run. Durable when it answers.
+    pub(crate) async fn control(&self, run: RunId, wish: Wish) -> Result<()> {
+        let partition = self.of(run);
+        let deadline = Instant::now() + ANSWER_MAX;
+        let mut unclear = None;
+        loop {
+            let sent = async {
+                partition.admit()?;
+                let actor = partition.actor_soon().await?;
+                Ok(ask(&actor, deadline, |reply| Message::Control { run, wish: wish.clone(), reply }).await)
+            };
+            match sent.await {
+                // A try of unknown outcome went before, and no later one has told what came of it.
+                Err(error) => return Err(unclear.unwrap_or(error)),
+                Ok(Some(Ok(()))) => return Ok(()),
+                Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(unclear.unwrap_or_else(|| refused(rejected))),
+                Ok(Some(Err(Refusal::Unavailable(reason)))) => {
+                    let error = Error::new(ErrorKind::Unavailable, format!("the run was not {}", wish.done()));
+                    return Err(unclear.unwrap_or_else(|| error.because(reason)));
+                }
+                Ok(Some(Err(Refusal::Elsewhere(pages)))) => {
+                    let error = match partition.archived(run, &pages).await.map(|found| found.map(|it| it.run.ended)) {
+                        Ok(Some(Some((outcome, _)))) => refused(Rejected::Ended { run, outcome }),
+                        Ok(Some(None)) => Error::new(ErrorKind::Corrupt, "an archived run has not ended"),
+                        Ok(None) => no_run(run),
+                        Err(error) => error,
+                    };
+                    return Err(unclear.unwrap_or(error));
+                }
+                Ok(Some(Err(Refusal::Unknown(reason)))) => unclear = Some(done_or_not(&wish).because(reason)),
+                Ok(None) => unclear = Some(done_or_not(&wish)),
+            }
+            // To cancel again would find the run ended and not tell by whom; the others say the same again.
+            if matches!(wish, Wish::Cancel(_)) || Instant::now() >= deadline {
+                return Err(unclear.unwrap_or_else(|| done_or_not(&wish)));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Gives a task another life, and brings its run back from the archive if it is there. Durable when it answers.
+    pub(crate) async fn retry(&self, run: RunId, name: &str, input: Option<Json>) -> Result<()> {
+        let partition = self.of(run);
+        let deadline = Instant::now() + ANSWER_MAX;
+        let bytes = input.as_ref().map_or(0, |input| input.as_str().len());
+        appendable(bytes, "the input")?;
+        let (mut seen, mut unclear) = (self.look_at(run, name).await?, None);
+        let (task, token) = (TaskRef { run, task: seen.task }, seen.token);
+        loop {
+            let comeback = seen.archived.take().map(|found| {
+                found.would_retry(task, token, input.clone())?;
+                found.comeback(bytes).map(Box::new)
+            });
+            let comeback = match comeback.transpose() {
+                Ok(comeback) => comeback,
+                Err(error) => return Err(unclear.unwrap_or(error)),
+            };
+            let bytes = bytes + comeback.as_ref().map_or(0, |comeback| comeback.restored.events.as_str().len());
+            let sent = async {
+                partition.admit()?;
+                let room = partition.room(bytes).await?;
+                let actor = partition.actor_soon().await?;
+                let input = input.clone();
+                let retry = |reply| Message::Retry { task, token, input, comeback, room, reply };
+                Ok(ask(&actor, deadline, retry).await)
+            };
+            match sent.await {
+                Err(error) => return Err(unclear.unwrap_or(error)),
+                Ok(Some(Ok(()))) => return Ok(()),
+                Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(unclear.unwrap_or_else(|| refused(rejected))),
+                Ok(Some(Err(Refusal::Unavailable(reason)))) => {
+                    let error = Error::new(ErrorKind::Unavailable, "the task was not resumed").because(reason);
+                    return Err(unclear.unwrap_or(error));
+                }
+                // It was archived, or archived anew, since it was looked at.
+                Ok(Some(Err(Refusal::Elsewhere(pages)))) => {
+                    match partition.archived(run, &pages).await {
+                        Ok(Some(found)) => seen.archived = Some(found),
+                        Ok(None) => return Err(unclear.unwrap_or_else(|| no_run(run))),
+                        Err(error) => return Err(unclear.unwrap_or(error)),
+                    }
+                    continue;
+                }
+                Ok(Some(Err(Refusal::Unknown(reason)))) => unclear = Some(resumed_or_not(name).because(reason)),
+                Ok(None) => unclear = Some(resumed_or_not(name)),
+            }
+            if Instant::now() >= deadline {
+                return Err(unclear.unwrap_or_else(|| resumed_or_not(name)));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Where a task is, and how it stands.
+    async fn look_at(&self, run: RunId, name: &str) -> Result<Seen> {
+        let question = |reply| Question::Task { run, name: name.to_owned(), reply };
+        let no_task = || Error::new(ErrorKind::NotFound, format!("there is no task {name:?} in run {run}"));
+        match self.ask(self.number_of(run), question).await? {
+            Found::Here(found) => {
+                let (task, token) = found.ok_or_else(no_task)?;
+                Ok(Seen { task, token, archived: None })
+            }
+            Found::Elsewhere(pages) => {
+                let found = self.of(run).archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
+                let task = found.run.find(name).ok_or_else(no_task)?;
+                Ok(Seen { task, token: found.run.tasks[task.at()].token, archived: Some(found) })
+            }
+        }
+    }
+}
+
+/// A task as it was looked at.
+struct Seen {
+    task: TaskIndex,
+    token: Token,
+    /// Its run, if that is in the archive.
+    archived: Option<Archived>,
+}
+
+fn done_or_not(wish: &Wish) -> Error {
+    Error::new(ErrorKind::Unknown, format!("whether the run is {} is unknown", wish.done()))
+}
+
+fn resumed_or_not(task: &str) -> Error {
+    Error::new(ErrorKind::Unknown, format!("whether task {task:?} is resumed is unknown"))
+}
