@@ -72,7 +72,7 @@ impl<A> AgentHandle<A> {
 
 impl<A: Send + 'static> AgentHandle<A> {
     /// Gives it the capability to perform tasks of type `T`: such tasks go to it from this moment on, also those that
-    /// have waited for somebody who can.
+    /// have waited for somebody who can. Instances that run already do not [warm up](Agent::warm_up) for it.
     ///
     /// # Errors
     ///

@@ -227,12 +227,13 @@ fn spelt(key: &str, origin: Origin<'_>) -> String {
     }
 }
 
-/// The key that was probably meant: a similar one, one of the same name elsewhere, or the value of which it is no part.
+/// The key that was probably meant: a similar one, one whose table was left out, or the value of which it is no part.
 fn most_alike(key: &str) -> Option<&'static str> {
     let keys: Vec<&'static str> = rows().iter().map(|row| row.key).collect();
     let last = |key: &'static str| key.rsplit('.').next().unwrap_or(key);
     let elsewhere = || {
-        let name = closest(key.rsplit('.').next().unwrap_or(key), keys.iter().copied().map(last))?;
+        // A table that does not exist was meant for something else: `bus.url` is not a misspelt `store.url`.
+        let name = closest(Some(key).filter(|key| !key.contains('.'))?, keys.iter().copied().map(last))?;
         keys.iter().copied().find(|key| last(key) == name)
     };
     let whole = || key.split('.').next().and_then(row).map(|row| row.key);

@@ -101,7 +101,12 @@ fn the_environment_names_the_file_unless_somebody_does() {
 fn faults_of_all_layers_are_told_at_once_with_where_they_were_seen() {
     check(
         "partitons = 4\nlease = \"soon\"\n\n[retry]\nbase = 3\nretires = 2\n[rety]\ncap = \"1s\"\n",
-        &[("CALLBOARD_LAESE", "4"), ("CALLBOARD_STORE__ULR", "x"), ("CALLBOARD_PARTITIONS", "0")],
+        &[
+            ("CALLBOARD_LAESE", "4"),
+            ("CALLBOARD_STORE__ULR", "x"),
+            ("CALLBOARD_PARTITIONS", "0"),
+            ("CALLBOARD_BUS__URL", "x"),
+        ],
         &["losses_max=-1", "drain", "retries=4", "lease.x=1s", "nothing.like.it=1"],
         &[
             "callboard.toml, line 1: there is no setting \"partitons\"; the closest is \"partitions\"",
@@ -112,6 +117,7 @@ fn faults_of_all_layers_are_told_at_once_with_where_they_were_seen() {
             "CALLBOARD_LAESE: there is no setting \"laese\"; the closest is CALLBOARD_LEASE",
             "CALLBOARD_STORE__ULR: there is no setting \"store.ulr\"; the closest is CALLBOARD_STORE__URL",
             "CALLBOARD_PARTITIONS: partitions is 1 to 1024, not 0",
+            "CALLBOARD_BUS__URL: there is no setting \"bus.url\"",
             "the flag \"losses_max\": losses_max: \"-1\" is no whole number: invalid digit found in string",
             "the flag \"drain\" is not of the form key=value",
             "the flag \"retries\": there is no setting \"retries\"; the closest is \"retry.retries\"",

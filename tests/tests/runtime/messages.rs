@@ -365,10 +365,12 @@ async fn everybody_gets_an_answer_when_the_node_stops_or_the_agent_is_removed() 
         board.tell("ear", on("note")).await.unwrap();
         let begun = tokio::time::Instant::now();
         let stop = async {
-            let _unclean = match is_removed {
-                true => board.agent("ear").remove(Duration::ZERO).await,
-                false => board.shutdown().await,
-            };
+            if is_removed {
+                let error = board.agent("ear").remove(Duration::ZERO).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Unknown, "a handler was cut short: {}", full(&error));
+            } else {
+                let _unclean = board.shutdown().await;
+            }
         };
         let (answers, ()) = tokio::join!(asks, stop);
         assert!(begun.elapsed() < Duration::from_secs(60), "nobody waits for the time of the ask");
