@@ -1,6 +1,7 @@
 //! What may be asked of the machine, and what it answers.
 
 use crate::event::{LossReason, RunOutcome};
+use crate::record::{Answer, Note};
 use crate::{
     CheckedGraph, Event, Failure, InstanceId, Json, Millis, Payload, Ready, RunId, RunRestored, Status, TaskIndex,
     TaskRef, Timer, Token,
@@ -91,6 +92,10 @@ pub enum Command {
         /// Another input.
         input: Option<Json>,
     },
+    /// Record what a handler has done or wants.
+    Note(Speaker, Note),
+    /// Give a run what it waits for, or will.
+    Answer(RunId, Answer),
     /// A timer that [`State::pop_due`](crate::State::pop_due) has given out.
     Due(Timer),
     /// Forget runs that are on a page of the archive.
@@ -223,6 +228,79 @@ pub enum Rejected {
         task: TaskRef,
         /// What is wrong with it.
         reasons: Vec<String>,
+    },
+    /// The handler asks to be parked, but there is something that it has not seen, or nothing that it could wait for.
+    #[error("task {0} has news, or waits for nothing, and can not be parked")]
+    News(TaskRef),
+    /// Tasks that a handler asks for can not be added.
+    #[error("task {task} asks for what can not be: {}", .reasons.join("; "))]
+    Children {
+        /// The task that asks.
+        task: TaskRef,
+        /// What is wrong.
+        reasons: Vec<String>,
+    },
+    /// The tasks would wait for one another.
+    #[error("tasks would wait for one another: {}", .path.join(" -> "))]
+    Cycle {
+        /// The tasks on the cycle, each waiting for the next; the first stands again at the end.
+        path: Vec<String>,
+    },
+    /// The task was asked for by another one, which alone decides about it.
+    #[error("task {task} was asked for by {parent}: resume that one")]
+    Child {
+        /// The task.
+        task: TaskRef,
+        /// The task that asked for it.
+        parent: TaskRef,
+    },
+    /// What the run has done is being undone, or was.
+    #[error("what run {run} has done is undone: start it anew")]
+    Undoing {
+        /// The run.
+        run: RunId,
+    },
+    /// The run keeps as much as it may of what nobody waits for.
+    #[error("run {run} keeps {kept} signals and answers that nobody has waited for, and no more may (signals_max)")]
+    SignalsFull {
+        /// The run.
+        run: RunId,
+        /// How many it keeps.
+        kept: usize,
+    },
+    /// Several approvals are open, and it was not said which is meant.
+    #[error("{} approvals of run {run} are open; say which: {}", .open.len(), .open.join(", "))]
+    Ambiguous {
+        /// The run.
+        run: RunId,
+        /// Those that are open.
+        open: Vec<String>,
+    },
+    /// The approval has its answer.
+    #[error("approval {number} of task {task} is not open any more")]
+    Answered {
+        /// The task.
+        task: TaskRef,
+        /// Which of its approvals.
+        number: u32,
+    },
+    /// The task has ended, and asks for nothing any more.
+    #[error("task {task} is {status}")]
+    TaskEnded {
+        /// The task.
+        task: TaskRef,
+        /// How it ended.
+        status: Status,
+    },
+    /// There is no such effect whose outcome is unknown.
+    #[error("task {task} has no effect {key:?} whose outcome is unknown{}", .state.map_or_else(String::new, |state| format!("; it is {state}")))]
+    NotUnknown {
+        /// The task.
+        task: TaskRef,
+        /// The call.
+        key: Arc<str>,
+        /// Where that effect stands, if there is one.
+        state: Option<&'static str>,
     },
     /// A run that is to be archived is still open.
     #[error("run {0} is still open and can not be archived")]

@@ -5,6 +5,10 @@
 //! release has written here: the line is refused, never skipped. What a later version adds to a kind has a default.
 
 use crate::plan::Planned;
+use crate::record::{
+    ApprovalAnswered, ChildrenSubmitted, EffectBegun, EffectDecided, EffectUnknown, SignalReceived, StepRecorded,
+    TaskFailed, TaskParked, TaskProgressed, UndoBegun, WaitBegun, WaitElapsed, WaitsWithdrawn,
+};
 use crate::restored::RunRestored;
 use crate::{CheckedGraph, Failure, Graph, InstanceId, Json, Millis, Payload, RunId, TaskIndex, Token};
 use serde::de::DeserializeOwned;
@@ -60,6 +64,34 @@ pub enum EventKind {
     TaskResumed(TaskResumed),
     /// A run was brought back from the archive.
     RunRestored(RunRestored),
+    /// A call of a handler has its result, or has failed in its attempt.
+    StepRecorded(StepRecorded),
+    /// A handler has asked for tasks.
+    ChildrenSubmitted(ChildrenSubmitted),
+    /// A handler is about to do something that must not be repeated blindly.
+    EffectBegun(EffectBegun),
+    /// Nobody knows whether an effect happened.
+    EffectUnknown(EffectUnknown),
+    /// A person has said whether an effect happened.
+    EffectDecided(EffectDecided),
+    /// A call of a handler waits.
+    WaitBegun(WaitBegun),
+    /// A sleep is over, or what was waited for has not come in time.
+    WaitElapsed(WaitElapsed),
+    /// Calls of a handler wait no more.
+    WaitsWithdrawn(WaitsWithdrawn),
+    /// A signal came.
+    SignalReceived(SignalReceived),
+    /// An approval was answered.
+    ApprovalAnswered(ApprovalAnswered),
+    /// A task waits for something durable and holds no instance.
+    TaskParked(TaskParked),
+    /// A handler has said how far it is.
+    TaskProgressed(TaskProgressed),
+    /// A task failed without an attempt: it was on a cycle.
+    TaskFailed(TaskFailed),
+    /// What a run has done is undone.
+    UndoBegun(UndoBegun),
 }
 
 /// See [`EventKind::RunSubmitted`].
@@ -357,6 +389,20 @@ impl EventKind {
             Self::RunResumed(_) => "run_resumed",
             Self::TaskResumed(_) => "task_resumed",
             Self::RunRestored(_) => "run_restored",
+            Self::StepRecorded(_) => "step_recorded",
+            Self::ChildrenSubmitted(_) => "children_submitted",
+            Self::EffectBegun(_) => "effect_begun",
+            Self::EffectUnknown(_) => "effect_unknown",
+            Self::EffectDecided(_) => "effect_decided",
+            Self::WaitBegun(_) => "wait_begun",
+            Self::WaitElapsed(_) => "wait_elapsed",
+            Self::WaitsWithdrawn(_) => "waits_withdrawn",
+            Self::SignalReceived(_) => "signal_received",
+            Self::ApprovalAnswered(_) => "approval_answered",
+            Self::TaskParked(_) => "task_parked",
+            Self::TaskProgressed(_) => "task_progressed",
+            Self::TaskFailed(_) => "task_failed",
+            Self::UndoBegun(_) => "undo_begun",
         }
     }
 }
@@ -378,6 +424,20 @@ impl Event {
             EventKind::RunResumed(data) => self.write(data, out),
             EventKind::TaskResumed(data) => self.write(data, out),
             EventKind::RunRestored(data) => self.write(data, out),
+            EventKind::StepRecorded(data) => self.write(data, out),
+            EventKind::ChildrenSubmitted(data) => self.write(data, out),
+            EventKind::EffectBegun(data) => self.write(data, out),
+            EventKind::EffectUnknown(data) => self.write(data, out),
+            EventKind::EffectDecided(data) => self.write(data, out),
+            EventKind::WaitBegun(data) => self.write(data, out),
+            EventKind::WaitElapsed(data) => self.write(data, out),
+            EventKind::WaitsWithdrawn(data) => self.write(data, out),
+            EventKind::SignalReceived(data) => self.write(data, out),
+            EventKind::ApprovalAnswered(data) => self.write(data, out),
+            EventKind::TaskParked(data) => self.write(data, out),
+            EventKind::TaskProgressed(data) => self.write(data, out),
+            EventKind::TaskFailed(data) => self.write(data, out),
+            EventKind::UndoBegun(data) => self.write(data, out),
         }
     }
 
@@ -412,6 +472,20 @@ impl Event {
             "run_resumed" => EventKind::RunResumed(read(line.data)?),
             "task_resumed" => EventKind::TaskResumed(read(line.data)?),
             "run_restored" => EventKind::RunRestored(read(line.data)?),
+            "step_recorded" => EventKind::StepRecorded(read(line.data)?),
+            "children_submitted" => EventKind::ChildrenSubmitted(read(line.data)?),
+            "effect_begun" => EventKind::EffectBegun(read(line.data)?),
+            "effect_unknown" => EventKind::EffectUnknown(read(line.data)?),
+            "effect_decided" => EventKind::EffectDecided(read(line.data)?),
+            "wait_begun" => EventKind::WaitBegun(read(line.data)?),
+            "wait_elapsed" => EventKind::WaitElapsed(read(line.data)?),
+            "waits_withdrawn" => EventKind::WaitsWithdrawn(read(line.data)?),
+            "signal_received" => EventKind::SignalReceived(read(line.data)?),
+            "approval_answered" => EventKind::ApprovalAnswered(read(line.data)?),
+            "task_parked" => EventKind::TaskParked(read(line.data)?),
+            "task_progressed" => EventKind::TaskProgressed(read(line.data)?),
+            "task_failed" => EventKind::TaskFailed(read(line.data)?),
+            "undo_begun" => EventKind::UndoBegun(read(line.data)?),
             kind => return Err(DecodeError::UnknownKind { seq: line.seq, kind: kind.chars().take(80).collect() }),
         };
         Ok(Self { seq: line.seq, at: line.at, run: line.run, kind })

@@ -449,6 +449,11 @@ fn capability_reason(name: &str) -> Option<&'static str> {
     })
 }
 
+/// What is wrong with the name of a capability, if anything is.
+pub(crate) fn capability_fault(name: &str) -> Option<GraphFault> {
+    bad_name("capability", name, capability_reason(name))
+}
+
 /// How many faults may come with the closest name.
 const HINTS_MAX: usize = 20;
 

@@ -39,6 +39,16 @@ pub(crate) enum BadReference {
     Form(String),
 }
 
+impl BadReference {
+    /// What is wrong with the input of the task `name`.
+    pub(crate) fn in_words(self, name: &str) -> String {
+        match self {
+            Self::Unknown(reference) => format!("{name:?} refers to {reference:?}, which is no task of this run"),
+            Self::Form(reason) => format!("{name:?}: {reason}"),
+        }
+    }
+}
+
 /// What was made of an input: to be used only if there are no faults, but for its references.
 #[derive(Debug)]
 pub(crate) struct Compiled {

@@ -95,6 +95,11 @@ pub enum Payload {
 }
 
 impl Payload {
+    /// `true` or `false`.
+    pub(crate) fn of_bool(value: bool) -> Self {
+        Self::Json(Json::of(&value).unwrap_or_else(|_| Json::null()))
+    }
+
     /// The length in bytes of the JSON it stands for.
     pub fn len(&self) -> u64 {
         match self {

@@ -28,6 +28,7 @@ mod limits;
 mod name;
 mod plan;
 mod queue;
+mod record;
 mod requirement;
 mod restored;
 mod resume;
@@ -57,10 +58,16 @@ pub use limits::GraphLimits;
 pub use name::closest;
 pub use plan::CheckedGraph;
 pub use queue::{Lane, Ready, ReadyQueue};
+pub use record::{
+    Answer, ApprovalAnswered, Child, ChildSpec, ChildrenSubmitted, Contract, Decision, Effect as StepEffect,
+    EffectBegun, EffectDecided, EffectState, EffectUnknown, Entry, Note, Noted, OnCycle, Record, SignalReceived,
+    StepRecorded, TaskFailed, TaskParked, TaskProgressed, UndoBegun, UndoSpec, Wait, WaitBegun, WaitElapsed,
+    WaitsWithdrawn,
+};
 pub use requirement::{Amount, ParseRequirementError, Requirement, Requirements, Traits};
 pub use restored::RunRestored;
 pub use retry::Retry;
 pub use run::Run;
 pub use state::{Alive, Limits, State};
-pub use task::{Counts, EditedInput, FailedAttempt, Status, Task, TaskState};
+pub use task::{Counts, EditedInput, FailedAttempt, Parent, Status, Task, TaskState};
 pub use timer::{Timer, TimerKind};

@@ -69,6 +69,15 @@ impl GraphLimits {
         timeout_ms_min: 0,
     };
 
+    /// What is wrong with a task that a handler asks for, in words.
+    pub(crate) fn spec_faults(&self, spec: &TaskSpec) -> Vec<String> {
+        let mut faults = Vec::new();
+        self.task_faults(spec, &mut faults);
+        let mut faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        faults.extend(crate::graph::capability_fault(&spec.capability).map(|fault| fault.to_string()));
+        faults
+    }
+
     /// What of `graph` is too much.
     pub(crate) fn faults(&self, graph: &Graph) -> Vec<GraphFault> {
         let mut faults = Vec::new();

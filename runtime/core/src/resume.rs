@@ -12,7 +12,7 @@ const TOLD_MAX: usize = 20;
 impl Run {
     /// The first of a task's needs that has ended without a result: as long as there is one, it can not run.
     pub(crate) fn spoilt_need(&self, index: TaskIndex) -> Option<TaskIndex> {
-        let mut needs = self.plan.needs.of(index).iter();
+        let mut needs = self.needs(index).iter();
         needs.find(|need| self.has_no_result(**need)).copied()
     }
 
@@ -32,8 +32,8 @@ impl Run {
         let mut reopened = Vec::new();
         let mut todo = vec![index];
         while let Some(open) = todo.pop() {
-            for &dependent in self.plan.dependents.of(open).iter().filter(|task| self.is_skipped(**task)) {
-                let count = || self.plan.needs.of(dependent).iter().filter(|need| self.has_no_result(**need)).count();
+            for dependent in self.dependents(open).filter(|task| self.is_skipped(*task)) {
+                let count = || self.needs(dependent).iter().filter(|need| self.has_no_result(**need)).count();
                 let left = spoilt.entry(dependent).or_insert_with(count);
                 *left = left.saturating_sub(1);
                 if *left == 0 {
@@ -52,7 +52,7 @@ impl Run {
     ///
     /// What is wrong with it, in words.
     pub(crate) fn compile_edited(&self, index: TaskIndex, json: &Json) -> Result<Input, Vec<String>> {
-        let needs = self.plan.needs.of(index);
+        let needs = self.needs(index);
         let name = |task: &TaskIndex| self.tasks[task.at()].spec.name.as_str();
         let named: BTreeMap<&str, TaskIndex> = needs.iter().map(|need| (name(need), *need)).collect();
         let Compiled { input, faults } = Input::compile(json, &|name| named.get(name).copied());
@@ -90,6 +90,9 @@ impl Run {
         task.token = event.token;
         task.first_attempt = event.token.attempt;
         task.losses = 0;
+        if let Some(record) = task.record.as_deref_mut() {
+            record.next_attempt();
+        }
         let all = || std::iter::once(&event.task).chain(&event.reopened);
         for &index in all() {
             self.tasks[index.at()].ended_at = None;
@@ -110,7 +113,7 @@ impl Run {
     /// How many of a task's needs are open; `None` if one has ended without a result.
     fn waiting(&self, index: TaskIndex) -> Option<u32> {
         let mut waiting = 0;
-        for &need in self.plan.needs.of(index) {
+        for &need in self.needs(index) {
             let status = self.task(need)?.status();
             (!status.is_without_result()).then_some(())?;
             waiting += u32::from(!status.is_ended());
@@ -135,7 +138,8 @@ impl Run {
         for root in roots {
             let mut todo = vec![root];
             while let Some(spoilt) = todo.pop() {
-                for &dependent in self.plan.clone().dependents.of(spoilt) {
+                let dependents: Vec<TaskIndex> = self.dependents(spoilt).collect();
+                for dependent in dependents {
                     if self.is_skipped(dependent) && !std::mem::replace(&mut seen[dependent.at()], true) {
                         todo.push(dependent);
                         if is_wrong(self, dependent) {

@@ -7,6 +7,7 @@ use crate::event::{
 use crate::input::Part;
 use crate::limits::GraphLimits;
 use crate::plan::{Plan, Planned};
+use crate::record::{Grown, Moment, Signals};
 use crate::task::{Counts, FailedAttempt};
 use crate::{
     EventKind, Failure, FailureClass, Graph, InstanceId, Millis, Ready, RunId, Status, Task, TaskIndex, TaskRef,
@@ -45,10 +46,25 @@ pub struct Run {
     /// When it was opened again, if it had ended before: its timeout counts from then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reopened_at: Option<Millis>,
+    /// How it ends when everything that is to be undone is, if that was begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undoing: Option<RunOutcome>,
+    /// What was sent to it, and where its tasks meet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) signals: Option<Box<Signals>>,
     #[serde(skip)]
     pub(crate) plan: Arc<Plan>,
+    /// What it has beyond the plan.
+    #[serde(skip)]
+    pub(crate) grown: Box<Grown>,
     #[serde(skip)]
     pub(crate) counts: Counts,
+    /// Those that no other task has asked for: they say how the run ended.
+    #[serde(skip)]
+    pub(crate) own: Counts,
+    /// Volatile: the tasks whose records have grown since somebody asked.
+    #[serde(skip)]
+    pub(crate) news: Vec<TaskIndex>,
 }
 
 impl Run {
@@ -67,8 +83,13 @@ impl Run {
             quarantined: None,
             paused: None,
             reopened_at: None,
+            undoing: None,
+            signals: None,
             plan: Arc::default(),
+            grown: Box::default(),
             counts: Counts::default(),
+            own: Counts::default(),
+            news: Vec::new(),
         };
         // Limits may be lowered between releases; what was once accepted stays valid.
         let planned = match plan {
@@ -79,6 +100,7 @@ impl Run {
             Ok((plan, tasks)) => {
                 run.tasks = if tasks.is_empty() { plan.tasks(graph, at) } else { tasks };
                 run.tasks.iter().for_each(|task| run.counts.add(task.status()));
+                run.own = run.counts;
                 run.plan = plan;
             }
             Err(faults) => run.quarantine(format!("its graph has {} faults, the first: {}", faults.len(), faults[0])),
@@ -92,8 +114,13 @@ impl Run {
             && self.timeout_ms == graph.timeout_ms
             && self.tenant.as_deref() == graph.tenant.as_deref()
             && self.labels == graph.labels
-            && self.tasks.len() == graph.tasks.len()
+            && self.authored() == graph.tasks.len()
             && self.tasks.iter().zip(&graph.tasks).all(|(task, spec)| task.spec.is_same(spec))
+    }
+
+    /// How many of its tasks are its author's: those that came later stand behind them.
+    pub fn authored(&self) -> usize {
+        self.plan.inputs.len()
     }
 
     /// The task at `index`.
@@ -116,15 +143,51 @@ impl Run {
         &self.counts
     }
 
+    /// How many of those that no other task has asked for stand where.
+    pub(crate) fn own_counts(&self) -> &Counts {
+        &self.own
+    }
+
     /// The tasks that wait for `index`, ascending.
-    pub(crate) fn dependents(&self, index: TaskIndex) -> &[TaskIndex] {
-        self.plan.dependents.of(index)
+    pub(crate) fn dependents(&self, index: TaskIndex) -> impl Iterator<Item = TaskIndex> {
+        self.plan.dependents.of(index).iter().chain(self.grown.dependents(index)).copied()
+    }
+
+    /// The distinct tasks that `index` waits for, ascending.
+    pub(crate) fn needs(&self, index: TaskIndex) -> &[TaskIndex] {
+        match index.at().checked_sub(self.authored()) {
+            None => self.plan.needs.of(index),
+            Some(at) => self.grown.needs(at),
+        }
+    }
+
+    /// The children of a task, in the order in which they were asked for.
+    pub fn children(&self, index: TaskIndex) -> &[TaskIndex] {
+        self.grown.children(index)
+    }
+
+    pub(crate) fn signals(&self) -> &Signals {
+        static NONE: std::sync::LazyLock<Signals> = std::sync::LazyLock::new(Signals::default);
+        self.signals.as_deref().unwrap_or(&NONE)
+    }
+
+    pub(crate) fn signals_mut(&mut self) -> &mut Signals {
+        self.signals.get_or_insert_default()
+    }
+
+    /// The tasks whose records have grown since this was called the last time, perhaps with repetitions.
+    pub fn take_news(&mut self) -> Vec<TaskIndex> {
+        std::mem::take(&mut self.news)
     }
 
     /// The input of a task with the outputs it refers to in place; `None` if one of them is not there yet.
     pub fn input(&self, index: TaskIndex) -> Option<Vec<Part>> {
         let edited = self.task(index)?.edited.as_ref().map(|edited| &edited.compiled);
-        let input = edited.or_else(|| self.plan.inputs.get(index.at()))?;
+        let planned = || match index.at().checked_sub(self.authored()) {
+            None => self.plan.inputs.get(index.at()),
+            Some(at) => self.grown.input(at),
+        };
+        let input = edited.or_else(planned)?;
         input.resolve(|task| self.task(task)?.output())
     }
 
@@ -153,7 +216,7 @@ impl Run {
         let mut doomed = Vec::new();
         let mut todo = causes.to_vec();
         while let Some(cause) = todo.pop() {
-            for &dependent in self.dependents(cause) {
+            for dependent in self.dependents(cause) {
                 let open = self.task(dependent).is_some_and(|task| !task.status().is_ended());
                 if open && !std::mem::replace(&mut seen[dependent.at()], true) {
                     todo.push(dependent);
@@ -167,17 +230,18 @@ impl Run {
     }
 
     /// Folds one event of this run. Total: what can not be followed puts the run in quarantine.
-    pub(crate) fn apply(&mut self, at: Millis, kind: &EventKind, lease: std::time::Duration) {
+    pub(crate) fn apply(&mut self, moment: Moment, kind: &EventKind, lease: std::time::Duration) {
         if self.quarantined.is_some() {
             return;
         }
+        let at = moment.at;
         let known = match kind {
             EventKind::TaskAccepted(event) => self.accepted(at, event, lease),
-            EventKind::TaskCompleted(event) => self.completed(at, event),
-            EventKind::AttemptFailed(event) => self.failed(at, event),
-            EventKind::AttemptLost(event) => self.lost(at, event),
-            EventKind::TasksSkipped(event) => self.skipped(at, event),
-            EventKind::TasksCancelled(event) => self.cancelled(at, event),
+            EventKind::TaskCompleted(event) => self.completed(moment, event),
+            EventKind::AttemptFailed(event) => self.failed(moment, event),
+            EventKind::AttemptLost(event) => self.lost(moment, event),
+            EventKind::TasksSkipped(event) => self.skipped(moment, event),
+            EventKind::TasksCancelled(event) => self.cancelled(moment, event),
             EventKind::RunEnded(event) => (self.open() == 0 && self.ended.is_none()).then(|| {
                 self.ended = Some((event.outcome, at));
                 self.paused = None;
@@ -187,8 +251,25 @@ impl Run {
             }),
             EventKind::RunResumed(_) => self.unpaused(at),
             EventKind::TaskResumed(event) => self.resumed(at, event),
+            EventKind::StepRecorded(event) => self.step_recorded(moment, event),
+            EventKind::ChildrenSubmitted(event) => self.children_submitted(moment, event),
+            EventKind::EffectBegun(event) => self.effect_begun(moment, event),
+            EventKind::EffectUnknown(event) => self.effect_unknown(moment, event),
+            EventKind::EffectDecided(event) => self.effect_decided(moment, event),
+            EventKind::WaitBegun(event) => self.wait_begun(moment, event),
+            EventKind::WaitElapsed(event) => self.wait_elapsed(moment, event),
+            EventKind::WaitsWithdrawn(event) => self.waits_withdrawn(event),
+            EventKind::SignalReceived(event) => self.signal_received(moment, event),
+            EventKind::ApprovalAnswered(event) => self.approval_answered(moment, event),
+            EventKind::TaskParked(event) => self.parked(moment, event),
+            EventKind::TaskProgressed(event) => self.progressed(event),
+            EventKind::TaskFailed(event) => self.task_failed(moment, event),
+            EventKind::UndoBegun(event) => self.undo_begun(moment, event),
             EventKind::RunSubmitted(_) | EventKind::RunsArchived(_) | EventKind::RunRestored(_) => None,
         };
+        if known.is_some() && self.undoing.is_some() {
+            self.unblock_undo(moment);
+        }
         if known.is_none() {
             self.quarantine(format!("{} does not fit its state: {kind:?}", kind.name()));
         }
@@ -202,6 +283,9 @@ impl Run {
     pub(crate) fn put(&mut self, index: TaskIndex, state: TaskState) {
         let task = &mut self.tasks[index.at()];
         self.counts.moved(task.status(), state.status());
+        if task.parent.is_none() {
+            self.own.moved(task.status(), state.status());
+        }
         task.state = state;
     }
 
@@ -221,9 +305,13 @@ impl Run {
         }
     }
 
-    fn end(&mut self, index: TaskIndex, at: Millis, state: TaskState) -> Option<()> {
-        self.open_task(index)?.ended_at = Some(at);
+    pub(crate) fn end(&mut self, index: TaskIndex, moment: Moment, state: TaskState) -> Option<()> {
+        self.open_task(index)?.ended_at = Some(moment.at);
         self.put(index, state);
+        if self.tasks[index.at()].record.is_some() {
+            self.withdraw_all(index);
+        }
+        self.tell_parent(moment, index);
         Some(())
     }
 
@@ -235,12 +323,13 @@ impl Run {
         Some(())
     }
 
-    fn completed(&mut self, at: Millis, event: &TaskCompleted) -> Option<()> {
+    fn completed(&mut self, moment: Moment, event: &TaskCompleted) -> Option<()> {
         self.spoken_for(event.task, event.token, Some(&event.holder))?;
         let state = TaskState::Completed { output: event.output.clone(), by: event.holder.clone() };
-        self.end(event.task, at, state)?;
-        let plan = self.plan.clone();
-        for &dependent in plan.dependents.of(event.task) {
+        self.end(event.task, moment, state)?;
+        let at = moment.at;
+        let dependents: Vec<TaskIndex> = self.dependents(event.task).collect();
+        for dependent in dependents {
             if let TaskState::Blocked { waiting } = &mut self.tasks[dependent.at()].state {
                 *waiting = waiting.checked_sub(1)?;
                 if *waiting == 0 {
@@ -251,15 +340,20 @@ impl Run {
         Some(())
     }
 
-    fn failed(&mut self, at: Millis, event: &AttemptFailed) -> Option<()> {
+    fn failed(&mut self, moment: Moment, event: &AttemptFailed) -> Option<()> {
+        let at = moment.at;
         let task = self.spoken_for(event.task, event.token, event.holder.as_ref())?;
         let attempt = event.token.attempt;
         task.failures.push(FailedAttempt { attempt, at, failure: event.failure.clone() });
         task.failed_by = event.holder.clone();
-        self.go_on(event.task, at, event.then, event.token.next_attempt())
+        if let Some(record) = task.record.as_deref_mut() {
+            record.next_attempt();
+        }
+        self.go_on(event.task, moment, event.then, event.token.next_attempt())
     }
 
-    fn lost(&mut self, at: Millis, event: &AttemptLost) -> Option<()> {
+    fn lost(&mut self, moment: Moment, event: &AttemptLost) -> Option<()> {
+        let at = moment.at;
         let task = self.spoken_for(event.task, event.token, Some(&event.holder))?;
         if event.reason != crate::LossReason::Released {
             task.losses = task.losses.saturating_add(1);
@@ -274,18 +368,18 @@ impl Run {
             let failure = Failure::new(FailureClass::Retryable, message);
             task.failures.push(FailedAttempt { attempt: event.token.attempt, at, failure });
         }
-        self.go_on(event.task, at, event.then, event.token.next_activation())
+        self.go_on(event.task, moment, event.then, event.token.next_activation())
     }
 
-    fn go_on(&mut self, index: TaskIndex, at: Millis, then: Then, next: Token) -> Option<()> {
+    fn go_on(&mut self, index: TaskIndex, moment: Moment, then: Then, next: Token) -> Option<()> {
         match then {
             Then::Again(not_before) => {
                 self.open_task(index)?.token = next;
                 self.put(index, TaskState::Ready { not_before });
                 Some(())
             }
-            Then::Failed => self.end(index, at, TaskState::Failed),
-            Then::Dead => self.end(index, at, TaskState::Dead),
+            Then::Failed => self.end(index, moment, TaskState::Failed),
+            Then::Dead => self.end(index, moment, TaskState::Dead),
         }
     }
 
@@ -300,16 +394,16 @@ impl Run {
         Some(())
     }
 
-    fn skipped(&mut self, at: Millis, event: &TasksSkipped) -> Option<()> {
+    fn skipped(&mut self, moment: Moment, event: &TasksSkipped) -> Option<()> {
         let without_result = |task: &Task| task.status().is_ended() && task.output().is_none();
         self.task(event.cause).filter(|cause| without_result(cause))?;
         let blocked = |&task: &TaskIndex| self.task(task).is_some_and(|task| task.status() == Status::Blocked);
         event.tasks.iter().all(blocked).then_some(())?;
-        event.tasks.iter().try_for_each(|&task| self.end(task, at, TaskState::Skipped { cause: event.cause }))
+        event.tasks.iter().try_for_each(|&task| self.end(task, moment, TaskState::Skipped { cause: event.cause }))
     }
 
-    fn cancelled(&mut self, at: Millis, event: &TasksCancelled) -> Option<()> {
+    fn cancelled(&mut self, moment: Moment, event: &TasksCancelled) -> Option<()> {
         let state = || TaskState::Cancelled { reason: event.reason.clone() };
-        event.tasks.iter().try_for_each(|&task| self.end(task, at, state()))
+        event.tasks.iter().try_for_each(|&task| self.end(task, moment, state()))
     }
 }

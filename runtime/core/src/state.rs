@@ -1,5 +1,6 @@
 //! The state of a partition: its live runs, folded from its events.
 
+use crate::record::{Moment, OnCycle};
 use crate::timer::Timers;
 use crate::{
     Effect, Event, EventKind, GraphLimits, Json, Millis, Rejected, Retry, Run, RunId, RunRestored, Speaker, TaskIndex,
@@ -20,6 +21,12 @@ pub struct Limits {
     pub losses_max: u32,
     /// When a failed attempt of a task that does not say it itself is followed by another.
     pub retry: Retry,
+    /// How many tasks may stand above one that a handler asks for; 64 by default.
+    pub depth_max: u32,
+    /// What happens when tasks would wait for one another.
+    pub on_cycle: OnCycle,
+    /// Signals and answers that a run keeps until somebody waits for them; 10,000 by default.
+    pub signals_max: usize,
     /// Tasks that have not ended, of all runs of the partition; 1,000,000 by default. More submissions are refused.
     pub live_tasks_max: usize,
 }
@@ -31,6 +38,9 @@ impl Default for Limits {
             lease: Duration::from_secs(6),
             losses_max: 5,
             retry: Retry::default(),
+            depth_max: 64,
+            on_cycle: OnCycle::Reject,
+            signals_max: 10_000,
             live_tasks_max: 1_000_000,
         }
     }
@@ -146,18 +156,21 @@ impl State {
                 self.runs.insert(id, run);
             }
             (EventKind::RunRestored(restored), Some(id)) => self.restore(id, restored),
-            (kind, Some(id)) => self.apply_to_run(id, event.at, kind),
+            (kind, Some(id)) => self.apply_to_run(id, Moment { at: event.at, seq: event.seq }, kind),
             (_, None) => {} // no kind but the archive's speaks of no run, and `decode` gives such a line no effect
         }
     }
 
-    fn apply_to_run(&mut self, id: RunId, at: Millis, kind: &EventKind) {
+    fn apply_to_run(&mut self, id: RunId, moment: Moment, kind: &EventKind) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let touched = touched(run, kind);
-        let before = run.ended;
+        let (before, undoing) = (run.ended, run.undoing);
+        if undoing.is_none() && matches!(kind, EventKind::UndoBegun(_)) {
+            self.timers.unwatch_run(run);
+        }
         self.timers.unwatch(run, touched.iter().copied());
         let open = run.open();
-        run.apply(at, kind, self.limits.lease);
+        run.apply(moment, kind, self.limits.lease);
         self.live_tasks = (self.live_tasks + run.open()).saturating_sub(open);
         self.timers.watch(run, touched);
         match (before, run.ended) {
@@ -276,13 +289,12 @@ pub enum Alive {
     Handler,
 }
 
-/// The tasks whose state an event changes.
+/// The tasks whose state or waiting an event changes: those that it names, those that it lets run, and the parents that it
+/// wakes.
 fn touched(run: &Run, kind: &EventKind) -> Vec<usize> {
-    match kind {
+    let mut touched: Vec<usize> = match kind {
         EventKind::TaskAccepted(event) => vec![event.task.at()],
-        EventKind::TaskCompleted(event) => {
-            run.dependents(event.task).iter().chain([&event.task]).map(|task| task.at()).collect()
-        }
+        EventKind::TaskCompleted(event) => run.dependents(event.task).chain([event.task]).map(TaskIndex::at).collect(),
         EventKind::AttemptFailed(event) => vec![event.task.at()],
         EventKind::AttemptLost(event) => vec![event.task.at()],
         EventKind::TasksSkipped(event) => event.tasks.iter().map(|task| task.at()).collect(),
@@ -292,9 +304,42 @@ fn touched(run: &Run, kind: &EventKind) -> Vec<usize> {
             (0..run.tasks.len()).filter(waits).collect()
         }
         EventKind::TaskResumed(event) => event.reopened.iter().chain([&event.task]).map(|task| task.at()).collect(),
+        EventKind::StepRecorded(event) => vec![event.task.at()],
+        EventKind::ChildrenSubmitted(event) => {
+            let first = run.tasks.len();
+            (first..first.saturating_add(event.children.len())).collect()
+        }
+        EventKind::EffectBegun(event) => vec![event.task.at()],
+        EventKind::EffectUnknown(event) => vec![event.task.at()],
+        EventKind::EffectDecided(event) => vec![event.task.at()],
+        EventKind::WaitBegun(event) => run.met_at(event.task, &event.wait),
+        EventKind::WaitElapsed(event) => match run.record(event.task).and_then(|record| record.waits.get(&event.key)) {
+            Some(wait) => run.met_at(event.task, wait),
+            None => vec![event.task.at()],
+        },
+        EventKind::WaitsWithdrawn(event) => vec![event.task.at()],
+        EventKind::SignalReceived(event) => run.signals().waits_for(&event.name).map(TaskIndex::at).collect(),
+        EventKind::ApprovalAnswered(_) => run.signals().open_approvals().map(|(task, _)| task.at()).collect(),
+        EventKind::TaskParked(event) => vec![event.task.at()],
+        EventKind::TaskProgressed(_) => Vec::new(),
+        EventKind::TaskFailed(event) => vec![event.task.at()],
+        EventKind::UndoBegun(event) => {
+            let first = run.tasks.len();
+            (first..first.saturating_add(event.undos.len())).collect()
+        }
         EventKind::RunSubmitted(_)
         | EventKind::RunEnded(_)
         | EventKind::RunsArchived(_)
         | EventKind::RunRestored(_) => Vec::new(),
+    };
+    if run.authored() < run.tasks.len() {
+        let parents = touched.iter().filter_map(|index| run.tasks.get(*index)?.parent.as_ref());
+        let mut parents: Vec<usize> = parents.map(|parent| parent.task.at()).collect();
+        parents.dedup();
+        touched.append(&mut parents);
     }
+    if run.undoing.is_some() {
+        touched.extend(run.undos_left()); // the next may run
+    }
+    touched
 }

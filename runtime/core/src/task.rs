@@ -1,6 +1,7 @@
 //! A task of a run: what it waits for, who works on it, how it ended.
 
 use crate::input::Input;
+use crate::record::Record;
 use crate::{Failure, InstanceId, Json, Millis, Payload, Ready, TaskIndex, TaskRef, TaskSpec, TimerKind, Token};
 use serde::Serialize;
 use std::fmt;
@@ -131,6 +132,11 @@ pub enum TaskState {
         /// The end of the retry delay, or the moment it became ready.
         not_before: Millis,
     },
+    /// Waits for something durable, and no instance holds it: its handler begins again when that has come.
+    Parked {
+        /// Since when.
+        since: Millis,
+    },
     /// Held by one instance.
     Running {
         /// The holder.
@@ -167,6 +173,7 @@ impl TaskState {
             Self::Blocked { .. } => Status::Blocked,
             Self::Ready { .. } => Status::Ready,
             Self::Running { .. } => Status::Running,
+            Self::Parked { .. } => Status::Parked,
             Self::Completed { .. } => Status::Completed,
             Self::Failed => Status::Failed,
             Self::Dead => Status::Dead,
@@ -198,6 +205,18 @@ pub struct Task {
     pub failures: Vec<FailedAttempt>,
     /// When it ended, if it has.
     pub ended_at: Option<Millis>,
+    /// The task that asked for it, if another task did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// The task whose effect it undoes, if it is there for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<TaskIndex>,
+    /// What its handler has recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<Box<Record>>,
+    /// How far it is, in its handler's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Json>,
     /// Who held the attempt that failed last.
     #[serde(skip)]
     pub(crate) failed_by: Option<InstanceId>,
@@ -211,6 +230,17 @@ pub struct Task {
 
 fn is_one(number: &u32) -> bool {
     *number == 1
+}
+
+/// Where a child comes from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Parent {
+    /// The task that asked for it.
+    pub task: TaskIndex,
+    /// The call that it stands for.
+    pub key: Arc<str>,
+    /// How many tasks stand above it.
+    pub depth: u32,
 }
 
 /// An input that was edited when its task was resumed.
@@ -246,6 +276,10 @@ impl Task {
             losses: 0,
             failures: Vec::new(),
             ended_at: None,
+            parent: None,
+            undoes: None,
+            record: None,
+            progress: None,
             failed_by: None,
             lease_until: Millis::default(),
             heard_at: Millis::default(),
@@ -273,6 +307,15 @@ impl Task {
         }
     }
 
+    /// How many tasks stand above it: 0 for a task of the author's.
+    pub fn depth(&self) -> u32 {
+        self.parent.as_ref().map_or(0, |parent| parent.depth)
+    }
+
+    pub(crate) fn record_mut(&mut self) -> &mut Record {
+        self.record.get_or_insert_default()
+    }
+
     /// What the backlog has to know of it, as the task `task`.
     pub(crate) fn as_ready(&self, task: TaskRef) -> Ready {
         self.spec.ready(task, self.token, self.failed_by.as_ref().map(|holder| holder.agent().into()))
@@ -291,7 +334,11 @@ impl Task {
             TaskState::Ready { not_before } => [
                 // The very first hand-out is an effect of what made the task ready; every other one is due by time.
                 (self.token != Token::FIRST).then_some((*not_before, TimerKind::Retry)),
-                timeouts.start_ms.map(|limit| (not_before.after(ms(limit)), TimerKind::Start)),
+                // What was begun and was parked since has started.
+                timeouts
+                    .start_ms
+                    .filter(|_| self.record.is_none())
+                    .map(|limit| (not_before.after(ms(limit)), TimerKind::Start)),
                 None,
             ],
             TaskState::Running { since, .. } => [
@@ -301,6 +348,8 @@ impl Task {
             ],
             _ => [None, None, None],
         };
-        timers.into_iter().flatten()
+        let waits = self.record.as_deref().filter(|_| !self.status().is_ended());
+        let wait = waits.and_then(Record::due).map(|due| (due, TimerKind::Wait));
+        timers.into_iter().chain([wait]).flatten()
     }
 }

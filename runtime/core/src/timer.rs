@@ -19,6 +19,8 @@ pub enum TimerKind {
     Lease,
     /// A run takes too long.
     Run,
+    /// Something that a handler waits for has not come in time, or its sleep is over.
+    Wait,
 }
 
 /// A timer that has come due.
@@ -78,6 +80,9 @@ impl Timers {
 }
 
 pub(crate) fn run_timer(run: &Run) -> Option<Timer> {
+    if run.undoing.is_some() {
+        return None; // what undoes is not cut short
+    }
     let from = run.reopened_at.unwrap_or(run.submitted_at);
     let due = from.after(Duration::from_millis(run.timeout_ms?));
     Some(Timer { due, run: run.id, task: None, kind: TimerKind::Run })

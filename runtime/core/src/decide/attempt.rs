@@ -1,5 +1,6 @@
 //! The work on a task: acceptance, result, failure, loss.
 
+use super::undo::offer_next_undo;
 use super::{admit, end_run, run, without_result};
 use crate::command::Draft;
 use crate::event::{AttemptFailed, AttemptLost, EventKind, LossReason, TaskAccepted, TaskCompleted, Then};
@@ -37,9 +38,10 @@ pub(super) fn complete(state: &State, draft: &mut Draft, speaker: Speaker, outpu
     }
     let (run, _) = admit(state, &speaker)?;
     if run.paused.is_none() {
-        for &dependent in run.dependents(speaker.index()) {
+        for dependent in run.dependents(speaker.index()) {
             draft_offer(draft, run, dependent);
         }
+        offer_next_undo(draft, run, speaker.index());
     }
     let Speaker { task, token, holder } = speaker;
     let completed = TaskCompleted { task: task.task, token, holder, output };

@@ -2,7 +2,7 @@
 
 use super::{end_run, run};
 use crate::command::Draft;
-use crate::event::{EventKind, TasksCancelled};
+use crate::event::{EventKind, TasksCancelled, TasksSkipped};
 use crate::{Effect, Rejected, Run, RunId, Speaker, State, Status, StopReason, TaskIndex, TaskRef};
 use std::sync::Arc;
 
@@ -11,6 +11,9 @@ pub(super) fn cancel(state: &State, draft: &mut Draft, id: RunId, reason: Arc<st
     let run = run(state, id)?;
     if let Some((outcome, _)) = run.ended {
         return Err(Rejected::Ended { run: id, outcome });
+    }
+    if run.undoing.is_some() {
+        return Err(Rejected::Undoing { run: id });
     }
     draft_cancel(draft, run, reason, StopReason::Cancelled, Status::Cancelled);
     Ok(())
@@ -25,6 +28,21 @@ pub(super) fn draft_cancel(draft: &mut Draft, run: &Run, reason: Arc<str>, stop:
     }
     draft.event(Some(run.id), EventKind::TasksCancelled(TasksCancelled { tasks, reason }));
     end_run(draft, run, 0, Some(status));
+}
+
+/// Cancels these tasks and all that they have asked for, and skips what can not run without them.
+pub(super) fn draft_cancel_some(draft: &mut Draft, run: &Run, tasks: &[TaskIndex], reason: &str) {
+    let open = |index: &TaskIndex| run.task(*index).is_some_and(|task| !task.status().is_ended());
+    let mut tasks: Vec<TaskIndex> = tasks.iter().copied().filter(open).chain(run.open_below(tasks)).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    let Some(&cause) = tasks.first() else { return };
+    tasks.iter().for_each(|&task| stop_holder(draft, run, task, StopReason::Cancelled));
+    let doomed = run.doomed_by(&tasks);
+    draft.event(Some(run.id), EventKind::TasksCancelled(TasksCancelled { tasks, reason: reason.into() }));
+    if !doomed.is_empty() {
+        draft.event(Some(run.id), EventKind::TasksSkipped(TasksSkipped { tasks: doomed, cause }));
+    }
 }
 
 pub(super) fn stop_holder(draft: &mut Draft, run: &Run, index: TaskIndex, reason: StopReason) {

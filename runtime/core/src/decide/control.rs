@@ -90,6 +90,13 @@ fn resumed(
     if task.token != token {
         return Err(Rejected::Fenced { task: task_ref, status, held: task.token, presented: token });
     }
+    if let Some(parent) = &task.parent {
+        let parent = TaskRef { run: run.id, task: parent.task };
+        return Err(Rejected::Child { task: task_ref, parent });
+    }
+    if run.undoing.is_some() && task.undoes.is_none() {
+        return Err(Rejected::Undoing { run: run.id });
+    }
     let first = match task.state {
         TaskState::Skipped { cause } => Some(cause),
         _ if status.is_resumable() => run.spoilt_need(task_ref.task),

@@ -4,11 +4,13 @@ use super::attempt::{draft_failure, draft_loss};
 use super::cancel::{draft_cancel, stop_holder};
 use super::run;
 use crate::command::Draft;
-use crate::event::LossReason;
+use crate::event::{EventKind, LossReason};
+use crate::record::WaitElapsed;
 use crate::timer::{run_timer, task_timers};
 use crate::{
     Effect, Failure, FailureClass, Run, State, Status, StopReason, Task, TaskIndex, TaskState, Timer, TimerKind,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Decides a timer that has come due. One that is no longer true comes to nothing.
@@ -61,6 +63,14 @@ fn task_due(state: &State, draft: &mut Draft, run: &Run, index: TaskIndex, task:
         (TimerKind::Lease, TaskState::Running { holder, .. }) => {
             stop_holder(draft, run, index, StopReason::Silent);
             draft_loss(draft, state, run, index, task, holder, LossReason::Lease);
+        }
+        (TimerKind::Wait, _) => {
+            let waits = task.record.iter().flat_map(|record| &record.waits);
+            let over = waits.filter(|(_, wait)| wait.until().is_some_and(|until| until <= draft.at()));
+            let over: Vec<Arc<str>> = over.map(|(key, _)| key.clone()).collect();
+            for key in over {
+                draft.event(Some(run.id), EventKind::WaitElapsed(WaitElapsed { task: index, key }));
+            }
         }
         _ => {} // no such timer exists in such a state
     }

@@ -1,15 +1,22 @@
-//! What a command comes to, by entity: `submit` for runs, `attempt` for the work on a task, `cancel`, `control` for what
-//! somebody decides later (pause, another life), and `due` for what comes by time.
+//! What a command comes to, by entity: `submit` for runs, `attempt` for the work on a task, `note` and `children` for what
+//! its handler records and asks for, `answer` for what is sent to it, `undo` for what is taken back, `cancel`, `control`
+//! for what somebody decides later (pause, another life), and `due` for what comes by time.
 
+mod answer;
 mod attempt;
 mod cancel;
+mod children;
 mod control;
 mod due;
+mod note;
 mod submit;
+mod undo;
 
 use crate::command::Draft;
-use crate::event::{EventKind, RunEnded, RunOutcome, RunsArchived, TasksSkipped};
-use crate::{Command, Effect, Millis, Rejected, Run, RunId, Speaker, State, Status, Step, Task, TaskIndex, TaskState};
+use crate::event::{EventKind, RunEnded, RunOutcome, RunsArchived, TasksCancelled, TasksSkipped};
+use crate::{
+    Command, Effect, Millis, Rejected, Run, RunId, Speaker, State, Status, Step, StopReason, Task, TaskIndex, TaskState,
+};
 
 /// Says what `command` comes to in `state` at `now`. Changes nothing.
 ///
@@ -36,6 +43,8 @@ pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Reje
             control::comeback(state, &mut draft, restored, task, token, input)?;
         }
         Command::Restore { run, restored } => control::restore(state, &mut draft, run, restored)?,
+        Command::Note(speaker, note) => note::note(state, &mut draft, speaker, note)?,
+        Command::Answer(run, answer) => answer::answer(state, &mut draft, run, answer)?,
         Command::Due(timer) => due::due(state, &mut draft, timer),
         Command::Archive { mut runs, page } => {
             runs.sort_unstable();
@@ -94,12 +103,22 @@ pub(crate) fn admit<'a>(state: &'a State, speaker: &Speaker) -> Result<(&'a Run,
 ///
 /// `ended` are the tasks that this step ends with `status`; the first of them is named as the cause.
 fn without_result(draft: &mut Draft, run: &Run, ended: &[TaskIndex], status: Status) {
-    let doomed = run.doomed_by(ended);
-    let left = run.open().saturating_sub(ended.len() + doomed.len());
+    let orphans = run.open_below(ended);
+    let all: Vec<TaskIndex> = ended.iter().chain(&orphans).copied().collect();
+    let doomed = run.doomed_by(&all);
+    let left = run.open().saturating_sub(all.len() + doomed.len());
+    if !orphans.is_empty() {
+        orphans.iter().for_each(|&task| cancel::stop_holder(draft, run, task, StopReason::Cancelled));
+        let reason = "the task that asked for it has ended without a result".into();
+        draft.event(Some(run.id), EventKind::TasksCancelled(TasksCancelled { tasks: orphans, reason }));
+    }
     if let (false, Some(&cause)) = (doomed.is_empty(), ended.first()) {
         draft.event(Some(run.id), EventKind::TasksSkipped(TasksSkipped { tasks: doomed, cause }));
     }
-    end_run(draft, run, left, Some(status));
+    ended.iter().for_each(|&task| undo::offer_next_undo(draft, run, task));
+    // What another task has asked for says nothing of the run: whoever asked decides what comes of it.
+    let is_own = |task: &TaskIndex| run.task(*task).is_some_and(|task| task.parent.is_none());
+    end_run(draft, run, left, Some(status).filter(|_| ended.iter().any(is_own)));
 }
 
 /// Ends the run if no task of it is left open; `status` is that of the tasks ended in this step, if not completed.
@@ -109,7 +128,7 @@ fn end_run(draft: &mut Draft, run: &Run, left: usize, status: Option<Status>) {
     }
     let any = |wanted: &[Status]| {
         status.is_some_and(|status| wanted.contains(&status))
-            || wanted.iter().any(|status| run.counts().of(*status) > 0)
+            || wanted.iter().any(|status| run.own_counts().of(*status) > 0)
     };
     let outcome = if any(&[Status::Failed, Status::Dead]) {
         RunOutcome::Failed
@@ -118,6 +137,10 @@ fn end_run(draft: &mut Draft, run: &Run, left: usize, status: Option<Status>) {
     } else {
         RunOutcome::Completed
     };
+    if outcome != RunOutcome::Completed && undo::begin(draft, run, outcome) {
+        return;
+    }
+    let outcome = undo::outcome(run, status).unwrap_or(outcome);
     draft.event(Some(run.id), EventKind::RunEnded(RunEnded { outcome }));
     if outcome != RunOutcome::Completed {
         draft.effect(Effect::Withdraw { run: run.id }); // what was cancelled or refused may still be offered

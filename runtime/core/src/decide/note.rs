@@ -1,0 +1,135 @@
+//! What a handler records.
+
+use super::cancel::draft_cancel_some;
+use super::{admit, children};
+use crate::command::Draft;
+use crate::event::{EventKind, TaskAccepted};
+use crate::record::{
+    EffectBegun, EffectState, EffectUnknown, Note, Record, StepRecorded, TaskParked, TaskProgressed, Wait, WaitBegun,
+    WaitsWithdrawn,
+};
+use crate::{Failure, Payload, Rejected, Run, Speaker, State, Status, Task, TaskIndex, TaskState};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Records a note of the holder. One that is known already changes nothing.
+pub(super) fn note(state: &State, draft: &mut Draft, speaker: Speaker, note: Note) -> Result<(), Rejected> {
+    let (run, task) = admit(state, &speaker)?;
+    if matches!(task.state, TaskState::Ready { .. }) {
+        // Its acceptance was not durable when the owner changed; the first to speak wins.
+        if let Some(reason) = &run.paused {
+            return Err(Rejected::Paused { run: run.id, reason: reason.clone() });
+        }
+        let Speaker { task, token, holder } = speaker.clone();
+        draft.event(
+            Some(run.id),
+            EventKind::TaskAccepted(TaskAccepted { task: task.task, token, holder, chosen: None }),
+        );
+    }
+    let scribe = Scribe { run, task, speaker };
+    match note {
+        Note::Value(key, value) => scribe.step(draft, key, Some(value), None),
+        Note::Failed(key, failure) => scribe.step(draft, key, None, Some(failure)),
+        Note::Children(asked) => return children::submit(state, draft, run, &scribe.speaker, asked),
+        Note::Begin { key, contract, undo } => {
+            let state = scribe.effect(&key);
+            if matches!(state, None | Some(EffectState::NotDone)) {
+                let Speaker { task, token, holder } = scribe.speaker;
+                let begun = EffectBegun { task: task.task, token, holder, key, contract, undo };
+                draft.event(Some(run.id), EventKind::EffectBegun(begun));
+            }
+        }
+        Note::Unknown { key, reason } => {
+            if matches!(scribe.effect(&key), Some(EffectState::Begun)) {
+                let Speaker { task, token, holder } = scribe.speaker;
+                let unknown = EffectUnknown { task: task.task, token, holder, key, reason };
+                draft.event(Some(run.id), EventKind::EffectUnknown(unknown));
+            }
+        }
+        Note::Wait { key, wait, limit } => scribe.wait(draft, key, wait, limit),
+        Note::Withdraw(keys) => scribe.withdraw(draft, &keys),
+        Note::Progress(progress) => {
+            let Speaker { task, token, holder } = scribe.speaker;
+            let progressed = TaskProgressed { task: task.task, token, holder, progress };
+            draft.event(Some(run.id), EventKind::TaskProgressed(progressed));
+        }
+        Note::Park { seen } => return scribe.park(draft, seen),
+    }
+    Ok(())
+}
+
+/// Who writes into which record.
+struct Scribe<'a> {
+    run: &'a Run,
+    task: &'a Task,
+    speaker: Speaker,
+}
+
+impl Scribe<'_> {
+    fn record(&self) -> Option<&Record> {
+        self.task.record.as_deref()
+    }
+
+    fn effect(&self, key: &str) -> Option<&EffectState> {
+        Some(&self.record()?.effects.get(key)?.state)
+    }
+
+    fn is_settled(&self, key: &str) -> bool {
+        self.record().is_some_and(|record| record.outcome(key).is_some())
+    }
+
+    fn step(self, draft: &mut Draft, key: Arc<str>, value: Option<Payload>, failure: Option<Failure>) {
+        if !self.is_settled(&key) {
+            let Speaker { task, token, holder } = self.speaker;
+            let recorded = StepRecorded { task: task.task, token, holder, key, value, failure };
+            draft.event(Some(self.run.id), EventKind::StepRecorded(recorded));
+        }
+    }
+
+    fn wait(self, draft: &mut Draft, key: Arc<str>, mut wait: Wait, limit: Option<Duration>) {
+        let begun = self.record().is_some_and(|record| record.waits.contains_key(&key));
+        if begun || self.is_settled(&key) {
+            return;
+        }
+        let end = limit.map(|limit| draft.at().after(limit));
+        match &mut wait {
+            Wait::Sleep { until } => *until = end.unwrap_or(*until),
+            Wait::Signal { until, .. } | Wait::Barrier { until, .. } => *until = end,
+            Wait::Approval { until, number, .. } => {
+                *until = end;
+                *number = self.record().map_or(0, |record| record.approvals) + 1;
+            }
+        }
+        let Speaker { task, token, holder } = self.speaker;
+        draft.event(Some(self.run.id), EventKind::WaitBegun(WaitBegun { task: task.task, token, holder, key, wait }));
+    }
+
+    fn withdraw(self, draft: &mut Draft, keys: &[Arc<str>]) {
+        let Some(record) = self.record() else { return };
+        let children: Vec<TaskIndex> = keys.iter().filter_map(|key| record.children.get(key)).copied().collect();
+        let waits: Vec<Arc<str>> = keys.iter().filter(|key| record.waits.contains_key(*key)).cloned().collect();
+        draft_cancel_some(draft, self.run, &children, "it was not needed any more");
+        if !waits.is_empty() {
+            let Speaker { task, token, holder } = self.speaker;
+            let withdrawn = WaitsWithdrawn { task: task.task, token, holder, keys: waits };
+            draft.event(Some(self.run.id), EventKind::WaitsWithdrawn(withdrawn));
+        }
+    }
+
+    /// Frees the instance, if there is something to wait for and nothing that the handler has not seen.
+    fn park(self, draft: &mut Draft, seen: usize) -> Result<(), Rejected> {
+        let is_open = |child: &&TaskIndex| self.run.task(**child).is_some_and(|task| !task.status().is_ended());
+        let waits = self.record().is_some_and(|record| {
+            let undecided = record.effects.values().any(|effect| matches!(effect.state, EffectState::Unknown(_)));
+            !record.waits.is_empty() || undecided || record.children.values().any(|child| is_open(&child))
+        });
+        let entries = self.record().map_or(0, |record| record.entries.len());
+        if entries != seen || !waits {
+            return Err(Rejected::News(self.speaker.task));
+        }
+        debug_assert!(self.task.status() != Status::Parked, "a parked task has no holder");
+        let Speaker { task, token, holder } = self.speaker;
+        draft.event(Some(self.run.id), EventKind::TaskParked(TaskParked { task: task.task, token, holder }));
+        Ok(())
+    }
+}

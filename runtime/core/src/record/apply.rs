@@ -1,0 +1,407 @@
+//! Folds the events of handlers.
+
+use super::signal::{Begun, Met, Waiter};
+use super::{
+    ApprovalAnswered, ChildrenSubmitted, Decision, Effect, EffectBegun, EffectDecided, EffectState, EffectUnknown,
+    Noted, Record, SignalReceived, StepRecorded, TaskFailed, TaskParked, TaskProgressed, UndoBegun, Wait, WaitBegun,
+    WaitElapsed, WaitsWithdrawn,
+};
+use crate::input::Input;
+use crate::task::{FailedAttempt, Parent};
+use crate::{
+    Failure, FailureClass, InstanceId, Json, Millis, Payload, Run, Status, Task, TaskIndex, TaskSpec, TaskState, Token,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// When an event happened, and its number.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) at: Millis,
+    pub(crate) seq: u64,
+}
+
+impl Run {
+    /// The task, if this holder has it in hand.
+    fn held(&mut self, index: TaskIndex, token: Token, holder: &InstanceId) -> Option<&mut Task> {
+        let task = self.tasks.get_mut(index.at()).filter(|task| task.token == token)?;
+        matches!(&task.state, TaskState::Running { holder: held, .. } if held == holder).then_some(task)
+    }
+
+    /// Gives the record of a task one more entry, and wakes the task if it is parked.
+    fn note(&mut self, index: TaskIndex, moment: Moment, key: &Arc<str>, what: Noted) {
+        let Some(task) = self.tasks.get_mut(index.at()) else { return };
+        let wakes = matches!(what, Noted::Value(_) | Noted::Failed(_) | Noted::NotDone);
+        task.record_mut().push(moment.seq, moment.at, key, what);
+        if wakes && matches!(task.state, TaskState::Parked { .. }) {
+            self.put(index, TaskState::Ready { not_before: moment.at });
+        }
+        self.news.push(index);
+    }
+
+    pub(crate) fn step_recorded(&mut self, moment: Moment, event: &StepRecorded) -> Option<()> {
+        let task = self.held(event.task, event.token, &event.holder)?;
+        if let Some(effect) = task.record_mut().effects.get_mut(&event.key) {
+            effect.state = if event.value.is_some() { EffectState::Done } else { EffectState::NotDone };
+        }
+        let what = match (&event.value, &event.failure) {
+            (Some(value), None) => Noted::Value(value.clone()),
+            (None, Some(failure)) => Noted::Failed(failure.clone()),
+            _ => return None,
+        };
+        self.note(event.task, moment, &event.key, what);
+        Some(())
+    }
+
+    pub(crate) fn children_submitted(&mut self, moment: Moment, event: &ChildrenSubmitted) -> Option<()> {
+        self.held(event.task, event.token, &event.holder)?;
+        let depth = self.task(event.task)?.depth().saturating_add(1);
+        let planned = self.plan_children(event).ok()?;
+        for (child, (input, needs)) in event.children.iter().zip(planned) {
+            let index = self.next_index()?;
+            let parent = Parent { task: event.task, key: child.key.clone(), depth };
+            self.grow(moment.at, index, child.spec.clone(), input, needs, Some(parent));
+            self.grown.adopt(event.task, index);
+            let record = self.tasks[event.task.at()].record_mut();
+            record.children.insert(child.key.clone(), index);
+            let what = Noted::Submitted { child: index, hash: child.hash.clone() };
+            record.push(moment.seq, moment.at, &child.key, what);
+        }
+        self.news.push(event.task);
+        Some(())
+    }
+
+    /// The place of the next task.
+    pub(crate) fn next_index(&self) -> Option<TaskIndex> {
+        u32::try_from(self.tasks.len()).ok().map(TaskIndex)
+    }
+
+    fn grow(
+        &mut self,
+        at: Millis,
+        index: TaskIndex,
+        spec: Arc<TaskSpec>,
+        input: Input,
+        needs: Vec<TaskIndex>,
+        parent: Option<Parent>,
+    ) {
+        let open = |need: &&TaskIndex| self.task(**need).is_some_and(|task| task.status() != Status::Completed);
+        let waiting = needs.iter().filter(open).count() as u32;
+        let task = Task { parent, ..Task::new(spec, waiting, at) };
+        self.counts.add(task.status());
+        if task.parent.is_none() {
+            self.own.add(task.status());
+        }
+        self.tasks.push(task);
+        self.grown.add(index, input, needs);
+    }
+
+    /// The inputs and needs of children that are about to be added.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them, in words.
+    pub(crate) fn plan_children(&self, event: &ChildrenSubmitted) -> Result<Vec<(Input, Vec<TaskIndex>)>, Vec<String>> {
+        let first = self.tasks.len() as u32;
+        let mut names: HashMap<&str, TaskIndex> = HashMap::new();
+        for (child, index) in event.children.iter().zip((first..).map(TaskIndex)) {
+            names.extend(child.alias.as_deref().map(|alias| (alias, index)));
+        }
+        let lookup = |name: &str| names.get(name).copied().or_else(|| self.find(name));
+        let mut faults = Vec::new();
+        let planned = event.children.iter().map(|child| {
+            let compiled = Input::compile(&child.spec.input, &lookup);
+            faults.extend(compiled.faults.into_iter().map(|fault| fault.in_words(&child.spec.name)));
+            let mut needs: Vec<TaskIndex> = compiled.input.references().collect();
+            for name in &child.spec.after {
+                match lookup(name) {
+                    Some(need) => needs.push(need),
+                    None => faults
+                        .push(format!("{:?} is to come after {name:?}, which is no task of this run", child.spec.name)),
+                }
+            }
+            needs.sort_unstable();
+            needs.dedup();
+            (compiled.input, needs)
+        });
+        let planned: Vec<_> = planned.collect();
+        if faults.is_empty() { Ok(planned) } else { Err(faults) }
+    }
+
+    pub(crate) fn effect_begun(&mut self, moment: Moment, event: &EffectBegun) -> Option<()> {
+        let record = self.held(event.task, event.token, &event.holder)?.record_mut();
+        let fresh = Effect {
+            contract: event.contract,
+            seq: moment.seq,
+            at: moment.at,
+            undo: event.undo.clone(),
+            undone: false,
+            state: EffectState::Begun,
+        };
+        let effect = record.effects.entry(event.key.clone()).or_insert_with(|| fresh.clone());
+        effect.state = EffectState::Begun;
+        self.note(event.task, moment, &event.key, Noted::Begun(event.contract));
+        Some(())
+    }
+
+    pub(crate) fn effect_unknown(&mut self, moment: Moment, event: &EffectUnknown) -> Option<()> {
+        let record = self.held(event.task, event.token, &event.holder)?.record_mut();
+        record.effects.get_mut(&event.key)?.state = EffectState::Unknown(event.reason.clone());
+        self.note(event.task, moment, &event.key, Noted::Unknown);
+        Some(())
+    }
+
+    pub(crate) fn effect_decided(&mut self, moment: Moment, event: &EffectDecided) -> Option<()> {
+        let record = self.tasks.get_mut(event.task.at())?.record.as_deref_mut()?;
+        let effect = record.effects.get_mut(&event.key)?;
+        let (state, what) = match &event.decision {
+            Decision::Happened(value) => (EffectState::Done, Noted::Value(value.clone())),
+            Decision::DidNotHappen => (EffectState::NotDone, Noted::NotDone),
+        };
+        effect.state = state;
+        self.note(event.task, moment, &event.key, what);
+        Some(())
+    }
+
+    pub(crate) fn wait_begun(&mut self, moment: Moment, event: &WaitBegun) -> Option<()> {
+        let record = self.held(event.task, event.token, &event.holder)?.record_mut();
+        if let Wait::Approval { number, .. } = &event.wait {
+            record.approvals = record.approvals.max(*number);
+        }
+        record.waits.insert(event.key.clone(), event.wait.clone());
+        self.note(event.task, moment, &event.key, Noted::Waits);
+        let waiter = Waiter { task: event.task, key: event.key.clone() };
+        match self.signals_mut().begin(waiter.clone(), &event.wait) {
+            Begun::Waits => {}
+            Begun::Has(value) => self.arrives(moment, &waiter, value),
+            Begun::Opens(waiters, met) => self.meets(moment, &waiters, &met),
+            Begun::IsOpen(met) => self.meets(moment, &[waiter], &met),
+        }
+        Some(())
+    }
+
+    /// A call has what it waited for.
+    fn arrives(&mut self, moment: Moment, waiter: &Waiter, value: Payload) {
+        let Some(task) = self.tasks.get_mut(waiter.task.at()) else { return };
+        if task.record_mut().waits.remove(&waiter.key).is_some() {
+            self.note(waiter.task, moment, &waiter.key, Noted::Value(value));
+        }
+    }
+
+    fn meets(&mut self, moment: Moment, waiters: &[Waiter], met: &Met) {
+        let value = Payload::Json(self.met_json(met));
+        waiters.iter().for_each(|waiter| self.arrives(moment, waiter, value.clone()));
+    }
+
+    /// What the parties of a barrier are told: names and what each has brought.
+    fn met_json(&self, met: &Met) -> Json {
+        let name = |task: &TaskIndex| self.task(*task).map_or("", |task| &*task.spec.name);
+        let arrived: Vec<(&str, &Json)> = met.arrived.iter().map(|(task, value)| (name(task), value)).collect();
+        let met = serde_json::json!({ "whole": met.whole, "arrived": arrived });
+        Json::of(&met).unwrap_or_else(|_| Json::null())
+    }
+
+    pub(crate) fn wait_elapsed(&mut self, moment: Moment, event: &WaitElapsed) -> Option<()> {
+        let wait = self.tasks.get(event.task.at())?.record.as_deref()?.waits.get(&event.key)?.clone();
+        let waiter = Waiter { task: event.task, key: event.key.clone() };
+        if let Wait::Sleep { .. } = wait {
+            self.arrives(moment, &waiter, Payload::Json(Json::null()));
+            return Some(());
+        }
+        if let Some((waiters, met)) = self.signals_mut().elapse(&waiter, &wait) {
+            self.meets(moment, &waiters, &met);
+            return Some(());
+        }
+        self.tasks[event.task.at()].record_mut().waits.remove(&event.key);
+        let message = format!("nothing came in time: the task {}", wait.in_words());
+        let failure = Failure::new(FailureClass::Timeout, message);
+        self.note(event.task, moment, &event.key, Noted::Failed(failure));
+        Some(())
+    }
+
+    pub(crate) fn waits_withdrawn(&mut self, event: &WaitsWithdrawn) -> Option<()> {
+        self.held(event.task, event.token, &event.holder)?;
+        event.keys.iter().for_each(|key| self.withdraw_wait(event.task, key));
+        Some(())
+    }
+
+    fn withdraw_wait(&mut self, task: TaskIndex, key: &Arc<str>) {
+        let record = self.tasks[task.at()].record.as_deref_mut();
+        if let Some(wait) = record.and_then(|record| record.waits.remove(key)) {
+            self.signals_mut().withdraw(&Waiter { task, key: key.clone() }, &wait);
+        }
+    }
+
+    /// What a task that has ended waited for, it waits for no more.
+    pub(crate) fn withdraw_all(&mut self, index: TaskIndex) {
+        let record = self.tasks[index.at()].record.as_deref();
+        let keys: Vec<Arc<str>> = record.map_or(Vec::new(), |record| record.waits.keys().cloned().collect());
+        keys.iter().for_each(|key| self.withdraw_wait(index, key));
+    }
+
+    /// A child has ended: its parent is told, if it can still hear.
+    pub(crate) fn tell_parent(&mut self, moment: Moment, index: TaskIndex) {
+        let Some(Parent { task: parent, key, .. }) = self.tasks[index.at()].parent.clone() else { return };
+        if self.task(parent).is_none_or(|task| task.status().is_ended()) {
+            return;
+        }
+        let what = match self.tasks[index.at()].output() {
+            Some(output) => Noted::Value(output.clone()),
+            None => Noted::Failed(self.failure_of(index)),
+        };
+        self.note(parent, moment, &key, what);
+    }
+
+    /// Why a task has no result.
+    pub(crate) fn failure_of(&self, index: TaskIndex) -> Failure {
+        let task = &self.tasks[index.at()];
+        match &task.state {
+            TaskState::Cancelled { reason } => {
+                Failure::new(FailureClass::Cancelled, format!("task {:?} was cancelled: {reason}", task.spec.name))
+            }
+            TaskState::Skipped { cause } => {
+                let cause = self.task(*cause).map_or("?", |cause| &*cause.spec.name);
+                let message = format!("task {:?} was skipped, because {cause:?} did not complete", task.spec.name);
+                Failure::new(FailureClass::Terminal, message)
+            }
+            _ => match task.failures.last() {
+                Some(FailedAttempt { failure, .. }) => {
+                    let mut failure = failure.clone();
+                    let message = format!("task {:?} failed", task.spec.name);
+                    failure.causes.insert(0, std::mem::replace(&mut failure.message, message));
+                    failure
+                }
+                None => Failure::new(FailureClass::Retryable, format!("task {:?} failed", task.spec.name)),
+            },
+        }
+    }
+
+    pub(crate) fn signal_received(&mut self, moment: Moment, event: &SignalReceived) -> Option<()> {
+        let waiter = self.signals_mut().receive(event.id, &event.name, &event.value);
+        if let Some(waiter) = waiter {
+            self.arrives(moment, &waiter, event.value.clone());
+        }
+        Some(())
+    }
+
+    pub(crate) fn approval_answered(&mut self, moment: Moment, event: &ApprovalAnswered) -> Option<()> {
+        let waiter = self.signals_mut().answer(event.id, event.task, event.number, event.approved);
+        if let Some(waiter) = waiter {
+            self.arrives(moment, &waiter, Payload::of_bool(event.approved));
+        }
+        Some(())
+    }
+
+    pub(crate) fn parked(&mut self, moment: Moment, event: &TaskParked) -> Option<()> {
+        let task = self.held(event.task, event.token, &event.holder)?;
+        task.token = event.token.next_activation();
+        self.put(event.task, TaskState::Parked { since: moment.at });
+        Some(())
+    }
+
+    pub(crate) fn progressed(&mut self, event: &TaskProgressed) -> Option<()> {
+        self.held(event.task, event.token, &event.holder)?.progress = Some(event.progress.clone());
+        Some(())
+    }
+
+    pub(crate) fn task_failed(&mut self, moment: Moment, event: &TaskFailed) -> Option<()> {
+        let task = self.tasks.get_mut(event.task.at()).filter(|task| !task.status().is_ended())?;
+        let (attempt, failure) = (task.token.attempt, event.failure.clone());
+        task.failures.push(FailedAttempt { attempt, at: moment.at, failure });
+        self.end(event.task, moment, TaskState::Failed)
+    }
+
+    pub(crate) fn undo_begun(&mut self, moment: Moment, event: &UndoBegun) -> Option<()> {
+        self.undoing = Some(event.outcome);
+        for undo in &event.undos {
+            let record = self.tasks.get_mut(undo.of.at())?.record.as_deref_mut()?;
+            record.effects.get_mut(&undo.key)?.undone = true;
+            let index = self.next_index()?;
+            // Only data: what undoes an effect refers to no task.
+            let input = Input::compile(&undo.spec.input, &|_| None).input;
+            self.grow(moment.at, index, undo.spec.clone(), input, Vec::new(), None);
+            self.tasks[index.at()].undoes = Some(undo.of);
+            self.grown.undos.push(index);
+            if self.next_undo() != Some(index) {
+                self.put(index, TaskState::Blocked { waiting: 1 });
+            }
+        }
+        if let Some((_, _)) = self.ended.take() {
+            self.reopened_at = Some(moment.at);
+        }
+        Some(())
+    }
+
+    /// The tasks that may be let go when this wait begins or ends: the waiter, and who stands at the same barrier.
+    pub(crate) fn met_at(&self, waiter: TaskIndex, wait: &Wait) -> Vec<usize> {
+        let others = match wait {
+            Wait::Barrier { name, .. } => Some(self.signals().at_barrier(name)),
+            _ => None,
+        };
+        others.into_iter().flatten().chain([waiter]).map(TaskIndex::at).collect()
+    }
+
+    /// What undoes effects.
+    pub(crate) fn undos(&self) -> impl Iterator<Item = &Task> {
+        self.grown.undos.iter().filter_map(|index| self.task(*index))
+    }
+
+    /// What undoes effects and has not ended: the first two that come, for one ends and the next is let go.
+    pub(crate) fn undos_left(&self) -> impl Iterator<Item = usize> {
+        let open = |index: &&TaskIndex| self.task(**index).is_some_and(|task| !task.status().is_ended());
+        self.grown.undos.iter().filter(open).take(2).map(|index| index.at())
+    }
+
+    /// The first of what undoes effects that has not ended.
+    pub(crate) fn next_undo(&self) -> Option<TaskIndex> {
+        let open = |index: &&TaskIndex| self.task(**index).is_some_and(|task| !task.status().is_ended());
+        self.grown.undos.iter().find(open).copied()
+    }
+
+    /// When one undo has ended, however, the next may run.
+    pub(crate) fn unblock_undo(&mut self, moment: Moment) {
+        if let Some(next) = self.next_undo()
+            && matches!(self.tasks[next.at()].state, TaskState::Blocked { .. })
+        {
+            self.put(next, TaskState::Ready { not_before: moment.at });
+        }
+    }
+
+    /// The tasks below `roots` that are open, ascending, without `roots`.
+    pub(crate) fn open_below(&self, roots: &[TaskIndex]) -> Vec<TaskIndex> {
+        let mut todo = roots.to_vec();
+        let mut below = Vec::new();
+        while let Some(task) = todo.pop() {
+            for &child in self.grown.children(task) {
+                todo.push(child);
+                if self.task(child).is_some_and(|task| !task.status().is_ended()) {
+                    below.push(child);
+                }
+            }
+        }
+        below.sort_unstable();
+        below.dedup();
+        below
+    }
+
+    /// The effects of which nobody knows whether they happened: the task, the call, and the effect.
+    pub fn unknown_effects(&self) -> impl Iterator<Item = (TaskIndex, &Arc<str>, &Effect)> {
+        let tasks = (0..).map(TaskIndex).zip(&self.tasks);
+        let with_effects = tasks.filter_map(|(index, task)| Some((index, task, task.record.as_deref()?)));
+        with_effects.flat_map(|(index, task, record)| {
+            let is_unknown = move |effect: &&Effect| match (&effect.state, effect.contract) {
+                (EffectState::Unknown(_), _) => true,
+                (EffectState::Begun, super::Contract::Irreversible) => task.status() != Status::Running,
+                (EffectState::Begun, _) => task.status().is_ended(),
+                _ => false,
+            };
+            let effects = record.effects.iter();
+            effects.filter(move |(_, effect)| is_unknown(effect)).map(move |(key, effect)| (index, key, effect))
+        })
+    }
+
+    /// The record of a task, if it has one.
+    pub fn record(&self, index: TaskIndex) -> Option<&Record> {
+        self.task(index)?.record.as_deref()
+    }
+}

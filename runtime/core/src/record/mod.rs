@@ -1,0 +1,230 @@
+//! What the handler of a task has recorded: the journal of one task, by which its handler is brought back to where it was.
+//!
+//! Each durable call of a handler has a *key*: its name and occurrence in its scope, as the shell writes it. What the calls
+//! came to stands in the order in which it was recorded, and is given back to the handler in that order.
+//!
+//! Values hold for ever. A failure holds for the attempt that has seen it: a later activation of that attempt sees it
+//! again, the next attempt tries again.
+
+mod apply;
+mod event;
+mod grown;
+mod note;
+mod signal;
+
+pub(crate) use apply::Moment;
+pub use event::{
+    ApprovalAnswered, ChildSpec, ChildrenSubmitted, Decision, EffectBegun, EffectDecided, EffectUnknown,
+    SignalReceived, StepRecorded, TaskFailed, TaskParked, TaskProgressed, UndoBegun, UndoSpec, WaitBegun, WaitElapsed,
+    WaitsWithdrawn,
+};
+pub(crate) use grown::Grown;
+pub use note::{Answer, Child, Note, OnCycle};
+pub(crate) use signal::Signals;
+
+use crate::{Failure, Json, Millis, Payload, TaskIndex, TaskSpec};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the handler of a task has recorded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Record {
+    /// In the order of the journal. Failures of earlier attempts are left out.
+    pub entries: Vec<Entry>,
+    /// The effects with a contract, by key.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub effects: BTreeMap<Arc<str>, Effect>,
+    /// What it waits for, by key.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub waits: BTreeMap<Arc<str>, Wait>,
+    /// The newest child of each call.
+    #[serde(skip)]
+    pub(crate) children: BTreeMap<Arc<str>, TaskIndex>,
+    /// Approvals that it has asked for so far.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) approvals: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// One thing that was recorded.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Entry {
+    /// The event that recorded it.
+    pub seq: u64,
+    /// When that was.
+    pub at: Millis,
+    /// The call.
+    pub key: Arc<str>,
+    /// What became of it.
+    pub what: Noted,
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Noted {
+    /// A task was submitted for it; with the hash of its request.
+    Submitted {
+        /// The child.
+        child: TaskIndex,
+        /// The hash of the request.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hash: Option<Arc<str>>,
+    },
+    /// An effect is about to run: until its outcome is recorded it may have happened or not.
+    Begun(Contract),
+    /// Nobody knows whether the effect happened: a person has to decide.
+    Unknown,
+    /// The effect did not happen, says somebody: it may run again.
+    NotDone,
+    /// It waits for something.
+    Waits,
+    /// Its result.
+    Value(Payload),
+    /// It failed, in this attempt.
+    Failed(Failure),
+}
+
+/// What is promised of an effect, and so how an unknown outcome is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Contract {
+    /// The other side takes an idempotency key: run it again with the same.
+    Keyed,
+    /// A probe tells whether it happened.
+    Checkable,
+    /// Only a person can tell.
+    Irreversible,
+}
+
+impl Contract {
+    /// The word for it in every surface.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keyed => "keyed",
+            Self::Checkable => "checkable",
+            Self::Irreversible => "irreversible",
+        }
+    }
+}
+
+/// An effect with a contract.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Effect {
+    /// What is promised of it.
+    pub contract: Contract,
+    /// The event that began it first: effects are undone in the reverse of this order.
+    pub seq: u64,
+    /// When it was begun.
+    pub at: Millis,
+    /// The task that undoes it, if there is one.
+    #[serde(skip)]
+    pub undo: Option<Arc<TaskSpec>>,
+    /// Whether its undo was begun.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub undone: bool,
+    /// Where it stands.
+    pub state: EffectState,
+}
+
+/// Where an effect stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectState {
+    /// It runs, or was cut short.
+    Begun,
+    /// Nobody knows whether it happened, and why not.
+    Unknown(Arc<str>),
+    /// It happened, and its result is recorded.
+    Done,
+    /// It did not happen.
+    NotDone,
+}
+
+/// What a call waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Wait {
+    /// A moment.
+    Sleep {
+        /// Until when.
+        until: Millis,
+    },
+    /// A signal to the run.
+    Signal {
+        /// Its name.
+        name: Arc<str>,
+        /// Until when, if not for ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Millis>,
+    },
+    /// The answer of a person.
+    Approval {
+        /// What is asked.
+        prompt: Arc<str>,
+        /// Which of the task's approvals it is, from 1.
+        number: u32,
+        /// Until when, if not for ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Millis>,
+    },
+    /// Other tasks of the run.
+    Barrier {
+        /// Its name.
+        name: Arc<str>,
+        /// How many have to come.
+        parties: u32,
+        /// What this one brings.
+        value: Json,
+        /// Until when, if not for ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Millis>,
+    },
+}
+
+impl Wait {
+    /// Until when.
+    pub fn until(&self) -> Option<Millis> {
+        match self {
+            Self::Sleep { until } => Some(*until),
+            Self::Signal { until, .. } | Self::Approval { until, .. } | Self::Barrier { until, .. } => *until,
+        }
+    }
+
+    /// What it waits for, in words.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Sleep { .. } => "sleeps".into(),
+            Self::Signal { name, .. } => format!("waits for the signal {name:?}"),
+            Self::Approval { prompt, number, .. } => format!("waits for approval {number}: {prompt}"),
+            Self::Barrier { name, parties, .. } => format!("waits for {parties} at the barrier {name:?}"),
+        }
+    }
+}
+
+impl Record {
+    /// Whether a call has come to something that this attempt sees.
+    pub(crate) fn outcome(&self, key: &str) -> Option<&Noted> {
+        let entries = self.entries.iter().rev().filter(|entry| *entry.key == *key);
+        entries.map(|entry| &entry.what).find(|what| matches!(what, Noted::Value(_) | Noted::Failed(_)))
+    }
+
+    /// Adds an entry at the end.
+    pub(crate) fn push(&mut self, seq: u64, at: Millis, key: &Arc<str>, what: Noted) {
+        self.entries.push(Entry { seq, at, key: key.clone(), what });
+    }
+
+    /// Drops what holds for one attempt only.
+    pub(crate) fn next_attempt(&mut self) {
+        self.entries.retain(|entry| !matches!(entry.what, Noted::Failed(_)));
+    }
+
+    /// The first moment that it waits for.
+    pub(crate) fn due(&self) -> Option<Millis> {
+        self.waits.values().filter_map(Wait::until).min()
+    }
+}

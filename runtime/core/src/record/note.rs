@@ -1,0 +1,115 @@
+//! What a handler wants to be recorded.
+
+use super::{Contract, Wait};
+use crate::{Failure, Json, Payload, Priority, TaskIndex, TaskSpec};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// What a handler wants to be recorded. Repeating a note changes nothing: its key is known.
+#[derive(Clone, Debug)]
+pub enum Note {
+    /// A call has its result.
+    Value(Arc<str>, Payload),
+    /// A call has failed, in this attempt.
+    Failed(Arc<str>, Failure),
+    /// Tasks are asked for.
+    Children(Vec<Child>),
+    /// An effect is about to run.
+    Begin {
+        /// The call.
+        key: Arc<str>,
+        /// What is promised of it.
+        contract: Contract,
+        /// The task that undoes it.
+        undo: Option<Arc<TaskSpec>>,
+    },
+    /// Nobody knows whether an effect happened.
+    Unknown {
+        /// The call.
+        key: Arc<str>,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A call waits. Its end and the number of an approval are given out by the machine, whatever the wait says.
+    Wait {
+        /// The call.
+        key: Arc<str>,
+        /// What for.
+        wait: Wait,
+        /// How long, if not for ever.
+        limit: Option<Duration>,
+    },
+    /// Calls that are waited for no more: their children are cancelled and their waits withdrawn.
+    Withdraw(Vec<Arc<str>>),
+    /// How far it is.
+    Progress(Json),
+    /// It waits for what is durable only, and has seen so many entries: its instance is free.
+    Park {
+        /// Entries seen.
+        seen: usize,
+    },
+}
+
+/// A task that a handler asks for.
+#[derive(Clone, Debug)]
+pub struct Child {
+    /// The call that it stands for.
+    pub key: Arc<str>,
+    /// What its siblings in the same note call it, if they refer to it.
+    pub alias: Option<Arc<str>>,
+    /// The hash of its request.
+    pub hash: Option<Arc<str>>,
+    /// How urgent it is; as urgent as its parent, if that is not said.
+    pub priority: Option<Priority>,
+    /// What is asked for. Its name is given by the machine.
+    pub spec: TaskSpec,
+}
+
+/// What happens when tasks would wait for one another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnCycle {
+    /// The submission that would close the cycle is refused.
+    #[default]
+    Reject,
+    /// The least urgent task on the cycle fails, and of equals the one that came last.
+    FailLeastUrgent,
+}
+
+/// An answer to whoever waits for one in a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// A signal.
+    Signal {
+        /// Tells a repeated signal from another.
+        id: Uuid,
+        /// Its name.
+        name: Arc<str>,
+        /// What it brings.
+        value: Payload,
+    },
+    /// The answer to an approval.
+    Approval {
+        /// Tells a repeated answer from another.
+        id: Uuid,
+        /// The task that asks or will ask; if absent the only approval that is open, or the next one.
+        task: Option<TaskIndex>,
+        /// Which of its approvals, from 1; the first without an answer, if absent.
+        number: Option<u32>,
+        /// The answer.
+        approved: bool,
+        /// By whom or why.
+        by: Option<Arc<str>>,
+    },
+    /// Whether an effect happened.
+    Effect {
+        /// The task.
+        task: TaskIndex,
+        /// The call.
+        key: Arc<str>,
+        /// What is decided.
+        decision: super::Decision,
+        /// By whom or why.
+        by: Option<Arc<str>>,
+    },
+}
