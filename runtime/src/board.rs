@@ -53,7 +53,7 @@ impl Callboard {
     /// as agents of this process are known to offer them; `Conflict` if another workflow was started under the
     /// key; `Unavailable` if nothing was submitted; `Unknown` if that is not known.
     pub fn start(&self, workflow: Workflow) -> Start {
-        Start { node: self.0.clone(), workflow, key: None }
+        Start { node: self.0.clone(), workflow, key: None, id: None }
     }
 
     /// Runs one task and waits for its output; await the result.
@@ -197,9 +197,17 @@ pub struct Start {
     node: Arc<Node>,
     workflow: Workflow,
     key: Option<String>,
+    /// The id of a run without a key, if somebody has chosen it.
+    id: Option<RunId>,
 }
 
 impl Start {
+    /// Gives the run this id, unless it has a key.
+    pub(crate) fn as_run(mut self, id: RunId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
     /// Makes the submission idempotent: whoever repeats it under this key, 1 to 256 bytes, gets the same run.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
@@ -213,7 +221,7 @@ impl Start {
         }
         let id = match &self.key {
             Some(key) => RunId::from_key(&self.node.namespace, key),
-            None => RunId::new(Uuid::now_v7()),
+            None => self.id.unwrap_or_else(|| RunId::new(Uuid::now_v7())),
         };
         let (graph, untyped) = self.workflow.graph()?;
         self.node.submit(id, graph, untyped, self.key).await?;

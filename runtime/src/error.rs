@@ -98,6 +98,11 @@ impl Error {
         Self::new(ErrorKind::Failed, message.to_string()).classed(ErrorClass::Retryable { after: Some(after) })
     }
 
+    /// An error of class `Timeout`.
+    pub(crate) fn timeout(message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Failed, message.to_string()).classed(ErrorClass::Timeout)
+    }
+
     pub(crate) fn classed(mut self, class: ErrorClass) -> Self {
         self.0.class = class;
         self
@@ -155,6 +160,11 @@ impl Error {
     }
 
     pub(crate) fn into_failure(self) -> Failure {
+        self.failure()
+    }
+
+    /// What the journal keeps of it.
+    pub(crate) fn failure(&self) -> Failure {
         let (class, after) = match self.0.class {
             ErrorClass::Retryable { after } => (FailureClass::Retryable, after),
             ErrorClass::Terminal => (FailureClass::Terminal, None),
@@ -164,25 +174,36 @@ impl Error {
             ErrorClass::Diverged => (FailureClass::Diverged, None),
         };
         let retry_after_ms = after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-        let text = |text: String| text.chars().take(MESSAGE_CHARS_MAX).collect();
-        let causes = self.0.causes.into_iter().take(CAUSES_MAX).map(text).collect();
-        Failure { class, message: text(self.0.message), causes, retry_after_ms }
+        let text = |text: &str| text.chars().take(MESSAGE_CHARS_MAX).collect();
+        let causes = self.causes().take(CAUSES_MAX).map(text).collect();
+        Failure { class, message: text(&self.0.message), causes, retry_after_ms }
+    }
+
+    /// The error that was recorded as `failure`.
+    pub(crate) fn of_failure(failure: Failure) -> Self {
+        let class = class_of(&failure);
+        let Failure { message, causes, .. } = failure;
+        Self(Box::new(Inner { class, kind: ErrorKind::Failed, message, causes }))
     }
 
     /// The error of a task whose last failure was `failure`.
     pub(crate) fn of_task(task: &str, failure: &Failure) -> Self {
-        let class = match failure.class {
-            FailureClass::Retryable | FailureClass::Panic => ErrorClass::Retryable { after: failure.retry_after() },
-            FailureClass::Terminal => ErrorClass::Terminal,
-            FailureClass::Timeout => ErrorClass::Timeout,
-            FailureClass::Budget => ErrorClass::Budget,
-            FailureClass::Cancelled => ErrorClass::Cancelled,
-            FailureClass::Diverged => ErrorClass::Diverged,
-        };
-        let mut error = Self::new(ErrorKind::Failed, format!("task {task:?} failed")).classed(class);
+        let mut error = Self::new(ErrorKind::Failed, format!("task {task:?} failed")).classed(class_of(failure));
         error.0.causes.push(failure.message.clone());
         error.0.causes.extend(failure.causes.iter().cloned());
         error
+    }
+}
+
+/// What a recorded failure means for the next attempt.
+fn class_of(failure: &Failure) -> ErrorClass {
+    match failure.class {
+        FailureClass::Retryable | FailureClass::Panic => ErrorClass::Retryable { after: failure.retry_after() },
+        FailureClass::Terminal => ErrorClass::Terminal,
+        FailureClass::Timeout => ErrorClass::Timeout,
+        FailureClass::Budget => ErrorClass::Budget,
+        FailureClass::Cancelled => ErrorClass::Cancelled,
+        FailureClass::Diverged => ErrorClass::Diverged,
     }
 }
 

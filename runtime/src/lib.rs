@@ -23,13 +23,16 @@
 //! graph of tasks, [`Agent`] what performs them, [`Run`] one execution.
 
 mod agent;
+mod answer;
 mod board;
 mod builder;
 mod clock;
 mod closing_time;
 mod dispatch;
 mod document;
+mod durable;
 mod error;
+mod join;
 mod journal;
 mod limits;
 mod message;
@@ -56,20 +59,27 @@ pub mod testing;
 mod workflow;
 
 pub use agent::{Agent, AgentHandle, Ctx, Described, JsonAgent, JsonTask, Pool};
+pub use answer::{Answering, Deciding};
 pub use board::{Call, Callboard, JournalCounters, Start};
 pub use builder::{Builder, PoolBuilder};
 pub use callboard_core::{
-    Amount, Counts, InstanceId, Json, Millis, ParseIdError, Priority, Requirement, Requirements, Retry, RunId,
+    Amount, Counts, InstanceId, Json, Millis, OnCycle, ParseIdError, Priority, Requirement, Requirements, Retry, RunId,
     RunOutcome, Status, TaskIndex, Traits, closest,
 };
 pub use callboard_macros::{payload, task};
 pub use dispatch::backlog::QueueInfo;
+pub use durable::{
+    Approval, Barrier, Calling, Child, EffectStep, Either, IdempotencyKey, Joined, Mapping, Met, Nested, Nesting,
+    Signal, Starting, Submitting, Voting,
+};
 pub use error::{Error, ErrorClass, ErrorKind, Result, ResultExt};
+pub use join::{Aggregate, Aggregation, Arrays, Conflict, Opinion, Prefer, Standing, Tie, Vote, aggregate};
 pub use message::{
     Broadcast, CorrelationId, Filter, Inbox, Message, MessageCounters, MessageCtx, MessageId, Observed, Received,
     Reply, Subscription,
 };
 pub use partition::Progress;
+pub use query::{ApprovalId, EffectId, OpenApproval, Pending, UnknownEffect};
 pub use query::{Cursor, DeadLetter, DeadLetters, FailedAttempt, Page, RunInfo, RunStatus, Runs, TaskInfo, Tasks};
 pub use registry::{AgentInfo, AgentStatus, Agents, Capability, Find};
 pub use run::{Events, Retrying, Run};

@@ -8,6 +8,7 @@ use crate::agent::instance::Floor;
 use crate::agent::pool::{self, PoolSpec};
 use crate::closing_time::Bell;
 use crate::dispatch::backlog::Backlog;
+use crate::durable::trap::Trap;
 use crate::journal::payload::Payloads;
 use crate::message::Mailroom;
 use crate::partition::handle::Partitions;
@@ -70,13 +71,19 @@ impl Node {
         probe(&*store, &settings.namespace).await.map_err(|error| refused_store(&error))?;
         let root = root::open(&*store, &settings.namespace, settings.partitions).await?;
         let directory = ports.directory.unwrap_or_else(|| Arc::new(MemoryDirectory::new()));
-        let node = Arc::new(Plan::new(settings, store, directory, root.partitions).start().await?);
+        let node = Arc::new(
+            Plan::new(settings, store, directory, root.partitions).with(ports.trap, ports.is_still).start().await?,
+        );
         node.floor.home.is(&node);
         for pool in pools {
             node.employ(pool).await?;
         }
         node.registry.publish().await;
         Ok(node)
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Adds an agent: its capabilities are offered from now on, and its instances are being started.
@@ -306,6 +313,10 @@ const INSTANCES_MAX: usize = 10_000;
 pub(crate) struct Ports {
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) directory: Option<Arc<dyn Directory>>,
+    /// Where a test has an instance die.
+    pub(crate) trap: Option<Arc<dyn Trap>>,
+    /// Whether time passes only as tokio says: nothing is looked at now and then.
+    pub(crate) is_still: bool,
 }
 
 /// Nobody can wait for a drop, so the stop goes on behind it, for as long as there is a tokio runtime to do it.

@@ -32,6 +32,10 @@ impl Run {
         Self { node, id }
     }
 
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
     /// Its id.
     pub fn id(&self) -> RunId {
         self.id
@@ -226,9 +230,16 @@ impl Reading {
         let (partitions, run) = (&self.run.node.partitions, self.run.id);
         let mut names = match self.names.take() {
             Some(names) => names,
-            // Its first event names the run and its tasks, whatever is read after it.
-            None if self.whole == 0 => Names::default(),
-            None => Names::of(partitions.events(run, 0).await?.unwrap_or_default().first()),
+            // Events name the run and its tasks, also those that are not told any more.
+            None => {
+                let (mut names, mut read) = (Names::default(), 0);
+                while read < self.whole {
+                    let events = partitions.events(run, read).await?.unwrap_or_default();
+                    events.iter().filter(|event| event.seq <= self.whole).for_each(|event| names.learn(event));
+                    read = events.last().map_or(self.whole, |event| event.seq);
+                }
+                names
+            }
         };
         let events = partitions.events(run, self.whole).await;
         let told = events.map(|events| {
@@ -315,7 +326,7 @@ impl fmt::Debug for Retrying {
 /// The longest reason, in bytes: it is told with every task that is cancelled, and kept as long as the run.
 const REASON_BYTES_MAX: usize = 4 << 10;
 
-fn checked(reason: Arc<str>) -> Result<Arc<str>> {
+pub(crate) fn checked(reason: Arc<str>) -> Result<Arc<str>> {
     let seen = reason.len();
     if seen <= REASON_BYTES_MAX {
         return Ok(reason);

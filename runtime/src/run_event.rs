@@ -1,7 +1,7 @@
 //! What happened to a run, in words.
 
 use crate::{Error, ErrorKind};
-use callboard_core::{Event, EventKind, LossReason, Millis, RunOutcome, TaskIndex, Then};
+use callboard_core::{Decision, Event, EventKind, Json, LossReason, Millis, RunOutcome, TaskIndex, Then};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -134,6 +134,97 @@ pub enum What {
         /// The name of that task.
         cause: Arc<str>,
     },
+    /// A call of its handler has its result: it is never made again.
+    Recorded {
+        /// The call.
+        call: Arc<str>,
+    },
+    /// A call of its handler has failed, in this attempt.
+    CallFailed {
+        /// The call.
+        call: Arc<str>,
+        /// Why.
+        error: String,
+    },
+    /// The task was asked for by the handler of another.
+    Asked {
+        /// The name of that task.
+        by: Arc<str>,
+    },
+    /// Its handler is about to do something that must not be repeated blindly.
+    EffectBegun {
+        /// The call.
+        call: Arc<str>,
+    },
+    /// Nobody knows whether an effect of its handler happened: somebody has to decide.
+    EffectUnknown {
+        /// The call.
+        call: Arc<str>,
+        /// Why nobody knows.
+        reason: Arc<str>,
+    },
+    /// Somebody has decided whether an effect happened.
+    EffectDecided {
+        /// The call.
+        call: Arc<str>,
+        /// Whether it did.
+        happened: bool,
+        /// By whom or why.
+        by: Option<Arc<str>>,
+    },
+    /// Its handler waits.
+    Waits {
+        /// The call.
+        call: Arc<str>,
+        /// What for, in words.
+        what: String,
+    },
+    /// Its handler has slept, or what it waited for has not come in time.
+    WaitOver {
+        /// The call.
+        call: Arc<str>,
+    },
+    /// Its handler waits for this no more.
+    WaitWithdrawn {
+        /// The call.
+        call: Arc<str>,
+    },
+    /// A signal came to the run.
+    Signalled {
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// An approval was answered.
+    Answered {
+        /// Whether it was approved.
+        approved: bool,
+        /// By whom or why.
+        by: Option<Arc<str>>,
+    },
+    /// The task waits for something durable, and holds no instance.
+    Parked,
+    /// Its handler has said how far it is.
+    Progress {
+        /// In its own words.
+        progress: Json,
+    },
+    /// The task failed while it waited.
+    FailedWaiting {
+        /// Why.
+        error: String,
+    },
+    /// What the run has done is undone, one effect after the other.
+    Undoing {
+        /// How many effects.
+        effects: usize,
+    },
+    /// The task is there to undo an effect of another.
+    Undoes {
+        /// The name of that task.
+        task: Arc<str>,
+        /// The call that had the effect.
+        call: Arc<str>,
+    },
     /// No task of the run is open any more.
     Ended {
         /// How it ended.
@@ -172,13 +263,41 @@ impl fmt::Display for RunEvent {
                 write!(f, " resumed{input}, next is attempt {attempt}")
             }
             What::Reopened { cause } => write!(f, " waits again, because {cause} was resumed"),
+            What::Recorded { call } => write!(f, " recorded {call}"),
+            What::CallFailed { call, error } => write!(f, " failed at {call}: {error}"),
+            What::Asked { by } => write!(f, " asked for by {by}"),
+            What::EffectBegun { call } => write!(f, " begins {call}"),
+            What::EffectUnknown { call, reason } => write!(f, " does not know whether {call} happened: {reason}"),
+            What::EffectDecided { call, happened, by } => {
+                let happened = if *happened { "happened" } else { "did not happen" };
+                write!(f, " is told that {call} {happened}{}", said_by(by.as_deref()))
+            }
+            What::Waits { call, what } => write!(f, " {what} ({call})"),
+            What::WaitOver { call } => write!(f, " has waited for {call}"),
+            What::WaitWithdrawn { call } => write!(f, " waits no more for {call}"),
+            What::Signalled { name } => write!(f, " got the signal {name:?}"),
+            What::Answered { approved, by } => {
+                let answer = if *approved { "approved" } else { "rejected" };
+                write!(f, " {answer}{}", said_by(by.as_deref()))
+            }
+            What::Parked => write!(f, " parked"),
+            What::Progress { progress } => write!(f, " says {progress}"),
+            What::FailedWaiting { error } => write!(f, " failed while it waited: {error}"),
+            What::Undoing { effects } => {
+                write!(f, " undoes {effects} effect{}", if *effects == 1 { "" } else { "s" })
+            }
+            What::Undoes { task, call } => write!(f, " undoes {call} of {task}"),
             What::Ended { outcome } => write!(f, " ended: {}", outcome.as_str()),
             What::Unreadable { error } => write!(f, " can not be followed any further: {error}"),
         }
     }
 }
 
-/// The names of a run and its tasks, learnt from its first event.
+fn said_by(by: Option<&str>) -> String {
+    by.map_or_else(String::new, |by| format!(", says {by}"))
+}
+
+/// The names of a run and its tasks, learnt from its events.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     workflow: Arc<str>,
@@ -186,19 +305,26 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The names of the run whose first event this is.
-    pub(crate) fn of(first: Option<&Event>) -> Self {
-        let mut names = Self::default();
-        let _told_before = first.map(|first| names.tell(first));
-        names
+    /// Learns the names that an event gives.
+    pub(crate) fn learn(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::RunSubmitted(submitted) => {
+                self.workflow = submitted.graph.name.as_str().into();
+                self.tasks = submitted.graph.tasks.iter().map(|task| task.name.as_str().into()).collect();
+            }
+            EventKind::ChildrenSubmitted(submitted) => {
+                self.tasks.extend(submitted.children.iter().map(|child| child.spec.name.as_str().into()));
+            }
+            EventKind::UndoBegun(begun) => {
+                self.tasks.extend(begun.undos.iter().map(|undo| undo.spec.name.as_str().into()));
+            }
+            _ => {}
+        }
     }
 
     /// Tells an event of the journal in the words of the run.
     pub(crate) fn tell(&mut self, event: &Event) -> Vec<RunEvent> {
-        if let EventKind::RunSubmitted(submitted) = &event.kind {
-            self.workflow = submitted.graph.name.as_str().into();
-            self.tasks = submitted.graph.tasks.iter().map(|task| task.name.as_str().into()).collect();
-        }
+        self.learn(event);
         let told = self.say(event).into_iter();
         let numbered = (0..).zip(told).map(|(part, (task, what))| RunEvent {
             position: Position { seq: event.seq, part },
@@ -257,6 +383,61 @@ impl Names {
                 let mut told = vec![about(Some(cause.clone()), What::Retried { attempt, is_edited })];
                 let again = What::Reopened { cause };
                 told.extend(resumed.reopened.iter().map(|task| about(Some(self.name(*task)), again.clone())));
+                told
+            }
+            EventKind::StepRecorded(recorded) => {
+                let call = recorded.key.clone();
+                one(
+                    recorded.task,
+                    match &recorded.failure {
+                        Some(failure) => What::CallFailed { call, error: failure.to_string() },
+                        None => What::Recorded { call },
+                    },
+                )
+            }
+            EventKind::ChildrenSubmitted(submitted) => {
+                let what = What::Asked { by: self.name(submitted.task) };
+                let children = submitted.children.iter().map(|child| Arc::from(child.spec.name.as_str()));
+                children.map(|name| about(Some(name), what.clone())).collect()
+            }
+            EventKind::EffectBegun(begun) => one(begun.task, What::EffectBegun { call: begun.key.clone() }),
+            EventKind::EffectUnknown(unknown) => {
+                let (call, reason) = (unknown.key.clone(), unknown.reason.clone());
+                one(unknown.task, What::EffectUnknown { call, reason })
+            }
+            EventKind::EffectDecided(decided) => {
+                let happened = matches!(decided.decision, Decision::Happened(_));
+                let (call, by) = (decided.key.clone(), decided.by.clone());
+                one(decided.task, What::EffectDecided { call, happened, by })
+            }
+            EventKind::WaitBegun(begun) => {
+                one(begun.task, What::Waits { call: begun.key.clone(), what: begun.wait.in_words() })
+            }
+            EventKind::WaitElapsed(elapsed) => one(elapsed.task, What::WaitOver { call: elapsed.key.clone() }),
+            EventKind::WaitsWithdrawn(withdrawn) => {
+                let told = withdrawn.keys.iter().map(|call| What::WaitWithdrawn { call: call.clone() });
+                told.map(|what| about(Some(self.name(withdrawn.task)), what)).collect()
+            }
+            EventKind::SignalReceived(received) => {
+                vec![about(None, What::Signalled { name: received.name.clone() })]
+            }
+            EventKind::ApprovalAnswered(answered) => {
+                let what = What::Answered { approved: answered.approved, by: answered.by.clone() };
+                vec![about(answered.task.map(|task| self.name(task)), what)]
+            }
+            EventKind::TaskParked(parked) => one(parked.task, What::Parked),
+            EventKind::TaskProgressed(progressed) => {
+                one(progressed.task, What::Progress { progress: progressed.progress.clone() })
+            }
+            EventKind::TaskFailed(failed) => {
+                one(failed.task, What::FailedWaiting { error: failed.failure.to_string() })
+            }
+            EventKind::UndoBegun(begun) => {
+                let mut told = vec![about(None, What::Undoing { effects: begun.undos.len() })];
+                told.extend(begun.undos.iter().map(|undo| {
+                    let what = What::Undoes { task: self.name(undo.of), call: undo.key.clone() };
+                    about(Some(undo.spec.name.as_str().into()), what)
+                }));
                 told
             }
             EventKind::RunsArchived(_) | EventKind::RunRestored(_) => Vec::new(),

@@ -35,6 +35,16 @@ enum Origin {
 }
 
 impl Workflow {
+    /// The same workflow once more.
+    pub(crate) fn again(&self) -> Self {
+        Self { draft: self.draft.clone() }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> String {
+        lock(&self.draft).graph.name.clone()
+    }
+
     /// An empty workflow, named 1 to 128 bytes.
     pub fn new(name: impl Into<String>) -> Self {
         Self::of_graph(Graph {
@@ -158,10 +168,7 @@ impl<O> Node<O> {
     /// Several calls add up. See [`Requirement`](crate::Requirement) for the forms.
     #[must_use]
     pub fn requires(self, requirement: crate::Requirement) -> Self {
-        self.change(|spec| {
-            let all = spec.requires.iter().cloned().chain([requirement]).collect::<Vec<_>>();
-            spec.requires = all.into();
-        })
+        self.change(|spec| spec.requires.add(requirement))
     }
 
     /// Says how urgent it is.

@@ -226,6 +226,11 @@ impl From<Amount> for String {
 }
 
 impl Requirements {
+    /// Adds one.
+    pub fn add(&mut self, requirement: Requirement) {
+        *self = self.iter().cloned().chain([requirement]).collect::<Vec<_>>().into();
+    }
+
     /// Whether nothing is required.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()

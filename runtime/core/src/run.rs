@@ -175,8 +175,13 @@ impl Run {
         self.signals.get_or_insert_default()
     }
 
+    /// The approvals that wait for an answer, by task: the task, and the number among its approvals.
+    pub fn open_approvals(&self) -> impl Iterator<Item = (TaskIndex, u32)> {
+        self.signals.iter().flat_map(|signals| signals.open_approvals())
+    }
+
     /// The tasks whose records have grown since this was called the last time, perhaps with repetitions.
-    pub fn take_news(&mut self) -> Vec<TaskIndex> {
+    pub(crate) fn take_news(&mut self) -> Vec<TaskIndex> {
         std::mem::take(&mut self.news)
     }
 

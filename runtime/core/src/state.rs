@@ -227,6 +227,20 @@ impl State {
         }
     }
 
+    /// Whether the speaker holds the task, or may become its holder by speaking first.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected::Fenced`] if it can not be the holder.
+    pub fn admits(&self, speaker: &Speaker) -> Result<(), Rejected> {
+        crate::decide::admit(self, speaker).map(drop)
+    }
+
+    /// The tasks of a run whose records have grown since this was asked the last time, perhaps with repetitions.
+    pub fn take_news(&mut self, run: RunId) -> Vec<TaskIndex> {
+        self.runs.get_mut(&run).map(Run::take_news).unwrap_or_default()
+    }
+
     /// Extends the lease of whoever holds the task; `alive` tells that the handler itself has spoken.
     ///
     /// Volatile: nothing is journalled. A task that waits for an instance has no holder yet: whoever could become it
@@ -260,6 +274,7 @@ impl State {
         let mut effects = Vec::new();
         let live = |run: &&mut Run| run.ended.is_none() && run.quarantined.is_none();
         for run in self.runs.values_mut().filter(live) {
+            let _nobody_follows_yet = run.take_news();
             for index in 0..run.tasks.len() {
                 match run.tasks[index].state {
                     TaskState::Running { .. } => {

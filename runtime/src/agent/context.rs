@@ -1,5 +1,7 @@
 //! What a handler has in its hands.
 
+use crate::clock::Clock;
+use crate::durable::calls::{Calls, Key, Waiting};
 use crate::message::Voice;
 use crate::{Broadcast, Callboard, Inbox, Message, Result};
 use callboard_core::{InstanceId, RunId, Speaker, TaskRef, Token};
@@ -10,7 +12,11 @@ use tokio::sync::Notify;
 
 /// The task at hand, as its handler sees it; cheap to clone.
 #[derive(Clone)]
-pub struct Ctx(Arc<Inner>);
+pub struct Ctx {
+    inner: Arc<Inner>,
+    /// What the keys of its durable calls begin with.
+    scope: Arc<str>,
+}
 
 struct Inner {
     task: TaskRef,
@@ -21,44 +27,84 @@ struct Inner {
     heartbeat: Notify,
     voice: Voice,
     inbox: Inbox,
+    calls: Arc<Calls>,
+    clock: Clock,
 }
 
 impl Ctx {
-    pub(super) fn new(speaker: &Speaker, name: String, capability: Arc<str>, voice: Voice, inbox: Inbox) -> Self {
+    pub(super) fn new(
+        speaker: &Speaker,
+        name: String,
+        capability: Arc<str>,
+        voice: Voice,
+        inbox: Inbox,
+        clock: Clock,
+    ) -> Self {
         let Speaker { task, token, holder: instance } = speaker.clone();
-        Self(Arc::new(Inner { task, token, name, capability, instance, heartbeat: Notify::new(), voice, inbox }))
+        let (heartbeat, calls) = (Notify::new(), Arc::new(Calls::new()));
+        let inner = Inner { task, token, name, capability, instance, heartbeat, voice, inbox, calls, clock };
+        Self { inner: Arc::new(inner), scope: "".into() }
+    }
+
+    /// The same context, whose durable calls have keys of their own: calls of one name in two scopes are never mistaken
+    /// for one another. For branches that run beside one another.
+    pub fn scope(&self, name: impl AsRef<str>) -> Self {
+        let key = self.inner.calls.key(&self.scope, "in", name.as_ref());
+        Self { inner: self.inner.clone(), scope: format!("{key}/").into() }
+    }
+
+    pub(crate) fn calls(&self) -> &Arc<Calls> {
+        &self.inner.calls
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.inner.clock.clone()
+    }
+
+    pub(crate) fn task_ref(&self) -> TaskRef {
+        self.inner.task
+    }
+
+    /// The key of a durable call that is made now.
+    pub(crate) fn key(&self, kind: &str, name: &str) -> Key {
+        self.inner.calls.key(&self.scope, kind, name)
+    }
+
+    /// A durable call that is made now.
+    pub(crate) fn waiting(&self, kind: &str, name: &str) -> Waiting {
+        Waiting { calls: self.inner.calls.clone(), key: self.key(kind, name) }
     }
 
     /// The run to which the task belongs.
     pub fn run_id(&self) -> RunId {
-        self.0.task.run
+        self.inner.task.run
     }
 
     /// The name of the task in its workflow.
     pub fn task_name(&self) -> &str {
-        &self.0.name
+        &self.inner.name
     }
 
     /// What the task asks for: one of the capabilities of the agent.
     pub fn capability(&self) -> &str {
-        &self.0.capability
+        &self.inner.capability
     }
 
     /// Which attempt this is, from 1.
     pub fn attempt(&self) -> u32 {
-        self.0.token.attempt
+        self.inner.token.attempt
     }
 
     /// The instance that performs it.
     pub fn instance(&self) -> &InstanceId {
-        &self.0.instance
+        &self.inner.instance
     }
 
     /// Says that the handler makes progress, for a task with a heartbeat timeout.
     ///
     /// Never blocks; several calls at once count as one. The lease of the task is kept without it.
     pub fn heartbeat(&self) {
-        self.0.heartbeat.notify_one();
+        self.inner.heartbeat.notify_one();
     }
 
     /// The messages that wait for this instance, **which are not durable**.
@@ -66,7 +112,7 @@ impl Ctx {
     /// What the handler does not take waits for [`Agent::message`](crate::Agent::message) after the task. When the task
     /// has ended, the inbox gives nothing any more.
     pub fn inbox(&self) -> Inbox {
-        self.0.inbox.clone()
+        self.inner.inbox.clone()
     }
 
     /// Puts a message from this instance into an inbox; as [`Callboard::tell`]. Not durable: an attempt that is made
@@ -76,7 +122,7 @@ impl Ctx {
     ///
     /// As [`Callboard::tell`].
     pub async fn tell(&self, to: impl AsRef<str>, message: Message) -> Result<()> {
-        self.0.voice.tell(to.as_ref(), message).await
+        self.inner.voice.tell(to.as_ref(), message).await
     }
 
     /// Asks, and waits for the answer; as [`Callboard::ask`]. Not durable: an attempt that is made again asks again.
@@ -88,7 +134,7 @@ impl Ctx {
     ///
     /// As [`Callboard::ask`].
     pub async fn ask(&self, to: impl AsRef<str>, message: Message, limit: Duration) -> Result<Message> {
-        self.0.voice.ask(to.as_ref(), message, limit).await
+        self.inner.voice.ask(to.as_ref(), message, limit).await
     }
 
     /// Puts a message into every inbox but its own; as [`Callboard::broadcast`]. Not durable: an attempt that is made
@@ -98,7 +144,7 @@ impl Ctx {
     ///
     /// As [`Callboard::broadcast`].
     pub async fn broadcast(&self, message: Message) -> Result<Broadcast> {
-        self.0.voice.broadcast(message).await
+        self.inner.voice.broadcast(message).await
     }
 
     /// The runtime: to submit workflows, and to call other agents.
@@ -111,16 +157,16 @@ impl Ctx {
     ///
     /// `Unavailable` when the last handle to the node is gone.
     pub fn board(&self) -> Result<Callboard> {
-        self.0.voice.board()
+        self.inner.voice.board()
     }
 
     pub(super) async fn heartbeats(&self) {
-        self.0.heartbeat.notified().await;
+        self.inner.heartbeat.notified().await;
     }
 }
 
 impl fmt::Debug for Ctx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ctx").field("task", &self.0.task).field("token", &self.0.token).finish_non_exhaustive()
+        f.debug_struct("Ctx").field("task", &self.inner.task).field("token", &self.inner.token).finish_non_exhaustive()
     }
 }

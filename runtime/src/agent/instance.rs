@@ -6,10 +6,13 @@
 use super::Ctx;
 use super::erased::{Factory, Perform};
 use super::results::{Ended, Results, keep_lease};
+use crate::clock::Clock;
 use crate::closing_time::ClosingTime;
 use crate::dispatch::backlog::Backlog;
 use crate::dispatch::courier::DISPATCH;
 use crate::dispatch::seat::{Seat, Work};
+use crate::durable::driver::{Driven, Driver};
+use crate::durable::trap::{Spot, Trap};
 use crate::journal::payload::Payloads;
 use crate::message::{Home, Mailroom, MessageCtx, Place, Turn, Voice, take_turn};
 use crate::partition::handle::{Partitions, Unheard};
@@ -18,7 +21,7 @@ use crate::port::bus::{Bus, Consumer, Delivery, QueueName};
 use crate::stops::Stops;
 use crate::supervise::{Failure as Stop, FailureKind};
 use bytes::Bytes;
-use callboard_core::{InstanceId, Speaker, StopReason, Token};
+use callboard_core::{Entry, InstanceId, Speaker, StopReason, Token};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -49,6 +52,20 @@ pub(crate) struct Floor {
     pub(crate) heartbeat: Duration,
     pub(crate) mailroom: Arc<Mailroom>,
     pub(crate) home: Home,
+    pub(crate) clock: Clock,
+    /// How long a handler that waits for what is durable keeps its instance; 1 s by default.
+    pub(crate) park_after: Duration,
+    /// How long a handler whose task was cancelled may clean up; 5 s by default.
+    pub(crate) cleanup: Duration,
+    /// Where a test has an instance die.
+    pub(crate) trap: Option<Arc<dyn Trap>>,
+}
+
+impl Floor {
+    /// Whether a test has the instance die here.
+    pub(crate) fn crosses(&self, speaker: &Speaker, capability: &str, key: &str, spot: Spot) -> bool {
+        self.trap.as_ref().is_some_and(|trap| trap.springs(capability, speaker, key, spot))
+    }
 }
 
 /// What one instance is made of.
@@ -284,8 +301,16 @@ impl Performer {
         let name = delivery.envelope.head.subject.clone().unwrap_or_default();
         let capability = delivery.envelope.head.capability.clone().unwrap_or_default();
         let loan = self.place.lend();
-        let ctx = Ctx::new(&speaker, name, capability, voice(&self.role, &self.place), loan.inbox());
-        let (ended, delivery) = self.run(&ctx, &speaker, &body, delivery, stop).await;
+        let clock = self.role.floor.clock.clone();
+        let ctx = Ctx::new(&speaker, name, capability, voice(&self.role, &self.place), loan.inbox(), clock);
+        let (ended, delivery) = match self.role.floor.recorded(&speaker).await {
+            Ok(record) => self.run(&ctx, &speaker, &body, record, delivery, stop).await,
+            Err(unheard) => {
+                tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "the holder was fenced");
+                (Ended::Stopped(None), Some(delivery))
+            }
+        };
+        ctx.calls().end();
         drop(loan);
         self.role.floor.stops.ended(&speaker);
         let panicked = matches!(ended, Ended::Panicked(_));
@@ -310,6 +335,7 @@ impl Performer {
         ctx: &Ctx,
         speaker: &Speaker,
         body: &Bytes,
+        record: Vec<Entry>,
         delivery: Delivery,
         mut stop: oneshot::Receiver<StopReason>,
     ) -> (Ended, Option<Delivery>) {
@@ -317,7 +343,10 @@ impl Performer {
         let Some(handler) = self.agent.perform(ctx, ctx.capability(), body) else {
             return (Ended::NotMine, Some(delivery));
         };
-        let mut handler = AssertUnwindSafe(handler).catch_unwind();
+        let handler = AssertUnwindSafe(handler).catch_unwind().boxed();
+        let calls = ctx.calls();
+        let mut driver = Driver::new(floor, speaker, ctx.capability(), calls, handler, record);
+        let mut driven = Box::pin(driver.drive());
         let mut over = self.role.closing.handlers_are_over().boxed();
         let mut lease: BoxFuture<'_, Unheard> = keep_lease(floor, speaker, ctx).boxed();
         let mut delivery = Some(delivery);
@@ -325,9 +354,15 @@ impl Performer {
         let ended = loop {
             tokio::select! {
                 biased;
-                ended = &mut handler => break match ended {
-                    Ok(result) => Ended::Done(result),
-                    Err(panic) => Ended::Panicked(panic_message(&*panic)),
+                driven = &mut driven => break match driven {
+                    Driven::Done(result) => Ended::Done(result),
+                    Driven::Panicked(panic) => Ended::Panicked(panic_message(&*panic)),
+                    Driven::Parked => Ended::Parked,
+                    Driven::Crashed => Ended::Crashed,
+                    Driven::Unheard(unheard) => {
+                        tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "the holder was fenced");
+                        Ended::Stopped(None)
+                    }
                 },
                 reason = &mut stop => break Ended::Stopped(reason.ok()),
                 unheard = &mut lease => {
@@ -342,6 +377,20 @@ impl Performer {
                 }
             }
         };
+        drop(driven);
+        let limit = match ended {
+            // Who waits for a durable call hears there that the task was cancelled, and may clean up.
+            Ended::Stopped(Some(StopReason::Cancelled)) if calls.cancel() => floor.cleanup,
+            _ => return (ended, delivery),
+        };
+        let cleaned = tokio::select! {
+            biased;
+            cleaned = tokio::time::timeout(limit, driver.clean_up()) => cleaned.is_ok(),
+            () = &mut over => false,
+        };
+        if !cleaned {
+            tracing::warn!(task = %speaker.task, ?limit, "the handler of a cancelled task did not clean up in time");
+        }
         (ended, delivery)
     }
 }

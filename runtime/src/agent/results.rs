@@ -8,7 +8,7 @@ use crate::partition::handle::Unheard;
 use crate::partition::message::Say;
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
-use callboard_core::{Alive, Failure, FailureClass, Json, LossReason, Payload, Speaker, StopReason};
+use callboard_core::{Alive, Entry, Failure, FailureClass, Json, LossReason, Payload, Speaker, StopReason, Token};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -24,6 +24,10 @@ pub(super) enum Ended {
     NotMine,
     /// The node closes and the time to finish is over.
     TimeIsUp,
+    /// It waits for what is durable, and begins again when that has come.
+    Parked,
+    /// A test has the instance die.
+    Crashed,
 }
 
 impl Ended {
@@ -33,7 +37,11 @@ impl Ended {
             Self::Done(Ok(_)) => Some(true),
             Self::Done(Err(error)) => error.is_retryable().then_some(false),
             Self::Panicked(_) | Self::Stopped(Some(StopReason::Timeout | StopReason::Silent)) => Some(false),
-            Self::Stopped(Some(StopReason::Cancelled) | None) | Self::TimeIsUp | Self::NotMine => None,
+            Self::Stopped(Some(StopReason::Cancelled) | None)
+            | Self::TimeIsUp
+            | Self::NotMine
+            | Self::Parked
+            | Self::Crashed => None,
         }
     }
 }
@@ -73,7 +81,8 @@ impl Results {
             let _done = self.under_way.join_next().await;
         }
         let say = match ended {
-            Ended::Stopped(_) => return,
+            Ended::Stopped(_) | Ended::Parked => return,
+            Ended::Crashed => Say::Lose(LossReason::Gone),
             Ended::TimeIsUp | Ended::NotMine => Say::Lose(LossReason::Released),
             Ended::Panicked(message) => {
                 Say::Fail(Failure::new(FailureClass::Panic, format!("the handler panicked: {message}")))
@@ -99,20 +108,9 @@ impl Floor {
     /// Hands in a result. What was worked out is not given up because the store is away: it is tried again for as
     /// long as the task is the speaker's, and the lease is kept meanwhile.
     async fn hand_in(&self, speaker: &Speaker, ctx: &Ctx, output: Json) {
-        let stored = async {
-            loop {
-                match self.payload(&output).await {
-                    Err(error) if error.kind() == ErrorKind::Unavailable => {
-                        tracing::warn!(task = %speaker.task, error = format!("{error:#}"), "the output waits for the store");
-                        tokio::time::sleep(STORE_AGAIN).await;
-                    }
-                    settled => break settled,
-                }
-            }
-        };
         let stored = tokio::select! {
             biased;
-            stored = stored => stored,
+            stored = self.stored(speaker, &output) => stored,
             unheard = keep_lease(self, speaker, ctx) => {
                 tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "the holder was fenced");
                 return;
@@ -123,6 +121,34 @@ impl Floor {
             Err(error) => Say::Fail(error.into_failure()),
         };
         self.tell(speaker, say).await;
+    }
+
+    /// What the speaker's task has recorded in earlier activations; the first has none.
+    pub(super) async fn recorded(&self, speaker: &Speaker) -> Result<Vec<Entry>, Unheard> {
+        let mut record = Vec::new();
+        if speaker.token == Token::FIRST {
+            return Ok(record);
+        }
+        loop {
+            let entries = self.partitions.recorded(speaker, record.len()).await?;
+            if entries.is_empty() {
+                return Ok(record);
+            }
+            record.extend(entries);
+        }
+    }
+
+    /// A value as the journal has it. The store is waited for: what was worked out is not given up because it is away.
+    pub(crate) async fn stored(&self, speaker: &Speaker, value: &Json) -> Result<Payload> {
+        loop {
+            match self.payload(value).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    tracing::warn!(task = %speaker.task, error = format!("{error:#}"), "a value waits for the store");
+                    tokio::time::sleep(STORE_AGAIN).await;
+                }
+                settled => return settled,
+            }
+        }
     }
 
     /// The output as the journal has it.

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::closing_time::{Bell, ClosingTime};
 use crate::dispatch::backlog::Backlog;
 use crate::dispatch::courier::{Courier, CourierActor, Route};
+use crate::durable::trap::Trap;
 use crate::journal::Journal;
 use crate::journal::ids::Ids;
 use crate::journal::payload::Payloads;
@@ -48,9 +49,23 @@ pub(super) struct Plan {
     payloads: Payloads,
     directory: Arc<dyn Directory>,
     partitions: u16,
+    trap: Option<Arc<dyn Trap>>,
+    sleep_max: Duration,
 }
 
+/// The longest that a partition sleeps.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
 impl Plan {
+    /// With what only tests have.
+    pub(super) fn with(mut self, trap: Option<Arc<dyn Trap>>, is_still: bool) -> Self {
+        self.trap = trap;
+        if is_still {
+            self.sleep_max = Duration::from_secs(365 * 86_400);
+        }
+        self
+    }
+
     pub(super) fn new(
         settings: Settings,
         store: Arc<dyn Store>,
@@ -71,6 +86,8 @@ impl Plan {
             store,
             directory,
             partitions,
+            trap: None,
+            sleep_max: SLEEP_MAX,
             settings,
         }
     }
@@ -154,6 +171,7 @@ impl Plan {
             closed_max: settings.closed_max,
             closed_for: settings.closed_for,
             watchers_max: settings.watchers_max,
+            sleep_max: self.sleep_max,
             collect_every: settings.garbage_late / 4,
         };
         let surroundings = Surroundings {
@@ -193,6 +211,10 @@ impl Plan {
             heartbeat: self.settings.lease / 3,
             mailroom: Arc::new(Mailroom::new(self.node.clone(), Clock::system(), limits)),
             home: Home::default(),
+            clock: Clock::system(),
+            park_after: self.settings.park_after,
+            cleanup: self.settings.cleanup,
+            trap: self.trap.clone(),
         }
     }
 }

@@ -61,6 +61,10 @@ impl Tenant {
                 let result = self.state.heartbeat(self.now(), &speaker, alive);
                 let _gone = reply.send(result.map_err(Refusal::from));
             }
+            Message::Follow { speaker, after, when, reply } => {
+                self.followers.follow(&self.state, self.durable, (speaker, after, when), reply);
+            }
+            Message::Answer { run, answer, room, reply } => self.answered(run, answer, room, reply),
             Message::Control { run, wish, reply } => self.control(run, wish, reply),
             Message::Retry { task, token, input, comeback, room, reply } => {
                 self.retry(Retry { task, token, input }, comeback, room, reply);
@@ -96,6 +100,7 @@ impl Tenant {
             Say::Complete(output) => Command::Complete(speaker, output),
             Say::Fail(failure) => Command::Fail(speaker, failure),
             Say::Lose(reason) => Command::Lose(speaker, reason),
+            Say::Note(note) => return self.note(speaker, note, reply),
         };
         let result = self.step(command);
         self.answer(reply, result, None);

@@ -1,7 +1,7 @@
 //! What waits to be durable: events, and what is released once they are.
 
 use super::message::{Refusal, Reply, Room};
-use callboard_core::{Effect, Event, Rejected};
+use callboard_core::{Effect, Event, Rejected, TaskRef};
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -11,6 +11,8 @@ pub(crate) struct Batch {
     pub(crate) lines: Vec<u8>,
     pub(crate) events: Vec<Event>,
     pub(crate) effects: Vec<Effect>,
+    /// Tasks whose records have grown.
+    pub(crate) news: Vec<TaskRef>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) told: Vec<Told>,
     /// Whether anybody waits for it; if not, it may wait for company.

@@ -2,7 +2,7 @@
 
 use super::message::{Comeback, Refusal, Reply, Room, Wish};
 use super::tenant::Tenant;
-use callboard_core::{Command, Json, RunId, TaskRef, Token};
+use callboard_core::{Answer, Command, Json, Note, RunId, Speaker, TaskRef, Token};
 
 /// What gives a task another life.
 pub(super) struct Retry {
@@ -12,6 +12,36 @@ pub(super) struct Retry {
 }
 
 impl Tenant {
+    /// Records what a handler has done or wants. How far it is nobody waits for.
+    pub(super) fn note(&mut self, speaker: Speaker, note: Note, reply: Reply) {
+        if let Note::Progress(_) = note {
+            let result = self.decide(Command::Note(speaker, note));
+            return drop(reply.send(result.map_err(Refusal::from)));
+        }
+        let again = matches!(note, Note::Children(_));
+        let command = Command::Note(speaker, note);
+        let mut result;
+        loop {
+            let before = self.state.seq();
+            result = self.step(command.clone());
+            // Where a task had to fail to open a cycle, what was asked for is asked again, until it is there.
+            if !again || result.is_err() || self.state.seq() == before {
+                break;
+            }
+        }
+        self.answer(reply, result, None);
+    }
+
+    /// Gives a run what it waits for, or keeps it until it does.
+    pub(super) fn answered(&mut self, run: RunId, answer: Answer, room: Room, reply: Reply) {
+        let pages = self.pages_to_check(run, 0);
+        if !pages.is_empty() {
+            return drop(reply.send(Err(Refusal::Elsewhere(pages))));
+        }
+        let result = self.step(Command::Answer(run, answer));
+        self.answer(reply, result, Some(room));
+    }
+
     pub(super) fn control(&mut self, run: RunId, wish: Wish, reply: Reply) {
         let pages = self.pages_to_check(run, 0);
         if !pages.is_empty() {

@@ -3,6 +3,7 @@
 
 mod control;
 
+use super::follow::When;
 use super::health::Health;
 use super::message::{Message, Page, Progress, Refusal, Room, Say, Target, Verdict};
 use super::watch;
@@ -11,7 +12,7 @@ use crate::journal::append::Stuck;
 use crate::journal::archive::Archive;
 use crate::supervise::{FailureKind, Slot};
 use crate::{Error, ErrorKind, Result};
-use callboard_core::{Alive, CheckedGraph, Event, Millis, Rejected, RunId, Speaker};
+use callboard_core::{Alive, CheckedGraph, Entry, Event, Millis, Rejected, RunId, Speaker};
 use ractor::ActorRef;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,9 +118,23 @@ pub(crate) enum Unheard {
     /// The task is not the speaker's, or no more.
     #[error(transparent)]
     Fenced(Rejected),
+    /// The task is the speaker's, but what it wants can not be.
+    #[error(transparent)]
+    Refused(Rejected),
     /// The partition is gone for good.
     #[error("the partition is gone")]
     Gone,
+}
+
+impl Unheard {
+    fn of(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::News(_) | Rejected::Children { .. } | Rejected::Cycle { .. } | Rejected::Full { .. } => {
+                Self::Refused(rejected)
+            }
+            _ => Self::Fenced(rejected),
+        }
+    }
 }
 
 impl Partitions {
@@ -230,8 +245,32 @@ impl Partitions {
             let speak = |reply| Message::Speak { speaker: speaker.clone(), say: say.clone(), reply };
             match ask(&actor, deadline, speak).await {
                 Some(Ok(())) => return Ok(()),
-                Some(Err(Refusal::Rejected(rejected))) => return Err(Unheard::Fenced(rejected)),
+                Some(Err(Refusal::Rejected(rejected))) => return Err(Unheard::of(rejected)),
                 Some(Err(_)) | None => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
+    /// What is recorded of the speaker's task behind the first `after` entries, waited for. Each entry is durable.
+    pub(crate) async fn follow(&self, speaker: &Speaker, after: usize) -> Result<Vec<Entry>, Unheard> {
+        self.entries(speaker, after, When::Soon).await
+    }
+
+    /// What is recorded of the speaker's task behind the first `after` entries; nothing, if there is nothing.
+    pub(crate) async fn recorded(&self, speaker: &Speaker, after: usize) -> Result<Vec<Entry>, Unheard> {
+        self.entries(speaker, after, When::Now).await
+    }
+
+    async fn entries(&self, speaker: &Speaker, after: usize, when: When) -> Result<Vec<Entry>, Unheard> {
+        let partition = self.of(speaker.task.run);
+        loop {
+            let actor = partition.slot.wait().await.map_err(|_| Unheard::Gone)?;
+            let (reply, entries) = oneshot::channel();
+            drop(actor.cast(Message::Follow { speaker: speaker.clone(), after, when, reply }));
+            match entries.await {
+                Ok(Ok(entries)) => return Ok(entries),
+                Ok(Err(Refusal::Rejected(rejected))) => return Err(Unheard::of(rejected)),
+                Ok(Err(_)) | Err(_) => tokio::time::sleep(AGAIN).await,
             }
         }
     }
@@ -341,13 +380,21 @@ pub(super) fn refused(rejected: Rejected) -> Error {
     let kind = match &rejected {
         Rejected::NoRun(_) | Rejected::NoTask(_) => ErrorKind::NotFound,
         Rejected::Fenced { .. } => ErrorKind::Fenced,
+        Rejected::News(_)
+        | Rejected::Cycle { .. }
+        | Rejected::Child { .. }
+        | Rejected::Undoing { .. }
+        | Rejected::Ambiguous { .. }
+        | Rejected::Answered { .. }
+        | Rejected::TaskEnded { .. }
+        | Rejected::NotUnknown { .. } => ErrorKind::Conflict,
         Rejected::Conflict { .. }
         | Rejected::Ended { .. }
         | Rejected::Open(_)
         | Rejected::Paused { .. }
         | Rejected::NotResumable { .. } => ErrorKind::Conflict,
-        Rejected::Input { .. } => ErrorKind::Invalid,
-        Rejected::Full { .. } => ErrorKind::Unavailable,
+        Rejected::Input { .. } | Rejected::Children { .. } => ErrorKind::Invalid,
+        Rejected::Full { .. } | Rejected::SignalsFull { .. } => ErrorKind::Unavailable,
         Rejected::Quarantined { .. } => ErrorKind::Corrupt,
     };
     Error::new(kind, rejected.to_string())

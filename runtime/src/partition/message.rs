@@ -1,5 +1,6 @@
 //! What is said to a partition, and what it answers.
 
+use super::follow::{Records, When};
 use super::history::Line;
 use super::question::Question;
 use crate::dispatch::backlog::Grant;
@@ -7,8 +8,8 @@ use crate::journal::append::Outcome;
 use crate::journal::archive::Summary;
 use bytes::Bytes;
 use callboard_core::{
-    Alive, CheckedGraph, Failure, Json, LossReason, Payload, Rejected, RunId, RunOutcome, RunRestored, Speaker,
-    TaskIndex, TaskRef, Token,
+    Alive, Answer, CheckedGraph, Failure, Json, LossReason, Note, Payload, Rejected, RunId, RunOutcome, RunRestored,
+    Speaker, TaskIndex, TaskRef, Token,
 };
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -44,6 +45,8 @@ pub(crate) enum Say {
     Fail(Failure),
     /// I give it back.
     Lose(LossReason),
+    /// This is to be recorded of it.
+    Note(Note),
 }
 
 /// What is to be done to a run.
@@ -140,6 +143,10 @@ pub(crate) enum Message {
     Speak { speaker: Speaker, say: Say, reply: Reply },
     /// A holder still has its task.
     Heartbeat { speaker: Speaker, alive: Alive, reply: Reply },
+    /// Tell a holder what is recorded of its task behind the first `after` entries.
+    Follow { speaker: Speaker, after: usize, when: When, reply: oneshot::Sender<Records> },
+    /// Give a run what it waits for, or will.
+    Answer { run: RunId, answer: Answer, room: Room, reply: Reply },
     /// Do something to a run as a whole.
     Control { run: RunId, wish: Wish, reply: Reply },
     /// Give a task another life. `comeback` is its run as the archive has it, if it was found there.

@@ -23,6 +23,7 @@ mod archived;
 pub(crate) mod batch;
 mod closing;
 mod control;
+mod follow;
 pub(crate) mod handle;
 pub(crate) mod health;
 pub(crate) mod history;

@@ -5,7 +5,7 @@ use super::handle::{AGAIN, ANSWER_MAX, Partitions, no_run};
 use super::message::Message;
 use super::question::{ArchivePage, Found, Piece, Question, TaskPiece, Waits, dead_letter, tasks};
 use crate::query::filter::{LetterFilter, RunFilter, TaskFilter};
-use crate::query::{ArchivePlace, At, Cursor, DeadLetter, Page, Place, RunInfo, TaskInfo};
+use crate::query::{ArchivePlace, At, Cursor, DeadLetter, Page, PendingItem, PendingKind, Place, RunInfo, TaskInfo};
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Millis, Run, RunId, TaskIndex};
 use futures::future::BoxFuture;
@@ -86,6 +86,20 @@ impl Partitions {
     ) -> Result<Page<DeadLetter>> {
         let live = |after, limit, reply| Question::DeadLetters { filter: filter.clone(), after, limit, reply };
         self.page(limit, after, live, Some(&LettersOf { partitions: self, filter: &filter })).await
+    }
+
+    /// A page of what waits for a person, task by task; nothing in the archive does.
+    pub(crate) async fn pending(
+        &self,
+        kind: PendingKind,
+        limit: usize,
+        after: Option<Cursor>,
+    ) -> Result<Page<Vec<PendingItem>>> {
+        let since = after.map_or_else(|| self.now(), |after| after.since);
+        let after = after.and_then(|after| if let At::Live(place) = after.at { Some(place) } else { None });
+        let question = |after, limit, reply| Question::Pending { kind, after, limit, reply };
+        let (items, next) = self.live(limit, after, question).await?;
+        Ok(Page::new(items, next.map(|place| Cursor { since, at: At::Live(place) })))
     }
 
     /// First what is in memory, then what is in the archive.

@@ -4,7 +4,7 @@ use super::tenant::Tenant;
 use crate::dispatch::backlog::Backlog;
 use crate::journal::archive::Summary;
 use crate::query::filter::{LetterFilter, RunFilter, TaskFilter};
-use crate::query::{DeadLetter, Place, RunInfo, TaskInfo};
+use crate::query::{DeadLetter, PendingItem, PendingKind, Place, RunInfo, TaskInfo};
 use callboard_core::{Millis, Requirements, Run, RunId, TaskIndex, TaskState, Token};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -29,6 +29,8 @@ pub(crate) enum Question {
     },
     /// The dead letters of the runs in memory.
     DeadLetters { filter: LetterFilter, after: Option<Place>, limit: usize, reply: oneshot::Sender<Piece<DeadLetter>> },
+    /// What of the runs in memory waits for a person, task by task.
+    Pending { kind: PendingKind, after: Option<Place>, limit: usize, reply: oneshot::Sender<Piece<Vec<PendingItem>>> },
     /// The pages of the archive, oldest first.
     Pages { reply: oneshot::Sender<Vec<ArchivePage>> },
     /// Which of these runs are in memory, and what time it is by the clock of the partition.
@@ -92,6 +94,10 @@ impl Tenant {
                 let piece = self.dead_letters(&filter, after, limit);
                 self.tell(move || drop(reply.send(piece)));
             }
+            Question::Pending { kind, after, limit, reply } => {
+                let piece = self.pending(kind, after, limit);
+                self.tell(move || drop(reply.send(piece)));
+            }
             Question::Pages { reply } => {
                 let pages = self.closing.pages(&self.state).iter().map(|page| ArchivePage {
                     page: page.page,
@@ -132,6 +138,28 @@ impl Tenant {
             piece.next = Some(place);
             if filter.admits(run) {
                 piece.items.push((place, RunInfo::of(run)));
+            }
+        }
+        Piece { next: None, ..piece }
+    }
+
+    fn pending(&self, kind: PendingKind, after: Option<Place>, limit: usize) -> Piece<Vec<PendingItem>> {
+        let mut piece = Piece { items: Vec::new(), next: None };
+        let begun = after.and_then(|place| Some((self.state.run(place.run)?, place.task?)));
+        let others = self.state.latest(after.map(|place| (place.submitted_at, place.run)));
+        let all = begun.map(|(run, task)| (run, Some(task))).into_iter().chain(others.map(|run| (run, None)));
+        for (seen, (run, behind)) in all.enumerate() {
+            if seen == RUNS_A_PIECE || piece.items.len() >= limit {
+                return piece;
+            }
+            let place = |task| Place { submitted_at: run.submitted_at, run: run.id, task };
+            piece.next = Some(place(None));
+            for (task, items) in kind.of(run).into_iter().filter(|(task, _)| behind.is_none_or(|last| *task > last)) {
+                if piece.items.len() >= limit {
+                    return piece;
+                }
+                piece.next = Some(place(Some(task)));
+                piece.items.push((place(Some(task)), items));
             }
         }
         Piece { next: None, ..piece }

@@ -3,6 +3,7 @@
 use super::actor::uncommitted;
 use super::batch::{Answer, Batch, Pending, Told};
 use super::closing::Closing;
+use super::follow::Followers;
 use super::history::{History, Line};
 use super::message::{Message, Refusal, Reply, Room};
 use super::snapshot::Snapshots;
@@ -30,8 +31,6 @@ use tokio::time::Instant;
 pub(crate) const RIDE_MAX: Duration = Duration::from_millis(100);
 /// How long a task that was handed out may be without a holder before it is offered again.
 const ACCEPT_MAX: Duration = Duration::from_secs(6);
-/// The longest that a partition sleeps: a bound on how late a timer can be when the machine was suspended.
-const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// Timers decided in one turn; the rest comes due in the next.
 const TIMERS_A_TURN: usize = 1_000;
 
@@ -56,6 +55,7 @@ pub(crate) struct Tenant {
     /// The last event that is durable.
     pub(super) durable: u64,
     pub(super) watchers: Watchers,
+    pub(super) followers: Followers,
     pub(super) closing: Closing,
     pub(super) snapshots: Snapshots,
     /// Tasks that were handed out and have no holder yet, and until when that is to be expected.
@@ -74,7 +74,7 @@ pub(crate) struct Tenant {
 
 impl Tenant {
     pub(super) fn new(myself: ActorRef<Message>, tenure: Tenure) -> Self {
-        let (wake, ticker) = start_ticker(myself.clone());
+        let (wake, ticker) = start_ticker(myself.clone(), tenure.surroundings.tuning.sleep_max);
         let around = tenure.surroundings;
         let period = around.tuning.collect_every;
         Self {
@@ -86,6 +86,7 @@ impl Tenant {
             pending: Pending::default(),
             in_flight: None,
             watchers: Watchers::new(around.tuning.watchers_max),
+            followers: Followers::default(),
             snapshots: Snapshots::after(tenure.tail),
             handed_out: BTreeMap::new(),
             nodes: tenure.nodes,
@@ -151,6 +152,9 @@ impl Tenant {
                 (None, _) => {}
             }
             self.state.apply(&event);
+            if let Some(run) = event.run {
+                batch.news.extend(self.state.take_news(run).into_iter().map(|task| TaskRef { run, task }));
+            }
             batch.events.push(event);
         }
         batch.effects.extend(step.effects);
@@ -239,6 +243,7 @@ impl Tenant {
             let _gone = answer.reply.send(answer.result.map_err(Refusal::from));
         }
         std::mem::take(&mut batch.told).into_iter().for_each(|Told(tell)| tell());
+        self.followers.released(&self.state, self.durable, &batch.events, std::mem::take(&mut batch.news));
         self.watchers.released(&batch, self.durable, &self.state, &self.history, &self.pending);
         self.close_if_due();
         self.snapshots.write_if_begun(mark, &self.housekeeper, &self.history, &self.state);
@@ -353,7 +358,7 @@ impl Tenant {
         let timer = self.state.next_due().map(|due| now + due.since(self.now()));
         let slice = self.snapshots.is_writing_slices().then(|| now + Duration::from_millis(2));
         let ride = self.ride_until.filter(|_| self.in_flight.is_none());
-        let next = [timer, ride, slice].into_iter().flatten().fold(now + SLEEP_MAX, Instant::min);
+        let next = [timer, ride, slice].into_iter().flatten().fold(now + self.around.tuning.sleep_max, Instant::min);
         // A moment that has passed is left alone: its tick is on the way.
         let ticked = std::mem::take(&mut self.ticked);
         self.wake.send_if_modified(|wake| {
@@ -410,8 +415,8 @@ fn part_bytes(part: &Part) -> u64 {
 }
 
 /// Starts the task that says when time has passed.
-fn start_ticker(partition: ActorRef<Message>) -> (watch::Sender<Instant>, Joined<()>) {
-    let (wake, mut next) = watch::channel(Instant::now() + SLEEP_MAX);
+fn start_ticker(partition: ActorRef<Message>, sleep_max: Duration) -> (watch::Sender<Instant>, Joined<()>) {
+    let (wake, mut next) = watch::channel(Instant::now() + sleep_max);
     let task = Joined::spawn(async move {
         loop {
             let until = *next.borrow_and_update();

@@ -28,6 +28,8 @@ pub(crate) struct Tuning {
     pub(crate) closed_for: Duration,
     /// Callers that may wait for one end, or read one run.
     pub(crate) watchers_max: usize,
+    /// The longest that a partition sleeps: a bound on how late a timer can be when the machine was suspended.
+    pub(crate) sleep_max: Duration,
     /// How often garbage is looked for.
     pub(crate) collect_every: Duration,
 }

@@ -141,6 +141,7 @@ fn ended(kind: &EventKind, mut each: impl FnMut(Watched)) {
         EventKind::AttemptLost(event) if !matches!(event.then, Then::Again(_)) => each(Watched::Task(event.task)),
         EventKind::TasksSkipped(event) => event.tasks.iter().for_each(|task| each(Watched::Task(*task))),
         EventKind::TasksCancelled(event) => event.tasks.iter().for_each(|task| each(Watched::Task(*task))),
+        EventKind::TaskFailed(event) => each(Watched::Task(event.task)),
         EventKind::RunEnded(_) => each(Watched::Run),
         EventKind::RunSubmitted(_)
         | EventKind::TaskAccepted(_)
@@ -150,6 +151,19 @@ fn ended(kind: &EventKind, mut each: impl FnMut(Watched)) {
         | EventKind::RunPaused(_)
         | EventKind::RunResumed(_)
         | EventKind::TaskResumed(_)
+        | EventKind::StepRecorded(_)
+        | EventKind::ChildrenSubmitted(_)
+        | EventKind::EffectBegun(_)
+        | EventKind::EffectUnknown(_)
+        | EventKind::EffectDecided(_)
+        | EventKind::WaitBegun(_)
+        | EventKind::WaitElapsed(_)
+        | EventKind::WaitsWithdrawn(_)
+        | EventKind::SignalReceived(_)
+        | EventKind::ApprovalAnswered(_)
+        | EventKind::TaskParked(_)
+        | EventKind::TaskProgressed(_)
+        | EventKind::UndoBegun(_)
         | EventKind::RunRestored(_) => {}
     }
 }
@@ -194,6 +208,8 @@ fn task_verdict(run: &Run, index: TaskIndex) -> Option<Verdict> {
         }
         // A skipped task never failed itself: what its caller wants to know is what did.
         TaskState::Skipped { cause } => task_verdict(run, *cause),
-        TaskState::Blocked { .. } | TaskState::Ready { .. } | TaskState::Running { .. } => None,
+        TaskState::Blocked { .. } | TaskState::Ready { .. } | TaskState::Parked { .. } | TaskState::Running { .. } => {
+            None
+        }
     }
 }

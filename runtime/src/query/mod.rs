@@ -7,6 +7,7 @@ mod cursor;
 mod dead_letters;
 pub(crate) mod filter;
 mod info;
+mod pending;
 mod runs;
 mod tasks;
 
@@ -17,6 +18,8 @@ pub(crate) use cursor::{ArchivePlace, At, Place};
 pub use cursor::{Cursor, Page};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use info::{FailedAttempt, RunInfo, RunStatus, TaskInfo};
+pub use pending::{ApprovalId, EffectId, OpenApproval, Pending, UnknownEffect};
+pub(crate) use pending::{Item as PendingItem, Kind as PendingKind};
 pub use runs::Runs;
 pub use tasks::Tasks;
 

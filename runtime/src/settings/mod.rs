@@ -60,6 +60,9 @@ impl Settings {
             lease: self.lease,
             losses_max: self.losses_max,
             retry: self.retry.policy(),
+            depth_max: self.depth_max,
+            on_cycle: self.on_cycle,
+            signals_max: self.signals_max,
             live_tasks_max: self.live_tasks_max,
         }
     }

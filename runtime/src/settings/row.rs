@@ -1,6 +1,7 @@
 //! What a setting is: a row of the table, with its unit and its range, and a field of the settings.
 
 use super::units;
+use callboard_core::OnCycle;
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -35,6 +36,8 @@ pub(super) enum Kind {
     Name,
     /// Where something is: perhaps with a password in it.
     Url,
+    /// One of a few words.
+    Choice,
 }
 
 /// The value of a setting.
@@ -95,7 +98,7 @@ impl Row {
         let unit = match self.kind {
             Kind::Name => " of A-Z a-z 0-9 _ -",
             Kind::Url => " bytes",
-            Kind::Time | Kind::Bytes | Kind::Count | Kind::Factor => "",
+            Kind::Time | Kind::Bytes | Kind::Count | Kind::Factor | Kind::Choice => "",
         };
         Some(format!("{} is {least} to {most}{unit}, not {}", self.key, self.kind.show(amount)))
     }
@@ -110,7 +113,7 @@ impl Kind {
         match (self, raw, text) {
             (Self::Time, _, Some(text)) => units::time(text).map(Amount::Time),
             (Self::Bytes, _, Some(text)) => units::bytes(text).map(Amount::Number),
-            (Self::Name | Self::Url, _, Some(text)) => Ok(Amount::Text(text.to_owned())),
+            (Self::Name | Self::Url | Self::Choice, _, Some(text)) => Ok(Amount::Text(text.to_owned())),
             (Self::Count, Raw::Word(word), _) => count(word, 10),
             (Self::Count, Raw::Toml(DeValue::Integer(integer)), _) => count(integer.as_str(), integer.radix()),
             (Self::Factor, Raw::Word(word), _) => factor(word),
@@ -150,7 +153,7 @@ impl Kind {
             Self::Bytes => "a size with its unit, such as \"8MiB\",",
             Self::Count => "a whole number",
             Self::Factor => "a number",
-            Self::Name | Self::Url => "a text",
+            Self::Name | Self::Url | Self::Choice => "a text",
         }
     }
 }
@@ -189,6 +192,20 @@ impl Field for String {
     fn set(&mut self, amount: Amount) -> Result<(), String> {
         let Amount::Text(text) = amount else { return Err(misfit(&amount)) };
         *self = text;
+        Ok(())
+    }
+}
+
+impl Field for OnCycle {
+    fn amount(&self) -> Amount {
+        Amount::Text(self.as_str().to_owned())
+    }
+
+    fn set(&mut self, amount: Amount) -> Result<(), String> {
+        let Amount::Text(text) = amount else { return Err(misfit(&amount)) };
+        let words: Vec<&str> = Self::ALL.iter().map(|choice| choice.as_str()).collect();
+        let found = Self::ALL.into_iter().find(|choice| choice.as_str() == text);
+        *self = found.ok_or_else(|| format!("it is one of {}, not {text:?}", words.join(", ")))?;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 use super::StoreSettings;
 use super::row::{Field, Kind, Row};
 use super::units;
+use callboard_core::OnCycle;
 use std::time::Duration;
 
 /// Writes structs of settings, their defaults and their rows.
@@ -65,6 +66,7 @@ macro_rules! settings {
     (@Factor $number:literal, $type:ty) => { $number };
     (@Name $text:literal, $type:ty) => { $text.to_owned() };
     (@Url $text:literal, $type:ty) => { <$type>::default() };
+    (@Choice $text:literal, $type:ty) => { <$type>::default() };
 }
 
 settings! {
@@ -151,6 +153,28 @@ settings! {
         /// How long an emergency stop waits for handlers to reach an await before the node ends.
         "emergency_grace" emergency_grace: Duration = Time("5s"), "0s" to "10m",
         "When it grows, a handler that does not await goes on longer.";
+
+        /// How long a handler that waits for something durable (a child, a signal, a sleep) keeps its instance before its
+        /// task is parked. What is known to take long is parked at once.
+        "park_after" park_after: Duration = Time("1s"), "0s" to "1d",
+        "When it grows, instances are kept by handlers that wait; when it shrinks, more handlers begin again.";
+
+        /// How long the handler of a cancelled task may clean up, if it was waiting for something durable.
+        "cleanup" cleanup: Duration = Time("5s"), "0s" to "1d",
+        "When it grows, a handler that does not end keeps its instance longer.";
+
+        /// How deep tasks may ask for tasks that ask for tasks.
+        "depth_max" depth_max: u32 = Count(64), 1 to 10_000,
+        "When it grows, a recursion without end is found later.";
+
+        /// Signals and answers that a run keeps until somebody waits for them.
+        "signals_max" signals_max: usize = Count(10_000), 0 to 10_000_000,
+        "When it grows, a run that nobody listens to takes more memory.";
+
+        /// What happens when tasks that are asked for would wait for one another: "reject" refuses what would close the
+        /// cycle, "fail-least-urgent" fails the least urgent task on it.
+        "on_cycle" on_cycle: OnCycle = Choice("reject"), 1 to 64,
+        "With the second a run with such a cycle goes on, without that task and what needs it.";
 
         /// A snapshot is taken after so many events of a partition; a restart replays no more than that, and what is
         /// live.

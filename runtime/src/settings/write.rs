@@ -3,7 +3,7 @@
 use super::Settings;
 use super::load::rows;
 use super::row::{Amount, Kind, Raw, Row};
-use callboard_core::Json;
+use callboard_core::{Json, OnCycle};
 use serde_json::{Map, Value, json};
 
 /// The widest line of the annotated file.
@@ -62,6 +62,7 @@ fn value_schema(row: &Row) -> Value {
         Kind::Time | Kind::Bytes => json!({ "type": "string", "examples": [row.default] }),
         Kind::Count => json!({ "type": "integer", "minimum": bound(least), "maximum": bound(most) }),
         Kind::Factor => json!({ "type": "number", "minimum": bound(least), "maximum": bound(most) }),
+        Kind::Choice => json!({ "enum": OnCycle::ALL.map(OnCycle::as_str) }),
         Kind::Name | Kind::Url => json!({ "type": "string", "minLength": bound(least), "maxLength": bound(most) }),
     };
     schema["description"] = json!(about(row));
@@ -76,6 +77,9 @@ fn default_of(row: &Row) -> Amount {
 
 /// What a setting means, its range, and what gets worse when it grows.
 fn about(row: &Row) -> String {
+    if row.kind == Kind::Choice {
+        return format!("{} {}", row.meaning.trim(), row.worse);
+    }
     let ([least, most], unit) = (row.range, if matches!(row.kind, Kind::Name | Kind::Url) { " bytes" } else { "" });
     format!("{} From {least} to {most}{unit}. {}", row.meaning.trim(), row.worse)
 }

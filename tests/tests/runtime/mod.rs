@@ -12,6 +12,7 @@ mod control_random;
 mod crashes;
 mod documents;
 mod durability;
+mod durable;
 mod events;
 mod faults;
 mod keys;

@@ -28,8 +28,8 @@ pub(super) fn note(state: &State, draft: &mut Draft, speaker: Speaker, note: Not
     }
     let scribe = Scribe { run, task, speaker };
     match note {
-        Note::Value(key, value) => scribe.step(draft, key, Some(value), None),
-        Note::Failed(key, failure) => scribe.step(draft, key, None, Some(failure)),
+        Note::Value(key, value) => scribe.step(draft, key, Some(value), None, false),
+        Note::Failed { key, failure, unsure } => scribe.step(draft, key, None, Some(failure), unsure),
         Note::Children(asked) => return children::submit(state, draft, run, &scribe.speaker, asked),
         Note::Begin { key, contract, undo } => {
             let state = scribe.effect(&key);
@@ -78,10 +78,10 @@ impl Scribe<'_> {
         self.record().is_some_and(|record| record.outcome(key).is_some())
     }
 
-    fn step(self, draft: &mut Draft, key: Arc<str>, value: Option<Payload>, failure: Option<Failure>) {
+    fn step(self, draft: &mut Draft, key: Arc<str>, value: Option<Payload>, failure: Option<Failure>, unsure: bool) {
         if !self.is_settled(&key) {
             let Speaker { task, token, holder } = self.speaker;
-            let recorded = StepRecorded { task: task.task, token, holder, key, value, failure };
+            let recorded = StepRecorded { task: task.task, token, holder, key, value, failure, unsure };
             draft.event(Some(self.run.id), EventKind::StepRecorded(recorded));
         }
     }

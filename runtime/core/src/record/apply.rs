@@ -42,7 +42,11 @@ impl Run {
     pub(crate) fn step_recorded(&mut self, moment: Moment, event: &StepRecorded) -> Option<()> {
         let task = self.held(event.task, event.token, &event.holder)?;
         if let Some(effect) = task.record_mut().effects.get_mut(&event.key) {
-            effect.state = if event.value.is_some() { EffectState::Done } else { EffectState::NotDone };
+            effect.state = match (&event.value, event.unsure) {
+                (Some(_), _) => EffectState::Done,
+                (None, true) => EffectState::Begun,
+                (None, false) => EffectState::NotDone,
+            };
         }
         let what = match (&event.value, &event.failure) {
             (Some(value), None) => Noted::Value(value.clone()),

@@ -24,6 +24,9 @@ pub struct StepRecorded {
     /// Why it failed, if it did; that holds for this attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Whether an effect that failed may have happened all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsure: bool,
 }
 
 /// See [`EventKind::ChildrenSubmitted`](crate::EventKind::ChildrenSubmitted).

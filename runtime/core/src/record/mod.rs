@@ -213,6 +213,11 @@ impl Record {
         entries.map(|entry| &entry.what).find(|what| matches!(what, Noted::Value(_) | Noted::Failed(_)))
     }
 
+    /// Whether a task was asked for by this call.
+    pub fn has_child(&self, key: &str) -> bool {
+        self.children.contains_key(key)
+    }
+
     /// Adds an entry at the end.
     pub(crate) fn push(&mut self, seq: u64, at: Millis, key: &Arc<str>, what: Noted) {
         self.entries.push(Entry { seq, at, key: key.clone(), what });

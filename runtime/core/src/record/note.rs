@@ -12,7 +12,14 @@ pub enum Note {
     /// A call has its result.
     Value(Arc<str>, Payload),
     /// A call has failed, in this attempt.
-    Failed(Arc<str>, Failure),
+    Failed {
+        /// The call.
+        key: Arc<str>,
+        /// Why.
+        failure: Failure,
+        /// Whether an effect may have happened all the same.
+        unsure: bool,
+    },
     /// Tasks are asked for.
     Children(Vec<Child>),
     /// An effect is about to run.
@@ -74,6 +81,19 @@ pub enum OnCycle {
     Reject,
     /// The least urgent task on the cycle fails, and of equals the one that came last.
     FailLeastUrgent,
+}
+
+impl OnCycle {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Reject, Self::FailLeastUrgent];
+
+    /// The word for it in settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reject => "reject",
+            Self::FailLeastUrgent => "fail-least-urgent",
+        }
+    }
 }
 
 /// An answer to whoever waits for one in a run.

@@ -5,7 +5,7 @@ use crate::partition::archived::{Archived, appendable};
 use crate::partition::message::{Message, Refusal, Wish};
 use crate::partition::question::{Found, Question};
 use crate::{Error, ErrorKind, Result};
-use callboard_core::{Json, Rejected, RunId, TaskIndex, TaskRef, Token};
+use callboard_core::{Answer, Decision, Json, Rejected, RunId, TaskIndex, TaskRef, Token};
 use tokio::time::Instant;
 
 impl Partitions {
@@ -44,6 +44,49 @@ impl Partitions {
             // To cancel again would find the run ended and not tell by whom; the others say the same again.
             if matches!(wish, Wish::Cancel(_)) || Instant::now() >= deadline {
                 return Err(unclear.unwrap_or_else(|| done_or_not(&wish)));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Gives a run what it waits for, or will. Durable when it answers; repeated until that is known.
+    pub(crate) async fn answer(&self, run: RunId, answer: Answer) -> Result<()> {
+        let partition = self.of(run);
+        let deadline = Instant::now() + ANSWER_MAX;
+        let bytes = answer_bytes(&answer);
+        let unknown = || Error::new(ErrorKind::Unknown, format!("whether run {run} has the answer is unknown"));
+        let mut unclear = None;
+        loop {
+            let sent = async {
+                partition.admit()?;
+                let room = partition.room(bytes).await?;
+                let actor = partition.actor_soon().await?;
+                let answer = answer.clone();
+                Ok(ask(&actor, deadline, |reply| Message::Answer { run, answer, room, reply }).await)
+            };
+            match sent.await {
+                Err(error) => return Err(unclear.unwrap_or(error)),
+                Ok(Some(Ok(()))) => return Ok(()),
+                Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(unclear.unwrap_or_else(|| refused(rejected))),
+                Ok(Some(Err(Refusal::Unavailable(reason)))) => {
+                    let error = Error::new(ErrorKind::Unavailable, "the run did not get the answer").because(reason);
+                    return Err(unclear.unwrap_or(error));
+                }
+                Ok(Some(Err(Refusal::Elsewhere(pages)))) => {
+                    let error = match partition.archived(run, &pages).await.map(|found| found.map(|it| it.run.ended)) {
+                        Ok(Some(Some((outcome, _)))) => refused(Rejected::Ended { run, outcome }),
+                        Ok(Some(None)) => Error::new(ErrorKind::Corrupt, "an archived run has not ended"),
+                        Ok(None) => no_run(run),
+                        Err(error) => error,
+                    };
+                    return Err(unclear.unwrap_or(error));
+                }
+                Ok(Some(Err(Refusal::Unknown(reason)))) => unclear = Some(unknown().because(reason)),
+                Ok(None) => unclear = Some(unknown()),
+            }
+            // The same again has the same id, and changes nothing if it arrived.
+            if Instant::now() >= deadline {
+                return Err(unclear.unwrap_or_else(unknown));
             }
             tokio::time::sleep(AGAIN).await;
         }
@@ -102,6 +145,11 @@ impl Partitions {
         }
     }
 
+    /// The place of the task of this name.
+    pub(crate) async fn task_named(&self, run: RunId, name: &str) -> Result<TaskIndex> {
+        Ok(self.look_at(run, name).await?.task)
+    }
+
     /// Where a task is, and how it stands.
     async fn look_at(&self, run: RunId, name: &str) -> Result<Seen> {
         let question = |reply| Question::Task { run, name: name.to_owned(), reply };
@@ -117,6 +165,15 @@ impl Partitions {
                 Ok(Seen { task, token: found.run.tasks[task.at()].token, archived: Some(found) })
             }
         }
+    }
+}
+
+/// About how much room an answer takes.
+fn answer_bytes(answer: &Answer) -> usize {
+    match answer {
+        Answer::Signal { name, value, .. } => name.len() + value.len() as usize,
+        Answer::Effect { key, decision: Decision::Happened(value), .. } => key.len() + value.len() as usize,
+        Answer::Approval { .. } | Answer::Effect { .. } => 0,
     }
 }
 

@@ -1,0 +1,488 @@
+//! The durable calls of one activation: what its handler has asked for, and what has come of it.
+//!
+//! It stands between the handler, which makes calls and polls their futures, and the driver, which gives it what is
+//! recorded, one outcome at a time, and sends on what the handler wants to be recorded. While the record is played back
+//! nothing is sent and no step runs.
+
+use super::key::{self, KEY_BYTES_MAX};
+use super::root::Root;
+use crate::{Error, ErrorClass, ErrorKind, Result};
+use callboard_core::{Child, Entry, Failure, FailureClass, Json, Note, Noted, TaskIndex};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// The name of a call in the journal.
+pub(crate) type Key = Arc<str>;
+
+/// The calls of one activation.
+#[derive(Debug)]
+pub(crate) struct Calls(Mutex<Table>);
+
+#[derive(Debug)]
+struct Table {
+    phase: Phase,
+    /// How often each stem was called.
+    occurrences: HashMap<String, u32>,
+    calls: HashMap<Key, Call>,
+    outbox: Vec<Note>,
+    /// What the handler has said last of how far it is, if that is not sent.
+    progress: Option<Json>,
+    /// Steps whose code runs.
+    running: usize,
+    /// Whether calls that are dropped now are taken back.
+    withdrawing: bool,
+}
+
+/// Where an activation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// What was recorded is given back.
+    Replaying,
+    /// All of it was given back.
+    Live,
+    /// The task was cancelled: every call says so.
+    Cancelled,
+    /// The activation is over.
+    Over,
+}
+
+/// How long a handler that waits is kept before it is parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// A while: what it waits for may come soon.
+    Short,
+    /// Not at all: it is known to take long.
+    None,
+}
+
+/// What is known of a call.
+#[derive(Debug, Default)]
+struct Call {
+    /// What is recorded of its beginning.
+    mark: Option<Mark>,
+    outcome: Option<Outcome>,
+    /// Whether a future of the handler waits for it.
+    is_awaited: bool,
+    /// Whether what it waits for is known to take long.
+    is_long: bool,
+    waker: Option<Waker>,
+}
+
+/// What is recorded of the beginning of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Mark {
+    /// A task was submitted.
+    Submitted { child: TaskIndex, hash: Option<Arc<str>> },
+    /// An effect was begun; `here` if that was in this activation.
+    Begun { here: bool },
+    /// Whether an effect happened is unknown.
+    Unknown,
+    /// An effect did not happen.
+    NotDone,
+    /// It waits.
+    Waits,
+}
+
+/// What a call came to.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    Value(Json),
+    Failed(Failure),
+}
+
+/// What a call that may have an outcome does next.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// It came to this.
+    Outcome(Outcome),
+    /// Nothing is recorded of its outcome, and it may go on.
+    Go(Option<Mark>),
+}
+
+impl Calls {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Table {
+            phase: Phase::Live,
+            occurrences: HashMap::new(),
+            calls: HashMap::new(),
+            outbox: Vec::new(),
+            progress: None,
+            running: 0,
+            withdrawing: false,
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // For the handler.
+
+    /// The key of a call that is made now.
+    pub(crate) fn key(&self, scope: &str, kind: &str, name: &str) -> Key {
+        let stem = key::stem(scope, kind, name);
+        let mut table = self.lock();
+        let n = table.occurrences.entry(stem.clone()).or_default();
+        *n += 1;
+        key::occurrence(stem, *n).into()
+    }
+
+    pub(crate) fn set_progress(&self, progress: Json) {
+        let mut table = self.lock();
+        if table.phase == Phase::Live {
+            table.progress = Some(progress);
+        }
+    }
+
+    /// Waits for the outcome of a call, or until it may go on: everything that is recorded was given back, and of this
+    /// call there is nothing.
+    pub(crate) fn poll_turn(&self, key: &Key, cx: &Context<'_>) -> Poll<Result<Turn>> {
+        let mut table = self.lock();
+        let phase = table.phase;
+        let call = table.calls.entry(key.clone()).or_default();
+        if let Some(outcome) = call.outcome.clone() {
+            call.rest();
+            return Poll::Ready(Ok(Turn::Outcome(outcome)));
+        }
+        match phase {
+            Phase::Cancelled | Phase::Over => {
+                call.rest();
+                Poll::Ready(Err(over(phase)))
+            }
+            Phase::Live => {
+                call.rest();
+                Poll::Ready(Ok(Turn::Go(call.mark.clone())))
+            }
+            Phase::Replaying => {
+                call.waits(cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Waits until a call has an outcome, or has been marked in a way that `until` wants to hear of.
+    pub(crate) fn poll_news(&self, key: &Key, cx: &Context<'_>, until: impl Fn(&Mark) -> bool) -> Poll<Result<Turn>> {
+        let mut table = self.lock();
+        let phase = table.phase;
+        let call = table.calls.entry(key.clone()).or_default();
+        if let Some(outcome) = call.outcome.clone() {
+            call.rest();
+            return Poll::Ready(Ok(Turn::Outcome(outcome)));
+        }
+        if matches!(phase, Phase::Cancelled | Phase::Over) {
+            call.rest();
+            return Poll::Ready(Err(over(phase)));
+        }
+        if call.mark.as_ref().is_some_and(until) {
+            call.rest();
+            return Poll::Ready(Ok(Turn::Go(call.mark.clone())));
+        }
+        call.waits(cx);
+        Poll::Pending
+    }
+
+    /// Notes that what a call waits for is known to take long.
+    pub(crate) fn is_long(&self, key: &Key) {
+        self.lock().calls.entry(key.clone()).or_default().is_long = true;
+    }
+
+    /// What is recorded of the beginning of a call.
+    pub(crate) fn mark(&self, key: &Key) -> Option<Mark> {
+        self.lock().calls.get(key).and_then(|call| call.mark.clone())
+    }
+
+    /// Wants something to be recorded.
+    ///
+    /// # Errors
+    ///
+    /// `Cancelled` if the activation is over or its task was cancelled; `Invalid` for a key that is too long.
+    pub(crate) fn want(&self, note: Note) -> Result<()> {
+        let longest = keys(&note).into_iter().map(|key| key.len()).max().unwrap_or_default();
+        if longest > KEY_BYTES_MAX {
+            let message = format!(
+                "the key of a durable call takes {longest} bytes with its scopes, more than the limit of {KEY_BYTES_MAX}"
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let mut table = self.lock();
+        match table.phase {
+            Phase::Live | Phase::Replaying => {
+                table.outbox.push(note);
+                Ok(())
+            }
+            phase => Err(over(phase)),
+        }
+    }
+
+    /// Notes that the code of a step runs, until what it gives is dropped.
+    pub(crate) fn running(self: &Arc<Self>) -> Running {
+        self.lock().running += 1;
+        Running(self.clone())
+    }
+
+    /// Drops `what`, and takes back the calls that end with it.
+    pub(crate) fn withdrawing<T>(&self, what: T) {
+        self.lock().withdrawing = true;
+        drop(what);
+        self.lock().withdrawing = false;
+    }
+
+    /// Takes calls back: children are cancelled, waits withdrawn, what was not sent is not sent.
+    pub(crate) fn withdraw(&self, keys: Vec<Key>) {
+        let mut table = self.lock();
+        table.withdraw(keys);
+    }
+
+    /// Nobody waits for a call any more.
+    pub(crate) fn dropped(&self, key: &Key) {
+        let mut table = self.lock();
+        let Some(call) = table.calls.get_mut(key) else { return };
+        call.rest();
+        if call.outcome.is_none() && table.withdrawing {
+            table.withdraw(vec![key.clone()]);
+        }
+    }
+
+    // For the driver.
+
+    /// Begins a playback: nothing is sent and no step runs until it is over.
+    pub(crate) fn replay(&self) {
+        self.lock().phase = Phase::Replaying;
+    }
+
+    /// Everything that was recorded has been given back: calls may go on.
+    pub(crate) fn go_live(&self) {
+        let mut table = self.lock();
+        if table.phase == Phase::Replaying {
+            table.phase = Phase::Live;
+            table.wake_all();
+        }
+    }
+
+    /// Gives the handler one entry; true if that is anything it can see. An outcome comes with it, its value fetched.
+    pub(crate) fn deliver(&self, entry: &Entry, outcome: Option<Outcome>) -> bool {
+        let mut table = self.lock();
+        let here = table.phase == Phase::Live;
+        let call = table.calls.entry(entry.key.clone()).or_default();
+        match (mark_of(&entry.what, here), outcome) {
+            (Some(mark), _) => call.mark = Some(mark),
+            // What a call came to first is what its handler has seen.
+            (None, Some(outcome)) => {
+                call.outcome.get_or_insert(outcome);
+            }
+            (None, None) => {}
+        }
+        match call.waker.take() {
+            Some(waker) => {
+                waker.wake();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// What the handler wants to be recorded and is not, and how far it says that it is.
+    pub(crate) fn take_outbox(&self) -> (Vec<Note>, Option<Json>) {
+        let mut table = self.lock();
+        let outbox = std::mem::take(&mut table.outbox);
+        let wanted = outbox.into_iter().filter_map(|note| table.still_wanted(note)).collect();
+        (wanted, table.progress.take())
+    }
+
+    /// Every call says from now on that the task was cancelled; false if the handler waits for none, and so would not
+    /// hear of it.
+    pub(crate) fn cancel(&self) -> bool {
+        let mut table = self.lock();
+        let heard = table.calls.values().any(|call| call.is_awaited);
+        table.phase = Phase::Cancelled;
+        table.outbox.clear();
+        table.wake_all();
+        heard
+    }
+
+    /// The activation is over.
+    pub(crate) fn end(&self) {
+        let mut table = self.lock();
+        table.phase = Phase::Over;
+        table.outbox.clear();
+        table.wake_all();
+    }
+
+    /// Whether everything that the handler waits for is durable, so that it may be parked, and how soon.
+    pub(crate) fn can_park(&self, root: &Root) -> Option<Patience> {
+        let table = self.lock();
+        let mut awaited = table.calls.values().filter(|call| call.is_awaited).peekable();
+        if awaited.peek().is_none() || table.running > 0 || !table.outbox.is_empty() || table.phase != Phase::Live {
+            return None;
+        }
+        let is_durable = |call: &Call| {
+            matches!(call.mark, Some(Mark::Submitted { .. } | Mark::Waits | Mark::Unknown)) && call.outcome.is_none()
+        };
+        let ours =
+            awaited.clone().filter(|call| call.waker.as_ref().is_some_and(|waker| waker.will_wake(root.waker())));
+        let ours = ours.count();
+        let patience = if awaited.clone().all(|call| call.is_long) { Patience::None } else { Patience::Short };
+        (awaited.all(is_durable) && root.kept() == ours).then_some(patience)
+    }
+}
+
+impl Call {
+    fn waits(&mut self, cx: &Context<'_>) {
+        self.is_awaited = true;
+        if self.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
+    }
+
+    fn rest(&mut self) {
+        self.is_awaited = false;
+        self.waker = None;
+    }
+}
+
+impl Table {
+    fn wake_all(&mut self) {
+        self.calls.values_mut().filter_map(|call| call.waker.take()).for_each(Waker::wake);
+    }
+
+    fn withdraw(&mut self, keys: Vec<Key>) {
+        if matches!(self.phase, Phase::Cancelled | Phase::Over) {
+            return;
+        }
+        for note in &mut self.outbox {
+            match note {
+                Note::Children(children) => children.retain(|child| !keys.contains(&child.key)),
+                Note::Wait { key, .. } if keys.contains(key) => *note = Note::Withdraw(Vec::new()),
+                _ => {}
+            }
+        }
+        self.outbox.push(Note::Withdraw(keys));
+    }
+
+    /// What of a note is not recorded yet.
+    fn still_wanted(&self, note: Note) -> Option<Note> {
+        let call = |key: &Key| self.calls.get(key);
+        let mark = |key: &Key| call(key).and_then(|call| call.mark.as_ref());
+        let is_over = |key: &Key| call(key).is_some_and(|call| call.outcome.is_some());
+        match note {
+            Note::Children(mut children) => {
+                children.retain(|child: &Child| mark(&child.key).is_none() && !is_over(&child.key));
+                (!children.is_empty()).then_some(Note::Children(children))
+            }
+            Note::Wait { ref key, .. } => (mark(key).is_none() && !is_over(key)).then_some(note),
+            Note::Withdraw(mut keys) => {
+                keys.retain(|key| !is_over(key) && mark(key).is_some());
+                (!keys.is_empty()).then_some(Note::Withdraw(keys))
+            }
+            note => Some(note),
+        }
+    }
+}
+
+/// The keys of a note.
+fn keys(note: &Note) -> Vec<&Key> {
+    match note {
+        Note::Value(key, _)
+        | Note::Failed { key, .. }
+        | Note::Begin { key, .. }
+        | Note::Unknown { key, .. }
+        | Note::Wait { key, .. } => vec![key],
+        Note::Children(children) => children.iter().map(|child| &child.key).collect(),
+        Note::Withdraw(keys) => keys.iter().collect(),
+        Note::Progress(_) | Note::Park { .. } => Vec::new(),
+    }
+}
+
+fn mark_of(what: &Noted, here: bool) -> Option<Mark> {
+    match what {
+        Noted::Submitted { child, hash } => Some(Mark::Submitted { child: *child, hash: hash.clone() }),
+        Noted::Begun(_) => Some(Mark::Begun { here }),
+        Noted::Unknown => Some(Mark::Unknown),
+        Noted::NotDone => Some(Mark::NotDone),
+        Noted::Waits => Some(Mark::Waits),
+        Noted::Value(_) | Noted::Failed(_) => None,
+    }
+}
+
+/// Why a call comes to nothing.
+fn over(phase: Phase) -> Error {
+    match phase {
+        Phase::Cancelled => Error::new(ErrorKind::Cancelled, "the task was cancelled"),
+        _ => Error::new(ErrorKind::Cancelled, "the activation of this context is over"),
+    }
+}
+
+impl Outcome {
+    /// The value as the handler's type.
+    ///
+    /// # Errors
+    ///
+    /// The failure that was recorded; of class `Diverged` if the value is of another type.
+    pub(crate) fn read<T: serde::de::DeserializeOwned>(self, key: &Key) -> Result<T> {
+        match self {
+            Self::Value(json) => serde_json::from_str(json.as_str()).map_err(|error| {
+                let type_name = std::any::type_name::<T>();
+                diverged(format!("what is recorded under {key:?} is no {type_name}")).because(error)
+            }),
+            Self::Failed(failure) => Err(error_of(failure)),
+        }
+    }
+}
+
+/// The code no longer matches what it has recorded.
+pub(crate) fn diverged(message: String) -> Error {
+    Error::new(ErrorKind::Conflict, message).classed(ErrorClass::Diverged)
+}
+
+/// A recorded failure as the error that it was.
+pub(crate) fn error_of(failure: Failure) -> Error {
+    let kind = match failure.class {
+        FailureClass::Cancelled => ErrorKind::Cancelled,
+        _ => ErrorKind::Failed,
+    };
+    Error::of_failure(failure).of_kind(kind)
+}
+
+/// That the code of a step runs.
+#[derive(Debug)]
+pub(crate) struct Running(Arc<Calls>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.lock().running -= 1;
+    }
+}
+
+/// A call that somebody waits for; dropped with the future that does.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) key: Key,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.calls.dropped(&self.key);
+    }
+}
+
+impl Waiting {
+    /// See [`Calls::poll_turn`].
+    pub(crate) async fn turn(&self) -> Result<Turn> {
+        std::future::poll_fn(|cx| self.calls.poll_turn(&self.key, cx)).await
+    }
+
+    /// See [`Calls::poll_news`].
+    pub(crate) async fn news(&self, until: impl Fn(&Mark) -> bool) -> Result<Turn> {
+        std::future::poll_fn(|cx| self.calls.poll_news(&self.key, cx, &until)).await
+    }
+
+    /// Waits for the outcome.
+    pub(crate) async fn outcome(&self) -> Result<Outcome> {
+        match self.news(|_| false).await? {
+            Turn::Outcome(outcome) => Ok(outcome),
+            Turn::Go(_) => Err(Error::new(ErrorKind::Corrupt, "a call went on without an outcome")),
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Drives a handler: polls it to rest, gives it what is recorded one outcome at a time, sends on what it wants to be
+//! recorded, and says when it can be parked.
+
+use super::calls::{Calls, Outcome, Patience};
+use super::root::Root;
+use super::trap::Spot;
+use crate::agent::instance::Floor;
+use crate::dispatch::courier::fetch;
+use crate::partition::handle::Unheard;
+use crate::partition::message::Say;
+use crate::{Error, ErrorKind, Result};
+use callboard_core::{Entry, Failure, FailureClass, Json, Note, Noted, Payload, Rejected, Speaker};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use std::any::Any;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// How a handler came to its end, or stopped being driven.
+pub(crate) enum Driven {
+    /// By itself.
+    Done(Result<Json>),
+    /// By a panic.
+    Panicked(Box<dyn Any + Send>),
+    /// It is parked: begun again when what it waits for has come.
+    Parked,
+    /// The task is not the speaker's any more.
+    Unheard(Unheard),
+    /// A test has the instance die here.
+    Crashed,
+}
+
+/// A handler in the making: caught if it panics.
+pub(crate) type Handler<'a> = Pin<Box<dyn Future<Output = Result<Result<Json>, Box<dyn Any + Send>>> + Send + 'a>>;
+
+/// What drives a handler.
+pub(crate) struct Driver<'a> {
+    floor: &'a Floor,
+    speaker: &'a Speaker,
+    capability: &'a str,
+    calls: &'a Arc<Calls>,
+    handler: Handler<'a>,
+    root: Root,
+    /// Entries that were read and not given to the handler yet.
+    entries: VecDeque<Entry>,
+    /// Entries that were given to it.
+    seen: usize,
+    sending: FuturesUnordered<BoxFuture<'a, Sent>>,
+    /// What must wait until everything that was sent before is recorded.
+    behind: VecDeque<Note>,
+    following: Option<BoxFuture<'a, Result<Vec<Entry>, Unheard>>>,
+    progressing: Option<BoxFuture<'a, ()>>,
+    /// Since when the handler has been at rest.
+    rests_since: Instant,
+}
+
+/// What became of a note.
+enum Sent {
+    Recorded,
+    /// The task asked for children that can not be.
+    Refused(Vec<callboard_core::Child>, Rejected),
+    Unheard(Unheard),
+    Crashed,
+}
+
+/// Polls in a row before others have their turn.
+const POLLS_IN_A_ROW: usize = 64;
+
+impl<'a> Driver<'a> {
+    /// Drives `handler`. `record` is what earlier activations have recorded.
+    pub(crate) fn new(
+        floor: &'a Floor,
+        speaker: &'a Speaker,
+        capability: &'a str,
+        calls: &'a Arc<Calls>,
+        handler: Handler<'a>,
+        record: Vec<Entry>,
+    ) -> Self {
+        if !record.is_empty() {
+            calls.replay();
+        }
+        Self {
+            floor,
+            speaker,
+            capability,
+            calls,
+            handler,
+            root: Root::new(),
+            entries: record.into(),
+            seen: 0,
+            sending: FuturesUnordered::new(),
+            behind: VecDeque::new(),
+            following: None,
+            progressing: None,
+            rests_since: Instant::now(),
+        }
+    }
+
+    /// Drives it until it ends, is parked or is not wanted any more. Dropping the future drops the handler at its await.
+    pub(crate) async fn drive(&mut self) -> Driven {
+        loop {
+            if let Some(ended) = self.poll_to_rest().await {
+                return ended;
+            }
+            if let Some(entry) = self.entries.pop_front() {
+                if let Err(ended) = self.give(entry).await {
+                    return ended;
+                }
+                continue;
+            }
+            self.calls.go_live();
+            if self.root.is_woken() {
+                continue;
+            }
+            self.send_wanted();
+            if let Err(ended) = self.wait().await {
+                return ended;
+            }
+        }
+    }
+
+    /// Lets a handler whose task was cancelled clean up: its calls all say so, and nothing more is recorded.
+    pub(crate) async fn clean_up(&mut self) {
+        while self.poll_to_rest().await.is_none() {
+            poll_fn(|cx| self.root.poll_woken(cx)).await;
+        }
+    }
+
+    /// Polls the handler until it waits for something; its end, if it has come.
+    async fn poll_to_rest(&mut self) -> Option<Driven> {
+        let mut polls = 0;
+        while self.root.take_woken() {
+            match self.handler.as_mut().poll(&mut Context::from_waker(self.root.waker())) {
+                Poll::Ready(Ok(result)) => return Some(Driven::Done(result)),
+                Poll::Ready(Err(panic)) => return Some(Driven::Panicked(panic)),
+                Poll::Pending => self.rests_since = Instant::now(),
+            }
+            polls += 1;
+            if polls % POLLS_IN_A_ROW == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        None
+    }
+
+    /// Gives the handler what is recorded next.
+    async fn give(&mut self, entry: Entry) -> Result<(), Driven> {
+        if self.floor.crosses(self.speaker, self.capability, &entry.key, Spot::of(&entry.what)) {
+            return Err(Driven::Crashed);
+        }
+        let outcome = match &entry.what {
+            Noted::Value(payload) => {
+                let value = value(self.floor, self.speaker, payload).await;
+                Some(Outcome::Value(value.map_err(|error| Driven::Done(Err(error)))?))
+            }
+            Noted::Failed(failure) => Some(Outcome::Failed(failure.clone())),
+            _ => None,
+        };
+        self.seen += 1;
+        self.calls.deliver(&entry, outcome);
+        Ok(())
+    }
+
+    /// Sends on what the handler wants to be recorded.
+    fn send_wanted(&mut self) {
+        let (wanted, progress) = self.calls.take_outbox();
+        let mut together = Vec::new();
+        for note in wanted {
+            match note {
+                Note::Children(children) => together.extend(children),
+                note => {
+                    self.send_children(&mut together);
+                    self.behind.push_back(note);
+                }
+            }
+        }
+        self.send_children(&mut together);
+        while let Some(note) = self.behind.pop_front() {
+            // What is taken back must have been asked for first.
+            if matches!(note, Note::Withdraw(_)) && !self.sending.is_empty() {
+                self.behind.push_front(note);
+                break;
+            }
+            self.send(note);
+        }
+        if let Some(progress) = progress {
+            let (floor, speaker) = (self.floor, self.speaker);
+            let progressing = async move {
+                let _fenced = floor.partitions.speak(speaker, Say::Note(Note::Progress(progress))).await;
+            };
+            self.progressing = Some(progressing.boxed());
+        }
+    }
+
+    fn send_children(&mut self, together: &mut Vec<callboard_core::Child>) {
+        if !together.is_empty() {
+            self.behind.push_back(Note::Children(std::mem::take(together)));
+        }
+    }
+
+    fn send(&mut self, note: Note) {
+        let (floor, speaker, capability) = (self.floor, self.speaker, self.capability);
+        self.sending.push(async move { record(floor, speaker, capability, note).await }.boxed());
+    }
+
+    /// Waits until there is something to do.
+    async fn wait(&mut self) -> Result<(), Driven> {
+        let follows = self.following.is_some() || self.seen > 0 || !self.sending.is_empty();
+        if follows && self.following.is_none() {
+            let (floor, speaker, seen) = (self.floor, self.speaker, self.seen);
+            self.following = Some(async move { floor.partitions.follow(speaker, seen).await }.boxed());
+        }
+        let parks_at = self.parks_at();
+        tokio::select! {
+            biased;
+            () = poll_fn(|cx| self.root.poll_woken(cx)) => Ok(()),
+            entries = either(&mut self.following) => {
+                self.following = None;
+                self.entries.extend(entries.map_err(Driven::Unheard)?);
+                Ok(())
+            }
+            Some(sent) = self.sending.next(), if !self.sending.is_empty() => self.sent(sent),
+            () = either(&mut self.progressing) => {
+                self.progressing = None;
+                Ok(())
+            }
+            () = sleep_until(parks_at.unwrap_or(self.rests_since)), if parks_at.is_some() => self.park().await,
+        }
+    }
+
+    /// When the handler is to be parked, if nothing happens before.
+    fn parks_at(&self) -> Option<Instant> {
+        let idle = self.sending.is_empty() && self.behind.is_empty() && self.entries.is_empty();
+        let patience = self.calls.can_park(&self.root).filter(|_| idle)?;
+        Some(match patience {
+            Patience::Short => self.rests_since + self.floor.park_after,
+            Patience::None => self.rests_since,
+        })
+    }
+
+    async fn park(&mut self) -> Result<(), Driven> {
+        match self.floor.partitions.speak(self.speaker, Say::Note(Note::Park { seen: self.seen })).await {
+            Ok(()) => Err(Driven::Parked),
+            Err(Unheard::Refused(_news)) => {
+                self.rests_since = Instant::now();
+                Ok(())
+            }
+            Err(unheard) => Err(Driven::Unheard(unheard)),
+        }
+    }
+
+    fn sent(&mut self, sent: Sent) -> Result<(), Driven> {
+        match sent {
+            Sent::Recorded => Ok(()),
+            Sent::Refused(children, rejected) => {
+                // One that can not be keeps none of the others from being.
+                if children.len() > 1 {
+                    children.into_iter().for_each(|child| self.send(Note::Children(vec![child])));
+                    return Ok(());
+                }
+                let class = match rejected {
+                    Rejected::Full { .. } => FailureClass::Retryable,
+                    _ => FailureClass::Terminal,
+                };
+                for child in children {
+                    let failure = Failure::new(class, rejected.to_string());
+                    self.send(Note::Failed { key: child.key, failure, unsure: false });
+                }
+                Ok(())
+            }
+            Sent::Unheard(unheard) => Err(Driven::Unheard(unheard)),
+            Sent::Crashed => Err(Driven::Crashed),
+        }
+    }
+}
+
+/// A recorded value, wherever it is. The store is waited for: what is recorded is not given up because it is away.
+async fn value(floor: &Floor, speaker: &Speaker, payload: &Payload) -> Result<Json> {
+    if let Payload::Json(json) = payload {
+        return Ok(json.clone());
+    }
+    loop {
+        match fetch(&floor.payloads, payload).await {
+            Ok(bytes) => {
+                let corrupt = |error| Error::new(ErrorKind::Corrupt, "a recorded value is no JSON").because(error);
+                return serde_json::from_slice(&bytes).map_err(|error: serde_json::Error| corrupt(error));
+            }
+            Err(error) if error.kind() != ErrorKind::Unavailable => return Err(error),
+            Err(error) => {
+                tracing::warn!(task = %speaker.task, error = format!("{error:#}"), "a recorded value waits for the store");
+                tokio::time::sleep(FETCH_AGAIN).await;
+            }
+        }
+    }
+}
+
+/// Has a note recorded. Large values go to the store first.
+async fn record(floor: &Floor, speaker: &Speaker, capability: &str, note: Note) -> Sent {
+    let note = match note {
+        Note::Value(key, Payload::Json(json)) => {
+            if floor.crosses(speaker, capability, &key, Spot::Unrecorded) {
+                return Sent::Crashed;
+            }
+            match floor.stored(speaker, &json).await {
+                Ok(payload) => Note::Value(key, payload),
+                Err(error) => Note::Failed { key, failure: error.into_failure(), unsure: false },
+            }
+        }
+        note => note,
+    };
+    let children = if let Note::Children(children) = &note { children.clone() } else { Vec::new() };
+    match floor.partitions.speak(speaker, Say::Note(note)).await {
+        Ok(()) => Sent::Recorded,
+        Err(Unheard::Refused(rejected)) => Sent::Refused(children, rejected),
+        Err(unheard) => Sent::Unheard(unheard),
+    }
+}
+
+/// Waits for what may be there; for ever, if it is not.
+async fn either<T>(what: &mut Option<BoxFuture<'_, T>>) -> T {
+    match what {
+        Some(what) => what.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The pause before a recorded value that could not be read is tried again.
+const FETCH_AGAIN: Duration = Duration::from_secs(1);

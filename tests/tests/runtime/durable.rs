@@ -1,0 +1,136 @@
+//! Durable code: steps, children, waits, parking.
+
+use super::kit::{Gauge, Tally, act, acting, on, one, store};
+use callboard::prelude::*;
+use callboard::{Either, Status};
+use std::sync::{Arc, Mutex};
+
+/// A board whose one agent does what `f` says, parking at once.
+fn parking(store: &Arc<dyn callboard::port::store::Store>) -> callboard::Builder {
+    on(store).settings(|settings| settings.park_after = Duration::ZERO)
+}
+
+#[tokio::test]
+async fn a_step_is_recorded_and_not_run_again() {
+    let (_, store) = store();
+    let runs = Tally::default();
+    let counted = runs.clone();
+    let board = acting(on(&store), 1, move |ctx: callboard::Ctx, _| {
+        let runs = counted.clone();
+        async move {
+            let first: String = ctx
+                .step("first", || async {
+                    runs.add("first");
+                    Ok("one".to_owned())
+                })
+                .await?;
+            if ctx.attempt() == 1 {
+                return Err(Error::retry_after(Duration::ZERO, "once more"));
+            }
+            let second: u32 = ctx.step("second", || async { Ok(2) }).await?;
+            Ok(format!("{first} {second}"))
+        }
+    })
+    .settings(|settings| settings.retry.base = Duration::ZERO)
+    .start()
+    .await
+    .unwrap();
+    let (workflow, it) = one(act("x"));
+    let run = board.start(workflow).await.unwrap();
+    assert_eq!(run.output(&it).await.unwrap(), "one 2");
+    assert_eq!(runs.of("first"), 1);
+    board.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_task_that_waits_long_holds_no_instance_and_goes_on_where_it_was() {
+    let (_, store) = store();
+    let starts = Gauge::default();
+    let begun = starts.clone();
+    let board = acting(parking(&store), 1, move |ctx: callboard::Ctx, what: String| {
+        let begun = begun.clone();
+        async move {
+            begun.add();
+            let asked: u32 = ctx.step("asked", || async { Ok(7) }).await?;
+            let yes = ctx.approval(format!("{what}?")).await?;
+            let word: String = ctx.signal("word").await?;
+            Ok(format!("{what} {asked} {yes} {word}"))
+        }
+    })
+    .start()
+    .await
+    .unwrap();
+    let (workflow, it) = one(act("a"));
+    let run = board.start(workflow).await.unwrap();
+    let (workflow, other) = one(act("b"));
+    let second = board.start(workflow).await.unwrap();
+    // Both wait although there is one instance.
+    loop {
+        let open = board.approvals().await.unwrap().items;
+        if open.len() == 2 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    second.signal("word", &"early").await.unwrap();
+    second.reject().await.unwrap();
+    assert_eq!(second.output(&other).await.unwrap(), "b 7 false early");
+    run.approve().by("me").await.unwrap();
+    run.signal("word", &"late").await.unwrap();
+    assert_eq!(run.output(&it).await.unwrap(), "a 7 true late");
+    let tasks = run.tasks().await.unwrap().items;
+    assert_eq!((tasks[0].status, tasks[0].losses, tasks[0].failures.len()), (Status::Completed, 0, 0));
+    board.shutdown().await.unwrap();
+}
+
+#[task(output = u64)]
+struct Fib {
+    n: u64,
+}
+
+#[derive(Default)]
+struct Fibber;
+
+impl Agent<Fib> for Fibber {
+    async fn run(&mut self, ctx: &Ctx, t: Fib) -> Result<u64> {
+        if t.n < 2 {
+            return Ok(t.n);
+        }
+        Ok(ctx.map([Fib { n: t.n - 1 }, Fib { n: t.n - 2 }]).await?.iter().sum())
+    }
+}
+
+#[tokio::test]
+async fn a_task_may_call_its_own_capability_with_one_instance() {
+    let (_, store) = store();
+    let board = parking(&store).agent(Fibber::default).start().await.unwrap();
+    assert_eq!(board.call(Fib { n: 7 }).await.unwrap(), 13);
+    board.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_loser_of_a_race_is_taken_back() {
+    let (_, store) = store();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let board = acting(parking(&store), 1, move |ctx: callboard::Ctx, _| {
+        let seen = seen.clone();
+        async move {
+            let won = ctx.race(ctx.signal::<u32>("a"), ctx.signal::<u32>("b")).await;
+            if let Either::First(a) = won {
+                seen.lock().unwrap().push(a?);
+            }
+            // The signal that lost was withdrawn, so this one is for whoever asks now.
+            let b: u32 = ctx.signal("b").await?;
+            Ok(b.to_string())
+        }
+    })
+    .start()
+    .await
+    .unwrap();
+    let (workflow, it) = one(act("x"));
+    let run = board.start(workflow).await.unwrap();
+    run.signal("a", &1).await.unwrap();
+    run.signal("b", &2).await.unwrap();
+    assert_eq!(run.output(&it).await.unwrap(), "2");
+    board.shutdown().await.unwrap();
+}
