@@ -149,9 +149,10 @@ impl Ctx {
 
     /// The runtime: to submit workflows, and to call other agents.
     ///
-    /// **Such a call is not part of this task.** It is not recorded with it: an attempt that is made again calls again,
-    /// unless the call has a key. And it blocks this instance until it has its output; an agent that calls itself with
-    /// all of its instances waits for ever. A handle that is kept keeps the node alive.
+    /// **Such a call is not part of this task**: [`call`](Self::call), [`nest`](Self::nest) and [`start`](Self::start) are.
+    /// It is not recorded with it: an attempt that is made again calls again, unless the call has a key. And it blocks this
+    /// instance until it has its output; an agent that calls itself with all of its instances waits for ever. A handle that
+    /// is kept keeps the node alive.
     ///
     /// # Errors
     ///

@@ -345,7 +345,8 @@ impl Performer {
         };
         let handler = AssertUnwindSafe(handler).catch_unwind().boxed();
         let calls = ctx.calls();
-        let mut driver = Driver::new(floor, speaker, ctx.capability(), calls, handler, record);
+        let closing = &self.role.closing;
+        let mut driver = Driver::new(floor, speaker, ctx.capability(), calls, handler, record, closing);
         let mut driven = Box::pin(driver.drive());
         let mut over = self.role.closing.handlers_are_over().boxed();
         let mut lease: BoxFuture<'_, Unheard> = keep_lease(floor, speaker, ctx).boxed();

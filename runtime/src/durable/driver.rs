@@ -5,6 +5,7 @@ use super::calls::{Calls, Outcome, Patience};
 use super::root::Root;
 use super::trap::Spot;
 use crate::agent::instance::Floor;
+use crate::closing_time::ClosingTime;
 use crate::dispatch::courier::fetch;
 use crate::partition::handle::Unheard;
 use crate::partition::message::Say;
@@ -58,6 +59,9 @@ pub(crate) struct Driver<'a> {
     progressing: Option<BoxFuture<'a, ()>>,
     /// Since when the handler has been at rest.
     rests_since: Instant,
+    /// Whether there are entries that are not durable yet: nothing is asked of the partition before they are here.
+    news_comes: bool,
+    closing: &'a ClosingTime,
 }
 
 /// What became of a note.
@@ -81,6 +85,7 @@ impl<'a> Driver<'a> {
         calls: &'a Arc<Calls>,
         handler: Handler<'a>,
         record: Vec<Entry>,
+        closing: &'a ClosingTime,
     ) -> Self {
         if !record.is_empty() {
             calls.replay();
@@ -99,6 +104,8 @@ impl<'a> Driver<'a> {
             following: None,
             progressing: None,
             rests_since: Instant::now(),
+            news_comes: false,
+            closing,
         }
     }
 
@@ -223,6 +230,7 @@ impl<'a> Driver<'a> {
             entries = either(&mut self.following) => {
                 self.following = None;
                 self.entries.extend(entries.map_err(Driven::Unheard)?);
+                self.news_comes = false;
                 Ok(())
             }
             Some(sent) = self.sending.next(), if !self.sending.is_empty() => self.sent(sent),
@@ -231,16 +239,18 @@ impl<'a> Driver<'a> {
                 Ok(())
             }
             () = sleep_until(parks_at.unwrap_or(self.rests_since)), if parks_at.is_some() => self.park().await,
+            // A node that stops waits for nobody who may be parked.
+            () = self.closing.begun(), if parks_at.is_some() && !self.closing.has_begun() => Ok(()),
         }
     }
 
     /// When the handler is to be parked, if nothing happens before.
     fn parks_at(&self) -> Option<Instant> {
-        let idle = self.sending.is_empty() && self.behind.is_empty() && self.entries.is_empty();
+        let idle = self.sending.is_empty() && self.behind.is_empty() && self.entries.is_empty() && !self.news_comes;
         let patience = self.calls.can_park(&self.root).filter(|_| idle)?;
         Some(match patience {
-            Patience::Short => self.rests_since + self.floor.park_after,
-            Patience::None => self.rests_since,
+            Patience::Short if !self.closing.has_begun() => self.rests_since + self.floor.park_after,
+            Patience::Short | Patience::None => self.rests_since,
         })
     }
 
@@ -248,7 +258,7 @@ impl<'a> Driver<'a> {
         match self.floor.partitions.speak(self.speaker, Say::Note(Note::Park { seen: self.seen })).await {
             Ok(()) => Err(Driven::Parked),
             Err(Unheard::Refused(_news)) => {
-                self.rests_since = Instant::now();
+                self.news_comes = true;
                 Ok(())
             }
             Err(unheard) => Err(Driven::Unheard(unheard)),

@@ -5,7 +5,7 @@ use crate::dispatch::backlog::Backlog;
 use crate::journal::archive::Summary;
 use crate::query::filter::{LetterFilter, RunFilter, TaskFilter};
 use crate::query::{DeadLetter, PendingItem, PendingKind, Place, RunInfo, TaskInfo};
-use callboard_core::{Millis, Requirements, Run, RunId, TaskIndex, TaskState, Token};
+use callboard_core::{EffectState, Millis, Requirements, Run, RunId, TaskIndex, TaskState, Token, Wait};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -227,6 +227,20 @@ pub(super) fn tasks(
     (found, None)
 }
 
+/// What a parked task waits for, in words.
+fn parked_for(run: &Run, index: TaskIndex) -> String {
+    const TOLD_MAX: usize = 8;
+    let record = run.record(index);
+    let waits = record.iter().flat_map(|record| record.waits.values()).map(Wait::in_words);
+    let unknown = record.iter().flat_map(|record| &record.effects);
+    let unknown = unknown.filter(|(_, effect)| matches!(effect.state, EffectState::Unknown(_)));
+    let unknown = unknown.map(|(call, _)| format!("waits for somebody who knows whether {call} happened"));
+    let open = run.children(index).iter().filter_map(|child| run.task(*child)).filter(|task| !task.status().is_ended());
+    let children = open.map(|task| format!("waits for task {:?}, which is {}", task.spec.name, task.status()));
+    let told: Vec<String> = waits.chain(unknown).chain(children).take(TOLD_MAX).collect();
+    told.join("; ")
+}
+
 /// Why tasks wait for an instance: the one place where that is put into words.
 pub(super) struct Waits {
     /// What agents there are; none for a run in the archive, where nothing waits.
@@ -249,6 +263,9 @@ impl Waits {
     fn why(&mut self, run: &Run, index: TaskIndex) -> Option<String> {
         let (backlog, now) = self.around.as_ref()?;
         let task = run.task(index)?;
+        if let TaskState::Parked { .. } = task.state {
+            return Some(parked_for(run, index));
+        }
         let TaskState::Ready { not_before } = task.state else { return None };
         if let Some(reason) = &run.paused {
             return Some(format!("paused: {reason}"));

@@ -1,6 +1,8 @@
 //! How a run and a task stand, in one look.
 
-use callboard_core::{Counts, InstanceId, Millis, Priority, Run, RunId, RunOutcome, Status, TaskIndex, TaskState};
+use callboard_core::{
+    Counts, InstanceId, Json, Millis, Priority, Run, RunId, RunOutcome, Status, TaskIndex, TaskState,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +15,8 @@ pub enum RunStatus {
     Running,
     /// It starts no more tasks until it is resumed.
     Paused,
+    /// It was cancelled or has failed, and what it has done is being undone.
+    Undoing,
     /// Every task completed.
     Completed,
     /// A task failed or is dead, or the run took too long.
@@ -31,6 +35,7 @@ impl RunStatus {
             (None, Some((RunOutcome::Failed, _)), _) => Self::Failed,
             (None, Some((RunOutcome::Cancelled, _)), _) => Self::Cancelled,
             (None, None, Some(_)) => Self::Paused,
+            (None, None, None) if run.undoing.is_some() => Self::Undoing,
             (None, None, None) => Self::Running,
         }
     }
@@ -40,6 +45,7 @@ impl RunStatus {
         match self {
             Self::Running => "running",
             Self::Paused => "paused",
+            Self::Undoing => "undoing",
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -104,7 +110,7 @@ impl RunInfo {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TaskInfo {
-    /// Its place in the workflow, from 0.
+    /// Its place in the run, from 0: the tasks of the workflow in its order, then those that came later.
     pub index: TaskIndex,
     /// Its name.
     pub name: String,
@@ -128,8 +134,14 @@ pub struct TaskInfo {
     pub failures: Vec<FailedAttempt>,
     /// Whether it was resumed with another input than its author's.
     pub is_edited: bool,
-    /// What it waits for, in words, if it waits for an instance.
+    /// What it waits for, in words, if it waits for an instance or is parked.
     pub waiting: Option<String>,
+    /// The task whose handler has asked for it, if one has.
+    pub parent: Option<TaskIndex>,
+    /// The task whose effect it undoes, if it is there for that.
+    pub undoes: Option<TaskIndex>,
+    /// How far it is, in its handler's own words.
+    pub progress: Option<Json>,
     /// Why it was cancelled, or because of which task it was skipped.
     pub reason: Option<String>,
 }
@@ -172,6 +184,9 @@ impl TaskInfo {
             failures: failures.collect(),
             is_edited: task.edited.is_some(),
             waiting,
+            parent: task.parent.as_ref().map(|parent| parent.task),
+            undoes: task.undoes,
+            progress: task.progress.clone(),
             reason: match &task.state {
                 TaskState::Cancelled { reason } => Some(reason.to_string()),
                 TaskState::Skipped { cause } => {
