@@ -186,6 +186,7 @@ fn variants(kind: &EventKind) -> Vec<String> {
         | EventKind::RunResumed(_)
         | EventKind::RunRestored(_)
         | EventKind::RunsArchived(_) => {}
+        _ => {}
     }
     seen
 }
