@@ -312,14 +312,17 @@ fn touched(run: &Run, kind: &EventKind) -> Vec<usize> {
         EventKind::EffectBegun(event) => vec![event.task.at()],
         EventKind::EffectUnknown(event) => vec![event.task.at()],
         EventKind::EffectDecided(event) => vec![event.task.at()],
-        EventKind::WaitBegun(event) => run.met_at(event.task, &event.wait),
+        EventKind::WaitBegun(event) => run.met_by(event.task, &event.key, &event.wait),
         EventKind::WaitElapsed(event) => match run.record(event.task).and_then(|record| record.waits.get(&event.key)) {
             Some(wait) => run.met_at(event.task, wait),
             None => vec![event.task.at()],
         },
         EventKind::WaitsWithdrawn(event) => vec![event.task.at()],
         EventKind::SignalReceived(event) => run.signals().waits_for(&event.name).map(TaskIndex::at).collect(),
-        EventKind::ApprovalAnswered(_) => run.signals().open_approvals().map(|(task, _)| task.at()).collect(),
+        EventKind::ApprovalAnswered(event) => {
+            let open = run.signals().open_approvals(event.task, event.number).next();
+            open.into_iter().map(|(task, _)| task.at()).collect()
+        }
         EventKind::TaskParked(event) => vec![event.task.at()],
         EventKind::TaskProgressed(_) => Vec::new(),
         EventKind::TaskFailed(event) => vec![event.task.at()],

@@ -399,7 +399,11 @@ impl Board {
     fn effect(&mut self, effect: &Effect) -> String {
         match effect {
             Effect::Offer(ready) => {
-                assert_eq!(self.state.run(ready.task.run).and_then(|run| run.paused.clone()), None, "offered while paused");
+                assert_eq!(
+                    self.state.run(ready.task.run).and_then(|run| run.paused.clone()),
+                    None,
+                    "offered while paused"
+                );
                 assert_eq!(
                     self.state.run(ready.task.run).and_then(|run| run.ready(ready.task.task)).as_ref(),
                     Some(ready),

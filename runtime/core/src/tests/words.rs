@@ -168,9 +168,7 @@ pub(super) fn event(
             (seen(e.task, &format!(" {word}")), format!("{} {} {words}{until}", task(e.task), e.key))
         }
         EventKind::WaitElapsed(e) => (seen(e.task, ""), format!("elapsed {} {}", task(e.task), e.key)),
-        EventKind::WaitsWithdrawn(e) => {
-            (seen(e.task, ""), format!("withdrawn {} {}", task(e.task), e.keys.join(" ")))
-        }
+        EventKind::WaitsWithdrawn(e) => (seen(e.task, ""), format!("withdrawn {} {}", task(e.task), e.keys.join(" "))),
         EventKind::SignalReceived(e) => {
             (vec!["signal_received".into()], format!("signal {} {} {}", run(), e.name, payload(&e.value)))
         }
