@@ -53,6 +53,12 @@ impl Timers {
         }
     }
 
+    /// Whether a task waits for an instance, and the timer that offers it has done so.
+    pub(crate) fn is_offered(&self, run: &Run, index: usize) -> bool {
+        let mut timers = task_timers(run, index).filter(|timer| timer.kind == TimerKind::Retry);
+        timers.next().is_some_and(|timer| !self.0.contains(&timer))
+    }
+
     /// Clears the timer that would offer this task once more.
     pub(crate) fn offered(&mut self, run: &Run, index: usize) {
         for timer in task_timers(run, index).filter(|timer| timer.kind == TimerKind::Retry) {
