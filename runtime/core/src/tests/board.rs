@@ -458,7 +458,8 @@ impl Board {
     pub(super) fn find(&self, name: &str) -> Option<(&Run, TaskRef)> {
         let (run, task) = name.split_once('.').unwrap_or((&self.last, name));
         let run = self.state.run(self.run_id(run))?;
-        Some((run, TaskRef { run: run.id, task: run.find(task)? }))
+        let task = task.replace("undo:", "undo "); // a word has no blank
+        Some((run, TaskRef { run: run.id, task: run.find(&task)? }))
     }
 
     /// `<task> <holder> .. [token=a.b]`; the present token unless another is shown.
