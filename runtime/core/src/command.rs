@@ -340,7 +340,7 @@ impl Draft {
     }
 
     pub(crate) fn event(&mut self, run: Option<RunId>, kind: crate::EventKind) {
-        self.seq += 1;
+        self.seq = self.seq.saturating_add(1);
         self.step.events.push(Event { seq: self.seq, at: self.at, run, kind });
     }
 

@@ -310,7 +310,9 @@ impl Graph {
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Plan { inputs: tasks.into_iter().map(|task| task.input).collect(), needs, dependents })
+        let mut by_name: Vec<TaskIndex> = (0..self.tasks.len() as u32).map(TaskIndex).collect();
+        by_name.sort_by_key(|task| self.tasks[task.at()].name.as_str());
+        Ok(Plan { inputs: tasks.into_iter().map(|task| task.input).collect(), needs, dependents, by_name })
     }
 
     /// Every fault of the graph, or none.

@@ -82,6 +82,8 @@ pub(crate) struct Plan {
     pub(crate) needs: Edges,
     /// The tasks that wait for each task, ascending.
     pub(crate) dependents: Edges,
+    /// All tasks, by name.
+    pub(crate) by_name: Vec<TaskIndex>,
 }
 
 impl Plan {

@@ -24,6 +24,11 @@ impl Run {
         self.task(index).is_some_and(|task| task.status() == Status::Skipped)
     }
 
+    /// Whether a task is skipped and no other task has asked for it: whoever did was told, and asks again or does not.
+    fn is_reopenable(&self, index: TaskIndex) -> bool {
+        self.is_skipped(index) && self.task(index).is_some_and(|task| task.parent.is_none())
+    }
+
     /// The skipped tasks that can run again once `index` is open, ascending. Whatever was recorded as the cause of
     /// their being skipped, it is their needs that count.
     pub(crate) fn reopened_by(&self, index: TaskIndex) -> Vec<TaskIndex> {
@@ -32,7 +37,7 @@ impl Run {
         let mut reopened = Vec::new();
         let mut todo = vec![index];
         while let Some(open) = todo.pop() {
-            for dependent in self.dependents(open).filter(|task| self.is_skipped(*task)) {
+            for dependent in self.dependents(open).filter(|task| self.is_reopenable(*task)) {
                 let count = || self.needs(dependent).iter().filter(|need| self.has_no_result(**need)).count();
                 let left = spoilt.entry(dependent).or_insert_with(count);
                 *left = left.saturating_sub(1);
@@ -79,7 +84,7 @@ impl Run {
     pub(crate) fn resumed(&mut self, at: Millis, event: &TaskResumed) -> Option<()> {
         let task = self.task(event.task)?;
         (task.status().is_resumable() && event.token == task.token.next_attempt()).then_some(())?;
-        event.reopened.iter().all(|task| self.is_skipped(*task)).then_some(())?;
+        event.reopened.iter().all(|task| self.is_reopenable(*task)).then_some(())?;
         let compiled = event.input.as_ref().map(|json| self.compile_edited(event.task, json));
         let compiled = compiled.transpose().ok()?;
 

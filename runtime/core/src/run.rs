@@ -130,7 +130,9 @@ impl Run {
 
     /// The task named `name`.
     pub fn find(&self, name: &str) -> Option<TaskIndex> {
-        (0..).zip(&self.tasks).find(|(_, task)| task.spec.name == name).map(|(index, _)| TaskIndex(index))
+        let by_name = &self.plan.by_name;
+        let found = by_name.binary_search_by(|task| self.tasks[task.at()].spec.name.as_str().cmp(name));
+        found.map_or_else(|_| self.grown.find(name), |at| by_name.get(at).copied())
     }
 
     /// How many tasks have not ended.
@@ -177,7 +179,7 @@ impl Run {
 
     /// The approvals that wait for an answer, by task: the task, and the number among its approvals.
     pub fn open_approvals(&self) -> impl Iterator<Item = (TaskIndex, u32)> {
-        self.signals.iter().flat_map(|signals| signals.open_approvals())
+        self.signals.iter().flat_map(|signals| signals.open_approvals(None, None))
     }
 
     /// The tasks whose records have grown since this was called the last time, perhaps with repetitions.
@@ -216,22 +218,36 @@ impl Run {
 
     /// The open tasks that can never run once `causes` have ended without a result, ascending, without them.
     pub(crate) fn doomed_by(&self, causes: &[TaskIndex]) -> Vec<TaskIndex> {
-        let mut seen = vec![false; self.tasks.len()];
-        causes.iter().for_each(|cause| seen[cause.at()] = true);
-        let mut doomed = Vec::new();
-        let mut todo = causes.to_vec();
-        while let Some(cause) = todo.pop() {
-            for dependent in self.dependents(cause) {
-                let open = self.task(dependent).is_some_and(|task| !task.status().is_ended());
-                if open && !std::mem::replace(&mut seen[dependent.at()], true) {
-                    todo.push(dependent);
-                    doomed.push(dependent);
-                }
-            }
-        }
+        let each = self.doomed_by_each(causes);
+        let mut doomed: Vec<TaskIndex> = each.into_values().flatten().collect();
         // Not gathered by a scan of the run: then every failure in a large run would cost the size of the run.
         doomed.sort_unstable();
         doomed
+    }
+
+    /// The open tasks that can never run once `causes` have ended without a result, each under the first that dooms it.
+    pub(crate) fn doomed_by_each(&self, causes: &[TaskIndex]) -> BTreeMap<TaskIndex, Vec<TaskIndex>> {
+        let mut seen = vec![false; self.tasks.len()];
+        causes.iter().for_each(|cause| seen[cause.at()] = true);
+        let mut all = BTreeMap::new();
+        for &cause in causes {
+            let mut doomed = Vec::new();
+            let mut todo = vec![cause];
+            while let Some(spoilt) = todo.pop() {
+                for dependent in self.dependents(spoilt) {
+                    let open = self.task(dependent).is_some_and(|task| !task.status().is_ended());
+                    if open && !std::mem::replace(&mut seen[dependent.at()], true) {
+                        todo.push(dependent);
+                        doomed.push(dependent);
+                    }
+                }
+            }
+            if !doomed.is_empty() {
+                doomed.sort_unstable();
+                all.insert(cause, doomed);
+            }
+        }
+        all
     }
 
     /// Folds one event of this run. Total: what can not be followed puts the run in quarantine.

@@ -4,7 +4,7 @@ use crate::record::{Moment, OnCycle};
 use crate::timer::Timers;
 use crate::{
     Effect, Event, EventKind, GraphLimits, Json, Millis, Rejected, Retry, Run, RunId, RunRestored, Speaker, TaskIndex,
-    TaskState, Timer,
+    TaskState, Timer, Token,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -168,11 +168,21 @@ impl State {
         if undoing.is_none() && matches!(kind, EventKind::UndoBegun(_)) {
             self.timers.unwatch_run(run);
         }
+        let offered: Vec<(usize, Token, TaskState)> = touched
+            .iter()
+            .filter(|index| run.paused.is_none() && self.timers.is_offered(run, **index))
+            .map(|&index| (index, run.tasks[index].token, run.tasks[index].state.clone()))
+            .collect();
         self.timers.unwatch(run, touched.iter().copied());
         let open = run.open();
         run.apply(moment, kind, self.limits.lease);
         self.live_tasks = (self.live_tasks + run.open()).saturating_sub(open);
         self.timers.watch(run, touched);
+        for (index, token, state) in offered {
+            if (run.tasks[index].token, &run.tasks[index].state) == (token, &state) {
+                self.timers.offered(run, index); // what it waits for has changed, and not that it was offered
+            }
+        }
         match (before, run.ended) {
             (None, Some((_, ended_at))) => {
                 self.timers.unwatch_run(run);
@@ -327,14 +337,17 @@ fn touched(run: &Run, kind: &EventKind) -> Vec<usize> {
         EventKind::EffectBegun(event) => vec![event.task.at()],
         EventKind::EffectUnknown(event) => vec![event.task.at()],
         EventKind::EffectDecided(event) => vec![event.task.at()],
-        EventKind::WaitBegun(event) => run.met_at(event.task, &event.wait),
+        EventKind::WaitBegun(event) => run.met_by(event.task, &event.key, &event.wait),
         EventKind::WaitElapsed(event) => match run.record(event.task).and_then(|record| record.waits.get(&event.key)) {
             Some(wait) => run.met_at(event.task, wait),
             None => vec![event.task.at()],
         },
         EventKind::WaitsWithdrawn(event) => vec![event.task.at()],
         EventKind::SignalReceived(event) => run.signals().waits_for(&event.name).map(TaskIndex::at).collect(),
-        EventKind::ApprovalAnswered(_) => run.signals().open_approvals().map(|(task, _)| task.at()).collect(),
+        EventKind::ApprovalAnswered(event) => {
+            let open = run.signals().open_approvals(event.task, event.number).next();
+            open.into_iter().map(|(task, _)| task.at()).collect()
+        }
         EventKind::TaskParked(event) => vec![event.task.at()],
         EventKind::TaskProgressed(_) => Vec::new(),
         EventKind::TaskFailed(event) => vec![event.task.at()],

@@ -1,6 +1,6 @@
 //! Timers: what comes due by itself.
 
-use crate::{Millis, Run, RunId, Task, TaskIndex, TaskState};
+use crate::{Millis, Run, RunId, Task, TaskIndex};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -53,6 +53,12 @@ impl Timers {
         }
     }
 
+    /// Whether a task waits for an instance, and the timer that offers it has done so.
+    pub(crate) fn is_offered(&self, run: &Run, index: usize) -> bool {
+        let mut timers = task_timers(run, index).filter(|timer| timer.kind == TimerKind::Retry);
+        timers.next().is_some_and(|timer| !self.0.contains(&timer))
+    }
+
     /// Clears the timer that would offer this task once more.
     pub(crate) fn offered(&mut self, run: &Run, index: usize) {
         for timer in task_timers(run, index).filter(|timer| timer.kind == TimerKind::Retry) {
@@ -88,10 +94,13 @@ pub(crate) fn run_timer(run: &Run) -> Option<Timer> {
     Some(Timer { due, run: run.id, task: None, kind: TimerKind::Run })
 }
 
-/// The timers that a task has now. What waits in a paused run waits for no moment.
+/// The timers that a task has now. What is to start in a paused run starts at no moment; what a handler waits for comes
+/// in time or not, whoever starts it again.
 pub(crate) fn task_timers(run: &Run, index: usize) -> impl Iterator<Item = Timer> {
     let task = Some(TaskIndex(index as u32));
-    let waits = |task: &&Task| run.paused.is_some() && matches!(task.state, TaskState::Ready { .. });
-    let timers = run.tasks.get(index).filter(|task| !waits(task)).into_iter().flat_map(Task::timers);
+    let starts = |kind: &TimerKind| matches!(kind, TimerKind::Retry | TimerKind::Start);
+    let is_paused = run.paused.is_some();
+    let timers = run.tasks.get(index).into_iter().flat_map(Task::timers);
+    let timers = timers.filter(move |(_, kind)| !(is_paused && starts(kind)));
     timers.map(move |(due, kind)| Timer { due, run: run.id, task, kind })
 }

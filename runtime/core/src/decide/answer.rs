@@ -55,24 +55,33 @@ fn has_room(state: &State, run: &Run) -> Result<(), Rejected> {
 /// Whether the approval that is meant is open; false if it may be asked for later.
 fn is_meant(run: &Run, task: Option<TaskIndex>, number: Option<u32>) -> Result<bool, Rejected> {
     let task_ref = |task| TaskRef { run: run.id, task };
-    let mut open: Vec<(TaskIndex, u32)> = run.signals().open_approvals().collect();
-    open.retain(|at| task.is_none_or(|task| task == at.0) && number.is_none_or(|number| number == at.1));
-    if open.len() > 1 {
-        let open = open.iter().take(20).map(|(task, number)| format!("{}/{number}", task_ref(*task))).collect();
-        return Err(Rejected::Ambiguous { run: run.id, open });
+    let open: Vec<(TaskIndex, u32)> = run.signals().open_approvals(task, number).take(TOLD_MAX).collect();
+    let ambiguous = |open: Vec<(TaskIndex, u32)>| {
+        let open = open.iter().map(|(task, number)| format!("{}/{number}", task_ref(*task))).collect();
+        Err(Rejected::Ambiguous { run: run.id, open })
+    };
+    match (&open[..], task, number) {
+        ([_], ..) => return Ok(true),
+        ([_, _, ..], ..) => return ambiguous(open),
+        // A number that belongs to no task would be given to whatever is asked next.
+        ([], None, Some(_)) => return ambiguous(run.signals().open_approvals(None, None).take(TOLD_MAX).collect()),
+        ([], ..) => {}
     }
-    let Some(task) = task.filter(|_| open.is_empty()) else { return Ok(!open.is_empty()) };
+    let Some(task) = task else { return Ok(false) };
     let asks = run.task(task).ok_or(Rejected::NoTask(task_ref(task)))?;
     if asks.status().is_ended() {
         return Err(Rejected::TaskEnded { task: task_ref(task), status: asks.status() });
     }
     match number {
-        Some(number) if run.record(task).is_some_and(|record| record.approvals >= number) => {
+        Some(number) if number <= run.record(task).map_or(0, |record| record.approvals) => {
             Err(Rejected::Answered { task: task_ref(task), number })
         }
         _ => Ok(false),
     }
 }
+
+/// How many approvals a refusal tells.
+const TOLD_MAX: usize = 20;
 
 /// Settles an unknown outcome. That it happened is undone in a run that is being undone.
 fn decide(
@@ -98,7 +107,7 @@ fn decide(
         (EffectState::NotDone, _) => return Err(refused(Some("not done"))),
     }
     let happened = matches!(decision, Decision::Happened(_));
-    let undo = undo(index, task, &key, effect).filter(|_| happened && !effect.undone);
+    let undo = undo(index, task, &key, effect).filter(|_| happened && !effect.undone && !run.is_undo(index));
     draft.event(Some(run.id), EventKind::EffectDecided(EffectDecided { task: index, key, decision, by }));
     let outcome = run.undoing.or(run.ended.map(|(outcome, _)| outcome).filter(|it| *it != RunOutcome::Completed));
     if let (Some(undo), Some(outcome)) = (undo, outcome) {

@@ -36,12 +36,14 @@ pub(super) fn draft_cancel_some(draft: &mut Draft, run: &Run, tasks: &[TaskIndex
     let mut tasks: Vec<TaskIndex> = tasks.iter().copied().filter(open).chain(run.open_below(tasks)).collect();
     tasks.sort_unstable();
     tasks.dedup();
-    let Some(&cause) = tasks.first() else { return };
+    if tasks.is_empty() {
+        return;
+    }
     tasks.iter().for_each(|&task| stop_holder(draft, run, task, StopReason::Cancelled));
-    let doomed = run.doomed_by(&tasks);
+    let doomed = run.doomed_by_each(&tasks);
     draft.event(Some(run.id), EventKind::TasksCancelled(TasksCancelled { tasks, reason: reason.into() }));
-    if !doomed.is_empty() {
-        draft.event(Some(run.id), EventKind::TasksSkipped(TasksSkipped { tasks: doomed, cause }));
+    for (cause, tasks) in doomed {
+        draft.event(Some(run.id), EventKind::TasksSkipped(TasksSkipped { tasks, cause }));
     }
 }
 

@@ -5,11 +5,12 @@ use super::cancel::{draft_cancel, stop_holder};
 use super::run;
 use crate::command::Draft;
 use crate::event::{EventKind, LossReason};
-use crate::record::WaitElapsed;
+use crate::record::{Wait, WaitElapsed};
 use crate::timer::{run_timer, task_timers};
 use crate::{
     Effect, Failure, FailureClass, Run, State, Status, StopReason, Task, TaskIndex, TaskState, Timer, TimerKind,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,9 +66,14 @@ fn task_due(state: &State, draft: &mut Draft, run: &Run, index: TaskIndex, task:
             draft_loss(draft, state, run, index, task, holder, LossReason::Lease);
         }
         (TimerKind::Wait, _) => {
-            let waits = task.record.iter().flat_map(|record| &record.waits);
-            let over = waits.filter(|(_, wait)| wait.until().is_some_and(|until| until <= draft.at()));
-            let over: Vec<Arc<str>> = over.map(|(key, _)| key.clone()).collect();
+            let Some(record) = task.record.as_deref() else { return };
+            let mut opened = BTreeSet::new();
+            let over = record.over(draft.at()).take(ELAPSED_MAX).filter(|key| match record.waits.get(*key) {
+                // The first opens the barrier for all, the others of this task among them.
+                Some(Wait::Barrier { name, .. }) => opened.insert(name.clone()),
+                _ => true,
+            });
+            let over: Vec<Arc<str>> = over.cloned().collect();
             for key in over {
                 draft.event(Some(run.id), EventKind::WaitElapsed(WaitElapsed { task: index, key }));
             }
@@ -75,6 +81,9 @@ fn task_due(state: &State, draft: &mut Draft, run: &Run, index: TaskIndex, task:
         _ => {} // no such timer exists in such a state
     }
 }
+
+/// How many waits of a task one command ends; its timer comes at once for the others.
+const ELAPSED_MAX: usize = 1_000;
 
 fn draft_ready(draft: &mut Draft, run: &Run, index: TaskIndex) {
     if let Some(ready) = run.ready(index) {

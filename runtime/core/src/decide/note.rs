@@ -32,8 +32,11 @@ pub(super) fn note(state: &State, draft: &mut Draft, speaker: Speaker, note: Not
         Note::Failed { key, failure, unsure } => scribe.step(draft, key, None, Some(failure), unsure),
         Note::Children(asked) => return children::submit(state, draft, run, &scribe.speaker, asked),
         Note::Begin { key, contract, undo } => {
-            let state = scribe.effect(&key);
-            if matches!(state, None | Some(EffectState::NotDone)) {
+            let known = scribe.effect(&key);
+            if matches!(known, None | Some(EffectState::NotDone)) && !scribe.is_known(&key) {
+                if let Some(undo) = &undo {
+                    children::admit_undo(state, scribe.speaker.task, undo)?;
+                }
                 let Speaker { task, token, holder } = scribe.speaker;
                 let begun = EffectBegun { task: task.task, token, holder, key, contract, undo };
                 draft.event(Some(run.id), EventKind::EffectBegun(begun));
@@ -74,12 +77,14 @@ impl Scribe<'_> {
         Some(&self.record()?.effects.get(key)?.state)
     }
 
-    fn is_settled(&self, key: &str) -> bool {
-        self.record().is_some_and(|record| record.outcome(key).is_some())
+    fn is_known(&self, key: &str) -> bool {
+        self.run.is_known(self.speaker.index(), key)
     }
 
     fn step(self, draft: &mut Draft, key: Arc<str>, value: Option<Payload>, failure: Option<Failure>, unsure: bool) {
-        if !self.is_settled(&key) {
+        // Whether an effect of unknown outcome happened is said by a person, and by nobody who comes late.
+        let is_unknown = matches!(self.effect(&key), Some(EffectState::Unknown(_)));
+        if !self.is_known(&key) && !is_unknown {
             let Speaker { task, token, holder } = self.speaker;
             let recorded = StepRecorded { task: task.task, token, holder, key, value, failure, unsure };
             draft.event(Some(self.run.id), EventKind::StepRecorded(recorded));
@@ -87,8 +92,7 @@ impl Scribe<'_> {
     }
 
     fn wait(self, draft: &mut Draft, key: Arc<str>, mut wait: Wait, limit: Option<Duration>) {
-        let begun = self.record().is_some_and(|record| record.waits.contains_key(&key));
-        if begun || self.is_settled(&key) {
+        if self.is_known(&key) {
             return;
         }
         let end = limit.map(|limit| draft.at().after(limit));
@@ -97,7 +101,7 @@ impl Scribe<'_> {
             Wait::Signal { until, .. } | Wait::Barrier { until, .. } => *until = end,
             Wait::Approval { until, number, .. } => {
                 *until = end;
-                *number = self.record().map_or(0, |record| record.approvals) + 1;
+                *number = self.record().map_or(0, |record| record.approvals).saturating_add(1);
             }
         }
         let Speaker { task, token, holder } = self.speaker;
@@ -118,11 +122,7 @@ impl Scribe<'_> {
 
     /// Frees the instance, if there is something to wait for and nothing that the handler has not seen.
     fn park(self, draft: &mut Draft, seen: usize) -> Result<(), Rejected> {
-        let is_open = |child: &&TaskIndex| self.run.task(**child).is_some_and(|task| !task.status().is_ended());
-        let waits = self.record().is_some_and(|record| {
-            let undecided = record.effects.values().any(|effect| matches!(effect.state, EffectState::Unknown(_)));
-            !record.waits.is_empty() || undecided || record.children.values().any(|child| is_open(&child))
-        });
+        let waits = self.record().is_some_and(Record::waits_for_something);
         let entries = self.record().map_or(0, |record| record.entries.len());
         if entries != seen || !waits {
             return Err(Rejected::News(self.speaker.task));

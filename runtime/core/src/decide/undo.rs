@@ -25,6 +25,7 @@ pub(super) fn begin(draft: &mut Draft, run: &Run, outcome: RunOutcome) -> bool {
     if undos.is_empty() {
         return false;
     }
+    draft.effect(Release::Withdraw { run: run.id }); // what has been cancelled may still be offered
     draft_undo(draft, run, outcome, undos);
     true
 }
@@ -49,7 +50,7 @@ pub(super) fn undo(of: TaskIndex, task: &Task, key: &Arc<str>, effect: &Effect) 
 
 /// Adds what undoes effects to the run; the first of it may run at once, unless others are not done yet.
 pub(super) fn draft_undo(draft: &mut Draft, run: &Run, outcome: RunOutcome, undos: Vec<UndoSpec>) {
-    if let (None, Some(first)) = (run.next_undo(), undos.first()) {
+    if let (None, Some(first), None) = (run.next_undo(), undos.first(), &run.paused) {
         let task = TaskRef { run: run.id, task: TaskIndex(run.tasks.len() as u32) };
         draft.effect(Release::Offer(first.spec.ready(task, Token::FIRST, None)));
     }

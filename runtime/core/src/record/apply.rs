@@ -11,6 +11,7 @@ use crate::task::{FailedAttempt, Parent};
 use crate::{
     Failure, FailureClass, InstanceId, Json, Millis, Payload, Run, Status, Task, TaskIndex, TaskSpec, TaskState, Token,
 };
+use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -36,12 +37,20 @@ impl Run {
         if wakes && matches!(task.state, TaskState::Parked { .. }) {
             self.put(index, TaskState::Ready { not_before: moment.at });
         }
-        self.news.push(index);
+        self.has_news(index);
+    }
+
+    fn has_news(&mut self, index: TaskIndex) {
+        if self.news.last() != Some(&index) {
+            self.news.push(index);
+        }
     }
 
     pub(crate) fn step_recorded(&mut self, moment: Moment, event: &StepRecorded) -> Option<()> {
-        let task = self.held(event.task, event.token, &event.holder)?;
-        if let Some(effect) = task.record_mut().effects.get_mut(&event.key) {
+        let record = self.held(event.task, event.token, &event.holder)?.record_mut();
+        (!record.is_settled(&event.key)).then_some(())?;
+        if let Some(effect) = record.effects.get_mut(&event.key) {
+            (!matches!(effect.state, EffectState::Unknown(_))).then_some(())?;
             effect.state = match (&event.value, event.unsure) {
                 (Some(_), _) => EffectState::Done,
                 (None, true) => EffectState::Begun,
@@ -63,16 +72,31 @@ impl Run {
         let planned = self.plan_children(event).ok()?;
         for (child, (input, needs)) in event.children.iter().zip(planned) {
             let index = self.next_index()?;
+            // Nobody refers to what comes behind: so nobody waits for itself.
+            (needs.iter().all(|need| *need < index) && !self.has_asked(event.task, &child.key)).then_some(())?;
             let parent = Parent { task: event.task, key: child.key.clone(), depth };
             self.grow(moment.at, index, child.spec.clone(), input, needs, Some(parent));
             self.grown.adopt(event.task, index);
             let record = self.tasks[event.task.at()].record_mut();
             record.children.insert(child.key.clone(), index);
+            record.open_children += 1;
             let what = Noted::Submitted { child: index, hash: child.hash.clone() };
             record.push(moment.seq, moment.at, &child.key, what);
         }
-        self.news.push(event.task);
+        self.has_news(event.task);
         Some(())
+    }
+
+    /// Whether a call has come to something in this attempt, or has a child that may still have a result or has it.
+    pub(crate) fn has_asked(&self, index: TaskIndex, key: &str) -> bool {
+        let Some(record) = self.record(index) else { return false };
+        let child = record.children.get(key).and_then(|child| self.task(*child));
+        record.is_settled(key) || child.is_some_and(|child| !child.status().is_without_result())
+    }
+
+    /// Whether a call is known: then a note of it changes nothing.
+    pub(crate) fn is_known(&self, index: TaskIndex, key: &str) -> bool {
+        self.has_asked(index, key) || self.record(index).is_some_and(|record| record.waits.contains_key(key))
     }
 
     /// The place of the next task.
@@ -96,8 +120,8 @@ impl Run {
         if task.parent.is_none() {
             self.own.add(task.status());
         }
+        self.grown.add(index, &task.spec.name, input, needs);
         self.tasks.push(task);
-        self.grown.add(index, input, needs);
     }
 
     /// The inputs and needs of children that are about to be added.
@@ -107,7 +131,7 @@ impl Run {
     /// What is wrong with them, in words.
     pub(crate) fn plan_children(&self, event: &ChildrenSubmitted) -> Result<Vec<(Input, Vec<TaskIndex>)>, Vec<String>> {
         let first = self.tasks.len() as u32;
-        let mut names: HashMap<&str, TaskIndex> = HashMap::new();
+        let mut names: HashMap<&str, TaskIndex> = event.known.iter().map(|(alias, known)| (&**alias, *known)).collect();
         for (child, index) in event.children.iter().zip((first..).map(TaskIndex)) {
             names.extend(child.alias.as_deref().map(|alias| (alias, index)));
         }
@@ -134,6 +158,8 @@ impl Run {
 
     pub(crate) fn effect_begun(&mut self, moment: Moment, event: &EffectBegun) -> Option<()> {
         let record = self.held(event.task, event.token, &event.holder)?.record_mut();
+        let state = record.effects.get(&event.key).map(|effect| &effect.state);
+        (matches!(state, None | Some(EffectState::NotDone)) && !record.is_settled(&event.key)).then_some(())?;
         let fresh = Effect {
             contract: event.contract,
             seq: moment.seq,
@@ -142,15 +168,16 @@ impl Run {
             undone: false,
             state: EffectState::Begun,
         };
-        let effect = record.effects.entry(event.key.clone()).or_insert_with(|| fresh.clone());
-        effect.state = EffectState::Begun;
+        record.effects.insert(event.key.clone(), fresh);
         self.note(event.task, moment, &event.key, Noted::Begun(event.contract));
         Some(())
     }
 
     pub(crate) fn effect_unknown(&mut self, moment: Moment, event: &EffectUnknown) -> Option<()> {
         let record = self.held(event.task, event.token, &event.holder)?.record_mut();
-        record.effects.get_mut(&event.key)?.state = EffectState::Unknown(event.reason.clone());
+        let effect = record.effects.get_mut(&event.key)?;
+        matches!(effect.state, EffectState::Begun).then_some(())?;
+        effect.state = EffectState::Unknown(event.reason.clone());
         self.note(event.task, moment, &event.key, Noted::Unknown);
         Some(())
     }
@@ -158,6 +185,7 @@ impl Run {
     pub(crate) fn effect_decided(&mut self, moment: Moment, event: &EffectDecided) -> Option<()> {
         let record = self.tasks.get_mut(event.task.at())?.record.as_deref_mut()?;
         let effect = record.effects.get_mut(&event.key)?;
+        matches!(effect.state, EffectState::Begun | EffectState::Unknown(_)).then_some(())?;
         let (state, what) = match &event.decision {
             Decision::Happened(value) => (EffectState::Done, Noted::Value(value.clone())),
             Decision::DidNotHappen => (EffectState::NotDone, Noted::NotDone),
@@ -169,10 +197,12 @@ impl Run {
 
     pub(crate) fn wait_begun(&mut self, moment: Moment, event: &WaitBegun) -> Option<()> {
         let record = self.held(event.task, event.token, &event.holder)?.record_mut();
+        (!record.waits.contains_key(&event.key) && !record.is_settled(&event.key)).then_some(())?;
         if let Wait::Approval { number, .. } = &event.wait {
-            record.approvals = record.approvals.max(*number);
+            (*number > record.approvals).then_some(())?;
+            record.approvals = *number;
         }
-        record.waits.insert(event.key.clone(), event.wait.clone());
+        record.wait(event.key.clone(), event.wait.clone());
         self.note(event.task, moment, &event.key, Noted::Waits);
         let waiter = Waiter { task: event.task, key: event.key.clone() };
         match self.signals_mut().begin(waiter.clone(), &event.wait) {
@@ -187,7 +217,7 @@ impl Run {
     /// A call has what it waited for.
     fn arrives(&mut self, moment: Moment, waiter: &Waiter, value: Payload) {
         let Some(task) = self.tasks.get_mut(waiter.task.at()) else { return };
-        if task.record_mut().waits.remove(&waiter.key).is_some() {
+        if task.record_mut().end_wait(&waiter.key).is_some() {
             self.note(waiter.task, moment, &waiter.key, Noted::Value(value));
         }
     }
@@ -199,10 +229,15 @@ impl Run {
 
     /// What the parties of a barrier are told: names and what each has brought.
     fn met_json(&self, met: &Met) -> Json {
+        /// As it is written: what a party brings is copied and never looked into.
+        #[derive(Serialize)]
+        struct Told<'a> {
+            arrived: Vec<(&'a str, &'a Json)>,
+            whole: bool,
+        }
         let name = |task: &TaskIndex| self.task(*task).map_or("", |task| &*task.spec.name);
-        let arrived: Vec<(&str, &Json)> = met.arrived.iter().map(|(task, value)| (name(task), value)).collect();
-        let met = serde_json::json!({ "whole": met.whole, "arrived": arrived });
-        Json::of(&met).unwrap_or_else(|_| Json::null())
+        let arrived = met.arrived.iter().map(|(task, value)| (name(task), value)).collect();
+        Json::of(&Told { arrived, whole: met.whole }).unwrap_or_else(|_| Json::null())
     }
 
     pub(crate) fn wait_elapsed(&mut self, moment: Moment, event: &WaitElapsed) -> Option<()> {
@@ -216,7 +251,7 @@ impl Run {
             self.meets(moment, &waiters, &met);
             return Some(());
         }
-        self.tasks[event.task.at()].record_mut().waits.remove(&event.key);
+        self.tasks[event.task.at()].record_mut().end_wait(&event.key);
         let message = format!("nothing came in time: the task {}", wait.in_words());
         let failure = Failure::new(FailureClass::Timeout, message);
         self.note(event.task, moment, &event.key, Noted::Failed(failure));
@@ -231,7 +266,7 @@ impl Run {
 
     fn withdraw_wait(&mut self, task: TaskIndex, key: &Arc<str>) {
         let record = self.tasks[task.at()].record.as_deref_mut();
-        if let Some(wait) = record.and_then(|record| record.waits.remove(key)) {
+        if let Some(wait) = record.and_then(|record| record.end_wait(key)) {
             self.signals_mut().withdraw(&Waiter { task, key: key.clone() }, &wait);
         }
     }
@@ -246,6 +281,9 @@ impl Run {
     /// A child has ended: its parent is told, if it can still hear.
     pub(crate) fn tell_parent(&mut self, moment: Moment, index: TaskIndex) {
         let Some(Parent { task: parent, key, .. }) = self.tasks[index.at()].parent.clone() else { return };
+        if let Some(record) = self.tasks.get_mut(parent.at()).and_then(|parent| parent.record.as_deref_mut()) {
+            record.open_children = record.open_children.saturating_sub(1);
+        }
         if self.task(parent).is_none_or(|task| task.status().is_ended()) {
             return;
         }
@@ -281,6 +319,7 @@ impl Run {
     }
 
     pub(crate) fn signal_received(&mut self, moment: Moment, event: &SignalReceived) -> Option<()> {
+        (self.ended.is_none() && !self.signals().has_seen(&event.id)).then_some(())?;
         let waiter = self.signals_mut().receive(event.id, &event.name, &event.value);
         if let Some(waiter) = waiter {
             self.arrives(moment, &waiter, event.value.clone());
@@ -289,6 +328,7 @@ impl Run {
     }
 
     pub(crate) fn approval_answered(&mut self, moment: Moment, event: &ApprovalAnswered) -> Option<()> {
+        (self.ended.is_none() && !self.signals().has_seen(&event.id)).then_some(())?;
         let waiter = self.signals_mut().answer(event.id, event.task, event.number, event.approved);
         if let Some(waiter) = waiter {
             self.arrives(moment, &waiter, Payload::of_bool(event.approved));
@@ -298,6 +338,7 @@ impl Run {
 
     pub(crate) fn parked(&mut self, moment: Moment, event: &TaskParked) -> Option<()> {
         let task = self.held(event.task, event.token, &event.holder)?;
+        task.record.as_deref().is_some_and(super::Record::waits_for_something).then_some(())?;
         task.token = event.token.next_activation();
         self.put(event.task, TaskState::Parked { since: moment.at });
         Some(())
@@ -309,17 +350,20 @@ impl Run {
     }
 
     pub(crate) fn task_failed(&mut self, moment: Moment, event: &TaskFailed) -> Option<()> {
-        let task = self.tasks.get_mut(event.task.at()).filter(|task| !task.status().is_ended())?;
+        let is_free = |task: &&mut Task| !task.status().is_ended() && task.holder().is_none();
+        let task = self.tasks.get_mut(event.task.at()).filter(is_free)?;
         let (attempt, failure) = (task.token.attempt, event.failure.clone());
         task.failures.push(FailedAttempt { attempt, at: moment.at, failure });
         self.end(event.task, moment, TaskState::Failed)
     }
 
     pub(crate) fn undo_begun(&mut self, moment: Moment, event: &UndoBegun) -> Option<()> {
+        (self.open() == 0 || self.undoing.is_some()).then_some(())?;
         self.undoing = Some(event.outcome);
         for undo in &event.undos {
             let record = self.tasks.get_mut(undo.of.at())?.record.as_deref_mut()?;
-            record.effects.get_mut(&undo.key)?.undone = true;
+            let effect = record.effects.get_mut(&undo.key).filter(|effect| !effect.undone)?;
+            effect.undone = true;
             let index = self.next_index()?;
             // Only data: what undoes an effect refers to no task.
             let input = Input::compile(&undo.spec.input, &|_| None).input;
@@ -336,13 +380,37 @@ impl Run {
         Some(())
     }
 
-    /// The tasks that may be let go when this wait begins or ends: the waiter, and who stands at the same barrier.
+    /// The tasks that may be let go when this wait begins: the waiter, and who stands at the barrier that it opens.
+    pub(crate) fn met_by(&self, task: TaskIndex, key: &Arc<str>, wait: &Wait) -> Vec<usize> {
+        let others = match wait {
+            Wait::Barrier { name, parties, .. } => {
+                let waiter = Waiter { task, key: key.clone() };
+                let opens = self.signals().opens(&waiter, name, *parties);
+                opens.then(|| self.signals().at_barrier(name))
+            }
+            _ => None,
+        };
+        others.into_iter().flatten().chain([task]).map(TaskIndex::at).collect()
+    }
+
+    /// The tasks that may be let go when this wait ends: the waiter, and who stands at the same barrier.
     pub(crate) fn met_at(&self, waiter: TaskIndex, wait: &Wait) -> Vec<usize> {
         let others = match wait {
             Wait::Barrier { name, .. } => Some(self.signals().at_barrier(name)),
             _ => None,
         };
         others.into_iter().flatten().chain([waiter]).map(TaskIndex::at).collect()
+    }
+
+    /// Whether a task undoes an effect, or was asked for by one that does.
+    pub(crate) fn is_undo(&self, mut index: TaskIndex) -> bool {
+        while let Some(task) = self.task(index) {
+            match &task.parent {
+                Some(parent) => index = parent.task,
+                None => return task.undoes.is_some(),
+            }
+        }
+        false
     }
 
     /// What undoes effects.

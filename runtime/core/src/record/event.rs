@@ -3,6 +3,7 @@
 use super::{Contract, Wait};
 use crate::{Failure, InstanceId, Json, Payload, RunOutcome, TaskIndex, TaskSpec, Token};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -41,6 +42,9 @@ pub struct ChildrenSubmitted {
     pub holder: InstanceId,
     /// Its children; they come behind all tasks of the run, in this order.
     pub children: Vec<ChildSpec>,
+    /// By alias, the tasks that were there before and that these may refer to as their siblings.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub known: BTreeMap<Arc<str>, TaskIndex>,
 }
 
 /// A child of a task.
@@ -180,7 +184,7 @@ pub struct ApprovalAnswered {
     /// The task that asks, or will; whichever asks next, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskIndex>,
-    /// Which of its approvals, from 1; the first without an answer, if absent.
+    /// Which of its approvals, from 1; if absent the one that is open, or the next one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u32>,
     /// The answer.

@@ -2,7 +2,7 @@
 
 use crate::TaskIndex;
 use crate::input::Input;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Inputs and edges of the tasks that came later. Derived from the events.
@@ -15,13 +15,16 @@ pub(crate) struct Grown {
     dependents: BTreeMap<TaskIndex, Vec<TaskIndex>>,
     /// The children of a task, ascending.
     children: BTreeMap<TaskIndex, Vec<TaskIndex>>,
+    /// By name; of those that have one name the first.
+    names: HashMap<String, TaskIndex>,
     /// What undoes effects, in the order in which it is to run.
     pub(crate) undos: Vec<TaskIndex>,
 }
 
 impl Grown {
     /// Adds a task, which must come behind all others.
-    pub(crate) fn add(&mut self, index: TaskIndex, input: Input, needs: Vec<TaskIndex>) {
+    pub(crate) fn add(&mut self, index: TaskIndex, name: &str, input: Input, needs: Vec<TaskIndex>) {
+        self.names.entry(name.to_owned()).or_insert(index);
         for need in &needs {
             self.dependents.entry(*need).or_default().push(index);
         }
@@ -31,6 +34,10 @@ impl Grown {
 
     pub(crate) fn adopt(&mut self, parent: TaskIndex, child: TaskIndex) {
         self.children.entry(parent).or_default().push(child);
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<TaskIndex> {
+        self.names.get(name).copied()
     }
 
     /// The input of the task that came as number `at`, from 0.

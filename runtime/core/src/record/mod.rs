@@ -24,7 +24,7 @@ pub(crate) use signal::Signals;
 
 use crate::{Failure, Json, Millis, Payload, TaskIndex, TaskSpec};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// What the handler of a task has recorded.
@@ -44,6 +44,18 @@ pub struct Record {
     /// Approvals that it has asked for so far.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) approvals: u32,
+    /// Children that have not ended.
+    #[serde(skip)]
+    pub(crate) open_children: usize,
+    /// The calls that have a result.
+    #[serde(skip)]
+    done: HashSet<Arc<str>>,
+    /// The calls that have failed in this attempt.
+    #[serde(skip)]
+    failed: HashSet<Arc<str>>,
+    /// When what it waits for has to have come.
+    #[serde(skip)]
+    dues: BTreeSet<(Millis, Arc<str>)>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -117,7 +129,7 @@ impl Contract {
 pub struct Effect {
     /// What is promised of it.
     pub contract: Contract,
-    /// The event that began it first: effects are undone in the reverse of this order.
+    /// The event that began it, the last time if it did not happen before: effects are undone in the reverse of this order.
     pub seq: u64,
     /// When it was begun.
     pub at: Millis,
@@ -208,9 +220,14 @@ impl Wait {
 
 impl Record {
     /// Whether a call has come to something that this attempt sees.
-    pub(crate) fn outcome(&self, key: &str) -> Option<&Noted> {
-        let entries = self.entries.iter().rev().filter(|entry| *entry.key == *key);
-        entries.map(|entry| &entry.what).find(|what| matches!(what, Noted::Value(_) | Noted::Failed(_)))
+    pub(crate) fn is_settled(&self, key: &str) -> bool {
+        self.done.contains(key) || self.failed.contains(key)
+    }
+
+    /// Whether there is something to wait for that will come by itself or from outside.
+    pub(crate) fn waits_for_something(&self) -> bool {
+        let is_unknown = |effect: &Effect| matches!(effect.state, EffectState::Unknown(_));
+        !self.waits.is_empty() || self.open_children > 0 || self.effects.values().any(is_unknown)
     }
 
     /// Whether a task was asked for by this call.
@@ -220,16 +237,44 @@ impl Record {
 
     /// Adds an entry at the end.
     pub(crate) fn push(&mut self, seq: u64, at: Millis, key: &Arc<str>, what: Noted) {
+        match what {
+            Noted::Value(_) => drop(self.done.insert(key.clone())),
+            Noted::Failed(_) => drop(self.failed.insert(key.clone())),
+            _ => {}
+        }
         self.entries.push(Entry { seq, at, key: key.clone(), what });
     }
 
     /// Drops what holds for one attempt only.
     pub(crate) fn next_attempt(&mut self) {
-        self.entries.retain(|entry| !matches!(entry.what, Noted::Failed(_)));
+        if !self.failed.is_empty() {
+            self.failed.clear();
+            self.entries.retain(|entry| !matches!(entry.what, Noted::Failed(_)));
+        }
+    }
+
+    /// Begins to wait.
+    pub(crate) fn wait(&mut self, key: Arc<str>, wait: Wait) {
+        self.dues.extend(wait.until().map(|until| (until, key.clone())));
+        self.waits.insert(key, wait);
+    }
+
+    /// Waits no more.
+    pub(crate) fn end_wait(&mut self, key: &Arc<str>) -> Option<Wait> {
+        let wait = self.waits.remove(key)?;
+        if let Some(until) = wait.until() {
+            self.dues.remove(&(until, key.clone()));
+        }
+        Some(wait)
     }
 
     /// The first moment that it waits for.
     pub(crate) fn due(&self) -> Option<Millis> {
-        self.waits.values().filter_map(Wait::until).min()
+        self.dues.first().map(|(due, _)| *due)
+    }
+
+    /// The calls that have waited long enough at `now`, in the order in which they come due.
+    pub(crate) fn over(&self, now: Millis) -> impl Iterator<Item = &Arc<str>> {
+        self.dues.iter().take_while(move |(due, _)| *due <= now).map(|(_, key)| key)
     }
 }

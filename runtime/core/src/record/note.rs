@@ -114,7 +114,7 @@ pub enum Answer {
         id: Uuid,
         /// The task that asks or will ask; if absent the only approval that is open, or the next one.
         task: Option<TaskIndex>,
-        /// Which of its approvals, from 1; the first without an answer, if absent.
+        /// Which of its approvals, from 1; if absent the only one that is open, or the next one.
         number: Option<u32>,
         /// The answer.
         approved: bool,

@@ -2,8 +2,9 @@
 
 use super::Wait;
 use crate::{Json, Payload, TaskIndex};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ pub(crate) struct Signals {
     kept: BTreeMap<Arc<str>, VecDeque<Payload>>,
     /// By name: who waits, in the order of coming.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    waiting: BTreeMap<Arc<str>, VecDeque<Waiter>>,
+    waiting: BTreeMap<Arc<str>, Queue>,
     /// The approvals that wait for an answer, by task and number.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     open: BTreeMap<TaskIndex, BTreeMap<u32, Arc<str>>>,
@@ -35,8 +36,51 @@ pub(crate) struct Signals {
     seen: BTreeSet<Uuid>,
 }
 
+/// Calls that wait, in the order of coming. A run may end with 100,000 of them, each of which is then taken out.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Queue {
+    by_number: BTreeMap<u64, Waiter>,
+    numbers: BTreeMap<Waiter, u64>,
+    next: u64,
+}
+
+impl Queue {
+    fn push(&mut self, waiter: Waiter) {
+        self.remove(&waiter);
+        self.numbers.insert(waiter.clone(), self.next);
+        self.by_number.insert(self.next, waiter);
+        self.next += 1;
+    }
+
+    fn pop(&mut self) -> Option<Waiter> {
+        let (_, waiter) = self.by_number.pop_first()?;
+        self.numbers.remove(&waiter);
+        Some(waiter)
+    }
+
+    fn remove(&mut self, waiter: &Waiter) {
+        if let Some(number) = self.numbers.remove(waiter) {
+            self.by_number.remove(&number);
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Waiter> {
+        self.by_number.values()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.by_number.is_empty()
+    }
+}
+
+impl Serialize for Queue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
 /// A call that waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Waiter {
     pub(crate) task: TaskIndex,
     pub(crate) key: Arc<str>,
@@ -46,7 +90,10 @@ pub(crate) struct Waiter {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 struct Barrier {
     arrived: Vec<(TaskIndex, Json)>,
-    waiting: Vec<Waiter>,
+    /// Where each call stands among those that have come: a task that comes back after a failure is the same party.
+    #[serde(skip)]
+    places: BTreeMap<Waiter, usize>,
+    waiting: Queue,
     /// What was there when it opened, if it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     opened: Option<Met>,
@@ -90,8 +137,8 @@ impl Signals {
     /// Gives a signal to who waits for it the longest, or keeps it.
     pub(crate) fn receive(&mut self, id: Uuid, name: &Arc<str>, value: &Payload) -> Option<Waiter> {
         self.seen.insert(id);
-        let first = self.waiting.get_mut(name).and_then(VecDeque::pop_front);
-        if self.waiting.get(name).is_some_and(VecDeque::is_empty) {
+        let first = self.waiting.get_mut(name).and_then(Queue::pop);
+        if self.waiting.get(name).is_some_and(Queue::is_empty) {
             self.waiting.remove(name);
         }
         if first.is_none() {
@@ -102,17 +149,32 @@ impl Signals {
 
     /// Who would get a signal of this name.
     pub(crate) fn waits_for(&self, name: &str) -> impl Iterator<Item = TaskIndex> {
-        self.waiting.get(name).and_then(VecDeque::front).into_iter().map(|waiter| waiter.task)
+        self.waiting.get(name).and_then(|waiting| waiting.iter().next()).into_iter().map(|waiter| waiter.task)
     }
 
     /// Who waits at a barrier.
     pub(crate) fn at_barrier(&self, name: &str) -> impl Iterator<Item = TaskIndex> {
-        self.barriers.get(name).into_iter().flat_map(|barrier| &barrier.waiting).map(|waiter| waiter.task)
+        self.barriers.get(name).into_iter().flat_map(|barrier| barrier.waiting.iter()).map(|waiter| waiter.task)
     }
 
-    /// The approvals that wait for an answer: the task, and the number among its approvals.
-    pub(crate) fn open_approvals(&self) -> impl Iterator<Item = (TaskIndex, u32)> {
-        self.open.iter().flat_map(|(task, open)| open.keys().map(|number| (*task, *number)))
+    /// Whether a barrier opens when this call comes to it.
+    pub(crate) fn opens(&self, waiter: &Waiter, name: &str, parties: u32) -> bool {
+        let Some(barrier) = self.barriers.get(name) else { return parties <= 1 };
+        let more = usize::from(!barrier.places.contains_key(waiter));
+        barrier.opened.is_none() && barrier.arrived.len() + more >= parties as usize
+    }
+
+    /// The approvals that wait for an answer, of this task and with this number: the task, and the number among its
+    /// approvals.
+    pub(crate) fn open_approvals(
+        &self,
+        task: Option<TaskIndex>,
+        number: Option<u32>,
+    ) -> impl Iterator<Item = (TaskIndex, u32)> {
+        let tasks =
+            task.map_or((Bound::Unbounded, Bound::Unbounded), |task| (Bound::Included(task), Bound::Included(task)));
+        let numbers = number.map_or((Bound::Unbounded, Bound::Unbounded), |n| (Bound::Included(n), Bound::Included(n)));
+        self.open.range(tasks).flat_map(move |(task, open)| open.range(numbers).map(|(number, _)| (*task, *number)))
     }
 
     /// Answers an approval: the one that is open, or else the one that is asked for next.
@@ -124,8 +186,7 @@ impl Signals {
         approved: bool,
     ) -> Option<Waiter> {
         self.seen.insert(id);
-        let is_meant = |at: &(TaskIndex, u32)| task.is_none_or(|task| task == at.0) && number.is_none_or(|n| n == at.1);
-        let open = self.open_approvals().find(is_meant);
+        let open = self.open_approvals(task, number).next();
         if let Some((task, number)) = open {
             return self.close_approval(task, number).map(|key| Waiter { task, key });
         }
@@ -181,7 +242,7 @@ impl Signals {
                 match kept {
                     Some(value) => Begun::Has(value),
                     None => {
-                        self.waiting.entry(name.clone()).or_default().push_back(waiter);
+                        self.waiting.entry(name.clone()).or_default().push(waiter);
                         Begun::Waits
                     }
                 }
@@ -198,7 +259,13 @@ impl Signals {
                 if let Some(met) = &barrier.opened {
                     return Begun::IsOpen(met.clone());
                 }
-                barrier.arrived.push((waiter.task, value.clone()));
+                match barrier.places.get(&waiter).and_then(|place| barrier.arrived.get_mut(*place)) {
+                    Some(arrived) => arrived.1 = value.clone(),
+                    None => {
+                        barrier.places.insert(waiter.clone(), barrier.arrived.len());
+                        barrier.arrived.push((waiter.task, value.clone()));
+                    }
+                }
                 barrier.waiting.push(waiter);
                 if barrier.arrived.len() < *parties as usize {
                     return Begun::Waits;
@@ -225,7 +292,7 @@ impl Signals {
             Wait::Sleep { .. } => {}
             Wait::Signal { name, .. } => {
                 if let Some(waiting) = self.waiting.get_mut(name) {
-                    waiting.retain(|other| other != waiter);
+                    waiting.remove(waiter);
                     if waiting.is_empty() {
                         self.waiting.remove(name);
                     }
@@ -234,7 +301,7 @@ impl Signals {
             Wait::Approval { number, .. } => drop(self.close_approval(waiter.task, *number)),
             Wait::Barrier { name, .. } => {
                 if let Some(barrier) = self.barriers.get_mut(name) {
-                    barrier.waiting.retain(|other| other != waiter);
+                    barrier.waiting.remove(waiter);
                 }
             }
         }
@@ -245,6 +312,7 @@ impl Barrier {
     fn open(&mut self, whole: bool) -> (Vec<Waiter>, Met) {
         let met = Met { whole, arrived: std::mem::take(&mut self.arrived) };
         self.opened = Some(met.clone());
-        (std::mem::take(&mut self.waiting), met)
+        self.places.clear();
+        (std::mem::take(&mut self.waiting).by_number.into_values().collect(), met)
     }
 }

@@ -4,10 +4,11 @@
 //! came of it (`!`). Every step goes the way of a real one: `decide`, the encoded line of each
 //! event decoded again, `apply`. After each command the journal is replayed and must give the same state.
 
+use super::words;
 use crate::{
     Alive, Command, Effect, Event, EventKind, Failure, FailureClass, Graph, InstanceId, Json, Limits, LossReason,
-    Millis, Payload, Rejected, Retry, Run, RunId, RunRestored, Speaker, State, Status, Step, StopReason, TaskIndex,
-    TaskRef, TaskSpec, TaskState, Then, Timer, TimerKind, Token, decide,
+    Millis, Payload, Priority, Rejected, Retry, Run, RunId, RunRestored, Speaker, State, Status, Step, StopReason,
+    TaskIndex, TaskRef, TaskSpec, TaskState, Then, Timer, TimerKind, Token, decide,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -61,6 +62,9 @@ impl Board {
             "submit" => self.submit(rest),
             "page" => self.page(words[0]),
             "restore" => self.restore(words[0]),
+            "limits" => self.limit(&words),
+            "record" => self.record(words[0]),
+            "undecided" => self.undecided(words[0]),
             _ => {
                 let command = self.command(verb, &words, rest);
                 self.put(command)
@@ -97,8 +101,39 @@ impl Board {
                 runs: words.iter().map(|name| run(self, name)).collect(),
                 page: Json::parse("{\"page\":1}").unwrap(),
             },
-            verb => panic!("no such command: {verb}"),
+            verb => words::command(self, verb, words, rest),
         }
+    }
+
+    /// `limits depth=2 live=10 tasks=10 signals=2 cycle=fail`: other limits, before anything is submitted.
+    fn limit(&mut self, words: &[&str]) -> String {
+        let number = |key: &str| option(words, key).map(|number| number.parse::<usize>().unwrap());
+        let limits = &mut self.state.limits;
+        limits.depth_max = number("depth=").map_or(limits.depth_max, |depth| depth as u32);
+        limits.live_tasks_max = number("live=").unwrap_or(limits.live_tasks_max);
+        limits.signals_max = number("signals=").unwrap_or(limits.signals_max);
+        limits.graph.tasks_max = number("tasks=").unwrap_or(limits.graph.tasks_max);
+        if option(words, "cycle=") == Some("fail") {
+            limits.on_cycle = crate::OnCycle::FailLeastUrgent;
+        }
+        String::new()
+    }
+
+    /// What a task has recorded.
+    fn record(&self, task: &str) -> String {
+        let (run, id) = self.find(task).unwrap();
+        let Some(record) = run.record(id.task) else { return "nothing".into() };
+        let entries: Vec<String> = record.entries.iter().map(|entry| words::entry(self, run.id, entry)).collect();
+        let waits: Vec<&str> = record.waits.keys().map(|key| &**key).collect();
+        let waits = if waits.is_empty() { String::new() } else { format!("; waits: {}", waits.join(" ")) };
+        format!("{}{waits}", entries.join(", "))
+    }
+
+    /// The effects of a run of which nobody knows whether they happened.
+    fn undecided(&self, run: &str) -> String {
+        let Some(run) = self.state.run(self.run_id(run)) else { return "no such run".into() };
+        let effects = run.unknown_effects().map(|(task, key, _)| format!("{} {key}", self.task(run.id, task)));
+        effects.collect::<Vec<_>>().join(", ")
     }
 
     /// `submit <run> [timeout=..]: <task> [option=..].. ; <task> ..`
@@ -164,10 +199,23 @@ impl Board {
             event.encode(&mut self.journal);
             let decoded = Event::decode(&self.journal[from..]).unwrap();
             assert_eq!(decoded, event, "an event survives its line");
+            let parked = self.parked();
             self.state.apply(&decoded);
+            for (run, task) in parked {
+                let woken = self.state.run(run).is_some_and(|run| run.tasks[task].status() == Status::Ready);
+                self.seen.extend(woken.then(|| format!("parked woken by {}", event.kind.name())));
+            }
+            let followed = event.run.and_then(|run| self.state.run(run)).is_none_or(|run| run.quarantined.is_none());
+            assert!(followed, "what is decided can be followed: {event:?}");
         }
         said.extend(step.effects.iter().map(|effect| format!("> {}", self.effect(effect))));
         said.join(", ")
+    }
+
+    fn parked(&self) -> Vec<(RunId, usize)> {
+        let is_parked = |(_, task): &(usize, &crate::Task)| task.status() == Status::Parked;
+        let of_run = |run: &Run| run.tasks.iter().enumerate().filter(is_parked).map(|it| it.0).collect::<Vec<_>>();
+        self.state.runs().flat_map(|run| of_run(run).into_iter().map(|task| (run.id, task))).collect()
     }
 
     fn tick(&mut self, by: Duration) -> String {
@@ -192,6 +240,7 @@ impl Board {
             "lease" => TimerKind::Lease,
             "retry" => TimerKind::Retry,
             "run" => TimerKind::Run,
+            "wait" => TimerKind::Wait,
             kind => panic!("no such timer: {kind}"),
         };
         let (run, task) = found.map_or((self.run_id(words[0]), None), |found| (found.run, Some(found.task)));
@@ -259,6 +308,7 @@ impl Board {
                 TaskState::Blocked { waiting } => format!(" for {waiting}"),
                 TaskState::Ready { not_before } => format!(" {} from {}", task.token, self.moment(*not_before)),
                 TaskState::Running { holder, .. } => format!(" {} by {holder}", task.token),
+                TaskState::Parked { since } => format!(" {} since {}", task.token, self.moment(*since)),
                 TaskState::Completed { output, by } => format!(" by {by}: {output:?}"),
                 TaskState::Cancelled { reason } => format!(": {reason}"),
                 TaskState::Skipped { cause } => format!(" because of {}", run.tasks[cause.at()].spec.name),
@@ -340,6 +390,7 @@ impl Board {
                 (seen, format!("retried {} {}{edited}{reopened}", self.task(id, e.task), e.token))
             }
             EventKind::RunRestored(_) => (vec!["run_restored".into()], format!("restored {}", self.names[&id])),
+            kind => words::event(self, id, event.at, kind, &before),
         };
         self.seen.extend(seen);
         said
@@ -348,6 +399,11 @@ impl Board {
     fn effect(&mut self, effect: &Effect) -> String {
         match effect {
             Effect::Offer(ready) => {
+                assert_eq!(
+                    self.state.run(ready.task.run).and_then(|run| run.paused.clone()),
+                    None,
+                    "offered while paused"
+                );
                 assert_eq!(
                     self.state.run(ready.task.run).and_then(|run| run.ready(ready.task.task)).as_ref(),
                     Some(ready),
@@ -388,24 +444,26 @@ impl Board {
             Rejected::Open(_) => ("open", String::new()),
             Rejected::Quarantined { .. } => ("quarantined", String::new()),
             Rejected::Full { live, more, limit } => ("full", format!(" live={live} more={more} limit={limit}")),
+            rejected => words::rejection(self, rejected),
         };
         self.seen.insert(format!("rejected {word}"));
         format!("! {word}{more}")
     }
 
-    fn run_id(&self, name: &str) -> RunId {
+    pub(super) fn run_id(&self, name: &str) -> RunId {
         name_id(name)
     }
 
     /// `run.task`, or the task of the run that was submitted last.
-    fn find(&self, name: &str) -> Option<(&Run, TaskRef)> {
+    pub(super) fn find(&self, name: &str) -> Option<(&Run, TaskRef)> {
         let (run, task) = name.split_once('.').unwrap_or((&self.last, name));
         let run = self.state.run(self.run_id(run))?;
-        Some((run, TaskRef { run: run.id, task: run.find(task)? }))
+        let task = task.replace("undo:", "undo "); // a word has no blank
+        Some((run, TaskRef { run: run.id, task: run.find(&task)? }))
     }
 
     /// `<task> <holder> .. [token=a.b]`; the present token unless another is shown.
-    fn speaker(&self, words: &[&str]) -> Speaker {
+    pub(super) fn speaker(&self, words: &[&str]) -> Speaker {
         let token = option(words, "token=").map(|token| token.parse().unwrap());
         let holder = words.get(1).and_then(|word| word.parse().ok()).unwrap_or(InstanceId::new("n1", "x"));
         match self.find(words[0]) {
@@ -418,13 +476,17 @@ impl Board {
         }
     }
 
+    pub(super) fn name(&self, run: RunId) -> String {
+        self.names[&run].clone()
+    }
+
     /// The task's name, with that of its run unless it is the one that was submitted last.
-    fn task(&self, run: RunId, task: TaskIndex) -> String {
+    pub(super) fn task(&self, run: RunId, task: TaskIndex) -> String {
         let name = self.state.run(run).map_or("?", |run| &run.tasks[task.at()].spec.name);
         if self.names[&run] == self.last { name.into() } else { format!("{}.{name}", self.names[&run]) }
     }
 
-    fn tasks(&self, run: RunId, tasks: &[TaskIndex]) -> String {
+    pub(super) fn tasks(&self, run: RunId, tasks: &[TaskIndex]) -> String {
         tasks.iter().map(|&task| self.task(run, task)).collect::<Vec<_>>().join(" ")
     }
 
@@ -436,7 +498,7 @@ impl Board {
         }
     }
 
-    fn moment(&self, at: Millis) -> String {
+    pub(super) fn moment(&self, at: Millis) -> String {
         format!("at {:?}", at.since(START)).replace("at ", "+")
     }
 }
@@ -452,7 +514,7 @@ pub(super) fn name_id(name: &str) -> RunId {
     RunId::from_key("tests", name)
 }
 
-fn spec(text: &str) -> TaskSpec {
+pub(super) fn spec(text: &str) -> TaskSpec {
     let words: Vec<&str> = text.split_whitespace().collect();
     let list = |key: &str| -> Vec<String> {
         option(&words, key).map_or(Vec::new(), |names| names.split(',').map(str::to_owned).collect())
@@ -468,14 +530,17 @@ fn spec(text: &str) -> TaskSpec {
     spec.timeouts.attempt_ms = ms("attempt=");
     spec.timeouts.heartbeat_ms = ms("beat=");
     spec.losses_max = option(&words, "losses=").map(|losses| losses.parse().unwrap());
+    if let Some(level) = option(&words, "priority=") {
+        spec.priority = Priority::new(level.parse().unwrap()).unwrap();
+    }
     spec
 }
 
-fn option<'a>(words: &[&'a str], key: &str) -> Option<&'a str> {
+pub(super) fn option<'a>(words: &[&'a str], key: &str) -> Option<&'a str> {
     words.iter().find_map(|word| word.strip_prefix(key))
 }
 
-fn failure(class: &str, words: &[&str]) -> Failure {
+pub(super) fn failure(class: &str, words: &[&str]) -> Failure {
     let class: FailureClass = serde_json::from_value(class.into()).unwrap();
     let mut failure = Failure::new(class, option(words, "why=").unwrap_or("broken"));
     failure.causes.extend(option(words, "cause=").map(str::to_owned));
@@ -495,12 +560,12 @@ fn then(then: Then) -> &'static str {
     }
 }
 
-fn duration(text: &str) -> Duration {
+pub(super) fn duration(text: &str) -> Duration {
     Duration::from_millis(millis(text) as u64)
 }
 
 /// `10ms`, `3s`, `2h`.
-fn millis(text: &str) -> i64 {
+pub(super) fn millis(text: &str) -> i64 {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap();
     let number: i64 = text[..end].parse().unwrap();
     number

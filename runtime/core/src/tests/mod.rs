@@ -12,6 +12,7 @@ mod queue;
 mod requirement;
 mod scenarios;
 mod values;
+mod words;
 
 use crate::{Part, Payload};
 use proptest::test_runner::{Config, RngSeed};

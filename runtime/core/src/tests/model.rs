@@ -407,6 +407,7 @@ impl Model {
                 self.stop(id, index, StopReason::Silent);
                 self.lost(now, id, index, LossReason::Lease);
             }
+            TimerKind::Wait => todo!(),
             TimerKind::Run => unreachable!("a timer of a run has no task"),
         }
     }

@@ -25,7 +25,10 @@ macro_rules! features {
     };
 }
 
-features! { archive cancel edges fences life losses pause poison recovery refusal restore resume retries skips time timeouts }
+features! {
+    approvals archive barriers cancel children cycles edges effects fences life losses parking pause poison recovery refusal
+    restore resume retries skips steps time timeouts undo waits
+}
 
 /// Plays a file and compares every answer; gives back what was seen to happen.
 #[track_caller]
@@ -55,11 +58,29 @@ fn check(feature: &Feature) -> BTreeSet<String> {
 
 /// What can happen at all: each state with the event that leaves it, each refusal, timer and stop.
 const TRANSITIONS: &[&str] = &[
+    "approval_answered no",
+    "approval_answered yes",
+    "begun effect_decided happened",
+    "begun effect_decided not",
+    "blocked task_failed",
     "blocked tasks_cancelled",
     "blocked tasks_skipped",
     "cancelled task_resumed",
     "dead task_resumed",
     "failed task_resumed",
+    "parked task_failed",
+    "parked tasks_cancelled",
+    "parked wait_elapsed",
+    "parked woken by approval_answered",
+    "parked woken by attempt_failed",
+    "parked woken by attempt_lost",
+    "parked woken by effect_decided",
+    "parked woken by signal_received",
+    "parked woken by task_completed",
+    "parked woken by task_failed",
+    "parked woken by tasks_skipped",
+    "parked woken by wait_begun",
+    "parked woken by wait_elapsed",
     "ready attempt_failed again",
     "ready attempt_failed dead",
     "ready attempt_failed failed",
@@ -70,18 +91,31 @@ const TRANSITIONS: &[&str] = &[
     "ready attempt_lost released again",
     "ready task_accepted",
     "ready task_completed",
+    "ready task_failed",
     "ready tasks_cancelled",
+    "ready wait_elapsed",
+    "rejected ambiguous",
+    "rejected answered",
+    "rejected child",
+    "rejected children",
     "rejected conflict",
+    "rejected cycle",
     "rejected ended",
     "rejected fenced",
+    "rejected full",
     "rejected graph",
     "rejected input",
+    "rejected news",
     "rejected no_run",
     "rejected no_task",
     "rejected not_resumable",
+    "rejected not_unknown",
     "rejected open",
     "rejected paused",
     "rejected quarantined",
+    "rejected signals_full",
+    "rejected task_ended",
+    "rejected undoing",
     "run_ended cancelled",
     "run_ended completed",
     "run_ended failed",
@@ -97,9 +131,25 @@ const TRANSITIONS: &[&str] = &[
     "running attempt_lost lease again",
     "running attempt_lost lease dead",
     "running attempt_lost released again",
+    "running children_submitted",
+    "running effect_begun checkable",
+    "running effect_begun irreversible",
+    "running effect_begun keyed",
+    "running effect_unknown",
+    "running step_recorded failure",
+    "running step_recorded value",
     "running task_completed",
+    "running task_parked",
+    "running task_progressed",
     "running tasks_cancelled",
+    "running wait_begun approval",
+    "running wait_begun barrier",
+    "running wait_begun signal",
+    "running wait_begun sleep",
+    "running wait_elapsed",
+    "running waits_withdrawn",
     "runs_archived",
+    "signal_received",
     "stop cancelled",
     "stop silent",
     "stop timeout",
@@ -109,6 +159,11 @@ const TRANSITIONS: &[&str] = &[
     "timer retry",
     "timer run",
     "timer start",
+    "timer wait",
+    "undo_begun cancelled",
+    "undo_begun failed",
+    "unknown effect_decided happened",
+    "unknown effect_decided not",
 ];
 
 #[test]
