@@ -5,7 +5,8 @@ use crate::program::{self, root};
 use std::path::Path;
 use std::{fs, str};
 
-const EXAMPLES: [&str; 6] = ["discovery", "messaging", "broadcast", "priorities", "chain", "workflow_file"];
+const EXAMPLES: [&str; 8] =
+    ["discovery", "messaging", "broadcast", "priorities", "chain", "workflow_file", "word_count", "jury"];
 
 /// Runs an example in a folder, and gives the lines that it prints.
 #[track_caller]
@@ -178,4 +179,60 @@ fn workflow_file_runs_a_document_and_tells_its_faults() {
         faults[2..],
         ["the workflow has 1 fault", "  task \"draft\": input.tone: value is not of type \"string\""]
     );
+}
+
+#[test]
+fn word_count_adds_up_what_it_can_read_and_names_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..9 {
+        fs::write(folder.path().join(format!("{n}.txt")), format!("alpha bravo alpha word{n}")).unwrap();
+    }
+    fs::write(folder.path().join("z.md"), b"\xff\xfe is no text").unwrap();
+    fs::write(folder.path().join("image.png"), "alpha").unwrap();
+    let lines = run_in(root(), "word_count", &[folder.path().to_str().unwrap()]);
+    assert_eq!(lines[0], "9 files, 36 words, 11 different");
+    assert_eq!((lines[1].as_str(), lines[2].as_str()), ("18 times alpha", "9 times bravo"));
+    let unread = lines.last().unwrap();
+    assert!(unread.starts_with("not read: ") && unread.contains("z.md: ") && unread.contains("UTF-8"), "{unread}");
+}
+
+#[test]
+fn jury_takes_what_two_of_three_say_and_asks_a_judge_where_all_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("small.rs"), "//! Small.\nfn one() -> u8 {\n    1\n}\n").unwrap();
+    // Few lines of code, one very complex function, of some length: three different answers.
+    let arms: String = (0..30).map(|n| format!("        {n} => {n},\n")).collect();
+    let odd = format!("fn odd(n: u8) -> u8 {{\n    match n {{\n{arms}        _ => 0,\n    }}\n}}\n");
+    fs::write(folder.path().join("odd.rs"), odd).unwrap();
+    let lines = run("jury", &[folder.path().to_str().unwrap()]);
+    assert_eq!(behind(&lines, "small.rs needs "), "Little care, say 3 of 3");
+    assert_eq!(behind(&lines, "odd.rs needs "), "Much care, say 1 of 3");
+    assert_eq!(lines.last().unwrap(), "the files of 1 of them differ");
+}
+
+#[test]
+fn release_asks_once_more_after_a_stop_and_publishes_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("crate/src");
+    fs::create_dir_all(&source).unwrap();
+    fs::write(source.join("lib.rs"), "//! A crate.\n").unwrap();
+    fs::write(folder.path().join("crate/Cargo.toml"), "[package]\nname = \"nice\"\nversion = \"1.2.3\"\n").unwrap();
+    let lines = run_in(folder.path(), "release", &["crate", "--later"]);
+    at(&lines, "release: release recorded step:version");
+    at(&lines, "release: release/call:crate.build completed");
+    at(&lines, "release nice 1.2.3 (1 files, 13 bytes, ");
+    at(&lines, "it goes on waiting: ");
+    assert!(!folder.path().join("releases.txt").exists());
+    let lines = run_in(folder.path(), "release", &["crate", "--yes"]);
+    assert_eq!(lines.last().unwrap(), "nice 1.2.3 is released");
+    let lines = run_in(folder.path(), "release", &["crate", "--yes"]);
+    assert_eq!(lines.iter().filter(|line| line.ends_with("release recorded step:version")).count(), 1);
+    assert_eq!(lines.iter().filter(|line| line.ends_with("call:crate.build started")).count(), 1, "built once");
+    let list = fs::read_to_string(folder.path().join("releases.txt")).unwrap();
+    assert!(list.starts_with("nice 1.2.3 ") && list.lines().count() == 1, "{list}");
+    // A fault is refused by the checks, and nobody is asked.
+    fs::write(source.join("lib.rs"), "fn f() {\n\tdbg!(1);\n}\n").unwrap();
+    let lines = run_in(folder.path(), "release", &["crate", "--yes"]);
+    let refused = lines.last().unwrap();
+    assert!(refused.contains("is not in order: lib.rs: no dbg!; lib.rs: no tabs"), "{refused}");
 }

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 impl Ctx {
     /// A step with an effect outside that must not be repeated blindly: say what is promised of it, and [run](EffectStep::run)
@@ -63,7 +63,8 @@ pub struct EffectStep<'a> {
     key: IdempotencyKey,
     /// `None` for what has no effect.
     contract: Option<Contract>,
-    probe: Option<Probe<'a>>,
+    /// Never locked: a closure need not be shared between threads, but what holds it must be, to be awaited.
+    probe: Option<Mutex<Probe<'a>>>,
     undo: Option<Result<TaskSpec>>,
 }
 
@@ -90,10 +91,10 @@ impl<'a> EffectStep<'a> {
         R: Future<Output = Result<Option<T>>> + Send + 'a,
     {
         self.contract = Some(Contract::Checkable);
-        self.probe = Some(Box::new(move || {
+        self.probe = Some(Mutex::new(Box::new(move || {
             let probed = probe();
             async move { probed.await?.map(|value| json_of(&value, "a probe")).transpose() }.boxed()
-        }));
+        })));
         self
     }
 
@@ -232,7 +233,8 @@ impl<'a> EffectStep<'a> {
 
     async fn probed(&mut self) -> Result<Option<Json>> {
         let _running = self.call.calls.running();
-        match &mut self.probe {
+        let probe = self.probe.as_mut().map(|probe| probe.get_mut().unwrap_or_else(PoisonError::into_inner));
+        match probe {
             Some(probe) => probe().await,
             None => Ok(None),
         }
