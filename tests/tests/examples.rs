@@ -234,5 +234,5 @@ fn release_asks_once_more_after_a_stop_and_publishes_once() {
     fs::write(source.join("lib.rs"), "fn f() {\n\tdbg!(1);\n}\n").unwrap();
     let lines = run_in(folder.path(), "release", &["crate", "--yes"]);
     let refused = lines.last().unwrap();
-    assert!(refused.contains("is not in order: lib.rs: no dbg!; lib.rs: no tabs"), "{refused}");
+    assert!(refused.contains("is not in order: src/lib.rs: no dbg!; src/lib.rs: no tabs"), "{refused}");
 }
