@@ -22,9 +22,9 @@ pub(crate) use grown::Grown;
 pub use note::{Answer, Child, Note, OnCycle};
 pub(crate) use signal::Signals;
 
-use crate::{Failure, Json, Millis, Payload, TaskIndex, TaskSpec};
+use crate::{Failure, Json, Millis, Payload, Run, TaskIndex, TaskSpec};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What the handler of a task has recorded.
@@ -223,13 +223,37 @@ impl Record {
         self.entries.push(Entry { seq, at, key: key.clone(), what });
     }
 
-    /// Drops what holds for one attempt only.
-    pub(crate) fn next_attempt(&mut self) {
-        self.entries.retain(|entry| !matches!(entry.what, Noted::Failed(_)));
+    /// Drops what holds for one attempt only: failures, and the beginnings of what came to nothing. The next attempt makes
+    /// those calls anew. `has_failed` tells of a child that it has no result and will have none.
+    fn next_attempt(&mut self, has_failed: impl Fn(TaskIndex) -> bool) {
+        let Self { entries, effects, waits, children, .. } = self;
+        let values: BTreeSet<Arc<str>> = entries
+            .iter()
+            .filter_map(|entry| matches!(entry.what, Noted::Value(_)).then(|| entry.key.clone()))
+            .collect();
+        entries.retain(|Entry { key, what, .. }| match what {
+            Noted::Value(_) => true,
+            Noted::Failed(_) => false,
+            Noted::Submitted { child, .. } => children.get(key) == Some(child) && !has_failed(*child),
+            Noted::Waits => values.contains(key) || waits.contains_key(key),
+            // Only what surely did not happen may begin as if it had never been.
+            Noted::Begun(_) | Noted::Unknown | Noted::NotDone => {
+                effects.get(key).is_some_and(|effect| effect.state != EffectState::NotDone)
+            }
+        });
     }
 
     /// The first moment that it waits for.
     pub(crate) fn due(&self) -> Option<Millis> {
         self.waits.values().filter_map(Wait::until).min()
+    }
+}
+
+impl Run {
+    /// The record of a task as its next attempt finds it.
+    pub(crate) fn next_attempt(&mut self, index: TaskIndex) {
+        let Some(mut record) = self.tasks.get_mut(index.at()).and_then(|task| task.record.take()) else { return };
+        record.next_attempt(|child| self.task(child).is_none_or(|task| task.status().is_without_result()));
+        self.tasks[index.at()].record = Some(record);
     }
 }
