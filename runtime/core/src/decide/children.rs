@@ -31,7 +31,7 @@ pub(super) fn submit(
         let known = record.children.get(&child.key).and_then(|child| run.task(*child));
         known.is_some_and(|task| !task.status().is_without_result()) || record.outcome(&child.key).is_some()
     };
-    let asked: Vec<Child> = asked.into_iter().filter(|child| !is_there(child)).collect();
+    let (there, asked): (Vec<Child>, Vec<Child>) = asked.into_iter().partition(is_there);
     if asked.is_empty() {
         return Ok(());
     }
@@ -51,8 +51,10 @@ pub(super) fn submit(
             ChildSpec { key, alias, hash, spec }
         })
         .collect();
+    let place = |child: Child| Some((child.alias?, *record?.children.get(&child.key)?));
+    let known = there.into_iter().filter_map(place).collect();
     let Speaker { task, token, holder } = speaker.clone();
-    let submitted = ChildrenSubmitted { task: task.task, token, holder, children };
+    let submitted = ChildrenSubmitted { task: task.task, token, holder, children, known };
     let planned = run.plan_children(&submitted).map_err(|reasons| Rejected::Children { task, reasons })?;
     let first = run.tasks.len();
     let mut skipped = BTreeMap::<TaskIndex, Vec<TaskIndex>>::new();

@@ -3,6 +3,7 @@
 use super::{Contract, Wait};
 use crate::{Failure, InstanceId, Json, Payload, RunOutcome, TaskIndex, TaskSpec, Token};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -41,6 +42,9 @@ pub struct ChildrenSubmitted {
     pub holder: InstanceId,
     /// Its children; they come behind all tasks of the run, in this order.
     pub children: Vec<ChildSpec>,
+    /// What they call others that were asked for together with them and are there already.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub known: BTreeMap<Arc<str>, TaskIndex>,
 }
 
 /// A child of a task.
