@@ -114,8 +114,7 @@ async fn main() -> Result<()> {
     let (flags, folders): (Vec<String>, Vec<String>) = env::args().skip(1).partition(|word| word.starts_with("--"));
     let folder = PathBuf::from(folders.first().map_or("runtime/core", String::as_str));
     let data = PathBuf::from(".callboard/release");
-    let board =
-        Callboard::dev().data(&data).task_fn(release).task_fn(build).task_fn(check).start().await?;
+    let board = Callboard::dev().data(&data).task_fn(release).task_fn(build).task_fn(check).start().await?;
 
     // The same key finds the release that was begun before, as long as nothing in the folder has changed.
     let hash = rust_files(&folder)?.files.iter().fold(blake3::Hasher::new(), |mut hasher, file| {

@@ -54,7 +54,8 @@ async fn count(_: Ctx, task: Count) -> Result<BTreeMap<String, u64>> {
 /// The files of a folder that hold text, by name.
 fn texts(folder: &Path) -> Result<Vec<PathBuf>> {
     let is_text = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "md" || ending == "txt");
-    let entries = fs::read_dir(folder).context(format!("the folder {:?} can not be read", folder.display())).terminal()?;
+    let entries =
+        fs::read_dir(folder).context(format!("the folder {:?} can not be read", folder.display())).terminal()?;
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_text).collect();
     files.sort();
     if files.is_empty() {

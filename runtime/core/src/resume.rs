@@ -95,9 +95,7 @@ impl Run {
         task.token = event.token;
         task.first_attempt = event.token.attempt;
         task.losses = 0;
-        if let Some(record) = task.record.as_deref_mut() {
-            record.next_attempt();
-        }
+        self.next_attempt(event.task);
         let all = || std::iter::once(&event.task).chain(&event.reopened);
         for &index in all() {
             self.tasks[index.at()].ended_at = None;

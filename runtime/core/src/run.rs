@@ -367,9 +367,7 @@ impl Run {
         let attempt = event.token.attempt;
         task.failures.push(FailedAttempt { attempt, at, failure: event.failure.clone() });
         task.failed_by = event.holder.clone();
-        if let Some(record) = task.record.as_deref_mut() {
-            record.next_attempt();
-        }
+        self.next_attempt(event.task);
         self.go_on(event.task, moment, event.then, event.token.next_attempt())
     }
 

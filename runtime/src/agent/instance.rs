@@ -360,16 +360,10 @@ impl Performer {
                     Driven::Panicked(panic) => Ended::Panicked(panic_message(&*panic)),
                     Driven::Parked => Ended::Parked,
                     Driven::Crashed => Ended::Crashed,
-                    Driven::Unheard(unheard) => {
-                        tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "the holder was fenced");
-                        Ended::Stopped(None)
-                    }
+                    Driven::Unheard(unheard) => fenced(speaker, &unheard, &mut stop).await,
                 },
                 reason = &mut stop => break Ended::Stopped(reason.ok()),
-                unheard = &mut lease => {
-                    tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "the holder was fenced");
-                    break Ended::Stopped(None);
-                }
+                unheard = &mut lease => break fenced(speaker, &unheard, &mut stop).await,
                 () = &mut over => break Ended::TimeIsUp,
                 () = sleep_until(ack_at), if delivery.is_some() => {
                     if let Some(delivery) = delivery.take() {
@@ -394,6 +388,16 @@ impl Performer {
         }
         (ended, delivery)
     }
+}
+
+/// How long one who was fenced waits to hear why, in case that is on its way.
+const WHY_MAX: Duration = Duration::from_secs(1);
+
+/// The end of one whose words did not count. If its task was cancelled it is told that, too, and may clean up.
+async fn fenced(speaker: &Speaker, unheard: &Unheard, stop: &mut oneshot::Receiver<StopReason>) -> Ended {
+    let reason = tokio::time::timeout(WHY_MAX, stop).await.ok().and_then(Result::ok);
+    tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, ?reason, "the holder was fenced");
+    Ended::Stopped(reason)
 }
 
 /// Who speaks for a delivery; `None` if it is no dispatch.

@@ -66,6 +66,8 @@ struct Call {
     is_awaited: bool,
     /// Whether what it waits for is known to take long.
     is_long: bool,
+    /// Whether this activation has sent on what it asks for.
+    is_asked: bool,
     waker: Option<Waker>,
 }
 
@@ -141,24 +143,17 @@ impl Calls {
         let mut table = self.lock();
         let phase = table.phase;
         let call = table.calls.entry(key.clone()).or_default();
-        if let Some(outcome) = call.outcome.clone() {
-            call.rest();
-            return Poll::Ready(Ok(Turn::Outcome(outcome)));
-        }
-        match phase {
-            Phase::Cancelled | Phase::Over => {
-                call.rest();
-                Poll::Ready(Err(over(phase)))
-            }
-            Phase::Live => {
-                call.rest();
-                Poll::Ready(Ok(Turn::Go(call.mark.clone())))
-            }
-            Phase::Replaying => {
+        let turn = match (phase, &call.outcome) {
+            (Phase::Cancelled | Phase::Over, _) => Err(over(phase)),
+            (_, Some(outcome)) => Ok(Turn::Outcome(outcome.clone())),
+            (Phase::Live, None) => Ok(Turn::Go(call.mark.clone())),
+            (Phase::Replaying, None) => {
                 call.waits(cx);
-                Poll::Pending
+                return Poll::Pending;
             }
-        }
+        };
+        call.rest();
+        Poll::Ready(turn)
     }
 
     /// Waits until a call has an outcome, or has been marked in a way that `until` wants to hear of.
@@ -166,20 +161,17 @@ impl Calls {
         let mut table = self.lock();
         let phase = table.phase;
         let call = table.calls.entry(key.clone()).or_default();
-        if let Some(outcome) = call.outcome.clone() {
-            call.rest();
-            return Poll::Ready(Ok(Turn::Outcome(outcome)));
-        }
-        if matches!(phase, Phase::Cancelled | Phase::Over) {
-            call.rest();
-            return Poll::Ready(Err(over(phase)));
-        }
-        if call.mark.as_ref().is_some_and(until) {
-            call.rest();
-            return Poll::Ready(Ok(Turn::Go(call.mark.clone())));
-        }
-        call.waits(cx);
-        Poll::Pending
+        let turn = match (phase, &call.outcome) {
+            (Phase::Cancelled | Phase::Over, _) => Err(over(phase)),
+            (_, Some(outcome)) => Ok(Turn::Outcome(outcome.clone())),
+            (_, None) if call.mark.as_ref().is_some_and(until) => Ok(Turn::Go(call.mark.clone())),
+            (_, None) => {
+                call.waits(cx);
+                return Poll::Pending;
+            }
+        };
+        call.rest();
+        Poll::Ready(turn)
     }
 
     /// Notes that what a call waits for is known to take long.
@@ -286,8 +278,17 @@ impl Calls {
     pub(crate) fn take_outbox(&self) -> (Vec<Note>, Option<Json>) {
         let mut table = self.lock();
         let outbox = std::mem::take(&mut table.outbox);
-        let wanted = outbox.into_iter().filter_map(|note| table.still_wanted(note)).collect();
+        let wanted: Vec<Note> = outbox.into_iter().filter_map(|note| table.still_wanted(note)).collect();
+        table.sent(&wanted);
         (wanted, table.progress.take())
+    }
+
+    /// What is to be taken back, of all that the handler wants: it has ended, so nothing else counts any more.
+    pub(crate) fn take_withdrawals(&self) -> Vec<Note> {
+        let mut table = self.lock();
+        let outbox = std::mem::take(&mut table.outbox);
+        let withdrawals = outbox.into_iter().filter(|note| matches!(note, Note::Withdraw(_)));
+        withdrawals.filter_map(|note| table.still_wanted(note)).collect()
     }
 
     /// Every call says from now on that the task was cancelled; false if the handler waits for none, and so would not
@@ -360,6 +361,14 @@ impl Table {
         self.outbox.push(Note::Withdraw(keys));
     }
 
+    /// These notes are on their way.
+    fn sent(&mut self, notes: &[Note]) {
+        for note in notes {
+            let (Note::Children(_) | Note::Wait { .. }) = note else { continue };
+            keys(note).into_iter().for_each(|key| self.calls.entry(key.clone()).or_default().is_asked = true);
+        }
+    }
+
     /// What of a note is not recorded yet.
     fn still_wanted(&self, note: Note) -> Option<Note> {
         let call = |key: &Key| self.calls.get(key);
@@ -367,12 +376,18 @@ impl Table {
         let is_over = |key: &Key| call(key).is_some_and(|call| call.outcome.is_some());
         match note {
             Note::Children(mut children) => {
-                children.retain(|child: &Child| mark(&child.key).is_none() && !is_over(&child.key));
+                let is_wanted = |child: &Child| mark(&child.key).is_none() && !is_over(&child.key);
+                // Those that refer to one another go together: what is there already is what the others refer to.
+                if children.iter().any(|child| child.alias.is_some()) {
+                    return children.iter().any(is_wanted).then_some(Note::Children(children));
+                }
+                children.retain(is_wanted);
                 (!children.is_empty()).then_some(Note::Children(children))
             }
             Note::Wait { ref key, .. } => (mark(key).is_none() && !is_over(key)).then_some(note),
             Note::Withdraw(mut keys) => {
-                keys.retain(|key| !is_over(key) && mark(key).is_some());
+                let is_asked = |key: &Key| call(key).is_some_and(|call| call.mark.is_some() || call.is_asked);
+                keys.retain(|key| !is_over(key) && is_asked(key));
                 (!keys.is_empty()).then_some(Note::Withdraw(keys))
             }
             note => Some(note),
@@ -471,6 +486,16 @@ impl Waiting {
     /// See [`Calls::poll_turn`].
     pub(crate) async fn turn(&self) -> Result<Turn> {
         std::future::poll_fn(|cx| self.calls.poll_turn(&self.key, cx)).await
+    }
+
+    /// The same for a call whose beginning its handler sees, so that it is seen again where it was seen before.
+    pub(crate) async fn turn_or_mark(&self) -> Result<Turn> {
+        let Self { calls, key } = self;
+        std::future::poll_fn(|cx| match calls.mark(key) {
+            Some(_) => calls.poll_news(key, cx, |_| true),
+            None => calls.poll_turn(key, cx),
+        })
+        .await
     }
 
     /// See [`Calls::poll_news`].

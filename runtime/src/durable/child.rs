@@ -114,16 +114,15 @@ impl<O> Calling<O> {
     /// Asks for it, and waits until that is durable.
     async fn submitted(call: &Waiting, asked: Result<Asked>) -> Result<Turn> {
         let asked = asked?;
-        let turn = match call.turn().await? {
+        let hash = asked.hash.clone();
+        let turn = match call.turn_or_mark().await? {
             Turn::Go(None) => {
-                let hash = asked.hash.clone();
                 call.calls.want(Note::Children(vec![asked]))?;
-                let turn = call.news(|mark| matches!(mark, Mark::Submitted { .. })).await?;
-                return check(call, turn, hash.as_ref());
+                call.news(|mark| matches!(mark, Mark::Submitted { .. })).await?
             }
             turn => turn,
         };
-        check(call, turn, asked.hash.as_ref())
+        check(call, turn, hash.as_ref())
     }
 }
 

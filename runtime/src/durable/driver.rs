@@ -113,7 +113,7 @@ impl<'a> Driver<'a> {
     pub(crate) async fn drive(&mut self) -> Driven {
         loop {
             if let Some(ended) = self.poll_to_rest().await {
-                return ended;
+                return if matches!(ended, Driven::Done(Ok(_))) { self.take_back(ended).await } else { ended };
             }
             if let Some(entry) = self.entries.pop_front() {
                 if let Err(ended) = self.give(entry).await {
@@ -129,6 +129,25 @@ impl<'a> Driver<'a> {
             if let Err(ended) = self.wait().await {
                 return ended;
             }
+        }
+    }
+
+    /// Has recorded what a handler that has ended takes back. After an attempt that failed the next one decides again.
+    async fn take_back(&mut self, ended: Driven) -> Driven {
+        let taken_back = |note: &Note| matches!(note, Note::Withdraw(_));
+        let mut withdrawals: Vec<Note> = self.behind.drain(..).filter(taken_back).collect();
+        withdrawals.extend(self.calls.take_withdrawals());
+        loop {
+            while let Some(sent) = self.sending.next().await {
+                if let Err(ended) = self.sent(sent) {
+                    return ended;
+                }
+            }
+            // Only now is it there, if it was on its way.
+            if withdrawals.is_empty() {
+                return ended;
+            }
+            std::mem::take(&mut withdrawals).into_iter().for_each(|note| self.send(note));
         }
     }
 
@@ -180,7 +199,8 @@ impl<'a> Driver<'a> {
         let mut together = Vec::new();
         for note in wanted {
             match note {
-                Note::Children(children) => together.extend(children),
+                // Names hold among those that were asked for together.
+                Note::Children(children) if !is_group(&children) => together.extend(children),
                 note => {
                     self.send_children(&mut together);
                     self.behind.push_back(note);
@@ -269,8 +289,8 @@ impl<'a> Driver<'a> {
         match sent {
             Sent::Recorded => Ok(()),
             Sent::Refused(children, rejected) => {
-                // One that can not be keeps none of the others from being.
-                if children.len() > 1 {
+                // One that can not be keeps none of the others from being, unless they refer to one another.
+                if children.len() > 1 && !is_group(&children) {
                     children.into_iter().for_each(|child| self.send(Note::Children(vec![child])));
                     return Ok(());
                 }
@@ -278,7 +298,7 @@ impl<'a> Driver<'a> {
                     Rejected::Full { .. } => FailureClass::Retryable,
                     _ => FailureClass::Terminal,
                 };
-                for child in children {
+                for child in children.into_iter().filter(|child| self.calls.mark(&child.key).is_none()) {
                     let failure = Failure::new(class, rejected.to_string());
                     self.send(Note::Failed { key: child.key, failure, unsure: false });
                 }
@@ -288,6 +308,11 @@ impl<'a> Driver<'a> {
             Sent::Crashed => Err(Driven::Crashed),
         }
     }
+}
+
+/// Whether these children may refer to one another.
+fn is_group(children: &[callboard_core::Child]) -> bool {
+    children.iter().any(|child| child.alias.is_some())
 }
 
 /// A recorded value, wherever it is. The store is waited for: what is recorded is not given up because it is away.
@@ -319,7 +344,8 @@ async fn record(floor: &Floor, speaker: &Speaker, capability: &str, note: Note) 
             }
             match floor.stored(speaker, &json).await {
                 Ok(payload) => Note::Value(key, payload),
-                Err(error) => Note::Failed { key, failure: error.into_failure(), unsure: false },
+                // Its code has run: an effect that is recorded as failed for this may have happened.
+                Err(error) => Note::Failed { key, failure: error.into_failure(), unsure: true },
             }
         }
         note => note,

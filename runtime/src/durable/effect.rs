@@ -186,7 +186,7 @@ impl<'a> EffectStep<'a> {
     }
 
     /// Runs it where it may run again.
-    async fn perform<T, F, R>(&self, contract: Contract, f: &mut F) -> Result<T>
+    async fn perform<T, F, R>(&mut self, contract: Contract, f: &mut F) -> Result<T>
     where
         T: Serialize + DeserializeOwned + Send,
         F: FnMut(IdempotencyKey) -> R + Send,
@@ -199,7 +199,7 @@ impl<'a> EffectStep<'a> {
     }
 
     /// Runs it; `None` if nobody knows what came of it and a person has to decide.
-    async fn attempt<T, F, R>(&self, contract: Contract, f: &mut F) -> Result<Option<T>>
+    async fn attempt<T, F, R>(&mut self, contract: Contract, f: &mut F) -> Result<Option<T>>
     where
         T: Serialize + DeserializeOwned + Send,
         F: FnMut(IdempotencyKey) -> R + Send,
@@ -226,7 +226,7 @@ impl<'a> EffectStep<'a> {
         self.call.outcome().await?.read(&self.call.key).map(Some)
     }
 
-    async fn recorded<T: DeserializeOwned>(&self, json: Json) -> Result<T> {
+    async fn recorded<T: DeserializeOwned>(&mut self, json: Json) -> Result<T> {
         self.call.calls.want(Note::Value(self.call.key.clone(), Payload::Json(json)))?;
         self.call.outcome().await?.read(&self.call.key)
     }
@@ -241,7 +241,7 @@ impl<'a> EffectStep<'a> {
     }
 
     /// Says that nobody knows, and waits until that is recorded.
-    async fn unknown(&self, reason: &str) -> Result<()> {
+    async fn unknown(&mut self, reason: &str) -> Result<()> {
         let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         self.call.calls.is_long(&self.call.key);
         self.call.calls.want(Note::Unknown { key: self.call.key.clone(), reason: reason.into() })?;

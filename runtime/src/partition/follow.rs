@@ -62,9 +62,15 @@ impl Followers {
             EventKind::TaskCompleted(event) => Some(TaskRef { run, task: event.task }),
             EventKind::AttemptFailed(event) => Some(TaskRef { run, task: event.task }),
             EventKind::AttemptLost(event) => Some(TaskRef { run, task: event.task }),
+            EventKind::TasksCancelled(event) => {
+                // Its instance is told to stop, and why. Whoever asks again is fenced.
+                event.tasks.iter().for_each(|task| drop(self.0.remove(&TaskRef { run, task: *task })));
+                None
+            }
             _ => None,
         });
-        for task in moved.chain(news) {
+        let moved: Vec<TaskRef> = moved.collect();
+        for task in moved.into_iter().chain(news) {
             if let Some(follower) = self.0.remove(&task)
                 && let Some(follower) = follower.tell(state, durable)
             {

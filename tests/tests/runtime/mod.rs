@@ -13,6 +13,7 @@ mod crashes;
 mod documents;
 mod durability;
 mod durable;
+mod durable_edges;
 mod events;
 mod faults;
 mod keys;

@@ -135,7 +135,10 @@ impl Run {
         for (child, index) in event.children.iter().zip((first..).map(TaskIndex)) {
             names.extend(child.alias.as_deref().map(|alias| (alias, index)));
         }
-        let lookup = |name: &str| names.get(name).copied().or_else(|| self.find(name));
+        let child = |name: &str| name.strip_prefix('#')?.parse().ok().map(TaskIndex);
+        let there = |name: &str| child(name).filter(|child| child.0 < first);
+        let known = |name: &str| names.get(name).or_else(|| event.known.get(name)).copied();
+        let lookup = |name: &str| known(name).or_else(|| there(name)).or_else(|| self.find(name));
         let mut faults = Vec::new();
         let planned = event.children.iter().map(|child| {
             let compiled = Input::compile(&child.spec.input, &lookup);

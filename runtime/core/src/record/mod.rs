@@ -22,7 +22,7 @@ pub(crate) use grown::Grown;
 pub use note::{Answer, Child, Note, OnCycle};
 pub(crate) use signal::Signals;
 
-use crate::{Failure, Json, Millis, Payload, TaskIndex, TaskSpec};
+use crate::{Failure, Json, Millis, Payload, Run, TaskIndex, TaskSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -245,14 +245,6 @@ impl Record {
         self.entries.push(Entry { seq, at, key: key.clone(), what });
     }
 
-    /// Drops what holds for one attempt only.
-    pub(crate) fn next_attempt(&mut self) {
-        if !self.failed.is_empty() {
-            self.failed.clear();
-            self.entries.retain(|entry| !matches!(entry.what, Noted::Failed(_)));
-        }
-    }
-
     /// Begins to wait.
     pub(crate) fn wait(&mut self, key: Arc<str>, wait: Wait) {
         self.dues.extend(wait.until().map(|until| (until, key.clone())));
@@ -268,6 +260,23 @@ impl Record {
         Some(wait)
     }
 
+    /// Drops what holds for one attempt only: failures, and the beginnings of what came to nothing. The next attempt makes
+    /// those calls anew. `has_failed` tells of a child that it has no result and will have none.
+    fn next_attempt(&mut self, has_failed: impl Fn(TaskIndex) -> bool) {
+        let Self { entries, effects, waits, children, done, failed, .. } = self;
+        failed.clear();
+        entries.retain(|Entry { key, what, .. }| match what {
+            Noted::Value(_) => true,
+            Noted::Failed(_) => false,
+            Noted::Submitted { child, .. } => children.get(key) == Some(child) && !has_failed(*child),
+            Noted::Waits => done.contains(key) || waits.contains_key(key),
+            // Only what surely did not happen may begin as if it had never been.
+            Noted::Begun(_) | Noted::Unknown | Noted::NotDone => {
+                effects.get(key).is_some_and(|effect| effect.state != EffectState::NotDone)
+            }
+        });
+    }
+
     /// The first moment that it waits for.
     pub(crate) fn due(&self) -> Option<Millis> {
         self.dues.first().map(|(due, _)| *due)
@@ -276,5 +285,14 @@ impl Record {
     /// The calls that have waited long enough at `now`, in the order in which they come due.
     pub(crate) fn over(&self, now: Millis) -> impl Iterator<Item = &Arc<str>> {
         self.dues.iter().take_while(move |(due, _)| *due <= now).map(|(_, key)| key)
+    }
+}
+
+impl Run {
+    /// The record of a task as its next attempt finds it.
+    pub(crate) fn next_attempt(&mut self, index: TaskIndex) {
+        let Some(mut record) = self.tasks.get_mut(index.at()).and_then(|task| task.record.take()) else { return };
+        record.next_attempt(|child| self.task(child).is_none_or(|task| task.status().is_without_result()));
+        self.tasks[index.at()].record = Some(record);
     }
 }

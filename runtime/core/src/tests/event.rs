@@ -64,7 +64,7 @@ fn format_1_is_followed_as_ever() {
          small None 67865bb1: ready 2.1, blocked 1.1, failed 1.1, failed 1.1, failed 1.1, dead 1.1, ready 2.1, \
          cancelled 1.1\n\
          least Some((Completed, Millis(1790000000024))) 4609a755: completed 1.1\n\
-         durable Some((Cancelled, Millis(1790000000075))) ddc0a34d: cancelled 2.1, cancelled 1.1, completed 1.1, \
+         durable Some((Cancelled, Millis(1790000000075))) e05d0c69: cancelled 2.1, cancelled 1.1, completed 1.1, \
          failed 1.1, cancelled 1.1, completed 1.1\n"
     );
     assert_eq!((state.runs().count(), state.pages().len(), state.seq()), (4, 1, 75));
