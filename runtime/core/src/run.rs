@@ -362,7 +362,7 @@ impl Run {
         let attempt = event.token.attempt;
         task.failures.push(FailedAttempt { attempt, at, failure: event.failure.clone() });
         task.failed_by = event.holder.clone();
-        if let Some(record) = task.record.as_deref_mut() {
+        if let (Some(record), Then::Again(_)) = (task.record.as_deref_mut(), event.then) {
             record.next_attempt();
         }
         self.go_on(event.task, moment, event.then, event.token.next_attempt())

@@ -25,9 +25,10 @@ pub(super) fn submit(
     asked: Vec<Child>,
 ) -> Result<(), Rejected> {
     let parent = speaker.index();
+    let is_effect = |key: &str| run.record(parent).is_some_and(|record| record.effects.contains_key(key));
     // The child of an earlier attempt that has failed is tried once more, as another task.
     let (there, asked): (Vec<Child>, Vec<Child>) =
-        asked.into_iter().partition(|child| run.is_known(parent, &child.key));
+        asked.into_iter().partition(|child| run.is_known(parent, &child.key) || is_effect(&child.key));
     if asked.is_empty() {
         return Ok(());
     }
