@@ -91,7 +91,11 @@ fn sorted(run: &Run, planned: &[(Input, Vec<TaskIndex>)]) -> (Vec<TaskIndex>, BT
     let mut doomed = BTreeMap::<TaskIndex, TaskIndex>::new();
     for (index, (_, needs)) in (run.tasks.len() as u32..).map(TaskIndex).zip(planned) {
         let root = |need: &TaskIndex| match run.task(*need).map(|task| &task.state) {
-            Some(TaskState::Skipped { cause }) => Some(*cause),
+            // The cause of a child that stays skipped may have had another life since.
+            Some(TaskState::Skipped { cause }) => {
+                let is_spoilt = run.task(*cause).is_some_and(|task| task.status().is_without_result());
+                Some(if is_spoilt { *cause } else { *need })
+            }
             Some(state) => state.status().is_without_result().then_some(*need),
             None => doomed.get(need).copied(),
         };

@@ -434,7 +434,7 @@ impl Model {
         hit.iter().for_each(|&task| run.doom(at, BTreeSet::from([task]), task));
         let waits = &mut run.tasks[index].record.waits;
         let before = waits.len();
-        keys.iter().for_each(|key| drop(waits.remove(key)));
+        waits.retain(|key, _| !keys.contains(key));
         !hit.is_empty() || waits.len() < before
     }
 
@@ -486,7 +486,8 @@ impl Model {
             let root = |need: &usize| {
                 let known = skipped.iter().find(|(_, skipped)| skipped == need).map(|(cause, _)| *cause);
                 let task = &run.tasks[*need];
-                known.or(without(task).then(|| task.cause.filter(|_| task.status == Status::Skipped).unwrap_or(*need)))
+                let cause = task.cause.filter(|cause| task.status == Status::Skipped && without(&run.tasks[*cause]));
+                known.or(without(task).then(|| cause.unwrap_or(*need)))
             };
             let cause = run.tasks[index].spec.needs.iter().find_map(root);
             skipped.extend(cause.map(|cause| (cause, index)));

@@ -497,7 +497,8 @@ impl Run {
         for index in 0..self.tasks.len() {
             let task = &self.tasks[index];
             if task.status == Status::Skipped && !is_root(&self.tasks[task.cause.unwrap()]) {
-                self.tasks[index].cause = roots.iter().copied().find(|&root| self.leads(root, index));
+                let other = roots.iter().copied().find(|&root| self.leads(root, index));
+                self.tasks[index].cause = other.or(self.tasks[index].cause);
             }
         }
     }
