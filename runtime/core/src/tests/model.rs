@@ -55,6 +55,8 @@ pub(super) struct Run {
     timeout: Option<i64>,
     deadline: Option<i64>,
     timed_out: bool,
+    /// Somebody has cancelled what was still open, were it only what other tasks had asked for.
+    cancelled: bool,
 }
 
 /// What a command comes to, in the model's words.
@@ -114,7 +116,17 @@ impl Model {
         let tasks = specs.iter().enumerate().map(|(index, spec)| Task::new(spec, format!("t{index}")));
         let deadline = timeout.map(|timeout| self.at + timeout);
         let (tasks, ended, post) = (tasks.collect(), None, Post::default());
-        let run = Run { undoing: None, post, tasks, ended, paused: false, timeout, deadline, timed_out: false };
+        let run = Run {
+            undoing: None,
+            post,
+            tasks,
+            ended,
+            paused: false,
+            timeout,
+            deadline,
+            timed_out: false,
+            cancelled: false,
+        };
         self.runs.insert(id, run);
         self.settle(id);
     }
@@ -309,7 +321,7 @@ impl Model {
         run.blame();
         if run.ended.take().is_some() {
             run.deadline = run.timeout.map(|timeout| at + timeout);
-            run.timed_out = false;
+            (run.timed_out, run.cancelled) = (false, false);
         }
         self.at = at;
         self.settle(word.run);
@@ -333,7 +345,8 @@ impl Model {
                 run.finish(at, task, Status::Cancelled);
             }
         }
-        self.runs.get_mut(&id).unwrap().timed_out = reason == StopReason::Timeout;
+        let run = self.runs.get_mut(&id).unwrap();
+        (run.timed_out, run.cancelled) = (reason == StopReason::Timeout, reason == StopReason::Cancelled);
         self.settle(id);
     }
 
@@ -470,7 +483,7 @@ impl Model {
                 if run.tasks.iter().any(spoilt) { RunOutcome::Failed } else { outcome }
             } else if run.timed_out || any(&[Status::Failed, Status::Dead]) {
                 RunOutcome::Failed
-            } else if any(&[Status::Cancelled]) {
+            } else if run.cancelled || any(&[Status::Cancelled]) {
                 RunOutcome::Cancelled
             } else {
                 RunOutcome::Completed
