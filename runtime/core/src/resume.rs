@@ -106,6 +106,10 @@ impl Run {
             let ready = TaskState::Ready { not_before: at };
             self.put(index, if waiting == 0 { ready } else { TaskState::Blocked { waiting } });
         }
+        // What undoes an effect waits for its turn, also in another life.
+        if self.task(event.task)?.undoes.is_some() && self.next_undo() != Some(event.task) {
+            self.put(event.task, TaskState::Blocked { waiting: 1 });
+        }
         self.correct_causes();
         if self.ended.take().is_some() {
             self.reopened_at = Some(at);

@@ -367,7 +367,9 @@ impl Run {
         let attempt = event.token.attempt;
         task.failures.push(FailedAttempt { attempt, at, failure: event.failure.clone() });
         task.failed_by = event.holder.clone();
-        self.next_attempt(event.task);
+        if let Then::Again(_) = event.then {
+            self.next_attempt(event.task);
+        }
         self.go_on(event.task, moment, event.then, event.token.next_attempt())
     }
 

@@ -25,9 +25,10 @@ pub(super) fn submit(
     asked: Vec<Child>,
 ) -> Result<(), Rejected> {
     let parent = speaker.index();
+    let is_effect = |key: &str| run.record(parent).is_some_and(|record| record.effects.contains_key(key));
     // The child of an earlier attempt that has failed is tried once more, as another task.
     let (there, asked): (Vec<Child>, Vec<Child>) =
-        asked.into_iter().partition(|child| run.is_known(parent, &child.key));
+        asked.into_iter().partition(|child| run.is_known(parent, &child.key) || is_effect(&child.key));
     if asked.is_empty() {
         return Ok(());
     }
@@ -90,7 +91,11 @@ fn sorted(run: &Run, planned: &[(Input, Vec<TaskIndex>)]) -> (Vec<TaskIndex>, BT
     let mut doomed = BTreeMap::<TaskIndex, TaskIndex>::new();
     for (index, (_, needs)) in (run.tasks.len() as u32..).map(TaskIndex).zip(planned) {
         let root = |need: &TaskIndex| match run.task(*need).map(|task| &task.state) {
-            Some(TaskState::Skipped { cause }) => Some(*cause),
+            // The cause of a child that stays skipped may have had another life since.
+            Some(TaskState::Skipped { cause }) => {
+                let is_spoilt = run.task(*cause).is_some_and(|task| task.status().is_without_result());
+                Some(if is_spoilt { *cause } else { *need })
+            }
             Some(state) => state.status().is_without_result().then_some(*need),
             None => doomed.get(need).copied(),
         };

@@ -92,7 +92,7 @@ impl Scribe<'_> {
     }
 
     fn wait(self, draft: &mut Draft, key: Arc<str>, mut wait: Wait, limit: Option<Duration>) {
-        if self.is_known(&key) {
+        if self.is_known(&key) || self.effect(&key).is_some() {
             return;
         }
         let end = limit.map(|limit| draft.at().after(limit));

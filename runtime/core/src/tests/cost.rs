@@ -5,13 +5,14 @@
 
 use super::board::name_id;
 use crate::{
-    Command, Graph, InstanceId, Json, Limits, LossReason, Millis, Payload, RunId, Speaker, State, TaskIndex, TaskRef,
-    TaskSpec, Token, decide,
+    Answer, Child, Command, Contract, Graph, GraphLimits, InstanceId, Json, Limits, LossReason, Millis, Note, Payload,
+    RunId, Speaker, State, TaskIndex, TaskRef, TaskSpec, Token, Wait, decide,
 };
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 thread_local! {
     /// How long the events of the last command took to become lines.
@@ -82,7 +83,9 @@ fn each(what: &str, state: &mut State, commands: impl Iterator<Item = Command>) 
 }
 
 fn submitted(what: &str, graph: Graph) -> (State, RunId) {
-    let (mut state, run) = (State::new(Limits::default()), name_id(what));
+    // Children come on top of a run that is as large as one may be.
+    let graph_limits = GraphLimits { tasks_max: 1_000_000, ..GraphLimits::default() };
+    let (mut state, run) = (State::new(Limits { graph: graph_limits, ..Limits::default() }), name_id(what));
     let started = Instant::now();
     let graph = graph.check(&Limits::default().graph).unwrap();
     println!("{what}: check, outside of the partition: {:?}", started.elapsed());
@@ -150,4 +153,119 @@ fn cost() {
     one("chain: resume the first", &mut failed, Command::Retry { task, token: Token::FIRST, input: None });
     let all = (0..MANY).map(|n| Command::Complete(speaker(run, n, Token::FIRST), result()));
     each("chain: complete", &mut state, all);
+}
+
+/// Calls of one handler, and parties of one barrier.
+const CALLS: u32 = 10_000;
+
+fn key(n: u32) -> Arc<str> {
+    format!("call:{n}").into()
+}
+
+fn child(n: u32, after: Option<String>) -> Child {
+    let spec = TaskSpec { after: after.into_iter().collect(), ..TaskSpec::new("", "work", Json::null()) };
+    Child { key: key(n), alias: None, hash: None, priority: None, spec }
+}
+
+#[test]
+#[ignore = "a measurement, to be run in release"]
+fn cost_of_durable_code() {
+    let value = || Payload::Json(Json::null());
+    let cancel = |run| Command::Cancel { run, reason: "enough".into() };
+    let failure = || crate::Failure::new(crate::FailureClass::Terminal, "broken");
+    let (fresh, run) = submitted("durable", fan_in());
+    let first = || speaker(run, 0, Token::FIRST);
+    let note = |note| Command::Note(first(), note);
+
+    let mut state = fresh.clone();
+    each("steps", &mut state, (0..CALLS).map(|n| note(Note::Value(key(n), value()))));
+    each("steps, again", &mut state, (0..CALLS).map(|n| note(Note::Value(key(n), value()))));
+    each("steps of a task that ends in failure", &mut state, [Command::Fail(first(), failure())].into_iter());
+
+    let mut state = fresh.clone();
+    let after = |n: u32| Some(format!("task-{}", MANY - 2 - n));
+    one("children, all at once", &mut state, note(Note::Children((0..CALLS).map(|n| child(n, after(n))).collect())));
+    one("children, all again", &mut state, note(Note::Children((0..CALLS).map(|n| child(n, after(n))).collect())));
+    one("children, all withdrawn", &mut state.clone(), note(Note::Withdraw((0..CALLS).map(key).collect())));
+    one("children, their parent fails", &mut state.clone(), Command::Fail(first(), failure()));
+    each(
+        "children, each asked for by itself",
+        &mut state,
+        (CALLS..2 * CALLS).map(|n| note(Note::Children(vec![child(n, None)]))),
+    );
+    let mut token = Token::FIRST;
+    let rounds = (CALLS..2 * CALLS).flat_map(|n| {
+        let parent = speaker(run, 0, token);
+        token = token.next_activation();
+        // What was seen: each child was asked for, and so many have ended.
+        let park = Command::Note(parent, Note::Park { seen: (CALLS + n) as usize });
+        [park, Command::Complete(speaker(run, MANY + n, Token::FIRST), value())]
+    });
+    each("children that end while their parent is parked", &mut state, rounds);
+    one("children, cancel", &mut state, cancel(run));
+
+    let signal = |n| Wait::Signal { name: if n % 2 == 0 { "go".into() } else { key(n) }, until: None };
+    let mut state = fresh.clone();
+    let limit = Some(Duration::from_secs(1));
+    each("waits", &mut state, (0..CALLS).map(|n| note(Note::Wait { key: key(n), wait: signal(n), limit })));
+    let mut due = state.clone();
+    let mut worst = Duration::ZERO;
+    while let Some(timer) = due.pop_due(AT.after(Duration::from_secs(2))) {
+        let (decided, applied) = put(&mut due, Command::Due(timer));
+        worst = worst.max(decided + applied);
+    }
+    println!("waits, all over at once: worst {worst:?}");
+    let answer = |n: u32| Answer::Signal { id: Uuid::from_u128(n.into()), name: "go".into(), value: value() };
+    each("waits, signals", &mut state.clone(), (0..CALLS).map(|n| Command::Answer(run, answer(n))));
+    one("waits, their task fails", &mut state, Command::Fail(first(), failure()));
+
+    let mut state = fresh.clone();
+    let approval = || Wait::Approval { prompt: "?".into(), number: 0, until: None };
+    each("approvals", &mut state, (0..CALLS).map(|n| note(Note::Wait { key: key(n), wait: approval(), limit: None })));
+    let approve = |n: u32| {
+        let (task, number) = (Some(TaskIndex(0)), Some(CALLS - n));
+        Answer::Approval { id: Uuid::from_u128(n.into()), task, number, approved: true, by: None }
+    };
+    each("approvals, answers", &mut state, (0..CALLS).map(|n| Command::Answer(run, approve(n))));
+
+    let mut state = fresh.clone();
+    let gate = |parties| Wait::Barrier { name: "gate".into(), parties, value: Json::null(), until: None };
+    let come = |n, parties| {
+        Command::Note(speaker(run, n, Token::FIRST), Note::Wait { key: key(0), wait: gate(parties), limit: None })
+    };
+    each("barrier", &mut state, (0..CALLS - 1).map(|n| come(n, CALLS)));
+    one("barrier, cancel", &mut state.clone(), cancel(run));
+    one("barrier, opens", &mut state, come(CALLS - 1, CALLS));
+
+    let mut state = fresh;
+    let undo = Some(Arc::new(TaskSpec::new("undo", "work", Json::null())));
+    let begin = |n| note(Note::Begin { key: key(n), contract: Contract::Keyed, undo: undo.clone() });
+    each("effects", &mut state, (0..CALLS).flat_map(|n| [begin(n), note(Note::Value(key(n), value()))]));
+    one("effects, cancel", &mut state, cancel(run));
+    let undos = (0..CALLS).map(|n| Command::Complete(speaker(run, MANY + n, Token::FIRST), value()));
+    each("effects, undone", &mut state, undos);
+
+    let (state, run) = submitted("chain", chain());
+    let ask = |task, after: u32| {
+        let children = vec![child(0, Some(format!("task-{after}")))];
+        Command::Note(speaker(run, task, Token::FIRST), Note::Children(children))
+    };
+    let started = Instant::now();
+    let refused = decide(&state, AT, ask(0, MANY - 1)).unwrap_err();
+    println!("a cycle of all tasks, refused in {:?}: {} bytes", started.elapsed(), refused.to_string().len());
+
+    // Half of the tasks wait for who asks, and who is needed waits for the other half.
+    let (mut state, run) = submitted("two chains", two_chains());
+    let children = vec![child(0, Some(format!("task-{}", MANY - 1)))];
+    let ask = Command::Note(speaker(run, 0, Token::FIRST), Note::Children(children));
+    one("two chains: no cycle", &mut state, ask);
+}
+
+fn two_chains() -> Graph {
+    let chained = |n: u32| match n {
+        0 => Json::null(),
+        n if n == MANY / 2 => Json::null(),
+        n => Json::parse(format!("{{\"$from\":\"task-{}\"}}", n - 1)).unwrap(),
+    };
+    graph((0..MANY).map(|n| TaskSpec::new(format!("task-{n}"), "work", chained(n))).collect())
 }

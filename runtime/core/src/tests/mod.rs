@@ -2,6 +2,7 @@
 
 mod board;
 mod cost;
+mod durable;
 mod event;
 mod graph;
 mod input;

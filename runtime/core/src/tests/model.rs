@@ -3,6 +3,7 @@
 //! It is written from the promises and not from the code, and it looks at every task for every question. The property
 //! tests put the same commands to both.
 
+use super::durable::{Post, Record};
 use crate::{FailureClass, InstanceId, LossReason, Millis, RunId, RunOutcome, Status, StopReason, TimerKind, Token};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,11 +18,17 @@ pub(super) struct Spec {
     pub(super) start: Option<i64>,
     pub(super) attempt: Option<i64>,
     pub(super) beat: Option<i64>,
+    pub(super) priority: u8,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Task {
     pub(super) spec: Spec,
+    pub(super) name: String,
+    /// The task that has asked for it, and in which call.
+    pub(super) parent: Option<(usize, u8)>,
+    pub(super) undoes: bool,
+    pub(super) record: Record,
     pub(super) status: Status,
     pub(super) token: Token,
     pub(super) holder: Option<InstanceId>,
@@ -31,21 +38,25 @@ pub(super) struct Task {
     pub(super) failures: usize,
     pub(super) cause: Option<usize>,
     pub(super) not_before: i64,
-    since: i64,
-    lease_until: i64,
-    heard_at: i64,
+    pub(super) since: i64,
+    pub(super) lease_until: i64,
+    pub(super) heard_at: i64,
     /// Whether this hand-out has been offered.
-    offered: bool,
+    pub(super) offered: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Run {
+    pub(super) undoing: Option<RunOutcome>,
+    pub(super) post: Post,
     pub(super) tasks: Vec<Task>,
     pub(super) ended: Option<RunOutcome>,
     pub(super) paused: bool,
     timeout: Option<i64>,
     deadline: Option<i64>,
     timed_out: bool,
+    /// Somebody has cancelled what was still open, were it only what other tasks had asked for.
+    cancelled: bool,
 }
 
 /// What a command comes to, in the model's words.
@@ -66,6 +77,15 @@ pub(super) enum No {
     Open,
     Paused,
     NotResumable,
+    Child,
+    Undoing,
+    News,
+    Children,
+    Cycle,
+    Ambiguous,
+    Answered,
+    TaskEnded,
+    NotUnknown,
 }
 
 type TimerKey = (i64, RunId, Option<usize>, TimerKind);
@@ -93,25 +113,21 @@ impl Model {
             return;
         }
         self.at = self.at.max(now);
-        let tasks = specs.iter().map(|spec| Task {
-            spec: spec.clone(),
-            status: Status::Blocked,
-            token: Token::FIRST,
-            holder: None,
-            losses: 0,
-            first_attempt: 1,
-            edited: None,
-            failures: 0,
-            cause: None,
-            not_before: 0,
-            since: 0,
-            lease_until: 0,
-            heard_at: 0,
-            offered: false,
-        });
+        let tasks = specs.iter().enumerate().map(|(index, spec)| Task::new(spec, format!("t{index}")));
         let deadline = timeout.map(|timeout| self.at + timeout);
-        let (tasks, ended) = (tasks.collect(), None);
-        self.runs.insert(id, Run { tasks, ended, paused: false, timeout, deadline, timed_out: false });
+        let (tasks, ended, post) = (tasks.collect(), None, Post::default());
+        let run = Run {
+            undoing: None,
+            post,
+            tasks,
+            ended,
+            paused: false,
+            timeout,
+            deadline,
+            timed_out: false,
+            cancelled: false,
+        };
+        self.runs.insert(id, run);
         self.settle(id);
     }
 
@@ -150,9 +166,10 @@ impl Model {
         }
         self.admit(word)?;
         self.at = self.at.max(now);
-        let task = &mut self.runs.get_mut(&word.run).unwrap().tasks[word.task];
-        task.status = Status::Completed;
-        task.holder = Some(word.holder.clone());
+        let at = self.at;
+        let run = self.runs.get_mut(&word.run).unwrap();
+        run.tasks[word.task].holder = Some(word.holder.clone());
+        run.finish(at, word.task, Status::Completed);
         self.settle(word.run);
         Ok(())
     }
@@ -175,14 +192,17 @@ impl Model {
     fn failed(&mut self, now: i64, run: RunId, task: usize, class: FailureClass) {
         self.at = self.at.max(now);
         let at = self.at;
-        let failed = &mut self.runs.get_mut(&run).unwrap().tasks[task];
+        let of = self.runs.get_mut(&run).unwrap();
+        let failed = &mut of.tasks[task];
         failed.failures += 1;
         let retryable = matches!(class, FailureClass::Retryable | FailureClass::Timeout | FailureClass::Panic);
         if retryable && failed.token.attempt - failed.first_attempt < failed.spec.retries {
+            of.begin_anew(task);
+            let failed = &mut of.tasks[task];
             failed.again(at, Token { attempt: failed.token.attempt + 1, activation: 1 });
         } else {
-            failed.status = if retryable { Status::Dead } else { Status::Failed };
-            failed.holder = None;
+            of.finish(at, task, if retryable { Status::Dead } else { Status::Failed });
+            self.spoil(run, task);
         }
         self.settle(run);
     }
@@ -196,12 +216,13 @@ impl Model {
     fn lost(&mut self, now: i64, run: RunId, task: usize, reason: LossReason) {
         self.at = self.at.max(now);
         let at = self.at;
-        let lost = &mut self.runs.get_mut(&run).unwrap().tasks[task];
+        let of = self.runs.get_mut(&run).unwrap();
+        let lost = &mut of.tasks[task];
         lost.losses += u32::from(reason != LossReason::Released);
         if reason != LossReason::Released && lost.losses > lost.spec.losses_max {
-            lost.status = Status::Dead;
             lost.failures += 1; // the chain of reasons says it
-            lost.holder = None;
+            of.finish(at, task, Status::Dead);
+            self.spoil(run, task);
         } else {
             lost.again(at, Token { activation: lost.token.activation + 1, ..lost.token });
         }
@@ -224,6 +245,9 @@ impl Model {
         let run = self.runs.get(&id).ok_or(No::Run)?;
         if run.ended.is_some() {
             return Err(No::Ended);
+        }
+        if run.undoing.is_some() {
+            return Err(No::Undoing);
         }
         self.end_all(now, id, StopReason::Cancelled);
         Ok(())
@@ -271,6 +295,12 @@ impl Model {
         if task.token != word.token {
             return Err(No::Fenced);
         }
+        if task.parent.is_some() {
+            return Err(No::Child);
+        }
+        if run.undoing.is_some() && !task.undoes {
+            return Err(No::Undoing);
+        }
         let without = |task: &Task| task.status.is_ended() && task.status != Status::Completed;
         let resumable = without(task) && task.status != Status::Skipped;
         if !resumable || task.spec.needs.iter().any(|&need| without(&run.tasks[need])) {
@@ -280,16 +310,19 @@ impl Model {
         task.token = Token { attempt: task.token.attempt + 1, activation: 1 };
         (task.first_attempt, task.losses, task.status, task.holder) = (task.token.attempt, 0, Status::Blocked, None);
         task.edited = edited.or(task.edited);
+        run.begin_anew(word.task);
         // Again and again, whoever has no need left without a result.
         while let Some(freed) = run.tasks.iter().position(|task| {
-            task.status == Status::Skipped && !task.spec.needs.iter().any(|&need| without(&run.tasks[need]))
+            task.status == Status::Skipped
+                && task.parent.is_none()
+                && !task.spec.needs.iter().any(|&need| without(&run.tasks[need]))
         }) {
             (run.tasks[freed].status, run.tasks[freed].cause) = (Status::Blocked, None);
         }
         run.blame();
         if run.ended.take().is_some() {
             run.deadline = run.timeout.map(|timeout| at + timeout);
-            run.timed_out = false;
+            (run.timed_out, run.cancelled) = (false, false);
         }
         self.at = at;
         self.settle(word.run);
@@ -307,17 +340,18 @@ impl Model {
         self.at = self.at.max(now);
         for task in 0..self.runs[&id].tasks.len() {
             self.stop(id, task, reason);
-            let task = &mut self.runs.get_mut(&id).unwrap().tasks[task];
-            if !task.status.is_ended() {
-                task.status = Status::Cancelled;
-                task.holder = None;
+            let at = self.at;
+            let run = self.runs.get_mut(&id).unwrap();
+            if !run.tasks[task].status.is_ended() {
+                run.finish(at, task, Status::Cancelled);
             }
         }
-        self.runs.get_mut(&id).unwrap().timed_out = reason == StopReason::Timeout;
+        let run = self.runs.get_mut(&id).unwrap();
+        (run.timed_out, run.cancelled) = (reason == StopReason::Timeout, reason == StopReason::Cancelled);
         self.settle(id);
     }
 
-    fn stop(&mut self, id: RunId, index: usize, reason: StopReason) {
+    pub(super) fn stop(&mut self, id: RunId, index: usize, reason: StopReason) {
         let task = &self.runs[&id].tasks[index];
         if task.status == Status::Running {
             let holder = task.holder.clone().unwrap();
@@ -363,18 +397,23 @@ impl Model {
     fn timers(&self) -> BTreeSet<TimerKey> {
         let mut timers = BTreeSet::new();
         for (&id, run) in self.runs.iter().filter(|(_, run)| run.ended.is_none()) {
-            timers.extend(run.deadline.map(|due| (due, id, None, TimerKind::Run)));
+            if run.undoing.is_none() {
+                timers.extend(run.deadline.map(|due| (due, id, None, TimerKind::Run)));
+            }
             for (index, task) in run.tasks.iter().enumerate() {
                 let mut set = |due: i64, kind| timers.insert((due, id, Some(index), kind));
                 if task.status == Status::Ready && !run.paused {
                     (!task.offered).then(|| set(task.not_before, TimerKind::Retry));
-                    task.spec.start.map(|limit| set(task.not_before + limit, TimerKind::Start));
+                    let start = task.spec.start.filter(|_| !task.record.any);
+                    start.map(|limit| set(task.not_before + limit, TimerKind::Start));
                 }
                 if task.status == Status::Running {
                     set(task.lease_until, TimerKind::Lease);
                     task.spec.attempt.map(|limit| set(task.since + limit, TimerKind::Attempt));
                     task.spec.beat.map(|limit| set(task.heard_at + limit, TimerKind::Heartbeat));
                 }
+                let first = task.record.waits.values().filter_map(|wait| wait.until).min();
+                first.map(|until| set(until, TimerKind::Wait));
             }
         }
         timers
@@ -407,28 +446,27 @@ impl Model {
                 self.stop(id, index, StopReason::Silent);
                 self.lost(now, id, index, LossReason::Lease);
             }
-            TimerKind::Wait => todo!(),
+            TimerKind::Wait => self.elapse(now, id, index),
             TimerKind::Run => unreachable!("a timer of a run has no task"),
         }
     }
 
     /// Draws all conclusions: what can run, what never will, whether the run has ended.
-    fn settle(&mut self, id: RunId) {
+    pub(super) fn settle(&mut self, id: RunId) {
         let at = self.at;
         let run = self.runs.get_mut(&id).unwrap();
         loop {
             let before: Vec<Task> = run.tasks.clone();
+            let turn = before.iter().position(|task| task.undoes && !task.status.is_ended());
             let blocked = |task: &&mut Task| task.status == Status::Blocked;
             for (index, task) in run.tasks.iter_mut().enumerate().filter(|(_, task)| blocked(task)) {
                 let needs = || task.spec.needs.iter().map(|&need| (need, &before[need]));
-                let spoilt = needs().find(|(_, need)| need.status.is_ended() && need.status != Status::Completed);
-                if let Some((need, spoiler)) = spoilt {
-                    task.cause = Some(spoiler.cause.unwrap_or(need));
-                    task.status = Status::Skipped;
-                } else if needs().all(|(_, need)| need.status == Status::Completed) {
+                // What undoes something waits for nothing but its turn.
+                let is_next = !task.undoes || turn == Some(index);
+                if is_next && needs().all(|(_, need)| need.status == Status::Completed) {
                     task.status = Status::Ready;
                     task.not_before = at;
-                    task.offered = !run.paused && task.token == Token::FIRST;
+                    task.offered = !run.paused && task.is_first_hand_out();
                     self.released.offers.extend(task.offered.then_some((id, index, task.token)));
                 }
             }
@@ -437,14 +475,24 @@ impl Model {
             }
         }
         if run.ended.is_none() && run.tasks.iter().all(|task| task.status.is_ended()) {
-            let any = |statuses: &[Status]| run.tasks.iter().any(|task| statuses.contains(&task.status));
-            let outcome = if run.timed_out || any(&[Status::Failed, Status::Dead]) {
+            // What another task has asked for decides nothing.
+            let any = |statuses: &[Status]| {
+                run.tasks.iter().any(|task| task.parent.is_none() && statuses.contains(&task.status))
+            };
+            let spoilt = |task: &Task| task.undoes && task.status != Status::Completed;
+            let outcome = if let Some(outcome) = run.undoing {
+                if run.tasks.iter().any(spoilt) { RunOutcome::Failed } else { outcome }
+            } else if run.timed_out || any(&[Status::Failed, Status::Dead]) {
                 RunOutcome::Failed
-            } else if any(&[Status::Cancelled]) {
+            } else if run.cancelled || any(&[Status::Cancelled]) {
                 RunOutcome::Cancelled
             } else {
                 RunOutcome::Completed
             };
+            if outcome != RunOutcome::Completed && run.begin_undo(outcome) {
+                self.released.withdrawn.insert(id);
+                return self.settle(id);
+            }
             run.ended = Some(outcome);
             run.paused = false;
             if outcome != RunOutcome::Completed {
@@ -463,7 +511,8 @@ impl Run {
         for index in 0..self.tasks.len() {
             let task = &self.tasks[index];
             if task.status == Status::Skipped && !is_root(&self.tasks[task.cause.unwrap()]) {
-                self.tasks[index].cause = roots.iter().copied().find(|&root| self.leads(root, index));
+                let other = roots.iter().copied().find(|&root| self.leads(root, index));
+                self.tasks[index].cause = other.or(self.tasks[index].cause);
             }
         }
     }
@@ -476,6 +525,29 @@ impl Run {
 }
 
 impl Task {
+    pub(super) fn new(spec: &Spec, name: String) -> Self {
+        Self {
+            spec: spec.clone(),
+            name,
+            parent: None,
+            undoes: false,
+            record: Record::default(),
+            status: Status::Blocked,
+            token: Token::FIRST,
+            holder: None,
+            losses: 0,
+            first_attempt: 1,
+            edited: None,
+            failures: 0,
+            cause: None,
+            not_before: 0,
+            since: 0,
+            lease_until: 0,
+            heard_at: 0,
+            offered: false,
+        }
+    }
+
     fn again(&mut self, at: i64, token: Token) {
         self.status = Status::Ready;
         self.holder = None;
