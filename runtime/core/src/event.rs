@@ -6,6 +6,7 @@
 
 use crate::plan::Planned;
 use crate::restored::RunRestored;
+use crate::schedule::ScheduleEvent;
 use crate::{CheckedGraph, Failure, Graph, InstanceId, Json, Millis, Payload, RunId, TaskIndex, Token};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeStruct;
@@ -60,6 +61,8 @@ pub enum EventKind {
     TaskResumed(TaskResumed),
     /// A run was brought back from the archive.
     RunRestored(RunRestored),
+    /// Something happened to a schedule.
+    Schedule(ScheduleEvent),
 }
 
 /// See [`EventKind::RunSubmitted`].
@@ -357,6 +360,7 @@ impl EventKind {
             Self::RunResumed(_) => "run_resumed",
             Self::TaskResumed(_) => "task_resumed",
             Self::RunRestored(_) => "run_restored",
+            Self::Schedule(event) => event.name(),
         }
     }
 }
@@ -378,10 +382,11 @@ impl Event {
             EventKind::RunResumed(data) => self.write(data, out),
             EventKind::TaskResumed(data) => self.write(data, out),
             EventKind::RunRestored(data) => self.write(data, out),
+            EventKind::Schedule(event) => event.write(self, out),
         }
     }
 
-    fn write<T: Serialize>(&self, data: &T, out: &mut Vec<u8>) {
+    pub(crate) fn write<T: Serialize>(&self, data: &T, out: &mut Vec<u8>) {
         let line = LineOut { v: FORMAT, seq: self.seq, at: self.at, run: self.run, kind: self.kind.name(), data };
         // Every map in an event has strings as keys and a Vec takes all bytes, so there is nothing to fail.
         serde_json::to_writer(&mut *out, &line).expect("an event always has a JSON form");
@@ -412,6 +417,7 @@ impl Event {
             "run_resumed" => EventKind::RunResumed(read(line.data)?),
             "task_resumed" => EventKind::TaskResumed(read(line.data)?),
             "run_restored" => EventKind::RunRestored(read(line.data)?),
+            kind if ScheduleEvent::is_kind(kind) => EventKind::Schedule(ScheduleEvent::read(kind, line.data)?),
             kind => return Err(DecodeError::UnknownKind { seq: line.seq, kind: kind.chars().take(80).collect() }),
         };
         Ok(Self { seq: line.seq, at: line.at, run: line.run, kind })

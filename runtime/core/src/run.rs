@@ -187,7 +187,10 @@ impl Run {
             }),
             EventKind::RunResumed(_) => self.unpaused(at),
             EventKind::TaskResumed(event) => self.resumed(at, event),
-            EventKind::RunSubmitted(_) | EventKind::RunsArchived(_) | EventKind::RunRestored(_) => None,
+            EventKind::RunSubmitted(_)
+            | EventKind::RunsArchived(_)
+            | EventKind::RunRestored(_)
+            | EventKind::Schedule(_) => None,
         };
         if known.is_none() {
             self.quarantine(format!("{} does not fit its state: {kind:?}", kind.name()));

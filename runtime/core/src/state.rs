@@ -1,5 +1,6 @@
 //! The state of a partition: its live runs, folded from its events.
 
+use crate::schedule::Schedules;
 use crate::timer::Timers;
 use crate::{
     Effect, Event, EventKind, GraphLimits, Json, Millis, Rejected, Retry, Run, RunId, RunRestored, Speaker, TaskIndex,
@@ -50,6 +51,7 @@ pub struct State {
     submitted: BTreeSet<(Millis, RunId)>,
     /// Tasks that have not ended.
     live_tasks: usize,
+    pub(crate) schedules: Schedules,
 }
 
 impl State {
@@ -111,9 +113,10 @@ impl State {
         &self.pages
     }
 
-    /// When the next timer comes due; perhaps already, and then [`State::pop_due`] gives it out at any `now`.
+    /// When the next timer or schedule comes due; perhaps already, and then [`State::pop_due`] or
+    /// [`State::pop_schedule`] gives it out at any `now`.
     pub fn next_due(&self) -> Option<Millis> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.schedules.next_due()).min()
     }
 
     /// Takes out a timer that is due; put it to [`decide`](crate::decide) as [`Command::Due`](crate::Command::Due).
@@ -146,8 +149,12 @@ impl State {
                 self.runs.insert(id, run);
             }
             (EventKind::RunRestored(restored), Some(id)) => self.restore(id, restored),
-            (kind, Some(id)) => self.apply_to_run(id, event.at, kind),
-            (_, None) => {} // no kind but the archive's speaks of no run, and `decode` gives such a line no effect
+            (EventKind::Schedule(what), _) => self.apply_schedule(event.seq, event.at, what),
+            (kind, Some(id)) => {
+                self.apply_to_run(id, event.at, kind);
+                self.release_schedule(id, kind);
+            }
+            (_, None) => {} // no kind but those above speaks of no run, and `decode` gives such a line no effect
         }
     }
 
@@ -295,6 +302,7 @@ fn touched(run: &Run, kind: &EventKind) -> Vec<usize> {
         EventKind::RunSubmitted(_)
         | EventKind::RunEnded(_)
         | EventKind::RunsArchived(_)
-        | EventKind::RunRestored(_) => Vec::new(),
+        | EventKind::RunRestored(_)
+        | EventKind::Schedule(_) => Vec::new(),
     }
 }

@@ -1,10 +1,12 @@
 //! What a command comes to, by entity: `submit` for runs, `attempt` for the work on a task, `cancel`, `control` for what
-//! somebody decides later (pause, another life), and `due` for what comes by time.
+//! somebody decides later (pause, another life), `due` for what comes by
+//! time, and `schedule` for schedules.
 
 mod attempt;
 mod cancel;
 mod control;
 mod due;
+mod schedule;
 mod submit;
 
 use crate::command::Draft;
@@ -43,6 +45,7 @@ pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Reje
             runs.iter().try_for_each(|&run| archivable(state, run))?;
             draft.event(None, EventKind::RunsArchived(RunsArchived { runs, page }));
         }
+        Command::Schedule(command) => schedule::schedule(state, &mut draft, command)?,
     }
     Ok(draft.done())
 }

@@ -25,7 +25,7 @@ macro_rules! features {
     };
 }
 
-features! { archive cancel edges fences life losses pause poison recovery refusal restore resume retries skips time timeouts }
+features! { archive cancel edges fences life losses pause poison recovery refusal restore resume retries schedules skips time timeouts }
 
 /// Plays a file and compares every answer; gives back what was seen to happen.
 #[track_caller]
@@ -71,17 +71,21 @@ const TRANSITIONS: &[&str] = &[
     "ready task_accepted",
     "ready task_completed",
     "ready tasks_cancelled",
+    "rejected busy",
     "rejected conflict",
     "rejected ended",
+    "rejected faulty",
     "rejected fenced",
     "rejected graph",
     "rejected input",
     "rejected no_run",
+    "rejected no_schedule",
     "rejected no_task",
     "rejected not_resumable",
     "rejected open",
     "rejected paused",
     "rejected quarantined",
+    "rejected schedule_conflict",
     "run_ended cancelled",
     "run_ended completed",
     "run_ended failed",
@@ -100,6 +104,16 @@ const TRANSITIONS: &[&str] = &[
     "running task_completed",
     "running tasks_cancelled",
     "runs_archived",
+    "schedule_fired hand",
+    "schedule_fired queue",
+    "schedule_fired time",
+    "schedule_paused",
+    "schedule_queued",
+    "schedule_removed",
+    "schedule_resumed",
+    "schedule_set",
+    "schedule_skipped missed",
+    "schedule_skipped overlap",
     "stop cancelled",
     "stop silent",
     "stop timeout",
