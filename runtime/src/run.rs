@@ -315,7 +315,7 @@ impl fmt::Debug for Retrying {
 /// The longest reason, in bytes: it is told with every task that is cancelled, and kept as long as the run.
 const REASON_BYTES_MAX: usize = 4 << 10;
 
-fn checked(reason: Arc<str>) -> Result<Arc<str>> {
+pub(crate) fn checked(reason: Arc<str>) -> Result<Arc<str>> {
     let seen = reason.len();
     if seen <= REASON_BYTES_MAX {
         return Ok(reason);

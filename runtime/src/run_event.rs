@@ -259,7 +259,7 @@ impl Names {
                 told.extend(resumed.reopened.iter().map(|task| about(Some(self.name(*task)), again.clone())));
                 told
             }
-            EventKind::RunsArchived(_) | EventKind::RunRestored(_) => Vec::new(),
+            EventKind::RunsArchived(_) | EventKind::RunRestored(_) | EventKind::Schedule(_) => Vec::new(),
         }
     }
 

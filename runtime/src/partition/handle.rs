@@ -2,6 +2,7 @@
 //! repeats what may be repeated.
 
 mod control;
+mod schedules;
 
 use super::health::Health;
 use super::message::{Message, Page, Progress, Refusal, Room, Say, Target, Verdict};
@@ -11,7 +12,7 @@ use crate::journal::append::Stuck;
 use crate::journal::archive::Archive;
 use crate::supervise::{FailureKind, Slot};
 use crate::{Error, ErrorKind, Result};
-use callboard_core::{Alive, CheckedGraph, Event, Millis, Rejected, RunId, Speaker};
+use callboard_core::{Alive, CheckedGraph, Event, Millis, Rejected, RunId, ScheduleRejected, Speaker};
 use ractor::ActorRef;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub(super) const AGAIN: Duration = Duration::from_millis(20);
 pub(crate) struct Partitions {
     all: Arc<[Partition]>,
     clock: Clock,
+    namespace: Arc<str>,
 }
 
 /// One partition, whoever owns it.
@@ -123,12 +125,12 @@ pub(crate) enum Unheard {
 }
 
 impl Partitions {
-    pub(crate) fn new(partitions: Vec<Partition>, clock: Clock) -> Self {
-        Self { all: partitions.into(), clock }
+    pub(crate) fn new(partitions: Vec<Partition>, clock: Clock, namespace: Arc<str>) -> Self {
+        Self { all: partitions.into(), clock, namespace }
     }
 
     /// What time it is by the clock of this node.
-    pub(super) fn now(&self) -> Millis {
+    pub(crate) fn now(&self) -> Millis {
         self.clock.now()
     }
 
@@ -349,6 +351,12 @@ pub(super) fn refused(rejected: Rejected) -> Error {
         Rejected::Input { .. } => ErrorKind::Invalid,
         Rejected::Full { .. } => ErrorKind::Unavailable,
         Rejected::Quarantined { .. } => ErrorKind::Corrupt,
+        Rejected::Schedule(rejected) => match rejected {
+            ScheduleRejected::NotFound(_) => ErrorKind::NotFound,
+            ScheduleRejected::Conflict { .. } | ScheduleRejected::Busy { .. } => ErrorKind::Conflict,
+            ScheduleRejected::Full { .. } => ErrorKind::Unavailable,
+            ScheduleRejected::Faulty { .. } => ErrorKind::Invalid,
+        },
     };
     Error::new(kind, rejected.to_string())
 }

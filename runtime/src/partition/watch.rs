@@ -150,7 +150,8 @@ fn ended(kind: &EventKind, mut each: impl FnMut(Watched)) {
         | EventKind::RunPaused(_)
         | EventKind::RunResumed(_)
         | EventKind::TaskResumed(_)
-        | EventKind::RunRestored(_) => {}
+        | EventKind::RunRestored(_)
+        | EventKind::Schedule(_) => {}
     }
 }
 

@@ -51,17 +51,18 @@ impl ScheduleState {
     }
 }
 
-/// The last moment up to `now`, of which there is one behind `from`. By halves: there may be millions between.
+/// The last moment up to `now`; `from` is one. By halves: there may be millions between.
 fn last_until<E>(
     now: Millis,
     from: Millis,
     after: &mut impl FnMut(Millis) -> Result<Option<Millis>, E>,
 ) -> Result<Millis, E> {
     let (mut before, mut beyond, mut latest) = (from.0, now.0, from);
-    while beyond - before > 1 {
+    // There is none behind `beyond`, and `latest` is at `before`.
+    while before < beyond {
         let middle = before + (beyond - before) / 2;
         match after(Millis(middle))?.filter(|moment| *moment <= now) {
-            Some(moment) => (before, latest) = (moment.0.max(middle), moment),
+            Some(moment) => (before, latest) = (moment.0, moment),
             None => beyond = middle,
         }
     }
