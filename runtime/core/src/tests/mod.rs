@@ -11,6 +11,7 @@ mod properties;
 mod queue;
 mod requirement;
 mod scenarios;
+mod schedule;
 mod values;
 
 use crate::{Part, Payload};
