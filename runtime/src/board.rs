@@ -7,6 +7,7 @@ use crate::node::Node;
 use crate::query::{DeadLetters, Runs};
 use crate::registry::Agents;
 use crate::run::Run;
+use crate::schedule::{Schedule, ScheduleInfo, Scheduled, SetSchedule};
 use crate::settings::Settings;
 use crate::workflow::{Node as TaskNode, Workflow};
 use crate::{Error, ErrorKind, Result, Task};
@@ -95,6 +96,37 @@ impl Callboard {
     /// The tasks that have failed for good or have spent their attempts; await the result for a page.
     pub fn dead_letters(&self) -> DeadLetters {
         DeadLetters::new(self.0.clone())
+    }
+
+    /// Starts a workflow by time, again and again or once; await the result.
+    ///
+    /// The name, 1 to 128 bytes, is unique in the name space. Setting the same again changes nothing, so a program says it
+    /// whenever it starts. Durable when it answers. Each moment starts one run, whatever dies; the run has the label
+    /// `schedule` with the name, for [`runs`](Self::runs).
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a name, an expression or a zone that is none, for a schedule that never comes due, and for a workflow
+    /// with faults, as [`start`](Self::start) says; `Conflict` if another schedule has the name, unless this one is to take
+    /// its [place](SetSchedule::replace); `Unavailable` if nothing has changed; `Unknown` if that is not known: set it again.
+    pub fn schedule(&self, name: impl Into<String>, schedule: Schedule, workflow: Workflow) -> SetSchedule {
+        SetSchedule::new(self.0.clone(), name.into(), schedule, workflow)
+    }
+
+    /// The schedule of this name.
+    ///
+    /// It is not looked up before it is asked something.
+    pub fn scheduled(&self, name: impl Into<Arc<str>>) -> Scheduled {
+        Scheduled::new(self.0.clone(), name.into())
+    }
+
+    /// How all schedules stand, by name. What is told is durable.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if a partition is down.
+    pub async fn schedules(&self) -> Result<Vec<ScheduleInfo>> {
+        self.0.partitions.schedules().await
     }
 
     /// The id of the run that is or would be started under `key`.

@@ -44,6 +44,7 @@ mod registry;
 mod root;
 mod run;
 mod run_event;
+mod schedule;
 mod schema;
 mod settings;
 mod stops;
@@ -84,6 +85,7 @@ pub use query::{Cursor, DeadLetter, DeadLetters, FailedAttempt, Page, RunInfo, R
 pub use registry::{AgentInfo, AgentStatus, Agents, Capability, Find};
 pub use run::{Events, Retrying, Run};
 pub use run_event::{Position, RunEvent, What};
+pub use schedule::{CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleStatus, Scheduled, SetSchedule};
 pub use settings::{Layers, RetrySettings, Settings, StoreSettings};
 pub use task::{In, Task};
 pub use workflow::{Gather, Node, Workflow};
@@ -92,7 +94,7 @@ pub use workflow::{Gather, Node, Workflow};
 pub mod prelude {
     pub use crate::{
         Agent, Callboard, Ctx, Error, ErrorClass, ErrorKind, Gather, In, Message, MessageCtx, Node, Pool, Priority,
-        Reply, Requirement, Result, ResultExt, Retry, Run, RunOutcome, Task, Workflow, payload, task,
+        Reply, Requirement, Result, ResultExt, Retry, Run, RunOutcome, Schedule, Task, Workflow, payload, task,
     };
     pub use std::time::Duration;
 }

@@ -25,7 +25,7 @@ use crate::registry::{Capability, Registry};
 use crate::settings::{Settings, StoreSettings, refuse_all};
 use crate::supervise::{self, Supervisor};
 use crate::{Error, ErrorKind, Result, root, schema};
-use callboard_core::{Graph, GraphFault, RunId, TaskIndex};
+use callboard_core::{CheckedGraph, Graph, GraphFault, RunId, TaskIndex};
 use futures::FutureExt;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -197,18 +197,7 @@ impl Node {
         untyped: Vec<TaskIndex>,
         key: Option<String>,
     ) -> Result<()> {
-        let limits = self.settings.limits().graph;
-        let (backlog, schemas) = (self.backlog.clone(), self.schemas.clone());
-        let check = move |graph: Graph| {
-            let known = |capability: &str| backlog.capability(capability);
-            (schema::faults(&graph, &untyped, &known, &schemas), graph.check(&limits))
-        };
-        // Outside of any partition, and of the threads that actors share if it takes longer than one of them may.
-        let (misfits, checked) = if graph.tasks.len() <= CHECKED_AT_ONCE {
-            check(graph)
-        } else {
-            tokio::task::spawn_blocking(move || check(graph)).await?
-        };
+        let (misfits, checked) = self.check(graph, untyped).await?;
         // A run that is there under its key is found again, whatever the agents say by now.
         let is_there = !misfits.is_empty() && key.is_some() && self.partitions.info(run).await.is_ok();
         match checked {
@@ -216,6 +205,30 @@ impl Node {
             Ok(_) => Err(faulty(&[], &misfits)),
             Err(faults) => Err(faulty(&faults, &misfits)),
         }
+    }
+
+    /// A graph without faults, as [`submit`](Self::submit) asks for it.
+    pub(crate) async fn checked(&self, graph: Graph, untyped: Vec<TaskIndex>) -> Result<CheckedGraph> {
+        match self.check(graph, untyped).await? {
+            (misfits, Ok(graph)) if misfits.is_empty() => Ok(graph),
+            (misfits, Ok(_)) => Err(faulty(&[], &misfits)),
+            (misfits, Err(faults)) => Err(faulty(&faults, &misfits)),
+        }
+    }
+
+    /// What of a graph does not fit the schemas, in words, and what else is wrong with it.
+    async fn check(&self, graph: Graph, untyped: Vec<TaskIndex>) -> Result<Checked> {
+        let limits = self.settings.limits().graph;
+        let (backlog, schemas) = (self.backlog.clone(), self.schemas.clone());
+        let check = move |graph: Graph| {
+            let known = |capability: &str| backlog.capability(capability);
+            (schema::faults(&graph, &untyped, &known, &schemas), graph.check(&limits))
+        };
+        // Outside of any partition, and of the threads that actors share if it takes longer than one of them may.
+        if graph.tasks.len() <= CHECKED_AT_ONCE {
+            return Ok(check(graph));
+        }
+        Ok(tokio::task::spawn_blocking(move || check(graph)).await?)
     }
 
     /// What of the inputs of `tasks` does not fit what the agents say of their capabilities, in words.
@@ -335,6 +348,9 @@ fn refused_store(error: &ProbeError) -> Error {
     };
     Error::new(kind, "the store is refused").caused_by(error)
 }
+
+/// What does not fit the schemas, and the graph, or its faults.
+type Checked = (Vec<String>, Result<CheckedGraph, Vec<GraphFault>>);
 
 /// Graphs of up to so many tasks are checked on the spot.
 const CHECKED_AT_ONCE: usize = 1_000;

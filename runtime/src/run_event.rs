@@ -440,7 +440,7 @@ impl Names {
                 }));
                 told
             }
-            EventKind::RunsArchived(_) | EventKind::RunRestored(_) => Vec::new(),
+            EventKind::RunsArchived(_) | EventKind::RunRestored(_) | EventKind::Schedule(_) => Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::event::{LossReason, RunOutcome};
 use crate::record::{Answer, Note};
+use crate::schedule::{ScheduleCommand, ScheduleRejected};
 use crate::{
     CheckedGraph, Event, Failure, InstanceId, Json, Millis, Payload, Ready, RunId, RunRestored, Status, TaskIndex,
     TaskRef, Timer, Token,
@@ -105,6 +106,8 @@ pub enum Command {
         /// What the archive wants to know of the page later.
         page: Json,
     },
+    /// Something about a schedule.
+    Schedule(ScheduleCommand),
 }
 
 /// What one command comes to: make `events` durable first, and only then release `effects`.
@@ -313,6 +316,9 @@ pub enum Rejected {
         /// What is wrong with its history.
         reason: Arc<str>,
     },
+    /// A wish about a schedule came to nothing.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleRejected),
 }
 
 fn not_resumable(status: Status, first: Option<TaskRef>) -> String {

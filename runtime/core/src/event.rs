@@ -10,6 +10,7 @@ use crate::record::{
     TaskFailed, TaskParked, TaskProgressed, UndoBegun, WaitBegun, WaitElapsed, WaitsWithdrawn,
 };
 use crate::restored::RunRestored;
+use crate::schedule::ScheduleEvent;
 use crate::{CheckedGraph, Failure, Graph, InstanceId, Json, Millis, Payload, RunId, TaskIndex, Token};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeStruct;
@@ -92,6 +93,8 @@ pub enum EventKind {
     TaskFailed(TaskFailed),
     /// What a run has done is undone.
     UndoBegun(UndoBegun),
+    /// Something happened to a schedule.
+    Schedule(ScheduleEvent),
 }
 
 /// See [`EventKind::RunSubmitted`].
@@ -403,6 +406,7 @@ impl EventKind {
             Self::TaskProgressed(_) => "task_progressed",
             Self::TaskFailed(_) => "task_failed",
             Self::UndoBegun(_) => "undo_begun",
+            Self::Schedule(event) => event.name(),
         }
     }
 }
@@ -438,10 +442,11 @@ impl Event {
             EventKind::TaskProgressed(data) => self.write(data, out),
             EventKind::TaskFailed(data) => self.write(data, out),
             EventKind::UndoBegun(data) => self.write(data, out),
+            EventKind::Schedule(event) => event.write(self, out),
         }
     }
 
-    fn write<T: Serialize>(&self, data: &T, out: &mut Vec<u8>) {
+    pub(crate) fn write<T: Serialize>(&self, data: &T, out: &mut Vec<u8>) {
         let line = LineOut { v: FORMAT, seq: self.seq, at: self.at, run: self.run, kind: self.kind.name(), data };
         // Every map in an event has strings as keys and a Vec takes all bytes, so there is nothing to fail.
         serde_json::to_writer(&mut *out, &line).expect("an event always has a JSON form");
@@ -486,6 +491,7 @@ impl Event {
             "task_progressed" => EventKind::TaskProgressed(read(line.data)?),
             "task_failed" => EventKind::TaskFailed(read(line.data)?),
             "undo_begun" => EventKind::UndoBegun(read(line.data)?),
+            kind if ScheduleEvent::is_kind(kind) => EventKind::Schedule(ScheduleEvent::read(kind, line.data)?),
             kind => return Err(DecodeError::UnknownKind { seq: line.seq, kind: kind.chars().take(80).collect() }),
         };
         Ok(Self { seq: line.seq, at: line.at, run: line.run, kind })

@@ -34,6 +34,7 @@ mod restored;
 mod resume;
 mod retry;
 mod run;
+mod schedule;
 mod schema;
 mod state;
 mod task;
@@ -68,6 +69,11 @@ pub use requirement::{Amount, ParseRequirementError, Requirement, Requirements, 
 pub use restored::RunRestored;
 pub use retry::Retry;
 pub use run::Run;
+pub use schedule::{
+    Blueprint, CATCH_UP_MAX, CatchUp, Coming, FINISHED_MAX, FiredBy, Missed, ON_TIME_MAX, Overlap, Replace,
+    SCHEDULES_MAX, ScheduleCommand, ScheduleEvent, ScheduleFired, SchedulePaused, ScheduleQueued, ScheduleRejected,
+    ScheduleRemoved, ScheduleResumed, ScheduleSet, ScheduleSkipped, ScheduleState, Schedules, SkipReason, Timing, Turn,
+};
 pub use state::{Alive, Limits, State};
 pub use task::{Counts, EditedInput, FailedAttempt, Parent, Status, Task, TaskState};
 pub use timer::{Timer, TimerKind};

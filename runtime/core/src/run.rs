@@ -286,7 +286,10 @@ impl Run {
             EventKind::TaskProgressed(event) => self.progressed(event),
             EventKind::TaskFailed(event) => self.task_failed(moment, event),
             EventKind::UndoBegun(event) => self.undo_begun(moment, event),
-            EventKind::RunSubmitted(_) | EventKind::RunsArchived(_) | EventKind::RunRestored(_) => None,
+            EventKind::RunSubmitted(_)
+            | EventKind::RunsArchived(_)
+            | EventKind::RunRestored(_)
+            | EventKind::Schedule(_) => None,
         };
         if known.is_some() && self.undoing.is_some() {
             self.unblock_undo(moment);

@@ -1,6 +1,7 @@
 //! The state of a partition: its live runs, folded from its events.
 
 use crate::record::{Moment, OnCycle};
+use crate::schedule::Schedules;
 use crate::timer::Timers;
 use crate::{
     Effect, Event, EventKind, GraphLimits, Json, Millis, Rejected, Retry, Run, RunId, RunRestored, Speaker, TaskIndex,
@@ -60,6 +61,7 @@ pub struct State {
     submitted: BTreeSet<(Millis, RunId)>,
     /// Tasks that have not ended.
     live_tasks: usize,
+    pub(crate) schedules: Schedules,
 }
 
 impl State {
@@ -121,9 +123,10 @@ impl State {
         &self.pages
     }
 
-    /// When the next timer comes due; perhaps already, and then [`State::pop_due`] gives it out at any `now`.
+    /// When the next timer or schedule comes due; perhaps already, and then [`State::pop_due`] or
+    /// [`State::pop_schedule`] gives it out at any `now`.
     pub fn next_due(&self) -> Option<Millis> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.schedules.next_due()).min()
     }
 
     /// Takes out a timer that is due; put it to [`decide`](crate::decide) as [`Command::Due`](crate::Command::Due).
@@ -156,8 +159,12 @@ impl State {
                 self.runs.insert(id, run);
             }
             (EventKind::RunRestored(restored), Some(id)) => self.restore(id, restored),
-            (kind, Some(id)) => self.apply_to_run(id, Moment { at: event.at, seq: event.seq }, kind),
-            (_, None) => {} // no kind but the archive's speaks of no run, and `decode` gives such a line no effect
+            (EventKind::Schedule(what), _) => self.apply_schedule(event.seq, event.at, what),
+            (kind, Some(id)) => {
+                self.apply_to_run(id, Moment { at: event.at, seq: event.seq }, kind);
+                self.release_schedule(id, kind);
+            }
+            (_, None) => {} // no kind but those above speaks of no run, and `decode` gives such a line no effect
         }
     }
 
@@ -358,7 +365,8 @@ fn touched(run: &Run, kind: &EventKind) -> Vec<usize> {
         EventKind::RunSubmitted(_)
         | EventKind::RunEnded(_)
         | EventKind::RunsArchived(_)
-        | EventKind::RunRestored(_) => Vec::new(),
+        | EventKind::RunRestored(_)
+        | EventKind::Schedule(_) => Vec::new(),
     };
     if run.authored() < run.tasks.len() {
         let parents = touched.iter().filter_map(|index| run.tasks.get(*index)?.parent.as_ref());

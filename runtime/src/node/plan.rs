@@ -160,7 +160,7 @@ impl Plan {
             specs.push(spec);
             handles.push(Partition::new(slot, health, journal.archive()));
         }
-        (specs, Partitions::new(handles, Clock::system()))
+        (specs, Partitions::new(handles, Clock::system(), self.namespace.clone()))
     }
 
     fn deed(&self, number: u16, courier: &Courier, closing: &ClosingTime, health: &Arc<Health>) -> Deed {
@@ -176,6 +176,8 @@ impl Plan {
         };
         let surroundings = Surroundings {
             number,
+            partitions: self.partitions,
+            namespace: self.namespace.clone(),
             clock: Clock::system(),
             tuning,
             backlog: self.backlog.clone(),

@@ -80,6 +80,7 @@ impl Tenant {
             Message::Snapshotted(result) => self.snapshotted(result),
             Message::Archived { runs, page } => self.archived(runs, page),
             Message::Tick => self.tick(),
+            Message::Schedule { name, wish, room, reply } => self.schedule(name, wish, room, reply),
         }
         Ok(())
     }

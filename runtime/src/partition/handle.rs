@@ -2,6 +2,7 @@
 //! repeats what may be repeated.
 
 mod control;
+mod schedules;
 
 use super::follow::When;
 use super::health::Health;
@@ -12,7 +13,7 @@ use crate::journal::append::Stuck;
 use crate::journal::archive::Archive;
 use crate::supervise::{FailureKind, Slot};
 use crate::{Error, ErrorKind, Result};
-use callboard_core::{Alive, CheckedGraph, Entry, Event, Millis, Rejected, RunId, Speaker};
+use callboard_core::{Alive, CheckedGraph, Entry, Event, Millis, Rejected, RunId, ScheduleRejected, Speaker};
 use ractor::ActorRef;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub(super) const AGAIN: Duration = Duration::from_millis(20);
 pub(crate) struct Partitions {
     all: Arc<[Partition]>,
     clock: Clock,
+    namespace: Arc<str>,
 }
 
 /// One partition, whoever owns it.
@@ -138,12 +140,12 @@ impl Unheard {
 }
 
 impl Partitions {
-    pub(crate) fn new(partitions: Vec<Partition>, clock: Clock) -> Self {
-        Self { all: partitions.into(), clock }
+    pub(crate) fn new(partitions: Vec<Partition>, clock: Clock, namespace: Arc<str>) -> Self {
+        Self { all: partitions.into(), clock, namespace }
     }
 
     /// What time it is by the clock of this node.
-    pub(super) fn now(&self) -> Millis {
+    pub(crate) fn now(&self) -> Millis {
         self.clock.now()
     }
 
@@ -396,6 +398,12 @@ pub(super) fn refused(rejected: Rejected) -> Error {
         Rejected::Input { .. } | Rejected::Children { .. } => ErrorKind::Invalid,
         Rejected::Full { .. } | Rejected::SignalsFull { .. } => ErrorKind::Unavailable,
         Rejected::Quarantined { .. } => ErrorKind::Corrupt,
+        Rejected::Schedule(rejected) => match rejected {
+            ScheduleRejected::NotFound(_) => ErrorKind::NotFound,
+            ScheduleRejected::Conflict { .. } | ScheduleRejected::Busy { .. } => ErrorKind::Conflict,
+            ScheduleRejected::Full { .. } => ErrorKind::Unavailable,
+            ScheduleRejected::Faulty { .. } => ErrorKind::Invalid,
+        },
     };
     Error::new(kind, rejected.to_string())
 }

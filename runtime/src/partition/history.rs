@@ -6,10 +6,11 @@
 mod tests;
 
 use bytes::Bytes;
-use callboard_core::{Json, Millis, RunId, State};
+use callboard_core::{Json, Millis, RunId, ScheduleState, State};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
+use std::sync::Arc;
 
 /// One event of a run as the journal has it.
 #[derive(Clone, Debug)]
@@ -80,6 +81,8 @@ pub(crate) fn lines_of(events: &Json) -> Result<Vec<Line>, serde_json::Error> {
 #[derive(Debug)]
 pub(crate) struct SnapshotWalk {
     seq: u64,
+    /// The schedules as they were at `seq`; they come first.
+    schedules: VecDeque<Arc<ScheduleState>>,
     /// Where the runs that come next begin; `None` when there are no more.
     next: Option<Bound<RunId>>,
     /// What is left of a run that did not fit into the last slice. It is kept here because the run may be archived
@@ -98,13 +101,22 @@ impl SnapshotWalk {
         let mut line = serde_json::to_vec(&head).expect("a snapshot's head always has a JSON form");
         line.push(b'\n');
         let next = (!history.runs.is_empty()).then_some(Bound::Unbounded);
-        (Self { seq: state.seq(), next, rest: None }, line.into())
+        let schedules = state.schedules().iter_after(None).cloned().collect();
+        (Self { seq: state.seq(), schedules, next, rest: None }, line.into())
     }
 
     /// The next slice of whole lines; `None` when there is no more.
     pub(crate) fn slice(&mut self, history: &History, state: &State) -> Option<Bytes> {
-        let next = self.next?;
         let mut slice = Filling::default();
+        while !slice.is_full()
+            && let Some(schedule) = self.schedules.pop_front()
+        {
+            slice.keep(&schedule);
+        }
+        if !slice.bytes.is_empty() {
+            return Some(slice.bytes.into());
+        }
+        let next = self.next?;
         if let Some((run, mut lines)) = self.rest.take() {
             while !slice.is_full()
                 && let Some(line) = lines.pop_front()
@@ -164,6 +176,12 @@ impl Filling {
         self.bytes.extend_from_slice(&line.bytes);
         self.lines += 1;
     }
+
+    fn keep(&mut self, schedule: &ScheduleState) {
+        serde_json::to_writer(&mut self.bytes, &KeptSchedule { schedule }).expect("a schedule always has a JSON form");
+        self.bytes.push(b'\n');
+        self.lines += 1;
+    }
 }
 
 /// The version of a snapshot's head.
@@ -178,6 +196,13 @@ pub(super) struct Head {
     pub(super) seq: u64,
     pub(super) at: Millis,
     pub(super) pages: Vec<callboard_core::Json>,
+}
+
+/// A line of a snapshot before all runs: a schedule as it stood.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeptSchedule<S = ScheduleState> {
+    pub(super) schedule: S,
 }
 
 /// A line behind a run's events: the hash of the state they lead to.

@@ -8,8 +8,8 @@ use crate::journal::append::Outcome;
 use crate::journal::archive::Summary;
 use bytes::Bytes;
 use callboard_core::{
-    Alive, Answer, CheckedGraph, Failure, Json, LossReason, Note, Payload, Rejected, RunId, RunOutcome, RunRestored,
-    Speaker, TaskIndex, TaskRef, Token,
+    Alive, Answer, CatchUp, CheckedGraph, Failure, Json, LossReason, Note, Overlap, Payload, Rejected, Replace, RunId,
+    RunOutcome, RunRestored, Speaker, TaskIndex, TaskRef, Timing, Token,
 };
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -67,6 +67,44 @@ impl Wish {
             Self::Cancel(_) => "cancelled",
             Self::Pause(_) => "paused",
             Self::Resume => "resumed",
+        }
+    }
+}
+
+/// What is to be done about a schedule.
+#[derive(Clone, Debug)]
+pub(crate) enum ScheduleWish {
+    /// Make it be there.
+    Set(Box<NewSchedule>),
+    /// Start no more runs.
+    Pause(Arc<str>),
+    /// Start runs again.
+    Resume,
+    /// Forget it.
+    Remove,
+    /// Start this run now.
+    FireNow(RunId),
+}
+
+/// What a schedule is to be.
+#[derive(Clone, Debug)]
+pub(crate) struct NewSchedule {
+    pub(crate) timing: Timing,
+    pub(crate) overlap: Overlap,
+    pub(crate) catch_up: CatchUp,
+    pub(crate) graph: CheckedGraph,
+    pub(crate) replace: Replace,
+}
+
+impl ScheduleWish {
+    /// What has happened to the schedule then.
+    pub(crate) const fn done(&self) -> &'static str {
+        match self {
+            Self::Set(_) => "set",
+            Self::Pause(_) => "paused",
+            Self::Resume => "resumed",
+            Self::Remove => "removed",
+            Self::FireNow(_) => "fired",
         }
     }
 }
@@ -176,6 +214,8 @@ pub(crate) enum Message {
     Archived { runs: Vec<(RunId, u64)>, page: Result<Json, String> },
     /// Time has passed.
     Tick,
+    /// Do something about a schedule.
+    Schedule { name: Arc<str>, wish: ScheduleWish, room: Room, reply: Reply },
 }
 
 /// How much of a run is done.

@@ -31,6 +31,7 @@ pub(crate) mod message;
 mod queries;
 pub(crate) mod question;
 pub(crate) mod recover;
+mod schedules;
 mod snapshot;
 pub(crate) mod start;
 mod tenant;

@@ -5,6 +5,7 @@ use crate::dispatch::backlog::Backlog;
 use crate::journal::archive::Summary;
 use crate::query::filter::{LetterFilter, RunFilter, TaskFilter};
 use crate::query::{DeadLetter, PendingItem, PendingKind, Place, RunInfo, TaskInfo};
+use crate::schedule::ScheduleInfo;
 use callboard_core::{EffectState, Millis, Requirements, Run, RunId, TaskIndex, TaskState, Token, Wait};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -35,6 +36,10 @@ pub(crate) enum Question {
     Pages { reply: oneshot::Sender<Vec<ArchivePage>> },
     /// Which of these runs are in memory, and what time it is by the clock of the partition.
     InMemory { runs: Vec<RunId>, reply: oneshot::Sender<(Vec<RunId>, Millis)> },
+    /// How a schedule stands, if it is there.
+    Schedule { name: Arc<str>, reply: oneshot::Sender<Option<ScheduleInfo>> },
+    /// How the schedules behind this one stand; with them the last one, if there are more.
+    Schedules { after: Option<Arc<str>>, reply: oneshot::Sender<(Vec<ScheduleInfo>, Option<Arc<str>>)> },
 }
 
 /// What is known of a run.
@@ -111,6 +116,14 @@ impl Tenant {
                 runs.retain(|run| self.state.run(*run).is_some());
                 let now = self.now();
                 self.tell(move || drop(reply.send((runs, now))));
+            }
+            Question::Schedule { name, reply } => {
+                let info = self.schedule_info(&name);
+                self.tell(move || drop(reply.send(info)));
+            }
+            Question::Schedules { after, reply } => {
+                let some = self.schedule_infos(after.as_deref());
+                self.tell(move || drop(reply.send(some)));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! From a journal back to a state.
 
-use super::history::{HEAD_VERSION, Head, History, Line, Proof, lines_of};
+use super::history::{HEAD_VERSION, Head, History, KeptSchedule, Line, Proof, lines_of};
 use crate::journal::position::Position;
 use crate::journal::replay::{Replay, ReplayError};
 use bytes::Bytes;
@@ -49,6 +49,7 @@ impl Recovery {
                 self.history.push(run, Line { seq: event.seq, bytes: Bytes::copy_from_slice(line) });
             }
             (None, EventKind::RunsArchived(archived)) => archived.runs.iter().for_each(|run| self.history.forget(*run)),
+            (None, EventKind::Schedule(_)) => {} // the state has it, and a snapshot of it
             (None, kind) => {
                 return Err(ReplayError::new(format!("event {} ({}) names no run", event.seq, kind.name())));
             }
@@ -65,6 +66,12 @@ impl Recovery {
         self.state = State::resume(self.limits, head.pages.clone());
         self.state.resumed_at(head.seq, head.at);
         self.head = Some(head);
+        Ok(())
+    }
+
+    fn schedule(&mut self, line: &[u8]) -> Result<(), ReplayError> {
+        let kept: KeptSchedule = serde_json::from_slice(line).map_err(ReplayError::new)?;
+        self.state.restore_schedule(kept.schedule);
         Ok(())
     }
 
@@ -90,6 +97,7 @@ impl Replay for Recovery {
             match (&self.head, line.starts_with(b"{\"v\":")) {
                 (None, _) => self.head(line)?,
                 (Some(_), true) => drop(self.event(line)?),
+                (Some(_), false) if line.starts_with(b"{\"schedule\":") => self.schedule(line)?,
                 (Some(_), false) => self.proof(line)?,
             }
         }

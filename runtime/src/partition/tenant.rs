@@ -6,6 +6,7 @@ use super::closing::Closing;
 use super::follow::Followers;
 use super::history::{History, Line};
 use super::message::{Message, Refusal, Reply, Room};
+use super::schedules::Troubles;
 use super::snapshot::Snapshots;
 use super::tenure::{Surroundings, Tenure};
 use super::watch::Watchers;
@@ -60,6 +61,8 @@ pub(crate) struct Tenant {
     pub(super) snapshots: Snapshots,
     /// Tasks that were handed out and have no holder yet, and until when that is to be expected.
     pub(super) handed_out: BTreeMap<TaskRef, HandedOut>,
+    /// What keeps schedules from starting what is due.
+    pub(super) troubles: Troubles,
     /// Nodes that may still hold tasks; a holder elsewhere is known to be gone.
     nodes: Vec<Arc<str>>,
     /// When the pending events are appended at the latest, if nobody waits for them.
@@ -89,6 +92,7 @@ impl Tenant {
             followers: Followers::default(),
             snapshots: Snapshots::after(tenure.tail),
             handed_out: BTreeMap::new(),
+            troubles: Troubles::new(),
             nodes: tenure.nodes,
             ride_until: None,
             writer: Some(Writer::start(tenure.appender, myself.clone())),
@@ -207,6 +211,7 @@ impl Tenant {
             let Some(timer) = self.state.pop_due(now) else { break };
             let _stale = self.step(Command::Due(timer));
         }
+        self.fire_schedules(now);
         let rides_out = self.ride_until.is_some_and(|until| until <= Instant::now());
         if self.in_flight.is_none() && (rides_out || self.pending.is_awaited()) {
             self.append_next();

@@ -38,6 +38,9 @@ pub(crate) struct Tuning {
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) number: u16,
+    /// How many there are, and of which name space: so that a run of a schedule belongs to this one.
+    pub(crate) partitions: u16,
+    pub(crate) namespace: Arc<str>,
     pub(crate) clock: Clock,
     pub(crate) tuning: Tuning,
     pub(crate) backlog: Arc<Backlog>,
@@ -47,6 +50,13 @@ pub(crate) struct Surroundings {
     pub(crate) closing: ClosingTime,
     /// The longest input, references resolved, that a task is handed out with; 16 MiB by default.
     pub(crate) input_bytes_max: u64,
+}
+
+impl Surroundings {
+    /// Which partition this is, of how many.
+    pub(crate) fn home(&self) -> (u16, u16) {
+        (self.number, self.partitions)
+    }
 }
 
 /// What a partition counts, for tests and benchmarks.

@@ -164,7 +164,8 @@ fn ended(kind: &EventKind, mut each: impl FnMut(Watched)) {
         | EventKind::TaskParked(_)
         | EventKind::TaskProgressed(_)
         | EventKind::UndoBegun(_)
-        | EventKind::RunRestored(_) => {}
+        | EventKind::RunRestored(_)
+        | EventKind::Schedule(_) => {}
     }
 }
 

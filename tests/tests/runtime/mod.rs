@@ -24,4 +24,5 @@ mod messages;
 mod order;
 mod results;
 mod samples;
+mod schedules;
 mod shutdown;

@@ -1,6 +1,6 @@
 //! What a command comes to, by entity: `submit` for runs, `attempt` for the work on a task, `note` and `children` for what
 //! its handler records and asks for, `answer` for what is sent to it, `undo` for what is taken back, `cancel`, `control`
-//! for what somebody decides later (pause, another life), and `due` for what comes by time.
+//! for what somebody decides later (pause, another life), `due` for what comes by time, and `schedule` for schedules.
 
 mod answer;
 mod attempt;
@@ -9,6 +9,7 @@ mod children;
 mod control;
 mod due;
 mod note;
+mod schedule;
 mod submit;
 mod undo;
 
@@ -52,6 +53,7 @@ pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Reje
             runs.iter().try_for_each(|&run| archivable(state, run))?;
             draft.event(None, EventKind::RunsArchived(RunsArchived { runs, page }));
         }
+        Command::Schedule(command) => schedule::schedule(state, &mut draft, command)?,
     }
     Ok(draft.done())
 }

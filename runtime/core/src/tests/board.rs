@@ -4,6 +4,8 @@
 //! came of it (`!`). Every step goes the way of a real one: `decide`, the encoded line of each
 //! event decoded again, `apply`. After each command the journal is replayed and must give the same state.
 
+mod schedule;
+
 use super::words;
 use crate::{
     Alive, Command, Effect, Event, EventKind, Failure, FailureClass, Graph, InstanceId, Json, Limits, LossReason,
@@ -23,6 +25,8 @@ pub(super) struct Board {
     journal: Vec<u8>,
     names: BTreeMap<RunId, String>,
     last: String,
+    /// Runs that a schedule has named.
+    ids: BTreeMap<String, RunId>,
     /// What the archive holds.
     pages: BTreeMap<RunId, Json>,
     /// What has been seen to happen: states with events, rejections, timers, stops.
@@ -37,6 +41,7 @@ impl Board {
             journal: Vec::new(),
             names: BTreeMap::new(),
             last: String::new(),
+            ids: BTreeMap::new(),
             pages: BTreeMap::new(),
             seen: BTreeSet::new(),
         }
@@ -65,6 +70,7 @@ impl Board {
             "limits" => self.limit(&words),
             "record" => self.record(words[0]),
             "undecided" => self.undecided(words[0]),
+            "schedule" | "unschedule" | "fire" | "hold" | "unhold" | "schedules" => self.schedule(verb, rest),
             _ => {
                 let command = self.command(verb, &words, rest);
                 self.put(command)
@@ -229,6 +235,7 @@ impl Board {
             self.seen.insert(format!("timer {:?}", timer.kind).to_lowercase());
             said.push(self.put(Command::Due(timer)));
         }
+        said.extend(self.fire_schedules());
         said.retain(|said| !said.is_empty());
         said.join(", ")
     }
@@ -390,6 +397,7 @@ impl Board {
                 (seen, format!("retried {} {}{edited}{reopened}", self.task(id, e.task), e.token))
             }
             EventKind::RunRestored(_) => (vec!["run_restored".into()], format!("restored {}", self.names[&id])),
+            EventKind::Schedule(what) => self.schedule_event(what),
             kind => words::event(self, id, event.at, kind, &before),
         };
         self.seen.extend(seen);
@@ -444,6 +452,7 @@ impl Board {
             Rejected::Open(_) => ("open", String::new()),
             Rejected::Quarantined { .. } => ("quarantined", String::new()),
             Rejected::Full { live, more, limit } => ("full", format!(" live={live} more={more} limit={limit}")),
+            Rejected::Schedule(rejected) => schedule::rejection(rejected),
             rejected => words::rejection(self, rejected),
         };
         self.seen.insert(format!("rejected {word}"));
@@ -451,7 +460,7 @@ impl Board {
     }
 
     pub(super) fn run_id(&self, name: &str) -> RunId {
-        name_id(name)
+        self.ids.get(name).copied().unwrap_or_else(|| name_id(name))
     }
 
     /// `run.task`, or the task of the run that was submitted last.
@@ -507,7 +516,9 @@ impl Board {
 pub(super) fn journalled(state: &State) -> String {
     let runs: String = state.runs().map(|run| format!("{} {}\n", run.id, run.digest())).collect();
     let closed: Vec<_> = state.closed().collect();
-    format!("seq {} at {:?} pages {:?} closed {closed:?}\n{runs}", state.seq(), state.at(), state.pages())
+    let schedules: Vec<_> = state.schedules().iter_after(None).collect();
+    let schedules = serde_json::to_string(&schedules).unwrap();
+    format!("seq {} at {:?} pages {:?} closed {closed:?}\n{runs}{schedules}", state.seq(), state.at(), state.pages())
 }
 
 pub(super) fn name_id(name: &str) -> RunId {

@@ -12,6 +12,7 @@ mod properties;
 mod queue;
 mod requirement;
 mod scenarios;
+mod schedule;
 mod values;
 mod words;
 

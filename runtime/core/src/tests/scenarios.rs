@@ -27,7 +27,7 @@ macro_rules! features {
 
 features! {
     approvals archive barriers cancel children cycles edges effects fences life losses parking pause poison recovery refusal
-    restore resume retries skips steps time timeouts undo waits
+    restore resume retries schedules skips steps time timeouts undo waits
 }
 
 /// Plays a file and compares every answer; gives back what was seen to happen.
@@ -96,23 +96,27 @@ const TRANSITIONS: &[&str] = &[
     "ready wait_elapsed",
     "rejected ambiguous",
     "rejected answered",
+    "rejected busy",
     "rejected child",
     "rejected children",
     "rejected conflict",
     "rejected cycle",
     "rejected ended",
+    "rejected faulty",
     "rejected fenced",
     "rejected full",
     "rejected graph",
     "rejected input",
     "rejected news",
     "rejected no_run",
+    "rejected no_schedule",
     "rejected no_task",
     "rejected not_resumable",
     "rejected not_unknown",
     "rejected open",
     "rejected paused",
     "rejected quarantined",
+    "rejected schedule_conflict",
     "rejected signals_full",
     "rejected task_ended",
     "rejected undoing",
@@ -149,6 +153,16 @@ const TRANSITIONS: &[&str] = &[
     "running wait_elapsed",
     "running waits_withdrawn",
     "runs_archived",
+    "schedule_fired hand",
+    "schedule_fired queue",
+    "schedule_fired time",
+    "schedule_paused",
+    "schedule_queued",
+    "schedule_removed",
+    "schedule_resumed",
+    "schedule_set",
+    "schedule_skipped missed",
+    "schedule_skipped overlap",
     "signal_received",
     "stop cancelled",
     "stop silent",

@@ -4,7 +4,8 @@ use crate::journal::replay::Replay;
 use crate::partition::recover::Recovery;
 use bytes::Bytes;
 use callboard_core::{
-    Command, Graph, Json, Limits, Millis, RunId, RunRestored, State, TaskIndex, TaskRef, TaskSpec, Token, decide,
+    CatchUp, Command, Graph, Json, Limits, Millis, Overlap, Replace, RunId, RunRestored, ScheduleCommand, ScheduleSet,
+    ScheduleState, State, TaskIndex, TaskRef, TaskSpec, Timing, Token, decide,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -114,4 +115,51 @@ fn a_run_that_comes_back_between_two_slices_is_there_once() {
         let bytes = |history: &History| history.of(run.id).iter().map(|line| line.bytes.clone()).collect::<Vec<_>>();
         assert_eq!(bytes(&recovery.history), bytes(&history));
     }
+}
+
+/// Schedules change while the snapshot is taken: it has them as they were, and the events behind it do the rest.
+#[test]
+fn schedules_are_in_the_snapshot_as_they_were_when_it_began() {
+    let (mut state, mut history) = (State::new(Limits::default()), History::default());
+    let name = |n: u64| -> Arc<str> { format!("schedule {n}").into() };
+    let run = |schedule: u64, number: u128| RunId::new(Uuid::from_u128(u128::from(schedule) * 10 + number));
+    for n in 0..2_500 {
+        let graph = graph().check(&Limits::default().graph).expect("a graph without faults").into();
+        let timing = Timing::EveryMs(n + 1);
+        let (overlap, catch_up) = (Overlap::Allow, CatchUp::Last);
+        let set = ScheduleSet { name: name(n), timing, overlap, catch_up, next: Some(Millis(5)), graph };
+        step(&mut state, &mut history, Command::Schedule(ScheduleCommand::Set { set, replace: Replace::No }));
+        let fire = ScheduleCommand::FireNow { name: name(n), run: run(n, 1) };
+        step(&mut state, &mut history, Command::Schedule(fire));
+    }
+    let (mut walk, head) = SnapshotWalk::begin(&state, &history);
+    let mut snapshot = head.to_vec();
+    snapshot.extend_from_slice(&walk.slice(&history, &state).expect("more than one slice"));
+    let mut tail = Vec::new();
+    for n in 0..2_500 {
+        let command = match n % 4 {
+            0 => ScheduleCommand::Remove { name: name(n) },
+            1 => ScheduleCommand::Pause { name: name(n), reason: "why".into() },
+            2 => ScheduleCommand::FireNow { name: name(n), run: run(n, 2) },
+            _ => {
+                let cancel = Command::Cancel { run: run(n, 1), reason: "over".into() };
+                tail.extend(step(&mut state, &mut history, cancel));
+                continue;
+            }
+        };
+        tail.extend(step(&mut state, &mut history, Command::Schedule(command)));
+    }
+    while let Some(lines) = walk.slice(&history, &state) {
+        snapshot.extend_from_slice(&lines);
+    }
+    let mut recovery = Recovery::new(Limits::default());
+    recovery.snapshot(&snapshot).expect("a snapshot");
+    let all = |state: &State| state.schedules().iter_after(None).cloned().collect::<Vec<Arc<ScheduleState>>>();
+    let before = all(&recovery.state);
+    assert!(before.len() == 2_500 && before.iter().all(|schedule| schedule.paused.is_none() && schedule.fired == 1));
+    recovery.batch(Position { epoch: 1, slot: 1 }, &tail).expect("the tail");
+    assert_eq!(all(&recovery.state), all(&state));
+    assert_eq!((recovery.diverged, recovery.state.next_due()), (0, state.next_due()));
+    let open: usize = all(&state).iter().map(|schedule| schedule.open.len()).sum();
+    assert_eq!(open, 625 + 2 * 625, "what is paused, what fired again, and not what was cancelled");
 }
