@@ -91,6 +91,11 @@ impl Pending {
         self.0.iter().any(|batch| batch.awaited)
     }
 
+    /// Whether so much waits that what comes by itself had better wait as well.
+    pub(crate) fn is_backed_up(&self) -> bool {
+        self.0.iter().any(Batch::is_full)
+    }
+
     /// The batch that is to be sent next.
     pub(crate) fn take(&mut self) -> Batch {
         self.0.pop_front().unwrap_or_default()

@@ -24,9 +24,13 @@ const FAULTY_FOR: Duration = Duration::from_secs(3_600);
 pub(super) type Troubles = BTreeMap<Arc<str>, Arc<str>>;
 
 impl Tenant {
-    /// Deals with the schedules that have come due.
+    /// Deals with the schedules that have come due, unless the journal does not keep up: nobody would be held back by what
+    /// they add to memory meanwhile. They come due again with every turn.
     pub(super) fn fire_schedules(&mut self, now: Millis) {
         for _ in 0..FIRINGS_A_TURN {
+            if self.pending.is_backed_up() {
+                return;
+            }
             let Some(name) = self.state.pop_schedule(now) else { return };
             let Some(command) = self.state.schedules().get(&name).map(|schedule| self.turn_of(schedule)) else {
                 continue;

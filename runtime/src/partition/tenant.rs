@@ -360,7 +360,9 @@ impl Tenant {
 
     fn rearm(&mut self) {
         let now = Instant::now();
-        let timer = self.state.next_due().map(|due| now + due.since(self.now()));
+        // What is due and was left alone waits for the journal, and would only be left alone again.
+        let waits = |due: &Millis| *due <= self.now() && self.pending.is_backed_up();
+        let timer = self.state.next_due().filter(|due| !waits(due)).map(|due| now + due.since(self.now()));
         let slice = self.snapshots.is_writing_slices().then(|| now + Duration::from_millis(2));
         let ride = self.ride_until.filter(|_| self.in_flight.is_none());
         let next = [timer, ride, slice].into_iter().flatten().fold(now + self.around.tuning.sleep_max, Instant::min);

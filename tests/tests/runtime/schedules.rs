@@ -373,6 +373,24 @@ async fn a_full_partition_starts_what_is_due_when_there_is_room() {
     board.shutdown().await.unwrap();
 }
 
+/// While the store hangs, what is due waits outside of memory: schedules ask for no room in an inbox.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_is_not_buried_under_what_is_due() {
+    let (faults, store) = store();
+    let board = start(&store, &Gate::shut(), &Tally::default(), |_| {}).await;
+    let schedule = || Schedule::every(Duration::from_secs(1)).overlap(Overlap::Allow);
+    let tick = board.schedule("tick", schedule(), to(&"x".repeat(200_000))).await.unwrap();
+    until(&tick, |info| info.fired >= 1).await;
+    faults.always(Operation::Create, LOG, Fault::Hang);
+    tokio::time::sleep(LONG).await;
+    faults.calm();
+    faults.release_all().await;
+    let info = until(&tick, |info| info.missed > 0).await;
+    assert!((20..60).contains(&info.fired), "{} of {LONG:?} in a batch of 4 MiB", info.fired);
+    assert!(info.fired + info.missed >= LONG.as_secs() && info.fired + info.missed < LONG.as_secs() + 60, "{info:?}");
+    board.shutdown().await.unwrap();
+}
+
 /// What is known over the lives of a node.
 #[derive(Default)]
 struct Known {
