@@ -310,6 +310,11 @@ impl Run {
         if task.parent.is_none() {
             self.own.moved(task.status(), state.status());
         }
+        match (task.undoes, state.status().is_ended()) {
+            (Some(_), true) => drop(self.grown.open_undos.remove(&index)),
+            (Some(_), false) => drop(self.grown.open_undos.insert(index)),
+            (None, _) => {}
+        }
         task.state = state;
     }
 

@@ -373,6 +373,7 @@ impl Run {
             self.grow(moment.at, index, undo.spec.clone(), input, Vec::new(), None);
             self.tasks[index.at()].undoes = Some(undo.of);
             self.grown.undos.push(index);
+            self.grown.open_undos.insert(index);
             if self.next_undo() != Some(index) {
                 self.put(index, TaskState::Blocked { waiting: 1 });
             }
@@ -423,14 +424,12 @@ impl Run {
 
     /// What undoes effects and has not ended: the first two that come, for one ends and the next is let go.
     pub(crate) fn undos_left(&self) -> impl Iterator<Item = usize> {
-        let open = |index: &&TaskIndex| self.task(**index).is_some_and(|task| !task.status().is_ended());
-        self.grown.undos.iter().filter(open).take(2).map(|index| index.at())
+        self.grown.open_undos.iter().take(2).map(|index| index.at())
     }
 
     /// The first of what undoes effects that has not ended.
     pub(crate) fn next_undo(&self) -> Option<TaskIndex> {
-        let open = |index: &&TaskIndex| self.task(**index).is_some_and(|task| !task.status().is_ended());
-        self.grown.undos.iter().find(open).copied()
+        self.grown.open_undos.first().copied()
     }
 
     /// When one undo has ended, however, the next may run.

@@ -2,7 +2,7 @@
 
 use crate::TaskIndex;
 use crate::input::Input;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Inputs and edges of the tasks that came later. Derived from the events.
@@ -19,6 +19,8 @@ pub(crate) struct Grown {
     names: HashMap<String, TaskIndex>,
     /// What undoes effects, in the order in which it is to run.
     pub(crate) undos: Vec<TaskIndex>,
+    /// Those that have not ended. They come in the order in which they are to run.
+    pub(crate) open_undos: BTreeSet<TaskIndex>,
 }
 
 impl Grown {
