@@ -4,6 +4,7 @@ use crate::agent::{AgentHandle, Pool};
 use crate::builder::Builder;
 use crate::dispatch::backlog::QueueInfo;
 use crate::node::Node;
+use crate::partition::handle::Before;
 use crate::query::{DeadLetters, Runs};
 use crate::registry::Agents;
 use crate::run::Run;
@@ -235,7 +236,7 @@ pub struct Start {
 
 impl Start {
     /// Gives the run this id, unless it has a key.
-    pub(crate) fn as_run(mut self, id: RunId) -> Self {
+    pub(crate) fn with_id(mut self, id: RunId) -> Self {
         self.id = Some(id);
         self
     }
@@ -251,12 +252,13 @@ impl Start {
             let message = format!("a key has 1 to 256 bytes, not {}", key.len());
             return Err(Error::new(ErrorKind::Invalid, message));
         }
-        let id = match &self.key {
-            Some(key) => RunId::from_key(&self.node.namespace, key),
-            None => self.id.unwrap_or_else(|| RunId::new(Uuid::now_v7())),
+        let (id, before) = match (&self.key, self.id) {
+            (Some(key), _) => (RunId::from_key(&self.node.namespace, key), Before::Perhaps),
+            (None, Some(id)) => (id, Before::Perhaps),
+            (None, None) => (RunId::new(Uuid::now_v7()), Before::Never),
         };
         let (graph, untyped) = self.workflow.graph()?;
-        self.node.submit(id, graph, untyped, self.key).await?;
+        self.node.submit(id, graph, untyped, self.key, before).await?;
         Ok(Run::new(self.node, id))
     }
 }

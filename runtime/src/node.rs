@@ -11,7 +11,7 @@ use crate::dispatch::backlog::Backlog;
 use crate::durable::trap::Trap;
 use crate::journal::payload::Payloads;
 use crate::message::Mailroom;
-use crate::partition::handle::Partitions;
+use crate::partition::handle::{Before, Partitions};
 use crate::partition::tenure::Counters;
 use crate::port::bus::QueueName;
 use crate::port::directory::Directory;
@@ -196,12 +196,13 @@ impl Node {
         graph: Graph,
         untyped: Vec<TaskIndex>,
         key: Option<String>,
+        before: Before,
     ) -> Result<()> {
         let (misfits, checked) = self.check(graph, untyped).await?;
-        // A run that is there under its key is found again, whatever the agents say by now.
-        let is_there = !misfits.is_empty() && key.is_some() && self.partitions.info(run).await.is_ok();
+        // A run that is there is found again, whatever the agents say by now.
+        let is_there = !misfits.is_empty() && before == Before::Perhaps && self.partitions.info(run).await.is_ok();
         match checked {
-            Ok(graph) if misfits.is_empty() || is_there => self.partitions.submit(run, graph, key).await,
+            Ok(graph) if misfits.is_empty() || is_there => self.partitions.submit(run, graph, key, before).await,
             Ok(_) => Err(faulty(&[], &misfits)),
             Err(faults) => Err(faulty(&faults, &misfits)),
         }

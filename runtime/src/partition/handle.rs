@@ -114,6 +114,15 @@ impl Partition {
     }
 }
 
+/// Whether a run may have been submitted before under its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// The id was made for this submission.
+    Never,
+    /// The id follows from a key, or from a call of a handler.
+    Perhaps,
+}
+
 /// A holder's words did not count: it may stop.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Unheard {
@@ -193,12 +202,18 @@ impl Partitions {
     }
 
     /// Submits a run. Durable when it answers; submitting the same again changes nothing.
-    pub(crate) async fn submit(&self, run: RunId, graph: CheckedGraph, key: Option<String>) -> Result<()> {
+    pub(crate) async fn submit(
+        &self,
+        run: RunId,
+        graph: CheckedGraph,
+        key: Option<String>,
+        before: Before,
+    ) -> Result<()> {
         let partition = self.of(run);
         let deadline = Instant::now() + ANSWER_MAX;
         let bytes = graph.bytes();
-        // A new id is on no page; a key may be, and so may whatever an earlier try has led to.
-        let (mut checked, mut unclear) = (if key.is_none() { usize::MAX } else { 0 }, None);
+        // A new id is on no page; another may be, and so may whatever an earlier try has led to.
+        let (mut checked, mut unclear) = (if before == Before::Never { usize::MAX } else { 0 }, None);
         loop {
             let sent = async {
                 partition.admit()?;

@@ -27,6 +27,11 @@ impl Mortal {
         Self { inner: objects.clone(), left: operations.into(), behind, dead: Arc::default() }
     }
 
+    /// How many operations are left of so many.
+    pub(super) fn left(&self) -> usize {
+        self.left.load(Ordering::SeqCst)
+    }
+
     /// Hears of its death.
     pub(super) fn dead(&self) -> Arc<Notify> {
         self.dead.clone()
