@@ -487,14 +487,15 @@ impl Model {
             for sibling in &asked.siblings {
                 spec.needs.insert(places[*sibling].ok_or(No::Children)?);
             }
-            if spec.needs.iter().any(|&need| need < first && run.waits_for(need, parent)) {
-                return Err(No::Cycle);
-            }
             let again =
                 run.child(parent, asked.key).map_or(String::new(), |_| format!("~{}", run.tasks[parent].token.attempt));
             let name = format!("{}/k{}{again}", run.tasks[parent].name, asked.key);
             places.push(Some(first + children.len()));
             children.push(Task { parent: Some((parent, asked.key)), ..Task::new(&spec, name) });
+        }
+        let needs = || children.iter().flat_map(|child| &child.spec.needs);
+        if needs().any(|&need| need < first && run.waits_for(need, parent)) {
+            return Err(No::Cycle);
         }
         for child in children {
             let (index, key) = (run.tasks.len(), child.parent.unwrap().1);
@@ -522,6 +523,7 @@ impl Model {
 
     /// A task fails because it was the least urgent on a cycle.
     pub(super) fn fail_on_cycle(&mut self, now: i64, word: &Word<'_>, victim: usize) {
+        let held = self.runs[&word.run].tasks[word.task].status == Status::Running;
         self.stop(word.run, victim, StopReason::Cancelled);
         self.accept(now, word).unwrap();
         self.at = self.at.max(now);
@@ -530,6 +532,10 @@ impl Model {
         run.tasks[victim].failures += 1;
         run.finish(at, victim, Status::Failed);
         self.spoil(word.run, victim);
+        if !held {
+            // Who became the holder by asking is told when it asks again.
+            self.released.stops.retain(|stop| (stop.0, stop.1) != (word.run, word.task));
+        }
         self.settle(word.run);
     }
 
