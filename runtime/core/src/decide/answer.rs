@@ -52,14 +52,17 @@ fn has_room(state: &State, run: &Run) -> Result<(), Rejected> {
     if kept >= state.limits.signals_max { Err(Rejected::SignalsFull { run: run.id, kept }) } else { Ok(()) }
 }
 
+/// How many open approvals a refusal names.
+const TOLD_MAX: usize = 20;
+
 /// Whether the approval that is meant is open; false if it may be asked for later.
 fn is_meant(run: &Run, task: Option<TaskIndex>, number: Option<u32>) -> Result<bool, Rejected> {
     let task_ref = |task| TaskRef { run: run.id, task };
-    let mut open: Vec<(TaskIndex, u32)> = run.signals().open_approvals().collect();
-    open.retain(|at| task.is_none_or(|task| task == at.0) && number.is_none_or(|number| number == at.1));
+    let open: Vec<(TaskIndex, u32)> = run.signals().meant(task, number).take(TOLD_MAX).collect();
     if open.len() > 1 {
-        let open = open.iter().take(20).map(|(task, number)| format!("{}/{number}", task_ref(*task))).collect();
-        return Err(Rejected::Ambiguous { run: run.id, open });
+        let many = run.signals().meant(task, number).count();
+        let open = open.iter().map(|(task, number)| format!("{}/{number}", task_ref(*task))).collect();
+        return Err(Rejected::Ambiguous { run: run.id, many, open });
     }
     let Some(task) = task.filter(|_| open.is_empty()) else { return Ok(!open.is_empty()) };
     let asks = run.task(task).ok_or(Rejected::NoTask(task_ref(task)))?;

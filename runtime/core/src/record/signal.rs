@@ -4,6 +4,7 @@ use super::Wait;
 use crate::{Json, Payload, TaskIndex};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -110,9 +111,21 @@ impl Signals {
         self.barriers.get(name).into_iter().flat_map(|barrier| &barrier.waiting).map(|waiter| waiter.task)
     }
 
-    /// The approvals that wait for an answer: the task, and the number among its approvals.
-    pub(crate) fn open_approvals(&self) -> impl Iterator<Item = (TaskIndex, u32)> {
-        self.open.iter().flat_map(|(task, open)| open.keys().map(|number| (*task, *number)))
+    /// The approvals that wait for an answer, of the tasks behind one or of all: the task, and the number among its
+    /// approvals.
+    pub(crate) fn open_approvals(&self, behind: Option<TaskIndex>) -> impl Iterator<Item = (TaskIndex, u32)> {
+        let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
+        let open = self.open.range((from, Bound::Unbounded));
+        open.flat_map(|(task, open)| open.keys().map(|number| (*task, *number)))
+    }
+
+    /// Those of the open approvals that may be meant by an answer. Ten thousand may be open, so only those are looked at.
+    pub(crate) fn meant(&self, task: Option<TaskIndex>, number: Option<u32>) -> impl Iterator<Item = (TaskIndex, u32)> {
+        let from = task.map_or(Bound::Unbounded, Bound::Included);
+        let to = task.map_or(Bound::Unbounded, Bound::Included);
+        let open = self.open.range((from, to));
+        let open = open.flat_map(|(task, open)| open.keys().map(|number| (*task, *number)));
+        open.filter(move |at| number.is_none_or(|number| number == at.1))
     }
 
     /// Answers an approval: the one that is open, or else the one that is asked for next.
@@ -124,8 +137,7 @@ impl Signals {
         approved: bool,
     ) -> Option<Waiter> {
         self.seen.insert(id);
-        let is_meant = |at: &(TaskIndex, u32)| task.is_none_or(|task| task == at.0) && number.is_none_or(|n| n == at.1);
-        let open = self.open_approvals().find(is_meant);
+        let open = self.meant(task, number).next();
         if let Some((task, number)) = open {
             return self.close_approval(task, number).map(|key| Waiter { task, key });
         }
