@@ -272,11 +272,13 @@ pub enum Rejected {
         kept: usize,
     },
     /// Several approvals are open, and it was not said which is meant.
-    #[error("{} approvals of run {run} are open; say which: {}", .open.len(), .open.join(", "))]
+    #[error("{many} approvals of run {run} are open; say which: {}{}", .open.join(", "), if .open.len() < *.many { ", ..." } else { "" })]
     Ambiguous {
         /// The run.
         run: RunId,
-        /// Those that are open.
+        /// How many are open.
+        many: usize,
+        /// The first twenty of them.
         open: Vec<String>,
     },
     /// The approval has its answer.

@@ -177,9 +177,10 @@ impl Run {
         self.signals.get_or_insert_default()
     }
 
-    /// The approvals that wait for an answer, by task: the task, and the number among its approvals.
-    pub fn open_approvals(&self) -> impl Iterator<Item = (TaskIndex, u32)> {
-        self.signals.iter().flat_map(|signals| signals.open_approvals(None, None))
+    /// The approvals that wait for an answer, of the tasks behind one or of all, by task: the task, and the number among
+    /// its approvals.
+    pub fn open_approvals(&self, behind: Option<TaskIndex>) -> impl Iterator<Item = (TaskIndex, u32)> {
+        self.signals.iter().flat_map(move |signals| signals.open_approvals(behind))
     }
 
     /// The tasks whose records have grown since this was called the last time, perhaps with repetitions.

@@ -108,7 +108,8 @@ impl State {
         self.submitted.range((Bound::Unbounded, until)).rev().filter_map(|(_, id)| self.runs.get(id))
     }
 
-    /// The ended runs in memory, in the order in which they ended.
+    /// The ended runs in memory that may leave it, in the order in which they ended: not those with an effect of which
+    /// nobody knows whether it happened.
     pub fn closed(&self) -> impl ExactSizeIterator<Item = (Millis, RunId)> {
         self.closed.iter().copied()
     }
@@ -191,15 +192,15 @@ impl State {
             }
         }
         match (before, run.ended) {
-            (None, Some((_, ended_at))) => {
-                self.timers.unwatch_run(run);
-                self.closed.insert((ended_at, id));
-            }
+            (None, Some(_)) => self.timers.unwatch_run(run),
             (Some((_, ended_at)), None) => {
                 self.timers.watch_run(run);
                 self.closed.remove(&(ended_at, id));
             }
             _ => {}
+        }
+        if before != run.ended || matches!(kind, EventKind::EffectDecided(_)) {
+            self.closed.extend(closed_at(run).map(|ended_at| (ended_at, id)));
         }
     }
 
@@ -210,14 +211,10 @@ impl State {
         }
         let Some(run) = restored.take(id) else { return };
         self.forget(id);
-        match run.ended {
-            Some((_, ended_at)) => {
-                self.closed.insert((ended_at, id));
-            }
-            None => {
-                self.timers.watch(&run, 0..run.tasks.len());
-                self.timers.watch_run(&run);
-            }
+        self.closed.extend(closed_at(&run).map(|ended_at| (ended_at, id)));
+        if run.ended.is_none() {
+            self.timers.watch(&run, 0..run.tasks.len());
+            self.timers.watch_run(&run);
         }
         self.live_tasks += run.open();
         self.submitted.insert((run.submitted_at, id));
@@ -312,6 +309,13 @@ impl State {
     }
 }
 
+/// When a run ended of which nothing is left to be said. As long as nobody knows whether an effect of it happened
+/// somebody has to decide, and finds the run here.
+fn closed_at(run: &Run) -> Option<Millis> {
+    let (_, ended_at) = run.ended?;
+    run.unknown_effects().next().is_none().then_some(ended_at)
+}
+
 /// Who was heard of: the instance that keeps the lease, or the handler itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alive {
@@ -352,8 +356,7 @@ fn touched(run: &Run, kind: &EventKind) -> Vec<usize> {
         EventKind::WaitsWithdrawn(event) => vec![event.task.at()],
         EventKind::SignalReceived(event) => run.signals().waits_for(&event.name).map(TaskIndex::at).collect(),
         EventKind::ApprovalAnswered(event) => {
-            let open = run.signals().open_approvals(event.task, event.number).next();
-            open.into_iter().map(|(task, _)| task.at()).collect()
+            run.signals().meant(event.task, event.number).take(1).map(|(task, _)| task.at()).collect()
         }
         EventKind::TaskParked(event) => vec![event.task.at()],
         EventKind::TaskProgressed(_) => Vec::new(),

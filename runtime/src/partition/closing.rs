@@ -96,9 +96,7 @@ fn records(state: &State, history: &History, durable: u64) -> Vec<Record> {
     let mut bytes = 0;
     // A run that is too long for any page stays in memory, and keeps nobody else there.
     let fits_a_page = |run| history.of(run).iter().map(|line| line.bytes.len()).sum::<usize>() < RUN_BYTES;
-    // Nobody would find an effect of unknown outcome in the archive.
-    let is_settled = |run| state.run(run).is_some_and(|run| run.unknown_effects().next().is_none());
-    let may_go = |run| history.last(run) <= durable && fits_a_page(run) && is_settled(run);
+    let may_go = |run| history.last(run) <= durable && fits_a_page(run);
     let closed = state.closed().filter(|(_, run)| may_go(*run)).take(PAGE_RUNS);
     closed
         .map_while(|(at, run)| {

@@ -167,7 +167,7 @@ impl Tenant {
             }
             let place = |task| Place { submitted_at: run.submitted_at, run: run.id, task };
             piece.next = Some(place(None));
-            for (task, items) in kind.of(run).into_iter().filter(|(task, _)| behind.is_none_or(|last| *task > last)) {
+            for (task, items) in kind.of(run, behind, limit - piece.items.len()) {
                 if piece.items.len() >= limit {
                     return piece;
                 }

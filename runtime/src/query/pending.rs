@@ -132,23 +132,37 @@ pub(crate) enum Item {
 }
 
 impl Kind {
-    /// What of a run waits, by task, ascending.
-    pub(crate) fn of(self, run: &Run) -> Vec<(TaskIndex, Vec<Item>)> {
-        let mut found: Vec<(TaskIndex, Vec<Item>)> = Vec::new();
-        let mut add = |task: TaskIndex, item: Item| match found.last_mut().filter(|(last, _)| *last == task) {
-            Some((_, items)) => items.push(item),
-            None => found.push((task, vec![item])),
-        };
+    /// What of a run waits, of the tasks behind one or of all, by task, ascending; of so many tasks and of one more, if
+    /// there are so many.
+    pub(crate) fn of(self, run: &Run, behind: Option<TaskIndex>, limit: usize) -> Vec<(TaskIndex, Vec<Item>)> {
         match self {
-            Self::Approvals => approvals(run).for_each(|(task, approval)| add(task, Item::Approval(approval))),
-            Self::Effects => effects(run).for_each(|(task, effect)| add(task, Item::Effect(effect))),
+            Self::Approvals => {
+                let items = approvals(run, behind).map(|(task, approval)| (task, Item::Approval(approval)));
+                by_task(items, limit)
+            }
+            Self::Effects => {
+                let items = effects(run, behind).map(|(task, effect)| (task, Item::Effect(effect)));
+                by_task(items, limit)
+            }
         }
-        found
     }
 }
 
-fn approvals(run: &Run) -> impl Iterator<Item = (TaskIndex, OpenApproval)> {
-    run.open_approvals().filter_map(|(task, number)| {
+fn by_task(items: impl Iterator<Item = (TaskIndex, Item)>, limit: usize) -> Vec<(TaskIndex, Vec<Item>)> {
+    let mut found: Vec<(TaskIndex, Vec<Item>)> = Vec::new();
+    for (task, item) in items {
+        let many = found.len();
+        match found.last_mut().filter(|(last, _)| *last == task) {
+            Some((_, items)) => items.push(item),
+            None if many > limit => break,
+            None => found.push((task, vec![item])),
+        }
+    }
+    found
+}
+
+fn approvals(run: &Run, behind: Option<TaskIndex>) -> impl Iterator<Item = (TaskIndex, OpenApproval)> {
+    run.open_approvals(behind).filter_map(|(task, number)| {
         let waits = run.record(task)?.waits.values();
         let (prompt, until) = waits.into_iter().find_map(|wait| match wait {
             Wait::Approval { prompt, number: n, until } if *n == number => Some((prompt.clone(), *until)),
@@ -160,8 +174,9 @@ fn approvals(run: &Run) -> impl Iterator<Item = (TaskIndex, OpenApproval)> {
     })
 }
 
-fn effects(run: &Run) -> impl Iterator<Item = (TaskIndex, UnknownEffect)> {
-    run.unknown_effects().filter_map(|(task, call, effect)| {
+fn effects(run: &Run, behind: Option<TaskIndex>) -> impl Iterator<Item = (TaskIndex, UnknownEffect)> {
+    let unknown = run.unknown_effects().filter(move |(task, ..)| behind.is_none_or(|last| *task > last));
+    unknown.filter_map(|(task, call, effect)| {
         let reason = match &effect.state {
             EffectState::Unknown(reason) => reason.to_string(),
             _ => "its outcome was not recorded: it was cut short".to_owned(),

@@ -2,7 +2,7 @@
 //! is recorded is not done again, and effects keep what was promised of them.
 
 use super::kit::*;
-use super::lives::{Death, life, recorded};
+use super::lives::{Death, every, life, recorded};
 use callboard::port::store::{MemoryStore, Store};
 use callboard::prelude::*;
 use callboard::{Builder, Ctx, Either, Settings, What};
@@ -181,14 +181,6 @@ async fn live(store: Arc<dyn Store>, world: &World) -> Result<(String, Vec<Strin
     Ok((said, runs))
 }
 
-/// How many of the deaths are tried: all with `TEST_CRASHES=all`.
-fn every(default: usize) -> usize {
-    match std::env::var("TEST_CRASHES").as_deref() {
-        Ok("all") => 1,
-        _ => default,
-    }
-}
-
 #[test]
 fn a_handler_that_does_everything_comes_to_the_same_wherever_its_node_dies() {
     let (undisturbed, operations) =
@@ -200,7 +192,7 @@ fn a_handler_that_does_everything_comes_to_the_same_wherever_its_node_dies() {
         "a, called, m0, m1, m2, voted, signalled, true, it one, other two, used nested, Completed, keyed, checkable, \
          irreversible, submitted, z"
     );
-    for death in (0..2 * operations).step_by(every(7)).map(Death::number) {
+    for death in (0..2 * operations).step_by(every(23)).map(Death::number) {
         let (objects, world) = (MemoryStore::new(), World::default());
         let (ended, _) = life(&objects, death, async |store| live(store, &world).await);
         if let Some(Ok(_)) = ended {
@@ -217,6 +209,69 @@ fn a_handler_that_does_everything_comes_to_the_same_wherever_its_node_dies() {
         for (name, (times, keys)) in &outside.effects {
             assert!(*times <= 2 && keys.len() == 1, "{death:?}: {name} ran {times} times under {keys:?}");
             assert!(name == "keyed" || *times == 1, "{death:?}: {name} happened {times} times");
+        }
+    }
+}
+
+/// Two branches whose second steps share a name and finish in the reverse of the order in which they begin.
+async fn branches(ctx: Ctx, world: World, how: &str) -> Result<String> {
+    let branch = async |ctx: Ctx, name: &'static str, first: u64, second: u64| -> Result<String> {
+        let step = async |what: &'static str, pause: u64| -> Result<String> {
+            let step = ctx.step(what, || async {
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                world.outside().bodies.entry(format!("{name} {what}")).and_modify(|n| *n += 1).or_insert(1);
+                Ok(format!("{name} {what}"))
+            });
+            step.await
+        };
+        let begun = step(name, first).await?;
+        Ok(format!("{begun}, {}", step("second", second).await?))
+    };
+    let (slow, fast) = match how {
+        "scoped" => {
+            let (a, b) = (ctx.scope("a"), ctx.scope("b"));
+            tokio::join!(branch(a, "a", 5, 100), branch(b, "b", 10, 5))
+        }
+        "joined" => futures::join!(branch(ctx.clone(), "a", 5, 100), branch(ctx.clone(), "b", 10, 5)),
+        _ => tokio::join!(branch(ctx.clone(), "a", 5, 100), branch(ctx.clone(), "b", 10, 5)),
+    };
+    Ok(format!("{}; {}", slow?, fast?))
+}
+
+#[test]
+fn two_branches_whose_steps_share_a_name_come_to_the_same_wherever_their_node_dies() {
+    for how in ["scoped", "joined", "tokio"] {
+        let live = async |store: Arc<dyn Store>, world: World| -> Result<String> {
+            let builder = Callboard::dev().store(store).settings(|settings| settings.partitions = 1);
+            let board = acting(builder, 1, move |ctx: Ctx, what: String| {
+                let world = world.clone();
+                async move { branches(ctx, world, &what).await }
+            });
+            let board = board.start().await?;
+            let (workflow, it) = one(act(how));
+            board.start(workflow).key("the run").await?.output(&it).await
+        };
+        let (said, operations) =
+            life(&MemoryStore::new(), Death::Natural, async |store| live(store, World::default()).await);
+        assert_eq!(said.unwrap().unwrap(), "a a, a second; b b, b second", "{how}");
+        for death in (0..2 * operations).step_by(every(3)).map(Death::number) {
+            let (objects, world) = (MemoryStore::new(), World::default());
+            if let (Some(Ok(_)), _) = life(&objects, death, async |store| live(store, world.clone()).await) {
+                continue;
+            }
+            let durable = recorded(&objects, "the run", |settings| settings.partitions = 1);
+            let before = world.outside().bodies.clone();
+            let (said, _) = life(&objects, Death::Natural, async |store| live(store, world.clone()).await);
+            assert_eq!(said.unwrap().unwrap(), "a a, a second; b b, b second", "{how}, {death:?}");
+            // As many as are recorded were not done again.
+            let done_again = world
+                .outside()
+                .bodies
+                .iter()
+                .filter(|(name, n)| before.get(*name).is_some_and(|before| *n > before))
+                .count();
+            assert!(done_again + durable.len() <= 4, "{how}, {death:?}: {before:?}, then {:?}", world.outside().bodies);
+            assert!(world.outside().bodies.values().all(|n| *n <= 2));
         }
     }
 }

@@ -8,13 +8,14 @@ use callboard::{Ctx, RunId, Status, UnknownEffect};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Deaths of a node, each while so many effects have happened, or are about to, and are not recorded.
-const DEATHS: usize = 98;
-const EFFECTS: usize = 10;
+/// Deaths of a node, each while so many effects have happened, or are about to, and are not recorded; on so many stores.
+const DEATHS: usize = 5;
+const EFFECTS: usize = 15;
+const STORES: usize = 14;
 
 /// Whether an effect of a run is cut short after it has happened, or before.
 fn happens_first(n: usize) -> bool {
-    n % 5 != 4
+    n != EFFECTS - 1
 }
 
 /// The effects of which nobody knows, once there are so many, by the name of their task.
@@ -86,13 +87,16 @@ async fn pay(store: Arc<dyn Store>, ledger: &Tally, death: usize) {
 
 #[test]
 fn no_irreversible_effect_happens_twice_in_980_deaths_between_it_and_its_record() {
-    let (objects, ledger) = (MemoryStore::new(), Tally::default());
-    for death in 0..=DEATHS {
-        life(&objects, Death::Natural, async |store| pay(store, &ledger, death).await);
+    assert_eq!(STORES * DEATHS * (0..EFFECTS).filter(|n| happens_first(*n)).count(), 980);
+    for _ in 0..STORES {
+        let (objects, ledger) = (MemoryStore::new(), Tally::default());
+        for death in 0..=DEATHS {
+            life(&objects, Death::Natural, async |store| pay(store, &ledger, death).await);
+        }
+        let ledger = ledger.all();
+        assert_eq!(ledger.len(), DEATHS * EFFECTS);
+        assert!(ledger.values().all(|times| *times == 1), "{ledger:?}");
     }
-    let ledger = ledger.all();
-    assert_eq!(ledger.len(), DEATHS * EFFECTS);
-    assert!(ledger.values().all(|times| *times == 1), "{ledger:?}");
 }
 
 /// The deaths of instances, which take their agents with them; the run goes on in the same node.

@@ -69,3 +69,11 @@ pub(crate) fn recorded(objects: &MemoryStore, key: &str, change: fn(&mut Setting
     };
     life(objects, Death::Natural, look).0.unwrap().unwrap()
 }
+
+/// How many of the deaths are tried: all with `TEST_CRASHES=all`.
+pub(crate) fn every(default: usize) -> usize {
+    match std::env::var("TEST_CRASHES").as_deref() {
+        Ok("all") => 1,
+        _ => default,
+    }
+}

@@ -52,19 +52,24 @@ fn has_room(state: &State, run: &Run) -> Result<(), Rejected> {
     if kept >= state.limits.signals_max { Err(Rejected::SignalsFull { run: run.id, kept }) } else { Ok(()) }
 }
 
+/// How many open approvals a refusal names.
+const TOLD_MAX: usize = 20;
+
 /// Whether the approval that is meant is open; false if it may be asked for later.
 fn is_meant(run: &Run, task: Option<TaskIndex>, number: Option<u32>) -> Result<bool, Rejected> {
     let task_ref = |task| TaskRef { run: run.id, task };
-    let open: Vec<(TaskIndex, u32)> = run.signals().open_approvals(task, number).take(TOLD_MAX).collect();
-    let ambiguous = |open: Vec<(TaskIndex, u32)>| {
-        let open = open.iter().map(|(task, number)| format!("{}/{number}", task_ref(*task))).collect();
-        Err(Rejected::Ambiguous { run: run.id, open })
+    let open: Vec<(TaskIndex, u32)> = run.signals().meant(task, number).take(TOLD_MAX).collect();
+    let ambiguous = |task, number| {
+        let many = run.signals().meant(task, number).count();
+        let open = run.signals().meant(task, number).take(TOLD_MAX);
+        let open = open.map(|(task, number)| format!("{}/{number}", task_ref(task))).collect();
+        Err(Rejected::Ambiguous { run: run.id, many, open })
     };
     match (&open[..], task, number) {
         ([_], ..) => return Ok(true),
-        ([_, _, ..], ..) => return ambiguous(open),
+        ([_, _, ..], ..) => return ambiguous(task, number),
         // A number that belongs to no task would be given to whatever is asked next.
-        ([], None, Some(_)) => return ambiguous(run.signals().open_approvals(None, None).take(TOLD_MAX).collect()),
+        ([], None, Some(_)) => return ambiguous(None, None),
         ([], ..) => {}
     }
     let Some(task) = task else { return Ok(false) };
@@ -79,9 +84,6 @@ fn is_meant(run: &Run, task: Option<TaskIndex>, number: Option<u32>) -> Result<b
         _ => Ok(false),
     }
 }
-
-/// How many approvals a refusal tells.
-const TOLD_MAX: usize = 20;
 
 /// Settles an unknown outcome. That it happened is undone in a run that is being undone.
 fn decide(

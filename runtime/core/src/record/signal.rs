@@ -164,17 +164,20 @@ impl Signals {
         barrier.opened.is_none() && barrier.arrived.len() + more >= parties as usize
     }
 
-    /// The approvals that wait for an answer, of this task and with this number: the task, and the number among its
-    /// approvals.
-    pub(crate) fn open_approvals(
-        &self,
-        task: Option<TaskIndex>,
-        number: Option<u32>,
-    ) -> impl Iterator<Item = (TaskIndex, u32)> {
+    /// Those of the open approvals that may be meant by an answer. Ten thousand may be open, so only those are looked at.
+    pub(crate) fn meant(&self, task: Option<TaskIndex>, number: Option<u32>) -> impl Iterator<Item = (TaskIndex, u32)> {
         let tasks =
             task.map_or((Bound::Unbounded, Bound::Unbounded), |task| (Bound::Included(task), Bound::Included(task)));
         let numbers = number.map_or((Bound::Unbounded, Bound::Unbounded), |n| (Bound::Included(n), Bound::Included(n)));
         self.open.range(tasks).flat_map(move |(task, open)| open.range(numbers).map(|(number, _)| (*task, *number)))
+    }
+
+    /// The approvals that wait for an answer, of the tasks behind one or of all: the task, and the number among its
+    /// approvals.
+    pub(crate) fn open_approvals(&self, behind: Option<TaskIndex>) -> impl Iterator<Item = (TaskIndex, u32)> {
+        let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
+        let open = self.open.range((from, Bound::Unbounded));
+        open.flat_map(|(task, open)| open.keys().map(|number| (*task, *number)))
     }
 
     /// Answers an approval: the one that is open, or else the one that is asked for next.
@@ -186,7 +189,7 @@ impl Signals {
         approved: bool,
     ) -> Option<Waiter> {
         self.seen.insert(id);
-        let open = self.open_approvals(task, number).next();
+        let open = self.meant(task, number).next();
         if let Some((task, number)) = open {
             return self.close_approval(task, number).map(|key| Waiter { task, key });
         }
