@@ -134,3 +134,26 @@ async fn the_loser_of_a_race_is_taken_back() {
     assert_eq!(run.output(&it).await.unwrap(), "2");
     board.shutdown().await.unwrap();
 }
+
+#[task(output = String)]
+struct Echoed {
+    slow: bool,
+}
+
+#[tokio::test]
+async fn a_function_may_have_effects_of_every_contract() {
+    let (_, store) = store();
+    let board = on(&store)
+        .task_fn(|ctx: callboard::Ctx, _: Echoed| async move {
+            let pure: u32 = ctx.effect("pure").pure().run(|_| async { Ok(1) }).await?;
+            let keyed: String = ctx.effect("keyed").keyed().run(|key| async move { Ok(key.to_string()) }).await?;
+            let probed = ctx.effect("probed").checkable(|| async { Ok(Some(2_u32)) }).run(|_| async { Ok(3) }).await?;
+            let once: u32 = ctx.effect("once").irreversible().run(|_| async { Ok(4) }).await?;
+            Ok(format!("{pure} {} {probed} {once}", keyed.len()))
+        })
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(board.call(Echoed { slow: false }).await.unwrap(), "1 32 3 4");
+    board.shutdown().await.unwrap();
+}
