@@ -62,6 +62,8 @@ struct Call {
     /// What is recorded of its beginning.
     mark: Option<Mark>,
     outcome: Option<Outcome>,
+    /// Whether that it be recorded was sent, in this activation.
+    is_sent: bool,
     /// Whether a future of the handler waits for it.
     is_awaited: bool,
     /// Whether what it waits for is known to take long.
@@ -286,7 +288,10 @@ impl Calls {
     pub(crate) fn take_outbox(&self) -> (Vec<Note>, Option<Json>) {
         let mut table = self.lock();
         let outbox = std::mem::take(&mut table.outbox);
-        let wanted = outbox.into_iter().filter_map(|note| table.still_wanted(note)).collect();
+        let wanted: Vec<Note> = outbox.into_iter().filter_map(|note| table.still_wanted(note)).collect();
+        for key in wanted.iter().flat_map(keys) {
+            table.calls.entry(key.clone()).or_default().is_sent = true;
+        }
         (wanted, table.progress.take())
     }
 
@@ -372,7 +377,9 @@ impl Table {
             }
             Note::Wait { ref key, .. } => (mark(key).is_none() && !is_over(key)).then_some(note),
             Note::Withdraw(mut keys) => {
-                keys.retain(|key| !is_over(key) && mark(key).is_some());
+                // What was sent may be recorded before it is taken back, and after the handler has gone on.
+                let is_there = |key: &Key| mark(key).is_some() || call(key).is_some_and(|call| call.is_sent);
+                keys.retain(|key| !is_over(key) && is_there(key));
                 (!keys.is_empty()).then_some(Note::Withdraw(keys))
             }
             note => Some(note),

@@ -106,7 +106,10 @@ impl<'a> Driver<'a> {
     pub(crate) async fn drive(&mut self) -> Driven {
         loop {
             if let Some(ended) = self.poll_to_rest().await {
-                return ended;
+                return match self.take_back().await {
+                    Ok(()) => ended,
+                    Err(ended) => ended,
+                };
             }
             if let Some(entry) = self.entries.pop_front() {
                 if let Err(ended) = self.give(entry).await {
@@ -147,6 +150,30 @@ impl<'a> Driver<'a> {
             }
         }
         None
+    }
+
+    /// Takes back what a handler that has ended wants no more: nobody else will.
+    async fn take_back(&mut self) -> Result<(), Driven> {
+        let (wanted, _progress) = self.calls.take_outbox();
+        self.behind.extend(wanted);
+        self.behind.retain(|note| matches!(note, Note::Withdraw(_)));
+        if self.behind.is_empty() {
+            return Ok(());
+        }
+        // What is taken back must have been asked for first.
+        loop {
+            while let Some(sent) = self.sending.next().await {
+                match sent {
+                    Sent::Recorded | Sent::Refused(..) => {}
+                    Sent::Unheard(unheard) => return Err(Driven::Unheard(unheard)),
+                    Sent::Crashed => return Err(Driven::Crashed),
+                }
+            }
+            match self.behind.pop_front() {
+                Some(note) => self.send(note),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Gives the handler what is recorded next.
