@@ -203,7 +203,7 @@ pub struct Start {
 
 impl Start {
     /// Gives the run this id, unless it has a key.
-    pub(crate) fn as_run(mut self, id: RunId) -> Self {
+    pub(crate) fn with_id(mut self, id: RunId) -> Self {
         self.id = Some(id);
         self
     }

@@ -187,6 +187,7 @@ impl Site {
         }
         let result = {
             let _running = self.call.calls.running();
+            self.call.calls.runs(&self.call.key);
             f(self.key.clone()).await
         };
         record(&self.call, result).await
@@ -214,6 +215,7 @@ impl Site {
     {
         let result = {
             let _running = self.call.calls.running();
+            self.call.calls.runs(&self.call.key);
             f(self.key.clone()).await
         };
         let error = match result {

@@ -63,7 +63,7 @@ impl IntoFuture for Starting {
                     let result = {
                         let _running = self.call.calls.running();
                         loop {
-                            let mut start = board.start(self.workflow.again()).as_run(self.id);
+                            let mut start = board.start(self.workflow.again()).with_id(self.id);
                             if let Some(key) = &self.key {
                                 start = start.key(key.clone());
                             }
