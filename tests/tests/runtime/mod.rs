@@ -24,3 +24,4 @@ mod order;
 mod results;
 mod samples;
 mod shutdown;
+mod test_kit;
