@@ -102,6 +102,12 @@ impl Builder {
     /// process or can not be used; `Corrupt` if nothing of what it holds can be read. If that is so of some partitions
     /// only, they are refused with an error in the log, and whoever asks for a run of them is told `Corrupt`.
     pub async fn start(self) -> Result<Callboard> {
+        let (settings, ports, pools) = self.parts()?;
+        Ok(Callboard(Node::start(settings, ports, pools).await?))
+    }
+
+    /// What it was given, if that has no faults.
+    pub(crate) fn parts(self) -> Result<(Settings, Ports, Vec<PoolSpec>)> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -110,7 +116,7 @@ impl Builder {
             let error = Error::new(ErrorKind::Invalid, "the agents have faults");
             return Err(faults.into_iter().fold(error, Error::because));
         }
-        Ok(Callboard(Node::start(self.settings, self.ports, self.pools).await?))
+        Ok((self.settings, self.ports, self.pools))
     }
 
     /// Every fault of the agents, in words.

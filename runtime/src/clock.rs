@@ -29,6 +29,12 @@ impl Clock {
         Self(Arc::new(Origin { wall, started: Instant::now(), boot: boot_time() }))
     }
 
+    /// A clock that stands at `wall` now and follows tokio's time alone, for tests.
+    #[cfg(feature = "test")]
+    pub(crate) fn of_tokio(wall: Millis) -> Self {
+        Self(Arc::new(Origin { wall, started: Instant::now(), boot: None }))
+    }
+
     /// The same clock, set so far ahead that it is not before `at` now.
     ///
     /// A wall clock may have gone back since a journal was written, by hours. Time as the journal knows it would

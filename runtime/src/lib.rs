@@ -55,6 +55,8 @@ mod stops;
 mod supervise;
 mod task;
 #[cfg(feature = "test")]
+pub mod test;
+#[cfg(feature = "test")]
 #[doc(hidden)]
 pub mod testing;
 mod workflow;

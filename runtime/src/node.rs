@@ -6,6 +6,7 @@ use plan::Plan;
 
 use crate::agent::instance::Floor;
 use crate::agent::pool::{self, PoolSpec};
+use crate::clock::Clock;
 use crate::closing_time::Bell;
 use crate::dispatch::backlog::Backlog;
 use crate::durable::trap::Trap;
@@ -71,9 +72,7 @@ impl Node {
         probe(&*store, &settings.namespace).await.map_err(|error| refused_store(&error))?;
         let root = root::open(&*store, &settings.namespace, settings.partitions).await?;
         let directory = ports.directory.unwrap_or_else(|| Arc::new(MemoryDirectory::new()));
-        let node = Arc::new(
-            Plan::new(settings, store, directory, root.partitions).with(ports.trap, ports.is_still).start().await?,
-        );
+        let node = Arc::new(Plan::new(settings, store, directory, root.partitions, ports.stage).start().await?);
         node.floor.home.is(&node);
         for pool in pools {
             node.employ(pool).await?;
@@ -250,6 +249,15 @@ impl Node {
         self.stop(Duration::ZERO, self.settings.emergency_grace).await
     }
 
+    /// Dies: nothing is finished, handed back or committed. Whoever does this has cut it off from its store.
+    #[cfg(feature = "test")]
+    pub(crate) async fn die(&self) {
+        self.partitions.close("the node has died");
+        self.ring_for(Duration::ZERO, Duration::ZERO);
+        let _unclean = self.supervisor.shutdown(Duration::ZERO).await;
+        self.mailroom.close_all();
+    }
+
     async fn stop(&self, drain: Duration, grace: Duration) -> Result<()> {
         self.ring(drain);
         let report = self.supervisor.shutdown(drain + grace).await;
@@ -264,10 +272,14 @@ impl Node {
 
     /// Tells everybody that the node stops.
     fn ring(&self, drain: Duration) {
+        self.ring_for(drain, COMMIT_MAX);
+    }
+
+    fn ring_for(&self, drain: Duration, commit: Duration) {
         self.mailroom.stop();
-        self.bell.ring(drain, COMMIT_MAX);
+        self.bell.ring(drain, commit);
         for (_, bell) in self.lock_agents().take().into_iter().flatten() {
-            bell.ring(drain, COMMIT_MAX);
+            bell.ring(drain, commit);
         }
     }
 
@@ -327,10 +339,18 @@ const INSTANCES_MAX: usize = 10_000;
 pub(crate) struct Ports {
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) directory: Option<Arc<dyn Directory>>,
-    /// Where a test has an instance die.
-    pub(crate) trap: Option<Arc<dyn Trap>>,
-    /// Whether time passes only as tokio says: nothing is looked at now and then.
-    pub(crate) is_still: bool,
+    /// Where a test plays.
+    pub(crate) stage: Option<Stage>,
+}
+
+/// What only a test has. Nothing is looked at now and then on it: time passes as tokio says, in leaps.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    /// What the life of this node is called.
+    pub(crate) name: Arc<str>,
+    pub(crate) clock: Clock,
+    /// Watches the handlers.
+    pub(crate) trap: Arc<dyn Trap>,
 }
 
 /// Nobody can wait for a drop, so the stop goes on behind it, for as long as there is a tokio runtime to do it.

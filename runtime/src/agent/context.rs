@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::durable::calls::{Calls, Key, Waiting};
+use crate::durable::trap::{Trap, Witness};
 use crate::message::Voice;
 use crate::{Broadcast, Callboard, Inbox, Message, Result};
 use callboard_core::{InstanceId, RunId, Speaker, TaskRef, Token};
@@ -32,16 +33,18 @@ struct Inner {
 }
 
 impl Ctx {
-    pub(super) fn new(
+    pub(crate) fn new(
         speaker: &Speaker,
         name: String,
         capability: Arc<str>,
         voice: Voice,
         inbox: Inbox,
         clock: Clock,
+        trap: Option<Arc<dyn Trap>>,
     ) -> Self {
         let Speaker { task, token, holder: instance } = speaker.clone();
-        let (heartbeat, calls) = (Notify::new(), Arc::new(Calls::new()));
+        let witness = trap.map(|trap| Witness { trap, capability: capability.clone(), speaker: speaker.clone() });
+        let (heartbeat, calls) = (Notify::new(), Arc::new(Calls::new(witness)));
         let inner = Inner { task, token, name, capability, instance, heartbeat, voice, inbox, calls, clock };
         Self { inner: Arc::new(inner), scope: "".into() }
     }

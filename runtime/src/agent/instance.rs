@@ -12,7 +12,7 @@ use crate::dispatch::backlog::Backlog;
 use crate::dispatch::courier::DISPATCH;
 use crate::dispatch::seat::{Seat, Work};
 use crate::durable::driver::{Driven, Driver};
-use crate::durable::trap::{Spot, Trap};
+use crate::durable::trap::{BEGIN, END, Sight, Spot, Trap};
 use crate::journal::payload::Payloads;
 use crate::message::{Home, Mailroom, MessageCtx, Place, Turn, Voice, take_turn};
 use crate::partition::handle::{Partitions, Unheard};
@@ -65,6 +65,12 @@ impl Floor {
     /// Whether a test has the instance die here.
     pub(crate) fn crosses(&self, speaker: &Speaker, capability: &str, key: &str, spot: Spot) -> bool {
         self.trap.as_ref().is_some_and(|trap| trap.springs(capability, speaker, key, spot))
+    }
+
+    fn saw(&self, speaker: &Speaker, capability: &str, what: Sight<'_>) {
+        if let Some(trap) = &self.trap {
+            trap.saw(capability, speaker, what);
+        }
     }
 }
 
@@ -301,8 +307,9 @@ impl Performer {
         let name = delivery.envelope.head.subject.clone().unwrap_or_default();
         let capability = delivery.envelope.head.capability.clone().unwrap_or_default();
         let loan = self.place.lend();
-        let clock = self.role.floor.clock.clone();
-        let ctx = Ctx::new(&speaker, name, capability, voice(&self.role, &self.place), loan.inbox(), clock);
+        let (clock, trap) = (self.role.floor.clock.clone(), self.role.floor.trap.clone());
+        let ctx = Ctx::new(&speaker, name, capability, voice(&self.role, &self.place), loan.inbox(), clock, trap);
+        self.role.floor.saw(&speaker, ctx.capability(), Sight::Begins);
         let (ended, delivery) = match self.role.floor.recorded(&speaker).await {
             Ok(record) => self.run(&ctx, &speaker, &body, record, delivery, stop).await,
             Err(unheard) => {
@@ -313,7 +320,12 @@ impl Performer {
         ctx.calls().end();
         drop(loan);
         self.role.floor.stops.ended(&speaker);
-        let panicked = matches!(ended, Ended::Panicked(_));
+        self.role.floor.saw(&speaker, ctx.capability(), ended.sight());
+        let dies = match &ended {
+            Ended::Panicked(_) => Some("the handler panicked"),
+            Ended::Crashed => Some("a test has it die"),
+            _ => None,
+        };
         if let (Some(work), Some(completed)) = (work, ended.tells_of_the_agent()) {
             work.note(completed);
         }
@@ -321,12 +333,10 @@ impl Performer {
         if let Some(delivery) = delivery {
             let _gone = delivery.ack().await;
         }
-        if !panicked {
-            return Ok(());
-        }
+        let Some(reason) = dies else { return Ok(()) };
         // The instance ends with its agent, but what it has to say must be heard first.
         self.results.all_heard().await;
-        Err(Stop::new(FailureKind::Conflict, "the handler panicked"))
+        Err(Stop::new(FailureKind::Conflict, reason))
     }
 
     /// Polls the handler, keeps its lease, and listens for a reason to stop.
@@ -343,6 +353,9 @@ impl Performer {
         let Some(handler) = self.agent.perform(ctx, ctx.capability(), body) else {
             return (Ended::NotMine, Some(delivery));
         };
+        if floor.crosses(speaker, ctx.capability(), BEGIN, Spot::Begun) {
+            return (Ended::Crashed, Some(delivery));
+        }
         let handler = AssertUnwindSafe(handler).catch_unwind().boxed();
         let calls = ctx.calls();
         let closing = &self.role.closing;
@@ -356,6 +369,9 @@ impl Performer {
             tokio::select! {
                 biased;
                 driven = &mut driven => break match driven {
+                    Driven::Done(_) if floor.crosses(speaker, ctx.capability(), END, Spot::Unrecorded) => {
+                        Ended::Crashed
+                    }
                     Driven::Done(result) => Ended::Done(result),
                     Driven::Panicked(panic) => Ended::Panicked(panic_message(&*panic)),
                     Driven::Parked => Ended::Parked,

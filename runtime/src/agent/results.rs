@@ -2,6 +2,7 @@
 
 use super::Ctx;
 use super::instance::Floor;
+use crate::durable::trap::Sight;
 use crate::journal::payload;
 use crate::limits::check_output;
 use crate::partition::handle::Unheard;
@@ -31,6 +32,15 @@ pub(super) enum Ended {
 }
 
 impl Ended {
+    /// What a test sees of it.
+    pub(super) fn sight(&self) -> Sight<'static> {
+        match self {
+            Self::Parked => Sight::Parked,
+            Self::Crashed => Sight::Crashed,
+            _ => Sight::Over,
+        }
+    }
+
     /// Whether the attempt speaks for the agent, or against it; `None` if it says nothing of it.
     pub(super) fn tells_of_the_agent(&self) -> Option<bool> {
         match self {

@@ -6,6 +6,7 @@
 
 use super::key::{self, KEY_BYTES_MAX};
 use super::root::Root;
+use super::trap::{Sight, Witness, recorded_by};
 use crate::{Error, ErrorClass, ErrorKind, Result};
 use callboard_core::{Child, Entry, Failure, FailureClass, Json, Note, Noted, TaskIndex};
 use std::collections::HashMap;
@@ -17,7 +18,11 @@ pub(crate) type Key = Arc<str>;
 
 /// The calls of one activation.
 #[derive(Debug)]
-pub(crate) struct Calls(Mutex<Table>);
+pub(crate) struct Calls {
+    table: Mutex<Table>,
+    /// Who is told what code runs, in a test.
+    witness: Option<Witness>,
+}
 
 #[derive(Debug)]
 struct Table {
@@ -62,6 +67,8 @@ struct Call {
     /// What is recorded of its beginning.
     mark: Option<Mark>,
     outcome: Option<Outcome>,
+    /// Whether the handler has made it, in this activation.
+    is_made: bool,
     /// Whether a future of the handler waits for it.
     is_awaited: bool,
     /// Whether what it waits for is known to take long.
@@ -103,8 +110,8 @@ pub(crate) enum Turn {
 }
 
 impl Calls {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(Table {
+    pub(crate) fn new(witness: Option<Witness>) -> Self {
+        let table = Table {
             phase: Phase::Live,
             occurrences: HashMap::new(),
             calls: HashMap::new(),
@@ -112,11 +119,12 @@ impl Calls {
             progress: None,
             running: 0,
             withdrawing: false,
-        }))
+        };
+        Self { table: Mutex::new(table), witness }
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // For the handler.
@@ -142,7 +150,7 @@ impl Calls {
     pub(crate) fn poll_turn(&self, key: &Key, cx: &Context<'_>) -> Poll<Result<Turn>> {
         let mut table = self.lock();
         let phase = table.phase;
-        let call = table.calls.entry(key.clone()).or_default();
+        let call = table.made(key);
         let turn = match (phase, &call.outcome) {
             (Phase::Cancelled | Phase::Over, _) => Err(over(phase)),
             (_, Some(outcome)) => Ok(Turn::Outcome(outcome.clone())),
@@ -160,7 +168,7 @@ impl Calls {
     pub(crate) fn poll_news(&self, key: &Key, cx: &Context<'_>, until: impl Fn(&Mark) -> bool) -> Poll<Result<Turn>> {
         let mut table = self.lock();
         let phase = table.phase;
-        let call = table.calls.entry(key.clone()).or_default();
+        let call = table.made(key);
         let turn = match (phase, &call.outcome) {
             (Phase::Cancelled | Phase::Over, _) => Err(over(phase)),
             (_, Some(outcome)) => Ok(Turn::Outcome(outcome.clone())),
@@ -200,6 +208,9 @@ impl Calls {
         let mut table = self.lock();
         match table.phase {
             Phase::Live | Phase::Replaying => {
+                for key in recorded_by(&note) {
+                    table.made(key);
+                }
                 table.outbox.push(note);
                 Ok(())
             }
@@ -211,6 +222,13 @@ impl Calls {
     pub(crate) fn running(self: &Arc<Self>) -> Running {
         self.lock().running += 1;
         Running(self.clone())
+    }
+
+    /// The code of this step runs now.
+    pub(crate) fn runs(&self, key: &Key) {
+        if let Some(witness) = &self.witness {
+            witness.saw(Sight::Runs(key));
+        }
     }
 
     /// Drops `what`, and takes back the calls that end with it.
@@ -310,6 +328,31 @@ impl Calls {
         table.wake_all();
     }
 
+    /// Whether the handler has made this call.
+    #[cfg(feature = "test")]
+    pub(crate) fn is_made(&self, key: &Key) -> bool {
+        self.lock().calls.get(key).is_some_and(|call| call.is_made)
+    }
+
+    /// What the handler wants and nothing is recorded of, in order of the keys.
+    #[cfg(feature = "test")]
+    pub(crate) fn unrecorded(&self) -> Vec<Key> {
+        let (wanted, _progress) = self.take_outbox();
+        let mut keys: Vec<Key> = wanted.iter().flat_map(recorded_by).cloned().collect();
+        let table = self.lock();
+        let is_new = |call: &Call| call.is_awaited && call.mark.is_none() && call.outcome.is_none();
+        keys.extend(table.calls.iter().filter(|(_, call)| is_new(call)).map(|(key, _)| key.clone()));
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Whether the handler waits for anything but durable calls.
+    #[cfg(feature = "test")]
+    pub(crate) fn waits_for_others(&self, root: &Root) -> bool {
+        root.kept() != self.lock().kept_of(root)
+    }
+
     /// Whether everything that the handler waits for is durable, so that it may be parked, and how soon.
     pub(crate) fn can_park(&self, root: &Root) -> Option<Patience> {
         let table = self.lock();
@@ -320,9 +363,7 @@ impl Calls {
         let is_durable = |call: &Call| {
             matches!(call.mark, Some(Mark::Submitted { .. } | Mark::Waits | Mark::Unknown)) && call.outcome.is_none()
         };
-        let ours =
-            awaited.clone().filter(|call| call.waker.as_ref().is_some_and(|waker| waker.will_wake(root.waker())));
-        let ours = ours.count();
+        let ours = table.kept_of(root);
         let patience = if awaited.clone().all(|call| call.is_long) { Patience::None } else { Patience::Short };
         (awaited.all(is_durable) && root.kept() == ours).then_some(patience)
     }
@@ -343,6 +384,19 @@ impl Call {
 }
 
 impl Table {
+    /// A call that the handler makes.
+    fn made(&mut self, key: &Key) -> &mut Call {
+        let call = self.calls.entry(key.clone()).or_default();
+        call.is_made = true;
+        call
+    }
+
+    /// How many of the calls that the handler waits for keep its own waker.
+    fn kept_of(&self, root: &Root) -> usize {
+        let keeps = |call: &&Call| call.waker.as_ref().is_some_and(|waker| waker.will_wake(root.waker()));
+        self.calls.values().filter(|call| call.is_awaited).filter(keeps).count()
+    }
+
     fn wake_all(&mut self) {
         self.calls.values_mut().filter_map(|call| call.waker.take()).for_each(Waker::wake);
     }
@@ -398,14 +452,8 @@ impl Table {
 /// The keys of a note.
 fn keys(note: &Note) -> Vec<&Key> {
     match note {
-        Note::Value(key, _)
-        | Note::Failed { key, .. }
-        | Note::Begin { key, .. }
-        | Note::Unknown { key, .. }
-        | Note::Wait { key, .. } => vec![key],
-        Note::Children(children) => children.iter().map(|child| &child.key).collect(),
         Note::Withdraw(keys) => keys.iter().collect(),
-        Note::Progress(_) | Note::Park { .. } => Vec::new(),
+        note => recorded_by(note),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Drives a handler: polls it to rest, gives it what is recorded one outcome at a time, sends on what it wants to be
 //! recorded, and says when it can be parked.
 
-use super::calls::{Calls, Outcome, Patience};
-use super::root::Root;
-use super::trap::Spot;
+use super::calls::{Calls, Key, Outcome, Patience};
+use super::polled::Polled;
+use super::trap::{Spot, recorded_by};
 use crate::agent::instance::Floor;
 use crate::closing_time::ClosingTime;
 use crate::dispatch::courier::fetch;
@@ -16,10 +16,8 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::any::Any;
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
@@ -46,8 +44,7 @@ pub(crate) struct Driver<'a> {
     speaker: &'a Speaker,
     capability: &'a str,
     calls: &'a Arc<Calls>,
-    handler: Handler<'a>,
-    root: Root,
+    polled: Polled<'a>,
     /// Entries that were read and not given to the handler yet.
     entries: VecDeque<Entry>,
     /// Entries that were given to it.
@@ -57,8 +54,6 @@ pub(crate) struct Driver<'a> {
     behind: VecDeque<Note>,
     following: Option<BoxFuture<'a, Result<Vec<Entry>, Unheard>>>,
     progressing: Option<BoxFuture<'a, ()>>,
-    /// Since when the handler has been at rest.
-    rests_since: Instant,
     /// Whether there are entries that are not durable yet: nothing is asked of the partition before they are here.
     news_comes: bool,
     closing: &'a ClosingTime,
@@ -72,9 +67,6 @@ enum Sent {
     Unheard(Unheard),
     Crashed,
 }
-
-/// Polls in a row before others have their turn.
-const POLLS_IN_A_ROW: usize = 64;
 
 impl<'a> Driver<'a> {
     /// Drives `handler`. `record` is what earlier activations have recorded.
@@ -95,15 +87,13 @@ impl<'a> Driver<'a> {
             speaker,
             capability,
             calls,
-            handler,
-            root: Root::new(),
+            polled: Polled::new(handler),
             entries: record.into(),
             seen: 0,
             sending: FuturesUnordered::new(),
             behind: VecDeque::new(),
             following: None,
             progressing: None,
-            rests_since: Instant::now(),
             news_comes: false,
             closing,
         }
@@ -112,7 +102,7 @@ impl<'a> Driver<'a> {
     /// Drives it until it ends, is parked or is not wanted any more. Dropping the future drops the handler at its await.
     pub(crate) async fn drive(&mut self) -> Driven {
         loop {
-            if let Some(ended) = self.poll_to_rest().await {
+            if let Some(ended) = self.polled.rest().await {
                 return if matches!(ended, Driven::Done(Ok(_))) { self.take_back(ended).await } else { ended };
             }
             if let Some(entry) = self.entries.pop_front() {
@@ -122,7 +112,7 @@ impl<'a> Driver<'a> {
                 continue;
             }
             self.calls.go_live();
-            if self.root.is_woken() {
+            if self.polled.root.is_woken() {
                 continue;
             }
             self.send_wanted();
@@ -153,26 +143,9 @@ impl<'a> Driver<'a> {
 
     /// Lets a handler whose task was cancelled clean up: its calls all say so, and nothing more is recorded.
     pub(crate) async fn clean_up(&mut self) {
-        while self.poll_to_rest().await.is_none() {
-            poll_fn(|cx| self.root.poll_woken(cx)).await;
+        while self.polled.rest().await.is_none() {
+            self.polled.root.woken().await;
         }
-    }
-
-    /// Polls the handler until it waits for something; its end, if it has come.
-    async fn poll_to_rest(&mut self) -> Option<Driven> {
-        let mut polls = 0;
-        while self.root.take_woken() {
-            match self.handler.as_mut().poll(&mut Context::from_waker(self.root.waker())) {
-                Poll::Ready(Ok(result)) => return Some(Driven::Done(result)),
-                Poll::Ready(Err(panic)) => return Some(Driven::Panicked(panic)),
-                Poll::Pending => self.rests_since = Instant::now(),
-            }
-            polls += 1;
-            if polls % POLLS_IN_A_ROW == 0 {
-                tokio::task::yield_now().await;
-            }
-        }
-        None
     }
 
     /// Gives the handler what is recorded next.
@@ -246,7 +219,7 @@ impl<'a> Driver<'a> {
         let parks_at = self.parks_at();
         tokio::select! {
             biased;
-            () = poll_fn(|cx| self.root.poll_woken(cx)) => Ok(()),
+            () = self.polled.root.woken() => Ok(()),
             entries = either(&mut self.following) => {
                 self.following = None;
                 self.entries.extend(entries.map_err(Driven::Unheard)?);
@@ -258,7 +231,7 @@ impl<'a> Driver<'a> {
                 self.progressing = None;
                 Ok(())
             }
-            () = sleep_until(parks_at.unwrap_or(self.rests_since)), if parks_at.is_some() => self.park().await,
+            () = sleep_until(parks_at.unwrap_or(self.polled.rests_since)), if parks_at.is_some() => self.park().await,
             // A node that stops waits for nobody who may be parked.
             () = self.closing.begun(), if parks_at.is_some() && !self.closing.has_begun() => Ok(()),
         }
@@ -267,10 +240,10 @@ impl<'a> Driver<'a> {
     /// When the handler is to be parked, if nothing happens before.
     fn parks_at(&self) -> Option<Instant> {
         let idle = self.sending.is_empty() && self.behind.is_empty() && self.entries.is_empty() && !self.news_comes;
-        let patience = self.calls.can_park(&self.root).filter(|_| idle)?;
+        let patience = self.calls.can_park(&self.polled.root).filter(|_| idle)?;
         Some(match patience {
-            Patience::Short if !self.closing.has_begun() => self.rests_since + self.floor.park_after,
-            Patience::Short | Patience::None => self.rests_since,
+            Patience::Short if !self.closing.has_begun() => self.polled.rests_since + self.floor.park_after,
+            Patience::Short | Patience::None => self.polled.rests_since,
         })
     }
 
@@ -337,17 +310,18 @@ async fn value(floor: &Floor, speaker: &Speaker, payload: &Payload) -> Result<Js
 
 /// Has a note recorded. Large values go to the store first.
 async fn record(floor: &Floor, speaker: &Speaker, capability: &str, note: Note) -> Sent {
-    let note = match note {
-        Note::Value(key, Payload::Json(json)) => {
-            if floor.crosses(speaker, capability, &key, Spot::Unrecorded) {
-                return Sent::Crashed;
-            }
-            match floor.stored(speaker, &json).await {
-                Ok(payload) => Note::Value(key, payload),
-                // Its code has run: an effect that is recorded as failed for this may have happened.
-                Err(error) => Note::Failed { key, failure: error.into_failure(), unsure: true },
-            }
+    if floor.trap.is_some() {
+        let dies = |key: &&Key| floor.crosses(speaker, capability, key, Spot::Unrecorded);
+        if recorded_by(&note).iter().any(dies) {
+            return Sent::Crashed;
         }
+    }
+    let note = match note {
+        Note::Value(key, Payload::Json(json)) => match floor.stored(speaker, &json).await {
+            Ok(payload) => Note::Value(key, payload),
+            // Its code has run: an effect that is recorded as failed for this may have happened.
+            Err(error) => Note::Failed { key, failure: error.into_failure(), unsure: true },
+        },
         note => note,
     };
     let children = if let Note::Children(children) = &note { children.clone() } else { Vec::new() };

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 impl Ctx {
     /// A step with an effect outside that must not be repeated blindly: say what is promised of it, and [run](EffectStep::run)
@@ -32,7 +32,7 @@ impl Ctx {
         let call = self.waiting("effect", name.as_ref());
         let derived = self.derived("callboard 2026 idempotency key of an effect", &call.key);
         let key = IdempotencyKey(blake3::Hash::from_bytes(derived).to_hex()[..32].into());
-        EffectStep { call, key, contract: Some(Contract::Irreversible), probe: None, undo: None }
+        EffectStep { site: Site { call, key }, contract: Some(Contract::Irreversible), probe: None, undo: None }
     }
 }
 
@@ -59,13 +59,17 @@ type Probe<'a> = Box<dyn FnMut() -> BoxFuture<'a, Result<Option<Json>>> + Send +
 /// An effect in the making.
 #[must_use = "nothing happens before it is run"]
 pub struct EffectStep<'a> {
-    call: Waiting,
-    key: IdempotencyKey,
+    site: Site,
     /// `None` for what has no effect.
     contract: Option<Contract>,
-    /// Never locked: a closure need not be shared between threads, but what holds it must be, to be awaited.
-    probe: Option<Mutex<Probe<'a>>>,
+    probe: Option<Probe<'a>>,
     undo: Option<Result<TaskSpec>>,
+}
+
+/// Where an effect takes place.
+struct Site {
+    call: Waiting,
+    key: IdempotencyKey,
 }
 
 impl<'a> EffectStep<'a> {
@@ -91,10 +95,10 @@ impl<'a> EffectStep<'a> {
         R: Future<Output = Result<Option<T>>> + Send + 'a,
     {
         self.contract = Some(Contract::Checkable);
-        self.probe = Some(Mutex::new(Box::new(move || {
+        self.probe = Some(Box::new(move || {
             let probed = probe();
             async move { probed.await?.map(|value| json_of(&value, "a probe")).transpose() }.boxed()
-        })));
+        }));
         self
     }
 
@@ -110,7 +114,7 @@ impl<'a> EffectStep<'a> {
     /// An effect of which nobody knows whether it happened is undone if it is [`keyed`](Self::keyed), so an undo must
     /// bear that there is nothing to undo; else somebody has to decide first.
     pub fn undo<U: Task>(mut self, undo: impl FnOnce(&IdempotencyKey) -> U) -> Self {
-        let undo = Json::of(&undo(&self.key)).map(|input| TaskSpec::new("", U::CAPABILITY, literal(input)));
+        let undo = Json::of(&undo(&self.site.key)).map(|input| TaskSpec::new("", U::CAPABILITY, literal(input)));
         self.undo = Some(undo.map_err(|error| {
             Error::new(ErrorKind::Invalid, "the task that undoes the effect has no JSON form").because(error)
         }));
@@ -128,47 +132,50 @@ impl<'a> EffectStep<'a> {
     ///
     /// That of `f` or of the probe; of class `Diverged` if what is recorded, or was decided, is no `T`; `Cancelled` if the
     /// task was cancelled or its activation is over.
-    pub async fn run<T, F, R>(mut self, mut f: F) -> Result<T>
+    pub async fn run<T, F, R>(self, mut f: F) -> Result<T>
     where
         T: Serialize + DeserializeOwned + Send,
         F: FnMut(IdempotencyKey) -> R + Send,
         R: Future<Output = Result<T>> + Send,
     {
-        let undo = self.undo.take().transpose()?;
-        let Some(contract) = self.contract else { return self.run_pure(f).await };
+        let Self { site, contract, mut probe, undo } = self;
+        let undo = undo.transpose()?;
+        let Some(contract) = contract else { return site.run_pure(f).await };
         loop {
-            match self.call.turn().await? {
-                Turn::Outcome(outcome) => return outcome.read(&self.call.key),
+            match site.call.turn().await? {
+                Turn::Outcome(outcome) => return outcome.read(&site.call.key),
                 Turn::Go(Some(Mark::Unknown)) => {
                     // A person decides; that it did not happen lets it run again.
-                    if let Turn::Outcome(outcome) = self.call.news(|mark| *mark == Mark::NotDone).await? {
-                        return outcome.read(&self.call.key);
+                    if let Turn::Outcome(outcome) = site.call.news(|mark| *mark == Mark::NotDone).await? {
+                        return outcome.read(&site.call.key);
                     }
                 }
                 Turn::Go(Some(Mark::Begun { here: false })) => match contract {
-                    Contract::Keyed => return self.perform(contract, &mut f).await,
-                    Contract::Checkable => match self.probed().await? {
-                        Some(json) => return self.recorded(json).await,
-                        None => return self.perform(contract, &mut f).await,
+                    Contract::Keyed => return site.perform(contract, &mut f).await,
+                    Contract::Checkable => match site.probed(&mut probe).await? {
+                        Some(json) => return site.recorded(json).await,
+                        None => return site.perform(contract, &mut f).await,
                     },
-                    Contract::Irreversible => self.unknown("its outcome was not recorded: it was cut short").await?,
+                    Contract::Irreversible => site.unknown("its outcome was not recorded: it was cut short").await?,
                 },
-                Turn::Go(Some(Mark::Begun { here: true })) => match self.attempt(contract, &mut f).await? {
+                Turn::Go(Some(Mark::Begun { here: true })) => match site.attempt(contract, &mut f).await? {
                     Some(value) => return Ok(value),
                     None => continue,
                 },
                 Turn::Go(_) => {
                     let undo = undo.clone().map(Arc::new);
-                    self.call.calls.want(Note::Begin { key: self.call.key.clone(), contract, undo })?;
-                    let begun = self.call.news(|mark| matches!(mark, Mark::Begun { here: true })).await?;
+                    site.call.calls.want(Note::Begin { key: site.call.key.clone(), contract, undo })?;
+                    let begun = site.call.news(|mark| matches!(mark, Mark::Begun { here: true })).await?;
                     if let Turn::Outcome(outcome) = begun {
-                        return outcome.read(&self.call.key);
+                        return outcome.read(&site.call.key);
                     }
                 }
             }
         }
     }
+}
 
+impl Site {
     async fn run_pure<T, F, R>(self, mut f: F) -> Result<T>
     where
         T: Serialize + DeserializeOwned + Send,
@@ -180,13 +187,14 @@ impl<'a> EffectStep<'a> {
         }
         let result = {
             let _running = self.call.calls.running();
+            self.call.calls.runs(&self.call.key);
             f(self.key.clone()).await
         };
         record(&self.call, result).await
     }
 
     /// Runs it where it may run again.
-    async fn perform<T, F, R>(&mut self, contract: Contract, f: &mut F) -> Result<T>
+    async fn perform<T, F, R>(&self, contract: Contract, f: &mut F) -> Result<T>
     where
         T: Serialize + DeserializeOwned + Send,
         F: FnMut(IdempotencyKey) -> R + Send,
@@ -199,7 +207,7 @@ impl<'a> EffectStep<'a> {
     }
 
     /// Runs it; `None` if nobody knows what came of it and a person has to decide.
-    async fn attempt<T, F, R>(&mut self, contract: Contract, f: &mut F) -> Result<Option<T>>
+    async fn attempt<T, F, R>(&self, contract: Contract, f: &mut F) -> Result<Option<T>>
     where
         T: Serialize + DeserializeOwned + Send,
         F: FnMut(IdempotencyKey) -> R + Send,
@@ -207,6 +215,7 @@ impl<'a> EffectStep<'a> {
     {
         let result = {
             let _running = self.call.calls.running();
+            self.call.calls.runs(&self.call.key);
             f(self.key.clone()).await
         };
         let error = match result {
@@ -226,14 +235,13 @@ impl<'a> EffectStep<'a> {
         self.call.outcome().await?.read(&self.call.key).map(Some)
     }
 
-    async fn recorded<T: DeserializeOwned>(&mut self, json: Json) -> Result<T> {
+    async fn recorded<T: DeserializeOwned>(&self, json: Json) -> Result<T> {
         self.call.calls.want(Note::Value(self.call.key.clone(), Payload::Json(json)))?;
         self.call.outcome().await?.read(&self.call.key)
     }
 
-    async fn probed(&mut self) -> Result<Option<Json>> {
+    async fn probed(&self, probe: &mut Option<Probe<'_>>) -> Result<Option<Json>> {
         let _running = self.call.calls.running();
-        let probe = self.probe.as_mut().map(|probe| probe.get_mut().unwrap_or_else(PoisonError::into_inner));
         match probe {
             Some(probe) => probe().await,
             None => Ok(None),
@@ -241,7 +249,7 @@ impl<'a> EffectStep<'a> {
     }
 
     /// Says that nobody knows, and waits until that is recorded.
-    async fn unknown(&mut self, reason: &str) -> Result<()> {
+    async fn unknown(&self, reason: &str) -> Result<()> {
         let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         self.call.calls.is_long(&self.call.key);
         self.call.calls.want(Note::Unknown { key: self.call.key.clone(), reason: reason.into() })?;
@@ -264,7 +272,7 @@ fn may_have_happened(error: &Error) -> bool {
 impl fmt::Debug for EffectStep<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EffectStep")
-            .field("key", &self.call.key)
+            .field("key", &self.site.call.key)
             .field("contract", &self.contract)
             .finish_non_exhaustive()
     }

@@ -17,6 +17,9 @@ mod effect;
 mod key;
 mod map;
 mod nested;
+#[cfg(feature = "test")]
+pub(crate) mod playback;
+mod polled;
 mod race;
 mod root;
 mod start;
@@ -37,6 +40,12 @@ pub use wait::{Approval, Barrier, Met, Signal};
 use crate::{Error, ErrorKind, Result};
 use callboard_core::Json;
 use serde::Serialize;
+
+/// The key of the first call of this kind and name, outside of any scope.
+#[cfg(feature = "test")]
+pub(crate) fn stem_of(kind: &str, name: &str) -> String {
+    key::stem("", kind, name)
+}
 
 /// The JSON of a value that is to be recorded.
 fn json_of<T: Serialize>(value: &T, what: &str) -> Result<Json> {

@@ -56,6 +56,11 @@ impl Root {
         if self.is_woken() { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// Waits until the handler is woken, as [`poll_woken`](Self::poll_woken).
+    pub(crate) async fn woken(&self) {
+        std::future::poll_fn(|cx| self.poll_woken(cx)).await;
+    }
+
     /// How many places keep this waker: whatever the handler waits for, and what wakers of its own are made of it.
     pub(crate) fn kept(&self) -> usize {
         Arc::strong_count(&self.core) - 2 // ours, and that of our waker

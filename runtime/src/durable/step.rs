@@ -36,6 +36,7 @@ impl Ctx {
             }
             let result = {
                 let _running = call.calls.running();
+                call.calls.runs(&call.key);
                 f().await
             };
             record(&call, result).await
@@ -71,6 +72,7 @@ impl Ctx {
             let mut tried = 0;
             let result = loop {
                 tried += 1;
+                call.calls.runs(&call.key);
                 let error = match f().await {
                     Ok(value) => break Ok(value),
                     Err(error) => error,

@@ -1,6 +1,6 @@
 //! A node on paper, and its start.
 
-use super::{COMMIT_MAX, Node};
+use super::{COMMIT_MAX, Node, Stage};
 use crate::agent::instance::Floor;
 use crate::clock::Clock;
 use crate::closing_time::{Bell, ClosingTime};
@@ -50,32 +50,54 @@ pub(super) struct Plan {
     directory: Arc<dyn Directory>,
     partitions: u16,
     trap: Option<Arc<dyn Trap>>,
-    sleep_max: Duration,
+    clock: Clock,
+    pace: Pace,
 }
 
-/// The longest that a partition sleeps.
-const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// How often a node looks at what needs no looking at as a rule.
+struct Pace {
+    /// The longest that a partition sleeps.
+    sleep_max: Duration,
+    /// How often garbage is looked for.
+    collect: Duration,
+    /// How often a registration is renewed, and how long it lives without that.
+    registry: (Duration, Duration),
+}
 
-impl Plan {
-    /// With what only tests have.
-    pub(super) fn with(mut self, trap: Option<Arc<dyn Trap>>, is_still: bool) -> Self {
-        self.trap = trap;
-        if is_still {
-            self.sleep_max = Duration::from_secs(365 * 86_400);
+impl Pace {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            sleep_max: Duration::from_secs(1),
+            collect: settings.garbage_late / 4,
+            registry: (settings.agent_heartbeat, settings.agent_life),
         }
-        self
     }
 
+    /// On a stage there is no machine that could be suspended, no other process, and no want of memory: a year of
+    /// simulated time must not cost a year's worth of looking.
+    fn still() -> Self {
+        const YEAR: Duration = Duration::from_secs(365 * 86_400);
+        Self { sleep_max: YEAR, collect: YEAR, registry: (YEAR, 2 * YEAR) }
+    }
+}
+
+impl Plan {
     pub(super) fn new(
         settings: Settings,
         store: Arc<dyn Store>,
         directory: Arc<dyn Directory>,
         partitions: u16,
+        stage: Option<Stage>,
     ) -> Self {
         let journal = crate::journal::Settings { garbage_late: settings.garbage_late, ..Default::default() };
-        Self {
+        let pace = if stage.is_some() { Pace::still() } else { Pace::of(&settings) };
+        let (node, clock, trap) = match stage {
+            Some(Stage { name, clock, trap }) => (name, clock, Some(trap)),
             // A life, not a machine: whoever held a task in an earlier life of this process is gone.
-            node: format!("node-{}", Uuid::now_v7().simple()).into(),
+            None => (format!("node-{}", Uuid::now_v7().simple()).into(), Clock::system(), None),
+        };
+        Self {
+            node,
             namespace: settings.namespace.as_str().into(),
             bus: Arc::new(MemoryBus::new()),
             backlog: Arc::default(),
@@ -86,8 +108,9 @@ impl Plan {
             store,
             directory,
             partitions,
-            trap: None,
-            sleep_max: SLEEP_MAX,
+            trap,
+            clock,
+            pace,
             settings,
         }
     }
@@ -100,8 +123,8 @@ impl Plan {
             node: self.node.clone(),
             directory: self.directory.clone(),
             backlog: self.backlog.clone(),
-            heartbeat: self.settings.agent_heartbeat,
-            life: self.settings.agent_life,
+            heartbeat: self.pace.registry.0,
+            life: self.pace.registry.1,
         });
         let (courier_spec, courier) = self.courier();
         let (specs, partitions) = self.partitions(&courier, &closing);
@@ -160,7 +183,7 @@ impl Plan {
             specs.push(spec);
             handles.push(Partition::new(slot, health, journal.archive()));
         }
-        (specs, Partitions::new(handles, Clock::system(), self.namespace.clone()))
+        (specs, Partitions::new(handles, self.clock.clone(), self.namespace.clone()))
     }
 
     fn deed(&self, number: u16, courier: &Courier, closing: &ClosingTime, health: &Arc<Health>) -> Deed {
@@ -171,14 +194,14 @@ impl Plan {
             closed_max: settings.closed_max,
             closed_for: settings.closed_for,
             watchers_max: settings.watchers_max,
-            sleep_max: self.sleep_max,
-            collect_every: settings.garbage_late / 4,
+            sleep_max: self.pace.sleep_max,
+            collect_every: self.pace.collect,
         };
         let surroundings = Surroundings {
             number,
             partitions: self.partitions,
             namespace: self.namespace.clone(),
-            clock: Clock::system(),
+            clock: self.clock.clone(),
             tuning,
             backlog: self.backlog.clone(),
             courier: courier.clone(),
@@ -211,9 +234,9 @@ impl Plan {
             payload_bytes_max: self.settings.payload_bytes_max,
             payload_depth_max: self.settings.input_depth_max,
             heartbeat: self.settings.lease / 3,
-            mailroom: Arc::new(Mailroom::new(self.node.clone(), Clock::system(), limits)),
+            mailroom: Arc::new(Mailroom::new(self.node.clone(), self.clock.clone(), limits)),
             home: Home::default(),
-            clock: Clock::system(),
+            clock: self.clock.clone(),
             park_after: self.settings.park_after,
             cleanup: self.settings.cleanup,
             trap: self.trap.clone(),

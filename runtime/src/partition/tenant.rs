@@ -32,6 +32,8 @@ use tokio::time::Instant;
 pub(crate) const RIDE_MAX: Duration = Duration::from_millis(100);
 /// How long a task that was handed out may be without a holder before it is offered again.
 const ACCEPT_MAX: Duration = Duration::from_secs(6);
+/// How often tasks that were handed out and have no holder are looked at.
+const HANDED_OUT_EVERY: Duration = Duration::from_secs(1);
 /// Timers decided in one turn; the rest comes due in the next.
 const TIMERS_A_TURN: usize = 1_000;
 
@@ -365,7 +367,10 @@ impl Tenant {
         let timer = self.state.next_due().filter(|due| !waits(due)).map(|due| now + due.since(self.now()));
         let slice = self.snapshots.is_writing_slices().then(|| now + Duration::from_millis(2));
         let ride = self.ride_until.filter(|_| self.in_flight.is_none());
-        let next = [timer, ride, slice].into_iter().flatten().fold(now + self.around.tuning.sleep_max, Instant::min);
+        // What is on its way to an instance may be lost with whoever carries it, and nobody tells.
+        let hall = (!self.handed_out.is_empty()).then(|| now + HANDED_OUT_EVERY);
+        let all = [timer, ride, slice, hall].into_iter().flatten();
+        let next = all.fold(now + self.around.tuning.sleep_max, Instant::min);
         // A moment that has passed is left alone: its tick is on the way.
         let ticked = std::mem::take(&mut self.ticked);
         self.wake.send_if_modified(|wake| {

@@ -134,3 +134,67 @@ async fn the_loser_of_a_race_is_taken_back() {
     assert_eq!(run.output(&it).await.unwrap(), "2");
     board.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn who_is_not_needed_any_more_is_cancelled_although_the_handler_ends_at_once() {
+    let (_, store) = store();
+    let board = acting(on(&store), 1, move |ctx: callboard::Ctx, what: String| async move {
+        let slow = || act("slow");
+        match &*what {
+            "slow" => std::future::pending().await,
+            // The step is recorded before the child is: it is taken back on its way.
+            "step" => match ctx.race(ctx.step("quick", || async { Ok("quick".to_owned()) }), ctx.call(slow())).await {
+                Either::First(first) => first,
+                Either::Second(second) => second,
+            },
+            "race" => match ctx.race(ctx.call(Echoed { slow: false }), ctx.call(slow())).await {
+                Either::First(first) => first,
+                Either::Second(second) => second,
+            },
+            _ => {
+                let won = ctx.map([Echoed { slow: false }, Echoed { slow: true }]).first_ok(1).await?;
+                Ok(won.concat())
+            }
+        }
+    })
+    .task_fn(|_, t: Echoed| async move { if t.slow { std::future::pending().await } else { Ok("quick".to_owned()) } })
+    .start()
+    .await
+    .unwrap();
+    for what in ["race", "map", "step"] {
+        let (workflow, it) = one(act(what));
+        let run = board.start(workflow).await.unwrap();
+        assert_eq!(run.output(&it).await.unwrap(), "quick");
+        // The run ends when nothing of it goes on.
+        let ended = tokio::time::timeout(Duration::from_secs(10), run.outcome()).await;
+        assert!(ended.is_ok(), "{what}: the loser goes on");
+        let tasks = run.tasks().await.unwrap().items;
+        let (loser, others) = tasks.split_last().unwrap();
+        assert!(others.iter().all(|task| task.status == Status::Completed), "{what}: {tasks:?}");
+        assert_eq!(loser.status, Status::Cancelled, "{what}: {tasks:?}");
+    }
+    board.shutdown().await.unwrap();
+}
+
+#[task(output = String)]
+struct Echoed {
+    slow: bool,
+}
+
+#[tokio::test]
+async fn a_function_may_have_effects_of_every_contract() {
+    let (_, store) = store();
+    let board = on(&store)
+        .task_fn(|ctx: callboard::Ctx, _: Echoed| async move {
+            let pure: u32 = ctx.effect("pure").pure().run(|_| async { Ok(1) }).await?;
+            let keyed: String = ctx.effect("keyed").keyed().run(|key| async move { Ok(key.to_string()) }).await?;
+            let probed = ctx.effect("probed").checkable(|| async { Ok(Some(2_u32)) }).run(|_| async { Ok(3) }).await?;
+            let once: u32 = ctx.effect("once").irreversible().run(|_| async { Ok(4) }).await?;
+            Ok(format!("{pure} {} {probed} {once}", keyed.len()))
+        })
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(board.call(Echoed { slow: false }).await.unwrap(), "1 32 3 4");
+    board.shutdown().await.unwrap();
+}

@@ -31,3 +31,4 @@ mod sagas;
 mod samples;
 mod schedules;
 mod shutdown;
+mod test_kit;

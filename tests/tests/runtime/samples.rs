@@ -32,7 +32,7 @@ fn users_crate(folder: &Path) {
     std::fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     let sources = folder.join("src/bin");
     std::fs::create_dir_all(&sources).unwrap();
-    for sample in ["hello", "dag"] {
+    for sample in ["hello", "dag", "map_and_vote"] {
         std::fs::copy(root().join(format!("examples/{sample}.rs")), sources.join(format!("{sample}.rs"))).unwrap();
     }
 }
@@ -52,4 +52,5 @@ fn the_samples_run_word_for_word_in_a_crate_that_has_only_what_they_name() {
     let dag = run("dag");
     assert!(dag.contains("sent: dry notes: log of acme/api, [\"acme/api#1\"]\n"), "{dag}");
     assert!(dag.contains("release-notes: draft completed"), "{dag}");
+    assert_eq!(run("map_and_vote"), "5 words, ok by 3 of 3 votes: 9 bytes\n3\n");
 }
