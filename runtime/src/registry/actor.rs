@@ -8,7 +8,7 @@ use crate::{Error as PublicError, ErrorKind, Result};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorProcessingErr, ActorRef, MessagingErr};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,8 +143,8 @@ struct Told {
     known: BTreeSet<(String, String)>,
     /// When it was last told.
     told_at: Instant,
-    /// Tells when a heartbeat is due.
-    ticker: JoinHandle<()>,
+    /// Tells when the next heartbeat is due. It begins when the last one is done, so that none pile up.
+    ticker: JoinHandle<Result<(), MessagingErr<Message>>>,
 }
 
 impl Actor for RegistryActor {
@@ -153,7 +153,7 @@ impl Actor for RegistryActor {
     type Arguments = Surroundings;
 
     async fn pre_start(&self, myself: ActorRef<Message>, around: Surroundings) -> Result<Told, ActorProcessingErr> {
-        let ticker = myself.send_interval(around.heartbeat, || Message::Heartbeat);
+        let ticker = myself.send_after(around.heartbeat, || Message::Heartbeat);
         let mut told = Told { around, known: BTreeSet::new(), told_at: Instant::now(), ticker };
         if let Err(error) = told.publish().await {
             tracing::warn!(%error, "the directory has not heard of the agents yet; it is told again");
@@ -161,15 +161,22 @@ impl Actor for RegistryActor {
         Ok(told)
     }
 
-    async fn handle(&self, _: ActorRef<Message>, message: Message, told: &mut Told) -> Result<(), ActorProcessingErr> {
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        told: &mut Told,
+    ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Publish(reply) => drop(reply.send(told.publish().await)),
-            // While the directory was slow, heartbeats have piled up: the first is for all of them.
-            Message::Heartbeat if told.told_at.elapsed() < told.around.heartbeat / 2 => {}
             Message::Heartbeat => {
-                if let Err(error) = told.publish().await {
+                // Somebody may have had it told while the heartbeat was under way.
+                if told.told_at.elapsed() >= told.around.heartbeat / 2
+                    && let Err(error) = told.publish().await
+                {
                     tracing::warn!(%error, "the directory did not hear of the agents; it is told again");
                 }
+                told.ticker = myself.send_after(told.around.heartbeat, || Message::Heartbeat);
             }
         }
         Ok(())

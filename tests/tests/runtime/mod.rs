@@ -15,6 +15,7 @@ mod durability;
 mod durable;
 mod durable_crashes;
 mod durable_edges;
+mod durable_random;
 mod durable_scale;
 mod effects;
 mod events;
