@@ -2,11 +2,7 @@
 //! done twice, and each time exactly what nobody can know is listed for somebody to decide.
 //!
 //! `TEST_EFFECT_KILLS` says how often it is killed, 20 times by default.
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test that fails here may panic; the program under test waits as programs do"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that fails here may panic")]
 
 use callboard::prelude::*;
 use std::io::Write;

@@ -158,8 +158,11 @@ fn ten_years_of_sleeps_take_ten_years() {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     };
-    let awake =
-        |weeks| sleeps().scan(0, |sum, weeks| Some(*sum += weeks).map(|()| *sum)).filter(|sum| *sum <= weeks).count();
+    let slept = |sum: &mut _, weeks| {
+        *sum += weeks;
+        Some(*sum)
+    };
+    let awake = |weeks| sleeps().scan(0, slept).filter(|sum| *sum <= weeks).count();
     life(&objects, Death::Natural, async |store| {
         let board = node(store).start().await.unwrap();
         let run = board.start(one(act("")).0).key("long").await.unwrap();
