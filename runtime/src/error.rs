@@ -175,7 +175,10 @@ impl Error {
         };
         let retry_after_ms = after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
         let text = |text: &str| text.chars().take(MESSAGE_CHARS_MAX).collect();
-        let causes = self.causes().take(CAUSES_MAX).map(text).collect();
+        // What lies at the root says more than what lies in between.
+        let (all, last) = (self.0.causes.len(), self.causes().last());
+        let kept = if all > CAUSES_MAX { CAUSES_MAX - 1 } else { all };
+        let causes = self.causes().take(kept).chain(last.filter(|_| kept < all)).map(text).collect();
         Failure { class, message: text(&self.0.message), causes, retry_after_ms }
     }
 

@@ -6,6 +6,7 @@
 mod corpus;
 mod journal;
 mod life;
+mod payments;
 
 use crate::program;
 use crate::random::Random;

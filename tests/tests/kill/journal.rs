@@ -76,7 +76,7 @@ fn file(event: &RunEvent) -> Option<String> {
     Some(corpus::path(number))
 }
 
-fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
