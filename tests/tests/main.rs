@@ -3,7 +3,6 @@ mod examples;
 mod golden;
 mod hazards;
 mod kill;
-mod kill_effects;
 mod messages;
 mod model;
 mod program;
