@@ -15,40 +15,40 @@ use std::path::PathBuf;
 
 /// Asks how much care a file needs; the output is a verdict with its votes.
 #[task(output = Verdict)]
-struct Review {
-    root: PathBuf,
-    file: SourceFile,
+pub struct Review {
+    pub root: PathBuf,
+    pub file: SourceFile,
 }
 
 /// Asks one analyzer.
 #[task(output = Care, capability = "care.assess")]
-struct Assess {
-    facts: FileReport,
+pub struct Assess {
+    pub facts: FileReport,
 }
 
 /// Asks which of several answers is to count.
 #[task(output = usize, capability = "care.judge")]
-struct Judge {
-    answers: Vec<Care>,
+pub struct Judge {
+    pub answers: Vec<Care>,
 }
 
 #[payload]
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Care {
+pub enum Care {
     Little,
     Some,
     Much,
 }
 
 #[payload]
-struct Verdict {
-    path: String,
-    care: Care,
-    votes: usize,
-    cast: usize,
+pub struct Verdict {
+    pub path: String,
+    pub care: Care,
+    pub votes: usize,
+    pub cast: usize,
 }
 
-async fn review(ctx: Ctx, task: Review) -> Result<Verdict> {
+pub async fn review(ctx: Ctx, task: Review) -> Result<Verdict> {
     let path = task.file.path.clone();
     let facts = ctx.call(Analyze { root: task.root, file: task.file }).await?;
     let vote = ctx.vote(Assess { facts }).voters(3).judge(|answers| Judge { answers }).await?;
@@ -56,7 +56,7 @@ async fn review(ctx: Ctx, task: Review) -> Result<Verdict> {
 }
 
 /// Which analyzer it is follows from its place in the vote: the task is called `...[0]`, `...[1]` or `...[2]`.
-async fn assess(ctx: Ctx, task: Assess) -> Result<Care> {
+pub async fn assess(ctx: Ctx, task: Assess) -> Result<Care> {
     let of = |number: u32, some: u32, much: u32| match number {
         n if n >= much => Care::Much,
         n if n >= some => Care::Some,
@@ -71,7 +71,7 @@ async fn assess(ctx: Ctx, task: Assess) -> Result<Care> {
 }
 
 /// The most careful of the answers.
-async fn judge(_: Ctx, task: Judge) -> Result<usize> {
+pub async fn judge(_: Ctx, task: Judge) -> Result<usize> {
     let most = task.answers.iter().enumerate().max_by_key(|(_, care)| (*care).clone());
     most.map(|(n, _)| n).ok_or_else(|| Error::terminal("there is nothing to judge"))
 }

@@ -15,33 +15,33 @@ use std::{env, fs};
 
 /// Asks for a release of the crate in a folder; the output says what became of it.
 #[task(output = String)]
-struct Release {
-    folder: PathBuf,
+pub struct Release {
+    pub folder: PathBuf,
     /// The file to which releases are added.
-    list: PathBuf,
+    pub list: PathBuf,
 }
 
 /// Asks for the fingerprint of everything that would be released.
 #[task(output = Built, capability = "crate.build")]
-struct Build {
-    folder: PathBuf,
+pub struct Build {
+    pub folder: PathBuf,
 }
 
 #[payload]
-struct Built {
-    files: usize,
-    bytes: u64,
-    hash: String,
+pub struct Built {
+    pub files: usize,
+    pub bytes: u64,
+    pub hash: String,
 }
 
 /// Asks whether one thing is in order.
 #[task(output = Vec<String>, capability = "crate.check")]
-struct Check {
-    folder: PathBuf,
-    what: String,
+pub struct Check {
+    pub folder: PathBuf,
+    pub what: String,
 }
 
-async fn build(_: Ctx, task: Build) -> Result<Built> {
+pub async fn build(_: Ctx, task: Build) -> Result<Built> {
     let listing = rust_files(&task.folder)?;
     let mut hasher = blake3::Hasher::new();
     for file in &listing.files {
@@ -52,7 +52,7 @@ async fn build(_: Ctx, task: Build) -> Result<Built> {
 }
 
 /// What is wrong, a line each.
-async fn check(_: Ctx, task: Check) -> Result<Vec<String>> {
+pub async fn check(_: Ctx, task: Check) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     for file in rust_files(&task.folder)?.files {
         let text = fs::read_to_string(task.folder.join(&file.path))?;
@@ -68,7 +68,7 @@ async fn check(_: Ctx, task: Check) -> Result<Vec<String>> {
     Ok(faults)
 }
 
-async fn release(ctx: Ctx, task: Release) -> Result<String> {
+pub async fn release(ctx: Ctx, task: Release) -> Result<String> {
     let name = ctx.step("version", || async { name_and_version(&task.folder) }).await?;
     let built = ctx.call(Build { folder: task.folder.clone() }).await?;
     let checks = ["no dbg!", "no tabs"].map(|what| Check { folder: task.folder.clone(), what: what.into() });

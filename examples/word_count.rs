@@ -12,24 +12,24 @@ use std::{env, fs};
 
 /// Asks for the words of a whole folder.
 #[task(output = Counted)]
-struct Survey {
-    folder: PathBuf,
+pub struct Survey {
+    pub folder: PathBuf,
 }
 
 /// Asks for the words of one file.
 #[task(output = BTreeMap<String, u64>, capability = "words.count")]
-struct Count {
-    file: PathBuf,
+pub struct Count {
+    pub file: PathBuf,
 }
 
 #[payload]
-struct Counted {
-    files: usize,
-    unread: Vec<String>,
-    words: BTreeMap<String, u64>,
+pub struct Counted {
+    pub files: usize,
+    pub unread: Vec<String>,
+    pub words: BTreeMap<String, u64>,
 }
 
-async fn survey(ctx: Ctx, task: Survey) -> Result<Counted> {
+pub async fn survey(ctx: Ctx, task: Survey) -> Result<Counted> {
     // Recorded: whoever comes here again counts the same files.
     let files: Vec<PathBuf> = ctx.step("list", || async { texts(&task.folder) }).await?;
     let counts = files.iter().map(|file| Count { file: file.clone() });
@@ -42,7 +42,7 @@ async fn survey(ctx: Ctx, task: Survey) -> Result<Counted> {
     Ok(Counted { files: joined.outputs.len(), unread, words })
 }
 
-async fn count(_: Ctx, task: Count) -> Result<BTreeMap<String, u64>> {
+pub async fn count(_: Ctx, task: Count) -> Result<BTreeMap<String, u64>> {
     let text = fs::read_to_string(&task.file).terminal()?;
     let mut words = BTreeMap::new();
     for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 3) {

@@ -18,6 +18,7 @@ mod durable_crashes;
 mod durable_edges;
 mod durable_random;
 mod durable_scale;
+mod dying_examples;
 mod effects;
 mod events;
 mod faults;
