@@ -36,6 +36,7 @@ impl Ctx {
             rule: Rule::All,
             deadline: None,
             at_deadline: AtDeadline::Fail,
+            attempt: self.attempt(),
             output: PhantomData,
         }
     }
@@ -55,6 +56,8 @@ pub struct Mapping<O> {
     rule: Rule,
     deadline: Option<Duration>,
     at_deadline: AtDeadline,
+    /// The attempt that asks.
+    attempt: u32,
     output: PhantomData<fn() -> O>,
 }
 
@@ -94,7 +97,8 @@ impl<O> Mapping<O> {
         self
     }
 
-    /// Fails if it is not settled within `limit`, and cancels what goes on.
+    /// Fails if it is not settled within `limit`, and cancels what goes on. Each attempt has that long;
+    /// one that ends with this failure leaves the tasks to the next.
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = Some(limit);
         self
@@ -140,7 +144,14 @@ impl<O: DeserializeOwned + 'static> Mapping<O> {
         let mut tally = Tally::new(self.rule, asked.len(), self.at_deadline)?;
         let mut outputs = BTreeMap::new();
         let mut failures = BTreeMap::new();
-        let mut crowd = Crowd::new(&self.call, asked, self.width, self.deadline);
+        // A moment that has passed has passed for ever. What was taken then stays taken; where it was a failure, that holds
+        // for the attempt, and the next has a deadline of its own.
+        let deadline_of = match self.at_deadline {
+            AtDeadline::Take => 1,
+            AtDeadline::Fail => self.attempt,
+        };
+        let deadline = self.deadline.map(|limit| (limit, deadline_of));
+        let mut crowd = Crowd::new(&self.call, asked, self.width, deadline);
         let mut verdict = tally.verdict();
         while verdict == Verdict::Open {
             verdict = match crowd.next().await? {
@@ -192,7 +203,8 @@ pub(super) struct Crowd {
     deadline: Option<Waiting>,
     /// Calls that may go on when it is over.
     calls: Arc<super::calls::Calls>,
-    limit: Option<Duration>,
+    /// How long it has, and the attempt to which that belongs.
+    limit: Option<(Duration, u32)>,
     width: usize,
 }
 
@@ -205,7 +217,7 @@ pub(super) enum End {
 }
 
 impl Crowd {
-    pub(super) fn new(call: &Waiting, asked: Vec<Asked>, width: usize, limit: Option<Duration>) -> Self {
+    pub(super) fn new(call: &Waiting, asked: Vec<Asked>, width: usize, limit: Option<(Duration, u32)>) -> Self {
         let waiting = asked.into_iter().enumerate().collect();
         let (base, calls) = (call.key.clone(), call.calls.clone());
         Self { base, waiting, open: BTreeMap::new(), deadline: None, calls, limit, width }
@@ -248,8 +260,8 @@ impl Crowd {
 
     /// Asks for as many as may be under way.
     fn fill(&mut self) -> Result<()> {
-        if let Some(limit) = self.limit.take() {
-            let key: Key = format!("{}/deadline", self.base).into();
+        if let Some((limit, attempt)) = self.limit.take() {
+            let key: Key = super::key::occurrence(format!("{}/deadline", self.base), attempt).into();
             self.calls.want(Note::Wait {
                 key: key.clone(),
                 wait: Wait::Sleep { until: Millis::default() },

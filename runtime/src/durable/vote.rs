@@ -126,7 +126,7 @@ where
         let question = question?;
         let mut ballot = Ballot::new(electing, voters)?;
         let voter = |n| Asked { key: member(&call.key, n), ..question.clone() };
-        let mut crowd = Crowd::new(&call, (0..voters).map(voter).collect(), voters, deadline);
+        let mut crowd = Crowd::new(&call, (0..voters).map(voter).collect(), voters, deadline.map(|limit| (limit, 1)));
         let mut answers = BTreeMap::new();
         while let Decision::Open = ballot.decision() {
             match crowd.next().await? {

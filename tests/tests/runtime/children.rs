@@ -360,3 +360,24 @@ async fn clean_up_has_its_time_and_no_more_and_whoever_waits_on_something_else_e
     assert_eq!(log, ["quick Cancelled", "quick done", "slow Cancelled"]);
     board.shutdown().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_has_a_deadline_of_its_own() {
+    let (_, store) = store();
+    let builder = parking(&store).settings(|settings| settings.retry.base = Duration::ZERO);
+    let (board, run, output) = one_act(builder, |ctx: Ctx, _| async move {
+        let scoped = ctx.scope("same");
+        let joined = scoped.map([echo("x"), echo("after 2000")]).deadline(Duration::from_secs(5)).await?.len();
+        // What takes longer than the first attempt has is there for the second, which asks for nothing anew.
+        let asked = ctx.map([echo("after 8000")]).deadline(Duration::from_secs(5)).await?.len();
+        Ok(format!("{joined} {asked}"))
+    })
+    .await;
+    assert_eq!(output.unwrap(), "2 1");
+    let tasks = run.tasks().await.unwrap().items;
+    assert_eq!(tasks.len(), 4, "{tasks:?}");
+    let failures: Vec<&str> = tasks[0].failures.iter().map(|failed| failed.error.as_str()).collect();
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert!(failures[0].contains("the deadline has passed"), "{failures:?}");
+    board.shutdown().await.unwrap();
+}

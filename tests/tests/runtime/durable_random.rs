@@ -13,6 +13,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
 
 /// What a handler does; one thing after the other, or side by side.
 #[payload]
@@ -125,6 +126,9 @@ struct Outside {
     /// How often each effect happened, and under which keys.
     effects: BTreeMap<(String, String), (usize, BTreeSet<String>)>,
     signalled: usize,
+    /// Effects that happen until one takes its node with it, if one does.
+    deadly: Option<usize>,
+    killed: Arc<Notify>,
 }
 
 impl World {
@@ -141,11 +145,18 @@ impl World {
         }
     }
 
-    fn effect(&self, task: &str, call: &str, key: &str) {
+    /// The effect happens; false if its node dies of that.
+    fn effect(&self, task: &str, call: &str, key: &str) -> bool {
         let mut outside = self.outside();
+        let is_deadly = outside.deadly == Some(0);
+        outside.deadly = outside.deadly.and_then(|left| left.checked_sub(1));
+        if is_deadly {
+            outside.killed.notify_one();
+        }
         let (times, keys) = outside.effects.entry((task.to_owned(), call.to_owned())).or_default();
         *times += 1;
         keys.insert(key.to_owned());
+        !is_deadly
     }
 
     fn happened(&self, task: &str, call: &str) -> bool {
@@ -222,7 +233,9 @@ async fn do_one(ctx: &Ctx, world: &World, op: &Op, name: String) -> Result<Strin
             let run = effect.run(async |idempotency| {
                 world.body(ctx, &key);
                 pause().await;
-                world.effect(&task, &key, idempotency.as_str());
+                if !world.effect(&task, &key, idempotency.as_str()) {
+                    std::future::pending::<()>().await;
+                }
                 pause().await;
                 Ok(n.to_string())
             });
@@ -289,7 +302,7 @@ async fn attend(board: &Callboard, run: &Run, world: &World, wanted: usize) -> R
             let _answered = board.approve(approval.id).await;
         }
         for effect in board.unknown_effects().await?.items {
-            let happened = world.happened(&effect.task, &effect.id.call);
+            let happened = world.happened(&effect.task, unscoped(&effect.id.call));
             let value = number_of(&effect.id.call);
             let decide = board.decide(effect.id);
             let _decided = if happened { decide.happened(&value).await } else { decide.did_not_happen().await };
@@ -298,6 +311,11 @@ async fn attend(board: &Callboard, run: &Run, world: &World, wanted: usize) -> R
             world.outside().signalled += 1;
         }
     }
+}
+
+/// A call without its scopes: what is done is named by its place.
+fn unscoped(call: &str) -> &str {
+    call.rsplit('/').next().unwrap_or(call)
 }
 
 /// What an irreversible effect would have given back, looked up in the program by the place that its name tells.
@@ -332,7 +350,8 @@ fn numbered(ops: &mut [Op], place: &str) {
     }
 }
 
-async fn live(store: Arc<dyn Store>, world: &World, ops: &[Op]) -> Result<String> {
+/// One life; `spoil` has its store fail once it has begun.
+async fn live(store: Arc<dyn Store>, world: &World, ops: &[Op], spoil: impl FnOnce()) -> Result<String> {
     let (echoes, programs) = (Tally::default(), world.clone());
     let builder = Callboard::dev().store(store).settings(tight).task_fn(move |_, task: Echo| {
         echoes.add(&task.text);
@@ -350,6 +369,7 @@ async fn live(store: Arc<dyn Store>, world: &World, ops: &[Op]) -> Result<String
         async move { interpret(&ctx, &world, &program.ops, "p".into()).await }
     });
     let board = builder.start().await?;
+    spoil();
     let workflow = Workflow::new("random");
     let it = workflow.task("it", Program { ops: ops.to_vec() });
     let run = board.start(workflow).key("the run").await?;
@@ -379,36 +399,38 @@ fn one_program(seed: u64) {
     let mut ops = draw(&mut random, 0);
     numbered(&mut ops, "p");
     let (objects, world, expected) = (MemoryStore::new(), World::default(), oracle(&ops));
-    let in_time = async |store: Arc<dyn Store>| {
-        let lived = tokio::time::timeout(Duration::from_secs(7_200), live(store, &world, &ops)).await;
+    let in_time = async |store: Arc<dyn Store>, spoil: Box<dyn FnOnce()>| {
+        let lived = tokio::time::timeout(Duration::from_secs(7_200), live(store, &world, &ops, spoil)).await;
         lived.unwrap_or_else(|_| panic!("seed {seed}: it hangs: {ops:#?}"))
     };
     let deaths = random.below(6);
     for _ in 0..deaths {
-        let operations = 20 + random.below(250);
+        // The start takes some 60 operations.
+        let operations = 50 + random.below(120);
         let death = if random.below(2) == 0 { Death::Before(operations) } else { Death::Behind(operations) };
         let (chance, calm) = (random.below(1 << 30) as u64, random.below(2) == 0);
+        world.outside().deadly = Some(random.below(4));
         life(&objects, death, async |store| {
             let faults = FaultStore::new(store);
-            if !calm {
-                let odds = Odds {
-                    lose_request: 0.01,
-                    lose_answer: 0.02,
-                    late: 0.01,
-                    twice: 0.02,
-                    exists: 0.02,
-                    refuse: 0.02,
-                    ..Odds::default()
-                };
-                let delay_max = Duration::from_millis(10);
-                faults.random(chance, Odds { late_operations_max: 5, delay_max, ..odds });
+            let given = faults.clone();
+            let spoil = move || {
+                let odds = Odds { lose_request: 0.01, lose_answer: 0.02, late: 0.01, ..Odds::default() };
+                let odds = Odds { twice: 0.02, exists: 0.02, refuse: 0.02, late_operations_max: 5, ..odds };
+                if !calm {
+                    given.random(chance, Odds { delay_max: Duration::from_millis(10), ..odds });
+                }
+            };
+            let killed = world.outside().killed.clone();
+            tokio::select! {
+                _refused_by_its_store = in_time(Arc::new(faults), Box::new(spoil)) => {}
+                () = killed.notified() => {}
             }
-            // It may be refused by its store.
-            drop(in_time(Arc::new(faults)).await);
         });
-        world.outside().recorded = recorded(&objects, "the run", tight);
+        world.outside().deadly = None;
+        let recorded = recorded(&objects, "the run", tight).into_iter();
+        world.outside().recorded = recorded.map(|(task, call)| (task, unscoped(&call).to_owned())).collect();
     }
-    let (said, _) = life(&objects, Death::Natural, in_time);
+    let (said, _) = life(&objects, Death::Natural, async |store| in_time(store, Box::new(|| {})).await);
     let said = said.unwrap().unwrap_or_else(|error| panic!("seed {seed}: {}: {ops:#?}", full(&error)));
     assert_eq!(said, expected, "seed {seed}: {ops:#?}");
     let outside = world.outside();
@@ -425,7 +447,7 @@ fn one_program(seed: u64) {
 /// `TEST_SEEDS` is how many programs to run, up to 10,000.
 #[test]
 fn random_handlers_come_to_what_an_interpreter_says_whatever_dies() {
-    let seeds = std::env::var("TEST_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(12).min(10_000);
+    let seeds = std::env::var("TEST_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(40).min(10_000);
     (0..seeds).for_each(one_program);
 }
 
