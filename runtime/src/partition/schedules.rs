@@ -72,24 +72,27 @@ impl Tenant {
     }
 
     pub(super) fn schedule(&mut self, name: Arc<str>, wish: ScheduleWish, room: Room, reply: Reply) {
+        // Its moments are counted from when it was set. With the clock read twice the first might be counted from a
+        // millisecond before, and the one behind it would come a millisecond later.
+        let now = self.now();
         let command = match wish {
-            ScheduleWish::Set(new) => self.new_schedule(name.clone(), *new),
+            ScheduleWish::Set(new) => Self::new_schedule(now, name.clone(), *new),
             ScheduleWish::Pause(reason) => Ok(ScheduleCommand::Pause { name: name.clone(), reason }),
             ScheduleWish::Resume => Ok(ScheduleCommand::Resume { name: name.clone() }),
             ScheduleWish::Remove => Ok(ScheduleCommand::Remove { name: name.clone() }),
             ScheduleWish::FireNow(run) => Ok(ScheduleCommand::FireNow { name: name.clone(), run }),
         };
         let faulty = |reason: String| ScheduleRejected::Faulty { name: name.clone(), reason: reason.into() }.into();
-        let result = command.map_err(faulty).and_then(|command| self.step(Command::Schedule(command)));
+        let result = command.map_err(faulty).and_then(|command| self.step_at(now, Command::Schedule(command)));
         if self.state.schedules().get(&name).is_none() {
             self.troubles.remove(&name);
         }
         self.answer(reply, result, Some(room));
     }
 
-    fn new_schedule(&self, name: Arc<str>, new: NewSchedule) -> Result<ScheduleCommand, String> {
+    fn new_schedule(now: Millis, name: Arc<str>, new: NewSchedule) -> Result<ScheduleCommand, String> {
         let NewSchedule { timing, overlap, catch_up, graph, replace } = new;
-        let next = Moments::of(&timing)?.first(self.now())?;
+        let next = Moments::of(&timing)?.first(now)?;
         let set = ScheduleSet { name, timing, overlap, catch_up, next, graph: graph.into() };
         Ok(ScheduleCommand::Set { set, replace })
     }

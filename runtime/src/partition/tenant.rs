@@ -127,8 +127,13 @@ impl Tenant {
 
     /// Decides a command, applies its events, and sees to it that they are appended soon.
     pub(super) fn step(&mut self, command: Command) -> Result<(), Rejected> {
+        self.step_at(self.now(), command)
+    }
+
+    /// The same for a command that was worked out for this moment: its events are to say no later one.
+    pub(super) fn step_at(&mut self, now: Millis, command: Command) -> Result<(), Rejected> {
         let before = self.state.seq();
-        self.decide(command)?;
+        self.decide_at(now, command)?;
         if self.state.seq() != before {
             self.pending.open_last().awaited = true;
         }
@@ -137,7 +142,11 @@ impl Tenant {
 
     /// Decides a command and applies its events; they ride with the next batch that somebody waits for.
     pub(super) fn decide(&mut self, command: Command) -> Result<(), Rejected> {
-        let step = decide(&self.state, self.now(), command)?;
+        self.decide_at(self.now(), command)
+    }
+
+    fn decide_at(&mut self, now: Millis, command: Command) -> Result<(), Rejected> {
+        let step = decide(&self.state, now, command)?;
         if step.events.is_empty() {
             self.hold_back(step.effects);
             return Ok(());
