@@ -9,7 +9,7 @@ use super::root::Root;
 use super::trap::{Sight, Witness, recorded_by};
 use crate::{Error, ErrorClass, ErrorKind, Result};
 use callboard_core::{Child, Entry, Failure, FailureClass, Json, Note, Noted, TaskIndex};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -30,6 +30,8 @@ struct Table {
     /// How often each stem was called.
     occurrences: HashMap<String, u32>,
     calls: HashMap<Key, Call>,
+    /// Those of the calls that a future of the handler waits for: few, however many there were.
+    awaited: HashSet<Key>,
     outbox: Vec<Note>,
     /// What the handler has said last of how far it is, if that is not sent.
     progress: Option<Json>,
@@ -69,8 +71,6 @@ struct Call {
     outcome: Option<Outcome>,
     /// Whether the handler has made it, in this activation.
     is_made: bool,
-    /// Whether a future of the handler waits for it.
-    is_awaited: bool,
     /// Whether what it waits for is known to take long.
     is_long: bool,
     /// Whether this activation has sent on what it asks for.
@@ -115,6 +115,7 @@ impl Calls {
             phase: Phase::Live,
             occurrences: HashMap::new(),
             calls: HashMap::new(),
+            awaited: HashSet::new(),
             outbox: Vec::new(),
             progress: None,
             running: 0,
@@ -156,11 +157,11 @@ impl Calls {
             (_, Some(outcome)) => Ok(Turn::Outcome(outcome.clone())),
             (Phase::Live, None) => Ok(Turn::Go(call.mark.clone())),
             (Phase::Replaying, None) => {
-                call.waits(cx);
+                table.waits(key, cx);
                 return Poll::Pending;
             }
         };
-        call.rest();
+        table.rest(key);
         Poll::Ready(turn)
     }
 
@@ -174,11 +175,11 @@ impl Calls {
             (_, Some(outcome)) => Ok(Turn::Outcome(outcome.clone())),
             (_, None) if call.mark.as_ref().is_some_and(until) => Ok(Turn::Go(call.mark.clone())),
             (_, None) => {
-                call.waits(cx);
+                table.waits(key, cx);
                 return Poll::Pending;
             }
         };
-        call.rest();
+        table.rest(key);
         Poll::Ready(turn)
     }
 
@@ -247,9 +248,9 @@ impl Calls {
     /// Nobody waits for a call any more.
     pub(crate) fn dropped(&self, key: &Key) {
         let mut table = self.lock();
-        let Some(call) = table.calls.get_mut(key) else { return };
-        call.rest();
-        if call.outcome.is_none() && table.withdrawing {
+        table.rest(key);
+        let is_open = table.calls.get(key).is_some_and(|call| call.outcome.is_none());
+        if is_open && table.withdrawing {
             table.withdraw(vec![key.clone()]);
         }
     }
@@ -313,7 +314,7 @@ impl Calls {
     /// hear of it.
     pub(crate) fn cancel(&self) -> bool {
         let mut table = self.lock();
-        let heard = table.calls.values().any(|call| call.is_awaited);
+        let heard = !table.awaited.is_empty();
         table.phase = Phase::Cancelled;
         table.outbox.clear();
         table.wake_all();
@@ -340,8 +341,8 @@ impl Calls {
         let (wanted, _progress) = self.take_outbox();
         let mut keys: Vec<Key> = wanted.iter().flat_map(recorded_by).cloned().collect();
         let table = self.lock();
-        let is_new = |call: &Call| call.is_awaited && call.mark.is_none() && call.outcome.is_none();
-        keys.extend(table.calls.iter().filter(|(_, call)| is_new(call)).map(|(key, _)| key.clone()));
+        let is_new = |call: &Call| call.mark.is_none() && call.outcome.is_none();
+        keys.extend(table.awaited().filter(|(_, call)| is_new(call)).map(|(key, _)| key.clone()));
         keys.sort_unstable();
         keys.dedup();
         keys
@@ -356,34 +357,43 @@ impl Calls {
     /// Whether everything that the handler waits for is durable, so that it may be parked, and how soon.
     pub(crate) fn can_park(&self, root: &Root) -> Option<Patience> {
         let table = self.lock();
-        let mut awaited = table.calls.values().filter(|call| call.is_awaited).peekable();
-        if awaited.peek().is_none() || table.running > 0 || !table.outbox.is_empty() || table.phase != Phase::Live {
+        if table.awaited.is_empty() || table.running > 0 || !table.outbox.is_empty() || table.phase != Phase::Live {
             return None;
         }
         let is_durable = |call: &Call| {
             matches!(call.mark, Some(Mark::Submitted { .. } | Mark::Waits | Mark::Unknown)) && call.outcome.is_none()
         };
         let ours = table.kept_of(root);
-        let patience = if awaited.clone().all(|call| call.is_long) { Patience::None } else { Patience::Short };
-        (awaited.all(is_durable) && root.kept() == ours).then_some(patience)
-    }
-}
-
-impl Call {
-    fn waits(&mut self, cx: &Context<'_>) {
-        self.is_awaited = true;
-        if self.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
-            self.waker = Some(cx.waker().clone());
-        }
-    }
-
-    fn rest(&mut self) {
-        self.is_awaited = false;
-        self.waker = None;
+        let patience = if table.awaited().all(|(_, call)| call.is_long) { Patience::None } else { Patience::Short };
+        (table.awaited().all(|(_, call)| is_durable(call)) && root.kept() == ours).then_some(patience)
     }
 }
 
 impl Table {
+    /// A future of the handler waits for this call.
+    fn waits(&mut self, key: &Key, cx: &Context<'_>) {
+        let call = self.calls.entry(key.clone()).or_default();
+        if call.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+            call.waker = Some(cx.waker().clone());
+        }
+        if !self.awaited.contains(key) {
+            self.awaited.insert(key.clone());
+        }
+    }
+
+    /// Nothing waits for it any more.
+    fn rest(&mut self, key: &Key) {
+        if self.awaited.remove(key)
+            && let Some(call) = self.calls.get_mut(key)
+        {
+            call.waker = None;
+        }
+    }
+
+    fn awaited(&self) -> impl Iterator<Item = (&Key, &Call)> {
+        self.awaited.iter().filter_map(|key| Some((key, self.calls.get(key)?)))
+    }
+
     /// A call that the handler makes.
     fn made(&mut self, key: &Key) -> &mut Call {
         let call = self.calls.entry(key.clone()).or_default();
@@ -393,8 +403,8 @@ impl Table {
 
     /// How many of the calls that the handler waits for keep its own waker.
     fn kept_of(&self, root: &Root) -> usize {
-        let keeps = |call: &&Call| call.waker.as_ref().is_some_and(|waker| waker.will_wake(root.waker()));
-        self.calls.values().filter(|call| call.is_awaited).filter(keeps).count()
+        let keeps = |call: &Call| call.waker.as_ref().is_some_and(|waker| waker.will_wake(root.waker()));
+        self.awaited().filter(|(_, call)| keeps(call)).count()
     }
 
     fn wake_all(&mut self) {
