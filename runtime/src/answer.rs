@@ -1,12 +1,10 @@
 //! Answers from outside: signals to runs, approvals, and what a person knows of an effect.
 
 use crate::board::Callboard;
-use crate::limits::check_output;
 use crate::node::Node;
 use crate::query::{ApprovalId, EffectId, OpenApproval, Pending, UnknownEffect};
 use crate::run::{Run, checked};
 use crate::{Error, ErrorKind, Result};
-use bytes::Bytes;
 use callboard_core::{Answer, Decision, Json, Payload, RunId, TaskIndex};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -85,16 +83,7 @@ impl Node {
     async fn given<T: Serialize>(&self, value: &T, what: &str) -> Result<Payload> {
         let json = Json::of(value)
             .map_err(|error| Error::new(ErrorKind::Invalid, format!("{what} has no JSON form")).because(error))?;
-        let settings = self.settings();
-        check_output(&json, settings.payload_bytes_max, settings.input_depth_max)?;
-        let bytes = json.as_str().len();
-        if bytes <= settings.payload_inline_max {
-            return Ok(Payload::Json(json));
-        }
-        let stored = self.payloads.put(Bytes::copy_from_slice(json.as_str().as_bytes())).await;
-        let digest = stored
-            .map_err(|error| Error::new(ErrorKind::Unavailable, format!("{what} was not stored")).because(error))?;
-        Ok(Payload::Stored { hash: digest.to_string().into(), bytes: bytes as u64 })
+        self.floor().payload(&json).await.map_err(|error| error.context(format!("{what} can not be sent")))
     }
 }
 

@@ -81,8 +81,9 @@ impl Node {
         Ok(node)
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
+    /// What its instances work with.
+    pub(crate) fn floor(&self) -> &Floor {
+        &self.floor
     }
 
     /// Adds an agent: its capabilities are offered from now on, and its instances are being started.

@@ -161,8 +161,8 @@ impl Floor {
         }
     }
 
-    /// The output as the journal has it.
-    async fn payload(&self, output: &Json) -> Result<Payload> {
+    /// A value as the journal has it.
+    pub(crate) async fn payload(&self, output: &Json) -> Result<Payload> {
         check_output(output, self.payload_bytes_max, self.payload_depth_max)?;
         let bytes = output.as_str().len();
         if bytes <= self.inline_bytes_max {
@@ -174,7 +174,7 @@ impl Floor {
                 payload::Error::Corrupt(_) => ErrorKind::Corrupt,
                 _ => ErrorKind::Unavailable,
             };
-            Error::new(kind, "the output was not stored").because(error)
+            Error::new(kind, "the value was not stored").because(error)
         })?;
         Ok(Payload::Stored { hash: digest.to_string().into(), bytes: bytes as u64 })
     }
