@@ -105,6 +105,7 @@ impl<O> Mapping<O> {
     }
 
     /// After `limit` it takes what there is, and cancels what goes on. What [`min_ok`](Self::min_ok) asks for must be there.
+    /// What was there at that moment stays all there was: the next attempt takes the same, or fails the same.
     pub fn partial_after(mut self, limit: Duration) -> Self {
         self.deadline = Some(limit);
         self.at_deadline = AtDeadline::Take;
