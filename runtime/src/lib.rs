@@ -28,6 +28,7 @@ mod board;
 mod builder;
 mod clock;
 mod closing_time;
+mod cluster;
 mod dispatch;
 mod document;
 mod durable;

@@ -1,0 +1,207 @@
+//! What a node does about the partitions: which it claims, which it lets go of, and when. Pure: time is given.
+//!
+//! Nothing here is needed for anything to be right: the journal decides who owns a partition. It is there so that every
+//! partition has an owner soon, that all have about as many, and that none goes to and fro.
+
+use super::assign::assign;
+use super::view::{Standing, View};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[cfg(test)]
+mod tests;
+
+/// What a steward is tuned by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// How long an owner keeps a partition before it hands it to another node only because that has fewer.
+    pub(crate) tenure_min: Duration,
+    /// The pause after a claim that came to nothing or a tenure that was cut short; it doubles each time.
+    pub(crate) backoff_first: Duration,
+    /// The longest pause.
+    pub(crate) backoff_cap: Duration,
+}
+
+/// Whether partitions move from one living node to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Movement {
+    /// They do.
+    Free,
+    /// They do not: too little is known of the others. What a dead node had is claimed all the same.
+    Frozen,
+    /// Nothing is claimed either: nothing is known of the others yet.
+    Unsettled,
+}
+
+/// What is to be done about a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Claim it.
+    Claim(u16),
+    /// End its tenure.
+    Release(u16, Why),
+}
+
+/// Why a tenure ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Another node is to have it.
+    HandedTo(Arc<str>),
+    /// Another node has claimed it since.
+    Deposed(Arc<str>),
+    /// This node can not serve it at present.
+    Unfit,
+    /// This node stops.
+    Leaving,
+}
+
+/// A tenure of this node.
+#[derive(Clone, Copy, Debug)]
+enum Tenure {
+    /// It is being claimed, and replayed.
+    Beginning,
+    /// It is served.
+    Serving { epoch: u64, since: Duration },
+    /// It is being ended.
+    Ending,
+}
+
+/// Claims that came to nothing, and tenures that were cut short.
+#[derive(Clone, Copy, Debug)]
+struct Setbacks {
+    count: u32,
+    last: Duration,
+}
+
+/// The steward of a node.
+#[derive(Debug)]
+pub(crate) struct Steward {
+    me: Arc<str>,
+    partitions: u16,
+    pace: Pace,
+    tenures: BTreeMap<u16, Tenure>,
+    setbacks: BTreeMap<u16, Setbacks>,
+    /// The highest epoch of each partition that was heard of.
+    epochs: BTreeMap<u16, u64>,
+}
+
+impl Steward {
+    pub(crate) fn new(me: Arc<str>, partitions: u16, pace: Pace) -> Self {
+        let (tenures, setbacks, epochs) = Default::default();
+        Self { me, partitions, pace, tenures, setbacks, epochs }
+    }
+
+    /// What this node owns, with the epochs.
+    pub(crate) fn owns(&self) -> BTreeMap<u16, u64> {
+        let serving = self.tenures.iter().filter_map(|(partition, tenure)| match tenure {
+            Tenure::Serving { epoch, .. } => Some((*partition, *epoch)),
+            Tenure::Beginning | Tenure::Ending => None,
+        });
+        serving.collect()
+    }
+
+    /// Whether it has nothing to do with any partition.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.tenures.is_empty()
+    }
+
+    /// A claim has succeeded, and the partition is served.
+    pub(crate) fn began(&mut self, partition: u16, epoch: u64, now: Duration) {
+        // One that is being ended meanwhile goes on being ended.
+        if !matches!(self.tenures.get(&partition), Some(Tenure::Ending)) {
+            self.tenures.insert(partition, Tenure::Serving { epoch, since: now });
+        }
+        self.note_epoch(partition, epoch);
+    }
+
+    /// A tenure has ended as it was asked to.
+    pub(crate) fn ended(&mut self, partition: u16) {
+        self.tenures.remove(&partition);
+    }
+
+    /// A claim has come to nothing, or a tenure was cut short.
+    pub(crate) fn failed(&mut self, partition: u16, now: Duration) {
+        self.tenures.remove(&partition);
+        let calm = 4 * self.pace.backoff_cap;
+        let setbacks = self.setbacks.entry(partition).or_insert(Setbacks { count: 0, last: now });
+        if now.saturating_sub(setbacks.last) > calm {
+            setbacks.count = 0;
+        }
+        *setbacks = Setbacks { count: setbacks.count.saturating_add(1), last: now };
+    }
+
+    fn note_epoch(&mut self, partition: u16, epoch: u64) {
+        let highest = self.epochs.entry(partition).or_default();
+        *highest = epoch.max(*highest);
+    }
+
+    /// Until when a partition is left alone after its setbacks.
+    fn rests_until(&self, partition: u16) -> Duration {
+        let Some(Setbacks { count, last }) = self.setbacks.get(&partition) else { return Duration::ZERO };
+        let doubled = self.pace.backoff_first.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1)));
+        *last + doubled.min(self.pace.backoff_cap)
+    }
+
+    /// What is to be done now. It is noted as being done.
+    pub(crate) fn acts(&mut self, view: &View, now: Duration, standing: Standing, movement: Movement) -> Vec<Act> {
+        let map = view.map(now);
+        for (&partition, &(epoch, _)) in &map {
+            self.note_epoch(partition, epoch);
+        }
+        let mut nodes = view.owners(now);
+        match standing {
+            Standing::Owner => drop(nodes.insert(self.me.clone())),
+            Standing::Unfit | Standing::Leaving | Standing::Gone | Standing::Client => drop(nodes.remove(&self.me)),
+        }
+        let mine = self.owns();
+        let others = map.iter().filter(|(_, (_, node))| *node != self.me);
+        let mut owners: BTreeMap<u16, Arc<str>> = others.map(|(partition, (_, node))| (*partition, node.clone())).collect();
+        let mut acts = Vec::new();
+        for (&partition, &epoch) in &mine {
+            match map.get(&partition).filter(|(other, node)| *other > epoch && *node != self.me) {
+                Some((_, node)) => acts.push(Act::Release(partition, Why::Deposed(node.clone()))),
+                None => drop(owners.insert(partition, self.me.clone())),
+            }
+        }
+        let assigned = assign(self.partitions, &nodes, &owners);
+        for (partition, node) in (0..).zip(assigned) {
+            let is_owned = owners.contains_key(&partition);
+            match (self.tenures.get(&partition), node) {
+                (None, Some(node)) if node == self.me && !is_owned => {
+                    if movement != Movement::Unsettled && self.rests_until(partition) <= now {
+                        acts.push(Act::Claim(partition));
+                    }
+                }
+                // Nobody else is there to take it: it is served to the end.
+                (Some(Tenure::Serving { .. }), None) => {}
+                (Some(Tenure::Serving { since, .. }), Some(node)) if node != self.me => {
+                    let is_mine = owners.get(&partition) == Some(&self.me);
+                    let may_move = movement == Movement::Free && now.saturating_sub(*since) >= self.pace.tenure_min;
+                    match standing {
+                        _ if !is_mine => {} // deposed, above
+                        Standing::Owner if may_move => acts.push(Act::Release(partition, Why::HandedTo(node))),
+                        Standing::Owner => {}
+                        Standing::Unfit => acts.push(Act::Release(partition, Why::Unfit)),
+                        Standing::Leaving | Standing::Gone | Standing::Client => {
+                            acts.push(Act::Release(partition, Why::Leaving));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        for act in &acts {
+            match act {
+                Act::Claim(partition) => self.tenures.insert(*partition, Tenure::Beginning),
+                Act::Release(partition, why) => {
+                    if let Why::Deposed(_) | Why::Unfit = why {
+                        self.failed(*partition, now);
+                    }
+                    self.tenures.insert(*partition, Tenure::Ending)
+                }
+            };
+        }
+        acts
+    }
+}
