@@ -1,4 +1,3 @@
-use super::plan::matches;
 use super::*;
 use crate::port::store::MemoryStore;
 
@@ -168,24 +167,4 @@ async fn late_effects_of_a_seed_take_place_soon() {
         let _ = faults.get("b").await.unwrap();
     }
     assert_eq!(memory.object_count(), 1);
-}
-
-#[test]
-fn patterns() {
-    for (pattern, name, fits) in [
-        ("*", "", true),
-        ("*", "a/b", true),
-        ("a", "a", true),
-        ("a", "ab", false),
-        ("a*", "a", true),
-        ("*/manifest/*", "ns/p/manifest/1", true),
-        ("*/manifest/*", "ns/p/log/1", false),
-        ("a*a", "a", false),
-        ("a*a", "aba", true),
-        ("*b*b*", "abb", true),
-        ("*b*b*", "ab", false),
-        ("a*b*c", "abcbc", true),
-    ] {
-        assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
-    }
 }
