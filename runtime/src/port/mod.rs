@@ -2,5 +2,5 @@
 pub mod bus;
 pub mod directory;
 #[cfg(any(test, feature = "test"))]
-mod fault;
+pub mod fault;
 pub mod store;

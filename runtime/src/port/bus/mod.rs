@@ -29,6 +29,8 @@ mod queue_name;
 
 #[cfg(any(test, feature = "test"))]
 pub mod conformance;
+#[cfg(any(test, feature = "test"))]
+pub mod fault;
 
 use std::num::{NonZeroU16, NonZeroUsize};
 

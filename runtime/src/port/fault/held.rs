@@ -26,6 +26,8 @@ struct One<O> {
 pub(crate) enum Waiting {
     /// An effect, nobody waits for it.
     Effect(BoxFuture<'static, ()>),
+    /// The same, behind the next operation of its kind and name.
+    Overtaken(BoxFuture<'static, ()>),
     /// A caller.
     Caller(oneshot::Sender<()>),
 }
@@ -83,6 +85,16 @@ impl<O: Copy + PartialEq> Held<O> {
         self.release_where(|one| one.due.is_some_and(|due| due <= number)).await;
     }
 
+    /// Whether something waits for the next operation of this kind and name.
+    pub(crate) fn has_overtaken(&self, operation: O, name: &str) -> bool {
+        self.lock().iter().any(|one| one.is_overtaken_by(operation, name))
+    }
+
+    /// Releases what waits for the next operation of this kind and name.
+    pub(crate) async fn release_overtaken(&self, operation: O, name: &str) {
+        self.release_where(|one| one.is_overtaken_by(operation, name)).await;
+    }
+
     async fn release_where(&self, chosen: impl Fn(&One<O>) -> bool) -> usize {
         let mut released = 0;
         while self.release_one(&chosen).await {
@@ -100,7 +112,7 @@ impl<O: Copy + PartialEq> Held<O> {
         };
         match one.map(|one| one.what) {
             None => return false,
-            Some(Waiting::Effect(effect)) => effect.await,
+            Some(Waiting::Effect(effect) | Waiting::Overtaken(effect)) => effect.await,
             // Whoever waited may have given up, then its operation never takes effect.
             Some(Waiting::Caller(caller)) => drop(caller.send(())),
         }
@@ -109,6 +121,12 @@ impl<O: Copy + PartialEq> Held<O> {
 
     fn lock(&self) -> MutexGuard<'_, Vec<One<O>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<O: PartialEq> One<O> {
+    fn is_overtaken_by(&self, operation: O, name: &str) -> bool {
+        self.operation == operation && self.name == name && matches!(self.what, Waiting::Overtaken(_))
     }
 }
 
