@@ -1,6 +1,7 @@
 //! What the faulty ports have in common: which operation is spoiled in which way, and what is held back until the test lets
-//! it go. The wrappers themselves stand beside the ports: [`bus::fault`](super::bus::fault) and
-//! [`store::fault`](super::store::fault), which keeps faults of its own because a store must never forget.
+//! it go. The wrappers themselves stand beside the ports: [`bus::fault`](super::bus::fault),
+//! [`directory::fault`](super::directory::fault) and [`store::fault`](super::store::fault), which keeps faults of its own
+//! because a store must never forget.
 
 mod faults;
 mod held;
@@ -16,7 +17,7 @@ use std::time::Duration;
 pub use faults::Faults;
 pub(crate) use held::{Held, Waiting, pause};
 pub(crate) use link::{Link, Up};
-pub(crate) use plan::{Dice, Drawn, Plan, Rule};
+pub(crate) use plan::{Dice, Drawn, Generator, Plan, Rule, matches};
 pub(crate) use serve::{Call, Unanswered};
 
 /// What happens to one operation. Not every operation can meet every fault: see [`Kind::allows`].
