@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::iter::{once, repeat_n};
-use std::mem::discriminant;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::{Dice, Drawn, Fault, Held, Kind, Odds, Plan, Rule};
+use super::{Dice, Drawn, Fault, Held, Kind, Odds, Plan, Rule, Tally};
 
 /// Orders faults for one node's port, and counts them. A clone is the same handle.
 ///
@@ -23,15 +23,14 @@ struct State<O> {
 /// What the test has told, and what became of it.
 struct Told<O> {
     plan: Plan<O, Fault>,
-    /// One entry for each kind of operation at most.
-    begun: Vec<(O, u64)>,
-    /// One entry for each kind of fault at most.
-    injected: Vec<(Fault, u64)>,
+    begun: Tally<O>,
+    /// Slow faults of whatever duration are counted together.
+    injected: Tally<Fault>,
 }
 
 impl<O: Kind> Faults<O> {
     pub(crate) fn new() -> Self {
-        let told = Told { plan: Plan::default(), begun: Vec::new(), injected: Vec::new() };
+        let told = Told { plan: Plan::default(), begun: Tally::default(), injected: Tally::default() };
         Self(Arc::new(State { told: Mutex::new(told), held: Held::default() }))
     }
 
@@ -82,8 +81,7 @@ impl<O: Kind> Faults<O> {
     /// How many operations of this kind callers began so far, without those that a cut turned away.
     #[must_use]
     pub fn begun(&self, operation: O) -> u64 {
-        let told = self.told();
-        told.begun.iter().find(|(kind, _)| *kind == operation).map_or(0, |(_, count)| *count)
+        self.told().begun.of(operation)
     }
 
     /// How often this kind of fault has been injected; for [`Fault::Slow`] whatever its duration.
@@ -92,14 +90,13 @@ impl<O: Kind> Faults<O> {
     /// deliveries that it ended.
     #[must_use]
     pub fn injected(&self, fault: Fault) -> u64 {
-        let told = self.told();
-        told.injected.iter().find(|(kind, _)| alike(*kind, fault)).map_or(0, |(_, count)| *count)
+        self.told().injected.of(kind(fault))
     }
 
     /// How many faults of all kinds have been injected.
     #[must_use]
     pub fn injected_total(&self) -> u64 {
-        self.told().injected.iter().map(|(_, count)| count).sum()
+        self.told().injected.total()
     }
 
     /// Kind and name of each operation that waits for its release, in the order they came.
@@ -141,7 +138,7 @@ impl<O: Kind> Faults<O> {
     /// Begins an operation, and says what is to become of it.
     pub(crate) fn draw(&self, operation: O, name: &str) -> Drawn<Fault> {
         let mut told = self.told();
-        count(&mut told.begun, operation, 1, PartialEq::eq);
+        told.begun.add(operation, 1);
         let mut drawn = told.plan.draw(operation, name);
         let overtakes = drawn.fault == Fault::Reorder && self.0.held.has_overtaken(operation, name);
         if overtakes || !operation.allows(drawn.fault) {
@@ -149,25 +146,19 @@ impl<O: Kind> Faults<O> {
         }
         // What a cut and a wipe have hit is counted where it is hit.
         if !matches!(drawn.fault, Fault::Pass | Fault::Cut | Fault::Wipe) {
-            told.count(drawn.fault, 1);
+            told.injected.add(kind(drawn.fault), 1);
         }
         drawn
     }
 
     /// Counts what was injected by other ways than [`Faults::draw`].
     pub(crate) fn count(&self, fault: Fault, times: u64) {
-        self.told().count(fault, times);
+        self.told().injected.add(kind(fault), times);
     }
 
     /// No foreign code runs under the lock, so poisoned counters are whole ones.
     fn told(&self) -> MutexGuard<'_, Told<O>> {
         self.0.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<O> Told<O> {
-    fn count(&mut self, fault: Fault, times: u64) {
-        count(&mut self.injected, fault, times, |one, other| alike(*one, *other));
     }
 }
 
@@ -184,14 +175,10 @@ fn check<O: Kind>(operation: O, fault: Fault) {
     assert!(operation.allows(fault), "{operation:?} cannot meet {fault:?}");
 }
 
-/// Whether two faults are of one kind.
-fn alike(one: Fault, other: Fault) -> bool {
-    discriminant(&one) == discriminant(&other)
-}
-
-fn count<K>(counts: &mut Vec<(K, u64)>, key: K, times: u64, same: impl Fn(&K, &K) -> bool) {
-    match counts.iter_mut().find(|(counted, _)| same(counted, &key)) {
-        Some((_, count)) => *count += times,
-        None => counts.push((key, times)),
+/// The fault without how long it takes.
+fn kind(fault: Fault) -> Fault {
+    match fault {
+        Fault::Slow(_) => Fault::Slow(Duration::ZERO),
+        other => other,
     }
 }

@@ -8,6 +8,7 @@ mod held;
 mod link;
 mod plan;
 mod serve;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ pub(crate) use held::{Held, Waiting, pause};
 pub(crate) use link::{Link, Up};
 pub(crate) use plan::{Dice, Drawn, Generator, Plan, Rule, matches};
 pub(crate) use serve::{Call, Unanswered};
+pub(crate) use tally::Tally;
 
 /// What happens to one operation. Not every operation can meet every fault: see [`Kind::allows`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

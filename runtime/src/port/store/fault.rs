@@ -27,7 +27,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::{Create, Error, Store};
-use crate::port::fault::{Dice, Drawn, Held, Plan, Rule, Waiting, pause};
+use crate::port::fault::{Dice, Drawn, Held, Plan, Rule, Tally, Waiting, pause};
 
 /// The kinds of operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,6 +137,7 @@ struct Told {
     plan: Plan<Operation, Fault>,
     disk_full: bool,
     counts: Counts,
+    injected: Tally<Fault>,
 }
 
 impl Told {
@@ -151,6 +152,12 @@ impl Told {
         self.disk_full |= drawn.fault == Fault::DiskFull;
         if self.disk_full && operation == Operation::Create {
             drawn.fault = Fault::DiskFull;
+        }
+        if drawn.fault == Fault::Exists && operation != Operation::Create {
+            drawn.fault = Fault::Pass;
+        }
+        if drawn.fault != Fault::Pass {
+            self.injected.add(drawn.fault, 1);
         }
         drawn
     }
@@ -211,6 +218,18 @@ impl FaultStore {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.told().counts
+    }
+
+    /// How often this fault has been injected.
+    #[must_use]
+    pub fn injected(&self, fault: Fault) -> u64 {
+        self.told().injected.of(fault)
+    }
+
+    /// How many faults of all kinds have been injected.
+    #[must_use]
+    pub fn injected_total(&self) -> u64 {
+        self.told().injected.total()
     }
 
     /// Kind and name of each operation that waits for its release, in the order they came.

@@ -105,6 +105,20 @@ async fn a_full_disk_refuses_creates_until_it_is_freed() {
     assert_eq!(create(&faults, "c").await, Told::Created);
     faults.fill_disk();
     assert_eq!(create(&faults, "d").await, Told::Refused);
+    assert_eq!(faults.injected(Fault::DiskFull), 3);
+}
+
+#[tokio::test]
+async fn what_is_injected_is_counted_by_kind() {
+    let (_, faults) = stores();
+    faults.script(Operation::Create, "*", [Fault::Pass, Fault::Exists, Fault::Twice]);
+    faults.always(Operation::Get, "*", Fault::Exists);
+    for name in ["a", "b", "c"] {
+        let _ = create(&faults, name).await;
+        assert!(faults.get(name).await.unwrap().is_some());
+    }
+    assert_eq!((faults.injected(Fault::Exists), faults.injected(Fault::Twice)), (1, 1));
+    assert_eq!(faults.injected_total(), 2, "what passes is no fault");
 }
 
 #[tokio::test]
