@@ -105,3 +105,8 @@ pub trait Kind: Copy + PartialEq + Debug + Send + Sync + 'static {
     /// Whether an operation of this kind can meet `fault`.
     fn allows(self, fault: Fault) -> bool;
 }
+
+/// The programs of the page are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/faults.md")]
+struct Page;
