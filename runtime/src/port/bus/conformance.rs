@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, select};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::{Bus, Consumer, Delivery, Envelope, Error, QueueName};
 
 /// How long a state may take to come true.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait before a state is looked at again.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// Runs every check, one after the other; panics where `bus` breaks the contract.
 pub async fn all(bus: &dyn Bus) {
@@ -35,6 +37,10 @@ pub async fn all(bus: &dyn Bus) {
     idle_consumers_share_a_queue(bus).await;
     a_dropped_wait_loses_nothing(bus).await;
     deleting_a_queue_ends_its_consumers(bus).await;
+    an_own_queue_carries_messages(bus).await;
+    an_own_queue_is_nobody_elses(bus).await;
+    an_own_queue_goes_with_its_consumer(bus).await;
+    deleting_an_own_queue_ends_its_consumer(bus).await;
     a_broadcast_reaches_every_subscriber(bus).await;
 }
 
@@ -261,6 +267,75 @@ pub async fn deleting_a_queue_ends_its_consumers(bus: &dyn Bus) {
     drop_queue(bus, queue).await;
 }
 
+/// To its consumer and to those who publish it is a queue like any other: bounded, and what is dropped comes back.
+pub async fn an_own_queue_carries_messages(bus: &dyn Bus) {
+    let queue = fresh("own");
+    let mut own = own(bus, &queue, 3, 2).await;
+    publish_all(bus, &queue, 0..2).await;
+    drop(next(&mut own).await);
+    receive_all(&mut own, 0..2).await;
+    let mut taken = 0;
+    let refused = loop {
+        match soon(bus.publish(&queue, message(taken))).await {
+            Ok(()) => taken += 1,
+            Err(refused) => break refused,
+        }
+        assert!(taken < 64, "a queue for 3 messages has taken 64");
+    };
+    assert_eq!(refused, Error::Full { queue, limit: 3 });
+    receive_all(&mut own, 0..taken).await;
+}
+
+/// It cannot be made twice, shared or declared, and is not made of a queue that exists.
+pub async fn an_own_queue_is_nobody_elses(bus: &dyn Bus) {
+    let refused = |what: &str, error: Option<Error>| {
+        assert!(matches!(error, Some(Error::Refused { .. })), "{what}: {error:?}");
+    };
+    let queue = fresh("exclusive");
+    let mut own = own(bus, &queue, 10, 1).await;
+    refused("made twice", soon(bus.consume_own(&queue, limit(10), prefetch(1))).await.err());
+    refused("consumed by another", soon(bus.consume(&queue, prefetch(1))).await.err());
+    refused("declared", soon(bus.declare(&queue, limit(10))).await.err());
+    soon(bus.publish(&queue, message(1))).await.expect("still there");
+    receive_all(&mut own, 1..2).await;
+    let shared = declared(bus, "shared", 10).await;
+    refused("made of a shared one", soon(bus.consume_own(&shared, limit(10), prefetch(1))).await.err());
+    soon(bus.publish(&shared, message(1))).await.expect("still there");
+    drop_queue(bus, shared).await;
+}
+
+/// Dropped or cancelled, the consumer takes the queue along, with what waits in it and what is out; the name is free.
+pub async fn an_own_queue_goes_with_its_consumer(bus: &dyn Bus) {
+    let queue = fresh("mortal");
+    let mut dropped = own(bus, &queue, 10, 1).await;
+    publish_all(bus, &queue, 0..2).await;
+    let held = next(&mut dropped).await;
+    drop(dropped);
+    until_unroutable(bus, &queue).await;
+    drop(held);
+    until_unroutable(bus, &queue).await;
+    let mut cancelled = own(bus, &queue, 10, 1).await;
+    soon(bus.publish(&queue, message(2))).await.expect("published");
+    let held = next(&mut cancelled).await;
+    assert_eq!(number(&held), 2, "nothing is left of the queue before");
+    soon(cancelled.cancel()).await.expect("cancelled");
+    until_unroutable(bus, &queue).await;
+    drop(held);
+}
+
+/// Who made it may delete it.
+pub async fn deleting_an_own_queue_ends_its_consumer(bus: &dyn Bus) {
+    let queue = fresh("deleted-own");
+    let mut waiting = own(bus, &queue, 10, 1).await;
+    let (end, ()) = futures::join!(soon(waiting.next()), drop_queue(bus, queue.clone()));
+    assert!(end.is_none(), "delivered from a deleted queue: {end:?}");
+    until_unroutable(bus, &queue).await;
+    let mut next_life = own(bus, &queue, 10, 1).await;
+    drop(waiting);
+    publish_all(bus, &queue, 0..1).await;
+    receive_all(&mut next_life, 0..1).await;
+}
+
 /// Everybody who is subscribed hears a broadcast.
 pub async fn a_broadcast_reaches_every_subscriber(bus: &dyn Bus) {
     let said = Envelope::new(Uuid::new_v4().to_string(), "test", "conformance", "hear, hear");
@@ -309,6 +384,20 @@ async fn drop_queue(bus: &dyn Bus, queue: QueueName) {
 
 async fn consumer(bus: &dyn Bus, queue: &QueueName, deliveries: u16) -> Consumer {
     soon(bus.consume(queue, prefetch(deliveries))).await.expect("consuming")
+}
+
+async fn own(bus: &dyn Bus, queue: &QueueName, messages: usize, deliveries: u16) -> Consumer {
+    soon(bus.consume_own(queue, limit(messages), prefetch(deliveries))).await.expect("made")
+}
+
+/// A broker hears of the end of a consumer a moment later.
+async fn until_unroutable(bus: &dyn Bus, queue: &QueueName) {
+    let gone = async {
+        while bus.publish(queue, message(0)).await != Err(Error::Unroutable { queue: queue.clone() }) {
+            sleep(MOMENT).await;
+        }
+    };
+    soon(gone).await;
 }
 
 async fn next(consumer: &mut Consumer) -> Delivery {

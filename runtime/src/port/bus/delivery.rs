@@ -65,7 +65,7 @@ pub trait Source: Send {
     fn cancel(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>>;
 }
 
-/// One consumer of a queue. Dropping it puts back what it has received and not settled.
+/// One consumer of a queue. Dropping it puts back what it has received and not settled, or ends the queue if it is its own.
 pub struct Consumer(Box<dyn Source>);
 
 impl Consumer {
@@ -83,7 +83,7 @@ impl Consumer {
     }
 
     /// Takes nothing more, and leaves the unsettled deliveries with their receivers, who may still settle them. This is
-    /// how a prefetch is changed: cancel, and consume again.
+    /// how a prefetch is changed: cancel, and consume again. A queue of one's own is gone by it, and so are its deliveries.
     ///
     /// # Errors
     /// [`Error::Closed`] when the connection is gone, and with it the deliveries. [`Error::Unclear`] when no answer came.

@@ -14,6 +14,9 @@
 //! - **Bounded.** A queue holds at most the messages it was declared for and answers [`Error::Full`] beyond; put-backs are
 //!   always taken. A consumer has at most `prefetch` unsettled deliveries; there is no unlimited.
 //! - **Shared.** Any number of consumers may share a queue; those that wait take in turn, those that are busy take nothing.
+//! - **One's own.** A queue of [`Bus::consume_own`] has one consumer and is gone with it: when the [`Consumer`] is dropped or
+//!   cancelled, when its node's connection is cut, when the bus is wiped. What it held is gone too, confirmed or not, and
+//!   whoever publishes to it is soon told [`Error::Unroutable`]: that is how a node learns at once that another has died.
 //! - **Broadcasts** reach whoever is subscribed, at most once. Nothing is kept for others, and a subscriber that is more than
 //!   [`BROADCASTS_BEHIND_MAX`] behind loses the oldest.
 //! - No call waits for ever: a remote implementation bounds each by a limit of its own and answers [`Error::Unclear`] or
@@ -26,6 +29,8 @@ mod queue_name;
 
 #[cfg(any(test, feature = "test"))]
 pub mod conformance;
+#[cfg(any(test, feature = "test"))]
+pub mod fault;
 
 use std::num::{NonZeroU16, NonZeroUsize};
 
@@ -81,18 +86,31 @@ pub enum Error {
 pub trait Bus: Send + Sync + 'static {
     /// Makes sure that `queue` exists, for at most `messages_max` messages that wait for a consumer.
     ///
-    /// [`Error::Refused`] when it exists with another limit.
+    /// [`Error::Refused`] when it exists with another limit, or is somebody's own.
     fn declare<'a>(&'a self, queue: &'a QueueName, messages_max: NonZeroUsize) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Removes `queue` with all it holds and ends its consumers; removing what is not there is no error.
+    /// Removes `queue` with all it holds and ends its consumers; removing what is not there is no error. A broker may refuse
+    /// to remove what is another node's own.
     fn delete<'a>(&'a self, queue: &'a QueueName) -> BoxFuture<'a, Result<(), Error>>;
 
     /// Puts a message at the end of `queue`, confirmed.
     fn publish<'a>(&'a self, queue: &'a QueueName, envelope: Envelope) -> BoxFuture<'a, Result<(), Error>>;
 
     /// Starts a consumer of `queue` with at most `prefetch` unsettled deliveries. [`Error::Unroutable`] when nobody has
-    /// declared it.
+    /// declared it, [`Error::Refused`] when it is somebody's own.
     fn consume<'a>(&'a self, queue: &'a QueueName, prefetch: NonZeroU16) -> BoxFuture<'a, Result<Consumer, Error>>;
+
+    /// Makes `queue`, for at most `messages_max` messages that wait, and starts the only consumer it will ever have, with at
+    /// most `prefetch` unsettled deliveries. The queue is gone with its consumer, and with all it holds.
+    ///
+    /// [`Error::Refused`] when the queue exists: also for a moment after its consumer has died unseen, so a node takes a
+    /// new name for every life.
+    fn consume_own<'a>(
+        &'a self,
+        queue: &'a QueueName,
+        messages_max: NonZeroUsize,
+        prefetch: NonZeroU16,
+    ) -> BoxFuture<'a, Result<Consumer, Error>>;
 
     /// Sends a message to whoever is subscribed, which may be nobody.
     fn broadcast(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), Error>>;

@@ -21,6 +21,8 @@ pub mod memory;
 
 #[cfg(any(test, feature = "test"))]
 pub mod conformance;
+#[cfg(any(test, feature = "test"))]
+pub mod fault;
 
 use std::time::Duration;
 

@@ -15,7 +15,6 @@
 //! # Ok::<(), Error>(()) }).unwrap();
 //! ```
 
-mod plan;
 #[cfg(test)]
 mod tests;
 
@@ -26,10 +25,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::{oneshot, watch};
 
-use self::plan::{Drawn, Plan, Rule};
 use super::{Create, Error, Store};
+use crate::port::fault::{Dice, Drawn, Held, Plan, Rule, Tally, Waiting, pause};
 
 /// The kinds of operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,9 +43,10 @@ pub enum Operation {
 }
 
 /// What happens to one operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing special.
+    #[default]
     Pass,
     /// No effect; the caller is told [`Error::Refused`].
     Refuse,
@@ -106,20 +105,6 @@ pub struct Counts {
     pub delete: u64,
 }
 
-/// An operation that waits for its release.
-struct Held {
-    operation: Operation,
-    name: String,
-    /// Number of the operation before which it goes by itself.
-    due: Option<u64>,
-    what: Waiting,
-}
-
-enum Waiting {
-    Effect(BoxFuture<'static, ()>),
-    Caller(oneshot::Sender<()>),
-}
-
 /// Wraps a store and spoils operations as told: by script, by seed, or not at all.
 ///
 /// What happens to an operation is decided in this order: the disk is full (creates only); the first rule
@@ -140,28 +125,59 @@ impl fmt::Debug for FaultStore {
     }
 }
 
+#[derive(Default)]
 struct State {
-    plan: Mutex<Plan>,
-    held: Mutex<Vec<Held>>,
-    held_count: watch::Sender<usize>,
+    told: Mutex<Told>,
+    held: Held<Operation>,
+}
+
+/// What the test has told, and what callers have begun.
+#[derive(Default)]
+struct Told {
+    plan: Plan<Operation, Fault>,
+    disk_full: bool,
+    counts: Counts,
+    injected: Tally<Fault>,
+}
+
+impl Told {
+    fn draw(&mut self, operation: Operation, name: &str) -> Drawn<Fault> {
+        *match operation {
+            Operation::Create => &mut self.counts.create,
+            Operation::Get => &mut self.counts.get,
+            Operation::List => &mut self.counts.list,
+            Operation::Delete => &mut self.counts.delete,
+        } += 1;
+        let mut drawn = self.plan.draw(operation, name);
+        self.disk_full |= drawn.fault == Fault::DiskFull;
+        if self.disk_full && operation == Operation::Create {
+            drawn.fault = Fault::DiskFull;
+        }
+        if drawn.fault == Fault::Exists && operation != Operation::Create {
+            drawn.fault = Fault::Pass;
+        }
+        if drawn.fault != Fault::Pass {
+            self.injected.add(drawn.fault, 1);
+        }
+        drawn
+    }
 }
 
 impl FaultStore {
     /// A fault store that passes everything on until told otherwise.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>) -> Self {
-        let (held_count, _) = watch::channel(0);
-        Self { inner, state: Arc::new(State { plan: Mutex::default(), held: Mutex::default(), held_count }) }
+        Self { inner, state: Arc::default() }
     }
 
     /// Spoils the next operations of this kind and name by `faults`, one each, in order.
     pub fn script(&self, operation: Operation, pattern: &str, faults: impl IntoIterator<Item = Fault>) {
-        self.plan().add(Rule::once_each(operation, pattern, faults));
+        self.told().plan.add(Rule::once_each(operation, pattern, faults));
     }
 
     /// Spoils every operation of this kind and name by `fault`, until [`calm`](Self::calm).
     pub fn always(&self, operation: Operation, pattern: &str, fault: Fault) {
-        self.plan().add(Rule::always(operation, pattern, fault));
+        self.told().plan.add(Rule::always(operation, pattern, fault));
     }
 
     /// Spoils operations by chance. The same seed and the same operations give the same faults.
@@ -170,94 +186,77 @@ impl FaultStore {
     ///
     /// If the chances add up to more than 1.
     pub fn random(&self, seed: u64, odds: Odds) {
-        self.plan().randomize(seed, odds);
+        let chances = [
+            (odds.refuse, Fault::Refuse),
+            (odds.lose_request, Fault::LoseRequest),
+            (odds.lose_answer, Fault::LoseAnswer),
+            (odds.late, Fault::Late),
+            (odds.twice, Fault::Twice),
+            (odds.exists, Fault::Exists),
+        ];
+        self.told().plan.roll(Dice::new(seed, chances, odds.late_operations_max, odds.delay_max));
     }
 
     /// Forgets scripts and odds and frees the disk: from now on operations pass. What is held stays held.
     pub fn calm(&self) {
-        self.plan().calm();
+        let mut told = self.told();
+        told.plan.calm();
+        told.disk_full = false;
     }
 
     /// Refuses every create from now on.
     pub fn fill_disk(&self) {
-        self.plan().disk_full = true;
+        self.told().disk_full = true;
     }
 
     /// Ends [`fill_disk`](Self::fill_disk) and [`Fault::DiskFull`].
     pub fn free_disk(&self) {
-        self.plan().disk_full = false;
+        self.told().disk_full = false;
     }
 
     /// How many operations of each kind callers began so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.plan().counts
+        self.told().counts
+    }
+
+    /// How often this fault has been injected.
+    #[must_use]
+    pub fn injected(&self, fault: Fault) -> u64 {
+        self.told().injected.of(fault)
+    }
+
+    /// How many faults of all kinds have been injected.
+    #[must_use]
+    pub fn injected_total(&self) -> u64 {
+        self.told().injected.total()
     }
 
     /// Kind and name of each operation that waits for its release, in the order they came.
     #[must_use]
     pub fn held(&self) -> Vec<(Operation, String)> {
-        self.held_now().iter().map(|held| (held.operation, held.name.clone())).collect()
+        self.state.held.list()
     }
 
     /// Waits until at least `count` operations are held.
     pub async fn until_held(&self, count: usize) {
-        let mut held_count = self.state.held_count.subscribe();
-        // The sender lives as long as this store, so there is no error.
-        let _ = held_count.wait_for(|held| *held >= count).await;
+        self.state.held.until(count).await;
     }
 
     /// Releases the operation that is held longest; `false` if none is. A late effect has taken place
     /// when this returns; a caller that waited goes on by itself.
     pub async fn release_next(&self) -> bool {
-        self.release_one(|_| true).await
+        self.state.held.release_next().await
     }
 
     /// Releases all held operations of this kind and name, in the order they came. Answers how many.
     pub async fn release(&self, operation: Operation, pattern: &str) -> usize {
-        let rule = Rule::always(operation, pattern, Fault::Pass);
-        let mut released = 0;
-        while self.release_one(|held| rule.fits(held.operation, &held.name)).await {
-            released += 1;
-        }
-        released
+        self.state.held.release(operation, pattern).await
     }
 
     /// Releases everything that is held, in the order it came. Answers how many.
     pub async fn release_all(&self) -> usize {
-        let mut released = 0;
-        while self.release_next().await {
-            released += 1;
-        }
-        released
-    }
-
-    async fn release_one(&self, chosen: impl Fn(&Held) -> bool) -> bool {
-        let held = {
-            let mut all = self.held_now();
-            let found = all.iter().position(chosen).map(|index| all.remove(index));
-            self.state.held_count.send_replace(all.len());
-            found
-        };
-        match held.map(|held| held.what) {
-            None => return false,
-            Some(Waiting::Effect(effect)) => effect.await,
-            // Whoever waited may have given up, then its operation never takes effect.
-            Some(Waiting::Caller(caller)) => drop(caller.send(())),
-        }
-        true
-    }
-
-    fn hold(&self, operation: Operation, name: &str, due: Option<u64>, what: Waiting) {
-        let mut held = self.held_now();
-        held.push(Held { operation, name: name.to_owned(), due, what });
-        self.state.held_count.send_replace(held.len());
-    }
-
-    async fn hold_caller(&self, operation: Operation, name: &str) {
-        let (release, released) = oneshot::channel();
-        self.hold(operation, name, None, Waiting::Caller(release));
-        let _ = released.await;
+        self.state.held.release_all().await
     }
 
     async fn serve<T: 'static>(
@@ -267,8 +266,8 @@ impl FaultStore {
         lie: Option<T>,
         effect: impl Fn() -> BoxFuture<'static, Result<T, Error>>,
     ) -> Result<T, Error> {
-        let drawn = self.plan().draw(operation, name);
-        while self.release_one(|held| held.due.is_some_and(|due| due <= drawn.number)).await {}
+        let drawn = self.told().draw(operation, name);
+        self.state.held.release_due(drawn.number).await;
         pause(drawn.request_delay).await;
         let answer = self.spoil(&drawn, operation, name, lie, effect).await;
         pause(drawn.answer_delay).await;
@@ -277,7 +276,7 @@ impl FaultStore {
 
     async fn spoil<T: 'static>(
         &self,
-        drawn: &Drawn,
+        drawn: &Drawn<Fault>,
         operation: Operation,
         name: &str,
         lie: Option<T>,
@@ -296,38 +295,28 @@ impl FaultStore {
                 unclear("the answer was lost")
             }
             Fault::Late => {
-                self.hold(operation, name, drawn.due, later());
+                self.state.held.hold(operation, name, drawn.due, later());
                 unclear("the request is late")
             }
             Fault::Twice => {
-                self.hold(operation, name, drawn.due, later());
+                self.state.held.hold(operation, name, drawn.due, later());
                 effect().await
             }
             Fault::Hang => {
-                self.hold_caller(operation, name).await;
+                self.state.held.hold_caller(operation, name).await;
                 effect().await
             }
             Fault::Delay => {
                 let answer = effect().await;
-                self.hold_caller(operation, name).await;
+                self.state.held.hold_caller(operation, name).await;
                 answer
             }
             Fault::Exists => effect().await.map(|answer| lie.unwrap_or(answer)),
         }
     }
 
-    fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.state.plan.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn held_now(&self) -> MutexGuard<'_, Vec<Held>> {
-        self.state.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-async fn pause(delay: Duration) {
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.state.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Within one process it keeps more than the contract asks: nothing is delivered twice unless it was put back, and one
 //! queue with one consumer keeps its order.
 
+mod own;
 mod queue;
 mod tap;
 
@@ -17,7 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::future::BoxFuture;
 use tokio::sync::broadcast;
 
-use self::queue::Queue;
+use self::own::Own;
+use self::queue::{Access, Queue};
 use super::{BROADCASTS_BEHIND_MAX, Bus, Consumer, Envelope, Error, Listen, QueueName, Subscription};
 
 /// A bus within one process; clones share everything.
@@ -71,9 +73,10 @@ impl MemoryBus {
     fn declare_now(&self, name: &QueueName, messages_max: usize) -> Result<(), Error> {
         match self.lock().queues.entry(name.clone()) {
             Entry::Vacant(free) => {
-                free.insert(Queue::new(name.clone(), messages_max));
+                free.insert(Queue::new(name.clone(), messages_max, Access::Shared));
                 Ok(())
             }
+            Entry::Occupied(taken) if taken.get().access() == Access::Own => Err(is_own(name)),
             Entry::Occupied(taken) if taken.get().messages_max() == messages_max => Ok(()),
             Entry::Occupied(taken) => {
                 let held = taken.get().messages_max();
@@ -83,9 +86,38 @@ impl MemoryBus {
     }
 
     fn consume_now(&self, name: &QueueName, prefetch: NonZeroU16) -> Result<Consumer, Error> {
-        let tap = self.queue(name)?.join(prefetch.get().into())?;
-        Ok(Consumer::new(Box::new(tap)))
+        let queue = self.queue(name)?;
+        match queue.access() {
+            Access::Shared => Ok(Consumer::new(Box::new(queue.join(prefetch.get().into())?))),
+            Access::Own => Err(is_own(name)),
+        }
     }
+
+    fn consume_own_now(&self, name: &QueueName, messages_max: usize, prefetch: NonZeroU16) -> Result<Consumer, Error> {
+        match self.lock().queues.entry(name.clone()) {
+            Entry::Vacant(free) => {
+                let queue = Queue::new(name.clone(), messages_max, Access::Own);
+                let tap = queue.join(prefetch.get().into())?;
+                free.insert(Arc::clone(&queue));
+                Ok(Consumer::new(Box::new(Own::new(tap, self.clone(), queue))))
+            }
+            Entry::Occupied(_) => Err(Error::Refused { reason: format!("queue exists: {name}") }),
+        }
+    }
+
+    /// Removes this very queue; one that has taken its name since stays.
+    fn remove(&self, queue: &Arc<Queue>) {
+        if let Entry::Occupied(found) = self.lock().queues.entry(queue.name().clone())
+            && Arc::ptr_eq(found.get(), queue)
+        {
+            found.remove();
+        }
+        queue.close();
+    }
+}
+
+fn is_own(name: &QueueName) -> Error {
+    Error::Refused { reason: format!("queue is its consumer's own: {name}") }
 }
 
 impl Bus for MemoryBus {
@@ -109,6 +141,15 @@ impl Bus for MemoryBus {
 
     fn consume<'a>(&'a self, queue: &'a QueueName, prefetch: NonZeroU16) -> BoxFuture<'a, Result<Consumer, Error>> {
         Box::pin(async move { self.consume_now(queue, prefetch) })
+    }
+
+    fn consume_own<'a>(
+        &'a self,
+        queue: &'a QueueName,
+        messages_max: NonZeroUsize,
+        prefetch: NonZeroU16,
+    ) -> BoxFuture<'a, Result<Consumer, Error>> {
+        Box::pin(async move { self.consume_own_now(queue, messages_max.get(), prefetch) })
     }
 
     fn broadcast(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), Error>> {

@@ -52,17 +52,35 @@ struct State {
     closed: bool,
 }
 
-/// A bounded queue that any number of consumers share.
+/// Who may consume a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Any number of consumers.
+    Shared,
+    /// The one it was made for.
+    Own,
+}
+
+/// A bounded queue.
 #[derive(Debug)]
 pub(super) struct Queue {
     name: QueueName,
     messages_max: usize,
+    access: Access,
     state: Mutex<State>,
 }
 
 impl Queue {
-    pub(super) fn new(name: QueueName, messages_max: usize) -> Arc<Self> {
-        Arc::new(Self { name, messages_max, state: Mutex::default() })
+    pub(super) fn new(name: QueueName, messages_max: usize, access: Access) -> Arc<Self> {
+        Arc::new(Self { name, messages_max, access, state: Mutex::default() })
+    }
+
+    pub(super) fn name(&self) -> &QueueName {
+        &self.name
+    }
+
+    pub(super) fn access(&self) -> Access {
+        self.access
     }
 
     pub(super) fn messages_max(&self) -> usize {

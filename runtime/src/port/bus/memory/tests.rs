@@ -141,6 +141,20 @@ async fn a_wipe_ends_everything_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn an_own_queue_does_not_survive_a_wipe_and_leaves_its_successor_alone() {
+    let bus = MemoryBus::new();
+    let queue = QueueName::node("n1").unwrap();
+    let (messages, one_delivery) = (NonZeroUsize::new(10).unwrap(), NonZeroU16::new(1).unwrap());
+    let mut wiped = bus.consume_own(&queue, messages, one_delivery).await.unwrap();
+    bus.wipe();
+    assert!(wiped.next().await.is_none());
+    assert_eq!(bus.publish(&queue, one(1)).await, Err(Error::Unroutable { queue: queue.clone() }));
+    bus.declare(&queue, messages).await.unwrap();
+    drop(wiped);
+    assert_eq!(bus.ready(&queue), Some(0), "another queue of the same name is not its own");
+}
+
+#[tokio::test]
 async fn a_slow_subscriber_loses_the_oldest_and_goes_on() {
     let bus = MemoryBus::new();
     let mut heard = bus.subscribe().await.unwrap();
@@ -155,7 +169,10 @@ async fn a_slow_subscriber_loses_the_oldest_and_goes_on() {
 fn names_are_checked() {
     assert_eq!(QueueName::capability("text.review").unwrap().as_str(), "capability.text.review.v1");
     assert_eq!(QueueName::agent_tasks("a1").unwrap().as_str(), "agent.a1.tasks");
+    assert_eq!(QueueName::agent_responses("a1").unwrap().as_str(), "agent.a1.responses");
+    assert_eq!(QueueName::node("n1").unwrap().as_str(), "node.n1");
     assert_eq!(QueueName::partition(7).as_str(), "partition.7");
+    assert_eq!(QueueName::orchestrator_priority().as_str(), "orchestrator.priority");
     for bad in ["", "a b", "a/b", "é", "amq.x", &"x".repeat(201)] {
         assert!(bad.parse::<QueueName>().is_err(), "{bad:?}");
     }

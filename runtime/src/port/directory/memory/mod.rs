@@ -1,5 +1,7 @@
 //! The directory in process, for `dev`, tests and single nodes. Time is tokio's, so paused time works.
 
+#[cfg(any(test, feature = "test"))]
+mod forget;
 #[cfg(test)]
 mod tests;
 
