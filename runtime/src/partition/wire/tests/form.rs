@@ -1,6 +1,6 @@
 //! How some of it looks: what is said most often, and what people will see.
 
-use super::samples::Bits;
+use super::samples::{Bits, run_statuses};
 use super::{read, written};
 use crate::partition::message::Refusal;
 use callboard_core::{Rejected, Token};
@@ -61,4 +61,12 @@ fn answers_have_this_form() {
         r#"{"name":"review","when":"review","workflow":"review","overlap":"cancel_previous","catch_up":"all","status":"active","set_at":1790000000000,"open_runs":[],"fired":7,"overlapped":7,"missed":7}"#,
     );
     check(&bits.progress()[0], r#"{"tasks":7,"completed":3,"ended_otherwise":1,"running":2}"#);
+}
+
+#[test]
+fn statuses_are_the_words_in_every_surface() {
+    let runs = run_statuses().into_iter().map(|status| (serde_json::to_value(status), status.as_str()));
+    let schedules = Bits::plain().schedule_infos().into_iter().map(|info| info.status);
+    let schedules = schedules.map(|status| (serde_json::to_value(status), status.as_str()));
+    runs.chain(schedules).for_each(|(told, word)| assert_eq!(told.unwrap(), word));
 }
