@@ -18,8 +18,8 @@ pub(crate) type Answering = BoxFuture<'static, Option<Vec<u8>>>;
 #[derive(Debug)]
 pub(crate) struct Answered(pub(crate) Vec<u8>);
 
-/// The largest graph or history that is looked at on a thread that actors share; 32 KiB. A graph of more than 800 tasks is
-/// larger. It takes less than a millisecond.
+/// The largest graph or history that is looked at on a thread that actors share: 32 KiB, into which no graph of a thousand
+/// tasks fits.
 const LOOKED_AT_ONCE: usize = 32 << 10;
 /// Faults that a refusal names.
 const FAULTS_TOLD: usize = 20;
