@@ -7,10 +7,13 @@ use crate::{
     CheckedGraph, Event, Failure, InstanceId, Json, Millis, Payload, Ready, RunId, RunRestored, Status, TaskIndex,
     TaskRef, Timer, Token,
 };
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::Arc;
 
 /// Who speaks for an activation: what every gate asks to see.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Speaker {
     /// The task it speaks of.
     pub task: TaskRef,
@@ -147,7 +150,8 @@ pub enum Effect {
 }
 
 /// Why a holder may stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// The task was cancelled.
     Cancelled,
@@ -158,7 +162,8 @@ pub enum StopReason {
 }
 
 /// Why a wish came to nothing. Nothing has changed.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Rejected {
     /// There is no such run here.
     #[error("there is no run {0}")]
@@ -305,7 +310,7 @@ pub enum Rejected {
         /// The call.
         key: Arc<str>,
         /// Where that effect stands, if there is one.
-        state: Option<&'static str>,
+        state: Option<EffectStatus>,
     },
     /// A run that is to be archived is still open.
     #[error("run {0} is still open and can not be archived")]
@@ -321,6 +326,28 @@ pub enum Rejected {
     /// A wish about a schedule came to nothing.
     #[error(transparent)]
     Schedule(#[from] ScheduleRejected),
+}
+
+/// Where an effect stands whose outcome is not unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectStatus {
+    /// Its handler is at it.
+    UnderWay,
+    /// It happened.
+    Done,
+    /// It did not happen.
+    NotDone,
+}
+
+impl fmt::Display for EffectStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnderWay => "under way",
+            Self::Done => "done",
+            Self::NotDone => "not done",
+        })
+    }
 }
 
 fn not_resumable(status: Status, first: Option<TaskRef>) -> String {

@@ -14,7 +14,7 @@ use crate::schedule::ScheduleEvent;
 use crate::{CheckedGraph, Failure, Graph, InstanceId, Json, Millis, Payload, RunId, TaskIndex, Token};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeStruct;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::num::NonZeroU32;
@@ -314,16 +314,11 @@ pub struct TaskResumed {
     /// Its token from now on.
     pub token: Token,
     /// Its input from now on, if that was edited.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "Json::present")]
     pub input: Option<Json>,
     /// The skipped tasks that can run again now, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reopened: Vec<TaskIndex>,
-}
-
-/// What is there is there, also when it is `null`.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
-    Json::deserialize(deserializer).map(Some)
 }
 
 /// Why a line is no event that this release can read.

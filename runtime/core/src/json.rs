@@ -36,6 +36,16 @@ impl Json {
         serde_json::value::to_raw_value(value).and_then(on_one_line)
     }
 
+    /// Reads a field that may be left out. What is there is there, also when it is `null`, which an `Option` alone would
+    /// take for nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the deserializer.
+    pub fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        Self::deserialize(deserializer).map(Some)
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         self.0.get()

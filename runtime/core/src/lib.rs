@@ -43,7 +43,7 @@ mod timer;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Command, Effect, Rejected, Speaker, Step, StopReason};
+pub use command::{Command, Effect, EffectStatus, Rejected, Speaker, Step, StopReason};
 pub use decide::decide;
 pub use event::{
     AttemptFailed, AttemptLost, DecodeError, Event, EventKind, FORMAT, LossReason, RunEnded, RunOutcome, RunPaused,
@@ -70,7 +70,7 @@ pub use restored::RunRestored;
 pub use retry::Retry;
 pub use run::Run;
 pub use schedule::{
-    Blueprint, CATCH_UP_MAX, CatchUp, Coming, FINISHED_MAX, FiredBy, Missed, ON_TIME_MAX, Overlap, Replace,
+    Blueprint, CATCH_UP_MAX, CatchUp, Coming, Difference, FINISHED_MAX, FiredBy, Missed, ON_TIME_MAX, Overlap, Replace,
     SCHEDULES_MAX, ScheduleCommand, ScheduleEvent, ScheduleFired, SchedulePaused, ScheduleQueued, ScheduleRejected,
     ScheduleRemoved, ScheduleResumed, ScheduleSet, ScheduleSkipped, ScheduleState, Schedules, SkipReason, Timing, Turn,
 };

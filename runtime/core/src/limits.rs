@@ -54,7 +54,7 @@ impl Default for GraphLimits {
 
 impl GraphLimits {
     /// Lets everything pass: what was once accepted stays valid, whatever the limits are by now.
-    pub(crate) const NONE: Self = Self {
+    pub const NONE: Self = Self {
         tasks_max: usize::MAX,
         input_bytes_max: usize::MAX,
         input_depth_max: usize::MAX,

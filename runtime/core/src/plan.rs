@@ -21,6 +21,11 @@ impl CheckedGraph {
         &self.graph
     }
 
+    /// The graph as the journal has it.
+    pub fn json(&self) -> &Json {
+        &self.prepared.json
+    }
+
     /// The bytes that it takes in the journal, before compression.
     pub fn bytes(&self) -> usize {
         self.prepared.json.as_str().len()

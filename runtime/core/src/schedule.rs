@@ -15,8 +15,8 @@ mod state;
 
 pub use coming::ON_TIME_MAX;
 pub use event::{
-    CatchUp, FiredBy, Overlap, ScheduleEvent, ScheduleFired, SchedulePaused, ScheduleQueued, ScheduleRemoved,
-    ScheduleResumed, ScheduleSet, ScheduleSkipped, SkipReason, Timing,
+    CatchUp, Difference, FiredBy, Overlap, ScheduleEvent, ScheduleFired, SchedulePaused, ScheduleQueued,
+    ScheduleRemoved, ScheduleResumed, ScheduleSet, ScheduleSkipped, SkipReason, Timing,
 };
 pub use state::{ScheduleState, Schedules, Turn};
 
@@ -80,7 +80,8 @@ pub enum ScheduleCommand {
 }
 
 /// Whether what is set takes the place of what is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Replace {
     /// Another content is a conflict.
     No,
@@ -117,7 +118,8 @@ pub struct Missed {
 }
 
 /// Why a wish about a schedule came to nothing. Nothing has changed.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ScheduleRejected {
     /// There is no such schedule.
     #[error("there is no schedule {0:?}")]
@@ -128,7 +130,7 @@ pub enum ScheduleRejected {
         /// Its name.
         name: Arc<str>,
         /// In what it differs.
-        differs: &'static str,
+        differs: Difference,
     },
     /// There is no room for another schedule.
     #[error("a partition has at most {limit} schedules")]

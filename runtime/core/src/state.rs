@@ -7,6 +7,7 @@ use crate::{
     Effect, Event, EventKind, GraphLimits, Json, Millis, Rejected, Retry, Run, RunId, RunRestored, Speaker, TaskIndex,
     TaskState, Timer, Token,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
@@ -317,7 +318,8 @@ fn closed_at(run: &Run) -> Option<Millis> {
 }
 
 /// Who was heard of: the instance that keeps the lease, or the handler itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Alive {
     /// The instance says that it still has the task.
     Instance,

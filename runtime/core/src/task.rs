@@ -3,12 +3,13 @@
 use crate::input::Input;
 use crate::record::Record;
 use crate::{Failure, InstanceId, Json, Millis, Payload, Ready, TaskIndex, TaskRef, TaskSpec, TimerKind, Token};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 /// Where a task stands; the closed list that users see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Waits for other tasks.
@@ -109,6 +110,25 @@ impl Counts {
     pub(crate) fn moved(&mut self, from: Status, to: Status) {
         self.0[from as usize] -= 1;
         self.0[to as usize] += 1;
+    }
+}
+
+/// An object with the number of each status, those without a task included.
+impl Serialize for Counts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+/// What is not named counts as zero. More than can be added up is refused.
+impl<'de> Deserialize<'de> for Counts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let told = BTreeMap::<Status, usize>::deserialize(deserializer)?;
+        let total = told.values().try_fold(0_usize, |total, count| total.checked_add(*count));
+        total.ok_or_else(|| de::Error::custom("there are not so many tasks"))?;
+        let mut counts = Self::default();
+        told.into_iter().for_each(|(status, count)| counts.0[status as usize] = count);
+        Ok(counts)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::message::Refusal;
 use callboard_core::{Entry, Event, EventKind, Rejected, Speaker, State, TaskRef};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
@@ -12,7 +13,8 @@ pub(crate) type Records = Result<Vec<Entry>, Refusal>;
 const ENTRIES_MAX: usize = 256;
 
 /// When a handler is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum When {
     /// At once, also that there is nothing.
     Now,

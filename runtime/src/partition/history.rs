@@ -60,16 +60,42 @@ pub(crate) fn lines_of(events: &Json) -> Result<Vec<Line>, serde_json::Error> {
         seq: u64,
     }
     let events: Vec<&RawValue> = serde_json::from_str(events.as_str())?;
-    let mut all = Vec::with_capacity(events.iter().map(|line| line.get().len() + 1).sum());
-    let mut ends = Vec::with_capacity(events.len());
-    for event in events {
-        all.extend_from_slice(event.get().as_bytes());
+    let line = |(event, bytes): (&&RawValue, Bytes)| {
+        let Numbered { seq } = serde_json::from_str(event.get())?;
+        Ok(Line { seq, bytes })
+    };
+    events.iter().zip(in_one_piece(&events)).map(line).collect()
+}
+
+/// Each value as a line, all in one piece of memory.
+fn in_one_piece(values: &[&RawValue]) -> Vec<Bytes> {
+    let mut all = Vec::with_capacity(values.iter().map(|value| value.get().len() + 1).sum());
+    let mut ends = Vec::with_capacity(values.len());
+    for value in values {
+        // In JSON a raw line break is white space. A line has but one, at its end.
+        all.extend(value.get().bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
         all.push(b'\n');
-        ends.push((serde_json::from_str::<Numbered>(event.get())?.seq, all.len()));
+        ends.push(all.len());
     }
     let (all, mut start) = (Bytes::from(all), 0);
-    let line = |(seq, end)| Line { seq, bytes: all.slice(std::mem::replace(&mut start, end)..end) };
-    Ok(ends.into_iter().map(line).collect())
+    ends.into_iter().map(|end| all.slice(std::mem::replace(&mut start, end)..end)).collect()
+}
+
+/// Lines as a JSON array of the objects that they are, which are not looked into.
+pub(super) mod as_json {
+    use super::in_one_piece;
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
+    use serde_json::value::RawValue;
+
+    pub(crate) fn serialize<S: Serializer>(lines: &[Bytes], serializer: S) -> Result<S::Ok, S::Error> {
+        let values: Result<Vec<&RawValue>, _> = lines.iter().map(|line| serde_json::from_slice(line)).collect();
+        values.map_err(ser::Error::custom)?.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Bytes>, D::Error> {
+        Vec::<&RawValue>::deserialize(deserializer).map(|values| in_one_piece(&values))
+    }
 }
 
 /// A snapshot in the making: the lines up to one event, of one run after the other.

@@ -11,6 +11,7 @@ use callboard_core::{
     Alive, Answer, CatchUp, CheckedGraph, Failure, Json, LossReason, Note, Overlap, Payload, Rejected, Replace, RunId,
     RunOutcome, RunRestored, Speaker, TaskIndex, TaskRef, Timing, Token,
 };
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -18,7 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 pub(crate) type Reply = oneshot::Sender<Result<(), Refusal>>;
 
 /// Why a command was not carried out.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Refusal {
     /// The workflow machine said no. Nothing has changed.
     #[error(transparent)]
@@ -35,7 +37,8 @@ pub(crate) enum Refusal {
 }
 
 /// What a holder says of its task.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Say {
     /// I have it.
     Accept,
@@ -50,7 +53,8 @@ pub(crate) enum Say {
 }
 
 /// What is to be done to a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Wish {
     /// End it.
     Cancel(Arc<str>),
@@ -71,11 +75,12 @@ impl Wish {
     }
 }
 
-/// What is to be done about a schedule.
-#[derive(Clone, Debug)]
-pub(crate) enum ScheduleWish {
+/// What is to be done about a schedule; `G` is what it starts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ScheduleWish<G = CheckedGraph> {
     /// Make it be there.
-    Set(Box<NewSchedule>),
+    Set(Box<NewSchedule<G>>),
     /// Start no more runs.
     Pause(Arc<str>),
     /// Start runs again.
@@ -87,16 +92,17 @@ pub(crate) enum ScheduleWish {
 }
 
 /// What a schedule is to be.
-#[derive(Clone, Debug)]
-pub(crate) struct NewSchedule {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewSchedule<G = CheckedGraph> {
     pub(crate) timing: Timing,
     pub(crate) overlap: Overlap,
     pub(crate) catch_up: CatchUp,
-    pub(crate) graph: CheckedGraph,
+    pub(crate) graph: G,
     pub(crate) replace: Replace,
 }
 
-impl ScheduleWish {
+impl<G> ScheduleWish<G> {
     /// What has happened to the schedule then.
     pub(crate) const fn done(&self) -> &'static str {
         match self {
@@ -120,7 +126,8 @@ pub(crate) struct Comeback {
 }
 
 /// What a watcher waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Target {
     /// The end of a task.
     Task {
@@ -134,7 +141,8 @@ pub(crate) enum Target {
 }
 
 /// How what a watcher waited for ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
     /// The task completed.
     Output(Payload),
@@ -160,10 +168,11 @@ pub(crate) enum Verdict {
 }
 
 /// Events of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Page {
     /// Lines of the journal, in order.
-    Lines(Vec<Bytes>),
+    Lines(#[serde(with = "super::history::as_json")] Vec<Bytes>),
     /// The run has ended and there are no more.
     End,
     /// So many wait for them that no more may.
@@ -219,7 +228,7 @@ pub(crate) enum Message {
 }
 
 /// How much of a run is done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Tasks of the run.
     pub tasks: usize,

@@ -37,6 +37,8 @@ pub(crate) mod start;
 mod tenant;
 pub(crate) mod tenure;
 pub(crate) mod watch;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the node that sends it comes next"))]
+pub(crate) mod wire;
 pub(crate) mod writer;
 
 pub use message::Progress;

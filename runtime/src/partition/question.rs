@@ -7,6 +7,7 @@ use crate::query::filter::{LetterFilter, RunFilter, TaskFilter};
 use crate::query::{DeadLetter, PendingItem, PendingKind, Place, RunInfo, TaskInfo};
 use crate::schedule::ScheduleInfo;
 use callboard_core::{EffectState, Millis, Requirements, Run, RunId, TaskIndex, TaskState, Token, Wait};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -43,7 +44,8 @@ pub(crate) enum Question {
 }
 
 /// What is known of a run.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Found<T> {
     /// It is in memory.
     Here(T),
@@ -52,7 +54,7 @@ pub(crate) enum Found<T> {
 }
 
 /// A part of the answer, and where the next begins, if there is more to look at.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Piece<T> {
     pub(crate) items: Vec<(Place, T)>,
     pub(crate) next: Option<Place>,
@@ -62,7 +64,7 @@ pub(crate) struct Piece<T> {
 pub(crate) type TaskPiece = (Vec<TaskInfo>, Option<TaskIndex>);
 
 /// What a listing has to know of a page of the archive.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ArchivePage {
     pub(crate) page: u64,
     pub(crate) newest_ms: i64,

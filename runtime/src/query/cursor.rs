@@ -2,6 +2,7 @@
 
 use crate::{Error, ErrorKind};
 use callboard_core::{Millis, RunId, TaskIndex};
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::fmt;
 use std::str::FromStr;
@@ -43,7 +44,8 @@ pub(crate) enum At {
 
 /// The place of a run, or of a task of it, among those in memory: the latest submission comes first, and within a run the
 /// tasks in the order of the graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Place {
     pub(crate) submitted_at: Millis,
     pub(crate) run: RunId,

@@ -9,12 +9,13 @@ use crate::node::Node;
 use callboard_core::{Millis, RunId};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
 
 /// A task that has failed for good or has spent its attempts. [`Run::retry`](crate::Run::retry) gives it another life.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DeadLetter {
     /// Its run.

@@ -2,10 +2,12 @@
 
 use super::info::RunStatus;
 use callboard_core::{Millis, Run, Status, Task};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Which runs; none of it says all.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RunFilter {
     pub(crate) statuses: Vec<RunStatus>,
     pub(crate) workflow: Option<String>,
@@ -39,14 +41,16 @@ impl RunFilter {
 }
 
 /// Which tasks; none of it says all.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct TaskFilter {
     pub(crate) statuses: Vec<Status>,
     pub(crate) capability: Option<String>,
 }
 
 /// Which tasks of which runs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct LetterFilter {
     pub(crate) runs: Arc<RunFilter>,
     pub(crate) tasks: Arc<TaskFilter>,

@@ -3,12 +3,14 @@
 use callboard_core::{
     Counts, InstanceId, Json, Millis, Priority, Run, RunId, RunOutcome, Status, TaskIndex, TaskState,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 /// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunStatus {
     /// It goes on.
@@ -61,7 +63,7 @@ impl fmt::Display for RunStatus {
 }
 
 /// How a run stands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunInfo {
     /// Its id.
@@ -69,20 +71,25 @@ pub struct RunInfo {
     /// The name of its workflow.
     pub workflow: Arc<str>,
     /// The key under which it was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Arc<str>>,
     /// On whose behalf it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Arc<str>>,
     /// What it can be found by.
     pub labels: BTreeMap<String, String>,
     /// Where it stands.
     pub status: RunStatus,
     /// Why it is paused or quarantined.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Arc<str>>,
     /// When it was submitted, in milliseconds since 1970.
     pub submitted_at: Millis,
     /// When it was opened again, if it had ended before.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reopened_at: Option<Millis>,
     /// When it ended, if it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Millis>,
     /// How many of its tasks stand where.
     pub counts: Counts,
@@ -107,7 +114,7 @@ impl RunInfo {
 }
 
 /// How a task stands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TaskInfo {
     /// Its place in the run, from 0: the tasks of the workflow in its order, then those that came later.
@@ -123,10 +130,13 @@ pub struct TaskInfo {
     /// Which attempt is under way or comes next, or was the last, from 1.
     pub attempt: u32,
     /// The instance that holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub holder: Option<InstanceId>,
     /// When it may start, if it waits for an instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Millis>,
     /// When it ended, if it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Millis>,
     /// How often its work was cut short since it was started or resumed.
     pub losses: u32,
@@ -135,19 +145,24 @@ pub struct TaskInfo {
     /// Whether it was resumed with another input than its author's.
     pub is_edited: bool,
     /// What it waits for, in words, if it waits for an instance or is parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<String>,
     /// The task whose handler has asked for it, if one has.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<TaskIndex>,
     /// The task whose effect it undoes, if it is there for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub undoes: Option<TaskIndex>,
     /// How far it is, in its handler's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "Json::present")]
     pub progress: Option<Json>,
     /// Why it was cancelled, or because of which task it was skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 /// An attempt that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FailedAttempt {
     /// Which attempt, from 1.

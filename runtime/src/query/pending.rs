@@ -7,6 +7,7 @@ use crate::{Error, ErrorKind, Result};
 use callboard_core::{Contract, EffectState, Millis, ParseIdError, Run, RunId, TaskIndex, TaskRef, Wait};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
@@ -83,8 +84,34 @@ impl FromStr for EffectId {
     }
 }
 
+/// As it is written.
+impl Serialize for ApprovalId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ApprovalId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// As it is written.
+impl Serialize for EffectId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EffectId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
 /// An approval that waits for its answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OpenApproval {
     /// Its id.
@@ -96,11 +123,12 @@ pub struct OpenApproval {
     /// What is asked.
     pub prompt: Arc<str>,
     /// Until when an answer is waited for, if not for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Millis>,
 }
 
 /// An effect of which nobody knows whether it happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UnknownEffect {
     /// Its id.
@@ -117,15 +145,34 @@ pub struct UnknownEffect {
     pub reason: String,
 }
 
+/// The contract is one of three words, which the program has already.
+impl<'de> Deserialize<'de> for UnknownEffect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Told {
+            id: EffectId,
+            workflow: Arc<str>,
+            task: String,
+            contract: Contract,
+            begun_at: Millis,
+            reason: String,
+        }
+        let Told { id, workflow, task, contract, begun_at, reason } = Told::deserialize(deserializer)?;
+        Ok(Self { id, workflow, task, contract: contract.as_str(), begun_at, reason })
+    }
+}
+
 /// What waits for a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     Approvals,
     Effects,
 }
 
 /// One thing that waits.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Item {
     Approval(OpenApproval),
     Effect(UnknownEffect),

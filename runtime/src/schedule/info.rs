@@ -1,12 +1,14 @@
 //! How a schedule stands.
 
 use callboard_core::{CatchUp, Millis, Overlap, RunId, ScheduleState, Timing};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Where a schedule stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ScheduleStatus {
     /// It starts runs.
@@ -36,7 +38,7 @@ impl fmt::Display for ScheduleStatus {
 }
 
 /// How a schedule stands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ScheduleInfo {
     /// Its name.
@@ -44,6 +46,7 @@ pub struct ScheduleInfo {
     /// When it comes due, in words.
     pub when: String,
     /// The time zone, if it comes due by the clocks of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<Arc<str>>,
     /// The name of the workflow that it starts.
     pub workflow: Arc<str>,
@@ -54,18 +57,23 @@ pub struct ScheduleInfo {
     /// Where it stands.
     pub status: ScheduleStatus,
     /// By whom or why it is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Arc<str>>,
     /// When it was set, in milliseconds since 1970.
     pub set_at: Millis,
     /// The moment that comes next. While it is paused, the first that was or will be missed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_due: Option<Millis>,
     /// The moment for which it has started a run last.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_due: Option<Millis>,
     /// The run that it has started last.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run: Option<RunId>,
     /// The runs of it that are open.
     pub open_runs: Vec<RunId>,
     /// The moment that waits for the end of the previous run.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub queued: Option<Millis>,
     /// How many runs it has started.
     pub fired: u64,
@@ -75,6 +83,7 @@ pub struct ScheduleInfo {
     /// counted.
     pub missed: u64,
     /// What keeps it from starting a run that is due, if something does; it is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Arc<str>>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::run;
 use super::undo::{draft_undo, undo};
-use crate::command::Draft;
+use crate::command::{Draft, EffectStatus};
 use crate::event::{EventKind, RunOutcome};
 use crate::record::{Answer, ApprovalAnswered, Decision, EffectDecided, EffectState, SignalReceived};
 use crate::{Rejected, Run, RunId, State, Status, TaskIndex, TaskRef};
@@ -101,12 +101,14 @@ fn decide(
     let effect = effect.ok_or_else(|| refused(None))?;
     match (&effect.state, &decision) {
         (EffectState::Unknown(_), _) => {}
-        (EffectState::Begun, _) if task.status() == Status::Running => return Err(refused(Some("under way"))),
+        (EffectState::Begun, _) if task.status() == Status::Running => {
+            return Err(refused(Some(EffectStatus::UnderWay)));
+        }
         (EffectState::Begun, _) => {}
         // The same again is what somebody says who does not know whether the first try arrived.
         (EffectState::Done, Decision::Happened(_)) | (EffectState::NotDone, Decision::DidNotHappen) => return Ok(()),
-        (EffectState::Done, _) => return Err(refused(Some("done"))),
-        (EffectState::NotDone, _) => return Err(refused(Some("not done"))),
+        (EffectState::Done, _) => return Err(refused(Some(EffectStatus::Done))),
+        (EffectState::NotDone, _) => return Err(refused(Some(EffectStatus::NotDone))),
     }
     let happened = matches!(decision, Decision::Happened(_));
     let undo = undo(index, task, &key, effect).filter(|_| happened && !effect.undone && !run.is_undo(index));

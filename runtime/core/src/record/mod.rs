@@ -63,7 +63,8 @@ fn is_zero(number: &u32) -> bool {
 }
 
 /// One thing that was recorded.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The event that recorded it.
     pub seq: u64,
@@ -76,15 +77,15 @@ pub struct Entry {
 }
 
 /// What became of a call.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Noted {
     /// A task was submitted for it; with the hash of its request.
     Submitted {
         /// The child.
         child: TaskIndex,
         /// The hash of the request.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         hash: Option<Arc<str>>,
     },
     /// An effect is about to run: until its outcome is recorded it may have happened or not.

@@ -2,12 +2,14 @@
 
 use super::{Contract, Wait};
 use crate::{Failure, Json, Payload, Priority, TaskIndex, TaskSpec};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
 /// What a handler wants to be recorded. Repeating a note changes nothing: its key is known.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Note {
     /// A call has its result.
     Value(Arc<str>, Payload),
@@ -29,6 +31,7 @@ pub enum Note {
         /// What is promised of it.
         contract: Contract,
         /// The task that undoes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         undo: Option<Arc<TaskSpec>>,
     },
     /// Nobody knows whether an effect happened.
@@ -45,6 +48,7 @@ pub enum Note {
         /// What for.
         wait: Wait,
         /// How long, if not for ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<Duration>,
     },
     /// Calls that are waited for no more: their children are cancelled and their waits withdrawn.
@@ -59,15 +63,19 @@ pub enum Note {
 }
 
 /// A task that a handler asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Child {
     /// The call that it stands for.
     pub key: Arc<str>,
     /// What its siblings in the same note call it, if they refer to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<Arc<str>>,
     /// The hash of its request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<Arc<str>>,
     /// How urgent it is; as urgent as its parent, if that is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
     /// What is asked for. Its name is given by the machine.
     pub spec: TaskSpec,
@@ -97,7 +105,8 @@ impl OnCycle {
 }
 
 /// An answer to whoever waits for one in a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Answer {
     /// A signal.
     Signal {

@@ -5,6 +5,7 @@ use crate::{Event, Millis, RunId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::fmt;
 use std::sync::Arc;
 
 /// What happened to a schedule; no run's event. One that names no schedule that is there has no effect.
@@ -125,14 +126,39 @@ pub struct ScheduleSet {
 
 impl ScheduleSet {
     /// In what it differs from `other`, if it does; when it was set is no difference.
-    pub(crate) fn differs(&self, other: &Self) -> Option<&'static str> {
+    pub(crate) fn differs(&self, other: &Self) -> Option<Difference> {
         let differences = [
-            ("time", self.timing != other.timing),
-            ("overlap policy", self.overlap != other.overlap),
-            ("catch-up policy", self.catch_up != other.catch_up),
-            ("workflow", self.graph != other.graph),
+            (Difference::Time, self.timing != other.timing),
+            (Difference::Overlap, self.overlap != other.overlap),
+            (Difference::CatchUp, self.catch_up != other.catch_up),
+            (Difference::Workflow, self.graph != other.graph),
         ];
         differences.into_iter().find(|(_, differs)| *differs).map(|(what, _)| what)
+    }
+}
+
+/// In what two schedules of one name differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Difference {
+    /// When they come due.
+    Time,
+    /// What happens if a run is open then.
+    Overlap,
+    /// What happens with what was missed.
+    CatchUp,
+    /// What they start.
+    Workflow,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Time => "time",
+            Self::Overlap => "overlap policy",
+            Self::CatchUp => "catch-up policy",
+            Self::Workflow => "workflow",
+        })
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::board::name_id;
 use crate::{
-    Failure, FailureClass, InstanceId, Millis, ParseIdError, Payload, Priority, Retry, RunId, TaskIndex, TaskRef, Token,
+    Counts, Failure, FailureClass, InstanceId, Millis, ParseIdError, Payload, Priority, Retry, RunId, Status,
+    TaskIndex, TaskRef, Token,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -106,5 +107,25 @@ proptest! {
             let delay = delay.as_millis() as f64;
             prop_assert!(delay >= low.max(after) * (1.0 - 1e-9) && delay <= high.max(after) * (1.0 + 1e-9), "{low} {delay} {high}");
         }
+    }
+}
+
+#[test]
+fn words_in_json_are_the_words_in_every_surface() {
+    for status in Status::ALL {
+        assert_eq!(serde_json::to_string(&status).unwrap(), format!("{:?}", status.as_str()));
+    }
+}
+
+#[test]
+fn counts_are_an_object_and_add_up() {
+    let read = |text: &str| serde_json::from_str::<Counts>(text);
+    let told =
+        r#"{"blocked":0,"ready":1,"running":0,"parked":0,"completed":2,"failed":0,"dead":0,"cancelled":0,"skipped":0}"#;
+    let counts = read(r#"{"completed":2,"ready":1}"#).unwrap();
+    assert_eq!(serde_json::to_string(&counts).unwrap(), told);
+    assert_eq!((read(told).unwrap(), counts.total(), counts.open()), (counts, 3, 1));
+    for bad in [r#"{"lost":1}"#, r#"{"ready":-1}"#, "[]", "3", r#"{"ready":18446744073709551615,"dead":1}"#] {
+        assert!(read(bad).is_err(), "{bad}");
     }
 }

@@ -226,7 +226,9 @@ pub(super) fn rejection(board: &Board, rejected: &Rejected) -> (&'static str, St
         Rejected::Ambiguous { open, .. } => ("ambiguous", format!(" {} open", open.len())),
         Rejected::Answered { number, .. } => ("answered", format!(" {number}")),
         Rejected::TaskEnded { status, .. } => ("task_ended", format!(" {status}")),
-        Rejected::NotUnknown { state, .. } => ("not_unknown", format!(" {}", state.unwrap_or("none"))),
+        Rejected::NotUnknown { state, .. } => {
+            ("not_unknown", format!(" {}", state.map_or_else(|| "none".into(), |state| state.to_string())))
+        }
         rejected => panic!("said elsewhere: {rejected}"),
     }
 }

@@ -1,0 +1,246 @@
+//! Out, over, in, and back again.
+
+use super::super::Back;
+use super::samples::{Bits, bits, every, maybe};
+use super::{block_on, joined, read, room, written};
+use crate::partition::follow::Records;
+use crate::partition::message::{Message, Page, Progress, Refusal, Verdict};
+use crate::partition::question::{ArchivePage, Found, Piece, Question, TaskPiece};
+use crate::query::filter::LetterFilter;
+use crate::query::{DeadLetter, PendingItem, PendingKind, RunInfo};
+use crate::schedule::ScheduleInfo;
+use callboard_core::{Command, Limits, Millis, RunId, State, TaskIndex, Token, decide};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+use tokio::sync::oneshot::{self, Sender};
+
+/// Something that a partition answers.
+trait Said: Debug + Sized {
+    /// The way back to whoever waits for such an answer.
+    fn way(back: Back) -> Option<Sender<Self>>;
+}
+
+macro_rules! said {
+    ($($back:pat => $reply:ident: $type:ty;)*) => {
+        $(impl Said for $type {
+            fn way(back: Back) -> Option<Sender<Self>> {
+                if let $back = back { Some($reply) } else { None }
+            }
+        })*
+    };
+}
+
+said! {
+    Back::Done(reply, _) => reply: Result<(), Refusal>;
+    Back::Records(reply) => reply: Records;
+    Back::Verdict(reply) => reply: Verdict;
+    Back::Page(reply) => reply: Page;
+    Back::Progress(reply) => reply: Option<Progress>;
+    Back::Run(reply) => reply: Found<Option<RunInfo>>;
+    Back::Task(reply) => reply: Found<Option<(TaskIndex, Token)>>;
+    Back::Runs(reply) => reply: Piece<RunInfo>;
+    Back::Tasks(reply) => reply: Found<TaskPiece>;
+    Back::DeadLetters(reply) => reply: Piece<DeadLetter>;
+    Back::Pending(reply) => reply: Piece<Vec<PendingItem>>;
+    Back::Pages(reply) => reply: Vec<ArchivePage>;
+    Back::InMemory(reply) => reply: (Vec<RunId>, Millis);
+    Back::Schedule(reply) => reply: Option<ScheduleInfo>;
+    Back::Schedules(reply) => reply: (Vec<ScheduleInfo>, Option<Arc<str>>);
+}
+
+type FoundRun = Found<Option<RunInfo>>;
+
+/// What has passed, by name.
+#[derive(Default)]
+pub(super) struct Passed {
+    names: BTreeSet<&'static str>,
+    /// The bodies of the requests, and with each what an answer to it looks like.
+    pub(super) bodies: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Passed {
+    /// Sends a message to a partition that gives this answer.
+    fn through<T: Said>(&mut self, message: impl FnOnce(Sender<T>) -> Message, answer: T) {
+        block_on(async {
+            let (reply, caller) = oneshot::channel();
+            let message = message(reply);
+            self.names.extend(name(&message));
+            let sent = format!("{message:?}");
+            let (request, back) = message.split().unwrap();
+            let request_body = written(&request);
+            let (arrived, answering) = joined(read(&request_body)).await.unwrap();
+            assert_eq!(format!("{arrived:?}"), sent);
+            let (again, partition) = arrived.split().unwrap();
+            assert_eq!(written(&again), request_body);
+
+            let given = format!("{answer:?}");
+            T::way(partition).unwrap().send(answer).unwrap();
+            let body = answering.await.unwrap();
+            assert!(!back.is_closed());
+            back.answer(&body).unwrap();
+            assert_eq!(format!("{:?}", caller.await.unwrap()), given);
+            self.bodies.push((request_body, body));
+        });
+    }
+
+    /// Everything that can be said and answered.
+    pub(super) fn everything(bits: &Bits) -> Self {
+        let mut passed = Self::default();
+        bits.commands().into_iter().for_each(|command| passed.through(command, Ok(())));
+        for done in bits.done() {
+            passed.through(|reply| (bits.commands().swap_remove(0))(reply), done);
+        }
+        passed.holders(bits);
+        passed.watchers(bits);
+        passed.of_runs(bits);
+        passed.lists(bits);
+        passed.of_schedules(bits);
+        passed
+    }
+
+    fn holders(&mut self, bits: &Bits) {
+        let (speaker, after) = (bits.speaker(), bits.size());
+        for (records, when) in bits.records().into_iter().zip(Bits::whens().into_iter().cycle()) {
+            self.through(|reply| Message::Follow { speaker: speaker.clone(), after, when, reply }, records);
+        }
+    }
+
+    fn watchers(&mut self, bits: &Bits) {
+        let (run, after) = (bits.run(), bits.number);
+        for (verdict, target) in bits.verdicts().into_iter().zip(bits.targets().into_iter().cycle()) {
+            self.through(|reply| Message::Await { run, target, reply }, verdict);
+        }
+        bits.pages().into_iter().for_each(|page| self.through(|reply| Message::Events { run, after, reply }, page));
+        for progress in bits.progress() {
+            self.through(|reply| Message::Progress { run, reply }, progress);
+        }
+    }
+
+    fn of_runs(&mut self, bits: &Bits) {
+        let (run, limit) = (bits.run(), bits.size());
+        let infos = bits.run_infos().into_iter().map(|info| Found::Here(Some(info)));
+        let rest = [Found::Here(None), Found::Elsewhere(bits.summaries())];
+        let found = every!(infos.chain(rest).collect::<Vec<_>>(), FoundRun: Here Elsewhere);
+        for (found, filter) in found.into_iter().zip(bits.run_filters().into_iter().cycle()) {
+            self.through(|reply| Message::Ask(Question::Run { run, filter, reply }), found);
+        }
+        let found = bits.found().map(Found::Here).into_iter().chain([Found::Elsewhere(bits.summaries())]);
+        for found in found {
+            let name = bits.text.clone();
+            self.through(|reply| Message::Ask(Question::Task { run, name, reply }), found);
+        }
+        let pieces = maybe(bits.index()).map(|next| Found::Here((bits.task_infos(), next)));
+        let pieces = pieces.into_iter().chain([Found::Elsewhere(bits.summaries())]);
+        let afters = maybe(bits.index()).into_iter().cycle();
+        for ((piece, filter), after) in pieces.zip(bits.task_filters().into_iter().cycle()).zip(afters) {
+            self.through(|reply| Message::Ask(Question::Tasks { run, filter, after, limit, reply }), piece);
+        }
+    }
+
+    fn lists(&mut self, bits: &Bits) {
+        let limit = bits.size();
+        for ((after, runs), tasks) in bits.nexts().into_iter().zip(bits.run_filters()).zip(bits.task_filters()) {
+            let filter = LetterFilter { runs: runs.clone(), tasks };
+            let piece = Piece { items: bits.placed(bits.run_infos()), next: after };
+            self.through(|reply| Message::Ask(Question::Runs { filter: runs, after, limit, reply }), piece);
+            let piece = Piece { items: bits.placed(bits.letters()), next: after };
+            self.through(|reply| Message::Ask(Question::DeadLetters { filter, after, limit, reply }), piece);
+        }
+        let kinds = every!([PendingKind::Approvals, PendingKind::Effects], PendingKind: Approvals Effects);
+        for (after, kind) in bits.nexts().into_iter().zip(kinds) {
+            let piece = Piece { items: bits.placed(vec![bits.pending(), Vec::new()]), next: after };
+            self.through(|reply| Message::Ask(Question::Pending { kind, after, limit, reply }), piece);
+        }
+        self.through(|reply| Message::Ask(Question::Pages { reply }), bits.archive_pages());
+        let runs = vec![bits.run(), RunId::from_key("default", "another")];
+        self.through(|reply| Message::Ask(Question::InMemory { runs, reply }), bits.in_memory());
+    }
+
+    fn of_schedules(&mut self, bits: &Bits) {
+        let infos = bits.schedule_infos().into_iter().map(Some).chain([None]);
+        for info in infos {
+            let name = bits.arc();
+            self.through(|reply| Message::Ask(Question::Schedule { name, reply }), info);
+        }
+        for after in maybe(bits.arc()) {
+            let next = after.clone();
+            self.through(|reply| Message::Ask(Question::Schedules { after, reply }), (bits.schedule_infos(), next));
+        }
+    }
+}
+
+/// The name of what travels. What is new here wants a place in [`Passed::everything`] and in [`NAMES`].
+fn name(message: &Message) -> Option<&'static str> {
+    Some(match message {
+        Message::Submit { .. } => "submit",
+        Message::Speak { .. } => "speak",
+        Message::Heartbeat { .. } => "heartbeat",
+        Message::Follow { .. } => "follow",
+        Message::Answer { .. } => "answer",
+        Message::Control { .. } => "control",
+        Message::Retry { .. } => "retry",
+        Message::Ask(question) => match question {
+            Question::Run { .. } => "run",
+            Question::Task { .. } => "task",
+            Question::Runs { .. } => "runs",
+            Question::Tasks { .. } => "tasks",
+            Question::DeadLetters { .. } => "dead_letters",
+            Question::Pending { .. } => "pending",
+            Question::Pages { .. } => "pages",
+            Question::InMemory { .. } => "in_memory",
+            Question::Schedule { .. } => "ask_schedule",
+            Question::Schedules { .. } => "schedules",
+        },
+        Message::Await { .. } => "await",
+        Message::Events { .. } => "events",
+        Message::Progress { .. } => "progress",
+        Message::Schedule { .. } => "schedule",
+        Message::HandOut(_)
+        | Message::Appended(_)
+        | Message::Snapshotted(_)
+        | Message::Archived { .. }
+        | Message::Tick => return None,
+    })
+}
+
+const NAMES: &str = "answer ask_schedule await control dead_letters events follow heartbeat in_memory pages pending progress \
+    retry run runs schedule schedules speak submit task tasks";
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn everything_comes_through_unchanged(bits in bits()) {
+        let passed = Passed::everything(&bits);
+        prop_assert_eq!(passed.names, NAMES.split_whitespace().collect());
+    }
+}
+
+#[test]
+fn what_is_said_within_a_node_stays_there() {
+    let archived = Message::Archived { runs: Vec::new(), page: Err("full".into()) };
+    for local in [Message::Tick, Message::Snapshotted(Ok(())), archived] {
+        let shown = format!("{local:?}");
+        assert_eq!(format!("{:?}", local.split().unwrap_err()), shown);
+    }
+}
+
+/// A partition takes what came back from the archive over the wire as it takes what was folded beside it.
+#[test]
+fn a_history_is_folded_again_where_it_arrives() {
+    let bits = Bits::plain();
+    let (reply, _caller) = oneshot::channel();
+    let (task, token) = (callboard_core::TaskRef { task: TaskIndex(0), ..bits.task() }, Token::FIRST);
+    let comeback = Some(Box::new(bits.past()));
+    let retry = Message::Retry { task, token, input: None, comeback, room: room(), reply };
+    let (request, _back) = retry.split().unwrap();
+    let (arrived, _answering) = block_on(joined(read(&written(&request)))).unwrap();
+    let Message::Retry { comeback: Some(arrived), .. } = arrived else { panic!("{arrived:?}") };
+    let of = |restored| {
+        let command = Command::Comeback { restored, task, token, input: None };
+        decide(&State::new(Limits::default()), Millis(bits.moment), command).unwrap().events
+    };
+    assert_eq!(of(arrived.restored), of(bits.past().restored));
+}
