@@ -88,7 +88,10 @@ pub use registry::{AgentInfo, AgentStatus, Agents, Capability, Find};
 pub use run::{Events, Retrying, Run};
 pub use run_event::{Position, RunEvent, What};
 pub use schedule::{CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleStatus, Scheduled, SetSchedule};
-pub use settings::{Layers, RetrySettings, Settings, StoreSettings};
+pub use settings::{
+    BusSettings, DirectorySettings, Effective, HttpSettings, Layers, RetrySettings, ServerUrl, Settings, Shown,
+    StoreSettings,
+};
 pub use task::{In, Task};
 pub use workflow::{Gather, Node, Workflow};
 

@@ -394,5 +394,7 @@ async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
             let opened = opened.map(|store| Arc::new(store) as Arc<dyn Store>);
             opened.map_err(|error| Error::new(ErrorKind::Unavailable, "the store can not be used").caused_by(&error))
         }
+        // The settings are refused before.
+        StoreSettings::S3(url) => Err(Error::invalid(format!("this build has no adapter for {url}"))),
     }
 }
