@@ -24,6 +24,8 @@
 
 mod agent;
 mod answer;
+#[cfg(feature = "api")]
+mod api;
 mod board;
 mod builder;
 mod clock;
@@ -63,6 +65,8 @@ mod workflow;
 
 pub use agent::{Agent, AgentHandle, Ctx, Described, JsonAgent, JsonTask, Pool};
 pub use answer::{Answering, Deciding};
+#[cfg(feature = "api")]
+pub use api::Code;
 pub use board::{Call, Callboard, JournalCounters, Start};
 pub use builder::{Builder, PoolBuilder};
 pub use callboard_core::{
