@@ -1,5 +1,8 @@
 //! JSON in the block style of YAML 1.2, in which every JSON scalar is a scalar.
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::Value;
 
 pub(super) fn write(value: &Value) -> String {

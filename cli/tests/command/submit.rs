@@ -1,6 +1,6 @@
 //! Workflows submitted, waited for, and looked at.
 
-use super::node::{Node, Watcher, program, scripts};
+use super::node::{Node, Said, Watcher, program, scripts};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,9 +12,9 @@ fn document(folder: &Path, name: &str, text: &str) -> PathBuf {
 
 /// What `task submit FILE --wait` and more ends with.
 #[track_caller]
-fn waits(node: &Node, file: &Path, more: &[&str], code: i32) -> super::node::Said {
+fn waits(node: &Node, file: &Path, more: &[&str], code: i32) -> Said {
     let mut command = node.command(["task", "submit", "--wait", "-o", "json"]);
-    let said = super::node::Said::of(command.arg(file).args(more));
+    let said = Said::of(command.arg(file).args(more));
     assert_eq!(said.code, Some(code), "{said:?}");
     said
 }
@@ -81,11 +81,24 @@ fn the_sample_is_accepted_and_strictly_refused() {
     assert_eq!(node.ask(["task", "submit", "absent.yaml"]).code, Some(3));
 }
 
+/// The minute of the README.
+#[test]
+fn what_the_readme_shows_runs_to_its_end() {
+    let of_repository = |path: &str| format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
+    let node = Node::dev(["--ephemeral", "--agents", &of_repository("config/agents")]);
+    let run = waits(&node, Path::new(&of_repository("config/workflows/morning.yaml")), &[], 0).json();
+    let id = run["id"].as_str().expect("an id");
+    let note = node.ask(["task", "status", &format!("{id}/note"), "-o", "json"]).json();
+    assert!(note["output"]["disks"].is_array() && note["output"]["rules"]["text"].is_string(), "{note}");
+    let shown = node.ask(["run", "show", id]);
+    assert!(shown.out.contains("\nnote   echo           completed  1\n"), "{shown:?}");
+}
+
 #[test]
 fn nobody_answers() {
-    let said = super::node::Said::of(&mut program(["run", "list", "--addr", "127.0.0.1:1"]));
+    let said = Said::of(&mut program(["run", "list", "--addr", "127.0.0.1:1"]));
     assert_eq!((said.code, said.out.as_str()), (Some(4), ""), "{said:?}");
     assert!(said.err.starts_with("error[CB3004]: no node answers at 127.0.0.1:1\n"), "{said:?}");
-    let said = super::node::Said::of(&mut program(["run", "list", "--addr", "somewhere"]));
+    let said = Said::of(&mut program(["run", "list", "--addr", "somewhere"]));
     assert_eq!(said.code, Some(2), "{said:?}");
 }

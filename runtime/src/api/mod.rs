@@ -31,6 +31,8 @@ mod router;
 mod runs;
 mod server;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod view;
 mod visitor;
 
@@ -68,7 +70,8 @@ impl Callboard {
         };
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        self.0.add_child(server::child(Arc::downgrade(&self.0), listener, address)).await?;
+        let (child, _) = server::child(Arc::downgrade(&self.0), listener, address);
+        self.0.add_child(child).await?;
         Ok(address)
     }
 }

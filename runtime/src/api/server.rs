@@ -2,7 +2,7 @@
 
 use super::{App, closed, router};
 use crate::node::Node;
-use crate::supervise::{ChildSpec, OnGiveUp, Policy};
+use crate::supervise::{ChildSpec, OnGiveUp, Policy, Slot};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -35,11 +35,11 @@ struct Surroundings {
     address: SocketAddr,
 }
 
-/// The server as a child of its node.
-pub(super) fn child(node: Weak<Node>, listener: TcpListener, address: SocketAddr) -> ChildSpec {
+/// The server as a child of its node, and where it is found.
+pub(super) fn child(node: Weak<Node>, listener: TcpListener, address: SocketAddr) -> (ChildSpec, Slot<Message>) {
     let policy = Policy { on_give_up: OnGiveUp::StopTree, ..Policy::default() };
     let around = Surroundings { node, socket: Arc::new(Mutex::new(Some(Arc::new(listener)))), address };
-    ChildSpec::actor("api", policy, move || (ApiActor, around.clone())).0
+    ChildSpec::actor("api", policy, move || (ApiActor, around.clone()))
 }
 
 /// The type of the actor.
@@ -47,7 +47,7 @@ struct ApiActor;
 
 /// What is said to the server.
 #[derive(Debug)]
-enum Message {
+pub(super) enum Message {
     /// It accepts no more connections: it has ended, or panicked.
     Ended,
 }
