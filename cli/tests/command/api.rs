@@ -4,6 +4,7 @@ use super::node::Node;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 /// An answer.
 #[derive(Debug)]
@@ -21,7 +22,10 @@ impl Answer {
 }
 
 fn connect(node: &Node) -> TcpStream {
-    TcpStream::connect(&node.address).expect("it listens")
+    let stream = TcpStream::connect(&node.address).expect("it listens");
+    // Whoever waits for what never comes has found a fault.
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket has one");
+    stream
 }
 
 /// Sends a request with these further lines in its head, and reads the whole answer.
