@@ -167,6 +167,11 @@ impl Callboard {
         self.0.backlog.is_manned().await;
     }
 
+    /// Into how many partitions the runs of the name space are divided. This node owns all of them.
+    pub fn partitions(&self) -> usize {
+        self.0.partitions.count()
+    }
+
     /// The tasks that wait for an agent of this process, and what for.
     pub fn queue(&self) -> Vec<QueueInfo> {
         self.0.backlog.lanes()

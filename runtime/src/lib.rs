@@ -24,6 +24,8 @@
 
 mod agent;
 mod answer;
+#[cfg(feature = "api")]
+mod api;
 mod board;
 mod builder;
 mod clock;
@@ -64,6 +66,8 @@ mod workflow;
 
 pub use agent::{Agent, AgentHandle, Ctx, Described, JsonAgent, JsonTask, Pool};
 pub use answer::{Answering, Deciding};
+#[cfg(feature = "api")]
+pub use api::Code;
 pub use board::{Call, Callboard, JournalCounters, Start};
 pub use builder::{Builder, PoolBuilder};
 pub use callboard_core::{
@@ -89,7 +93,10 @@ pub use registry::{AgentInfo, AgentStatus, Agents, Capability, Find};
 pub use run::{Events, Retrying, Run};
 pub use run_event::{Position, RunEvent, What};
 pub use schedule::{CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleStatus, Scheduled, SetSchedule};
-pub use settings::{Layers, RetrySettings, Settings, StoreSettings};
+pub use settings::{
+    BusSettings, DirectorySettings, Effective, HttpSettings, Layers, RetrySettings, ServerUrl, Settings, Shown,
+    StoreSettings,
+};
 pub use task::{In, Task};
 pub use workflow::{Gather, Node, Workflow};
 

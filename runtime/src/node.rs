@@ -81,6 +81,23 @@ impl Node {
         Ok(node)
     }
 
+    /// Adds a child that is no agent: the API.
+    #[cfg(feature = "api")]
+    pub(crate) async fn add_child(&self, child: supervise::ChildSpec) -> Result<()> {
+        self.supervisor.add(child).await.map_err(|error| {
+            let kind = match error {
+                supervise::AddError::NameTaken(_) => ErrorKind::Conflict,
+                supervise::AddError::Ending => ErrorKind::Unavailable,
+            };
+            Error::new(kind, "the node does not take it").caused_by(&error)
+        })
+    }
+
+    #[cfg(feature = "api")]
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// What its instances work with.
     pub(crate) fn floor(&self) -> &Floor {
         &self.floor
@@ -394,5 +411,7 @@ async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
             let opened = opened.map(|store| Arc::new(store) as Arc<dyn Store>);
             opened.map_err(|error| Error::new(ErrorKind::Unavailable, "the store can not be used").caused_by(&error))
         }
+        // The settings are refused before.
+        StoreSettings::S3(url) => Err(Error::invalid(format!("this build has no adapter for {url}"))),
     }
 }

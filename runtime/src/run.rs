@@ -8,8 +8,10 @@ use crate::run_event::{Names, Position, RunEvent, What};
 use crate::task::author;
 use crate::workflow::{self, Workflow};
 use crate::{Error, ErrorKind, Result};
-use callboard_core::{EventKind, Json, RunId, RunOutcome, TaskIndex};
+use callboard_core::{Event, EventKind, Json, RunId, RunOutcome, TaskIndex};
 use futures::future::BoxFuture;
+#[cfg(feature = "api")]
+use futures::future::{Either, select};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, Stream, StreamExt};
 use serde::Serialize;
@@ -17,6 +19,8 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
+#[cfg(feature = "api")]
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -193,8 +197,7 @@ impl Run {
     /// The same, but for everything up to `position`: the rest for whoever has kept the
     /// [position](RunEvent::position) of the last event that they have dealt with.
     pub fn events_after(&self, position: Position) -> Events {
-        let start =
-            Some(Reading { run: self.clone(), told: position, whole: position.whole(), names: None, has_ended: false });
+        let start = Some(Reading::behind(self, position));
         let pages = stream::unfold(start, |reading| async move {
             let mut reading = reading?;
             match reading.next().await {
@@ -212,6 +215,40 @@ impl Run {
     }
 }
 
+#[cfg(feature = "api")]
+impl Run {
+    /// The events behind `after` that there are by now, at most so many, and where to go on; `None` if the run has ended
+    /// and all of them are told.
+    pub(crate) async fn events_so_far(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Result<(Vec<RunEvent>, Option<Position>)> {
+        let mut reading = Reading::behind(self, after);
+        let mut told = Vec::new();
+        while told.len() < limit && !reading.has_ended {
+            match reading.next_if_any().await? {
+                Now::Told(events) => told.extend(events),
+                Now::Nothing => return Ok((told, Some(reading.told))),
+                Now::End => return Ok((told, None)),
+            }
+        }
+        let has_more = told.len() > limit || !reading.has_ended;
+        told.truncate(limit);
+        let last = told.last().map_or(after, |event| event.position);
+        Ok((told, Some(last).filter(|_| has_more)))
+    }
+}
+
+/// What there is to tell at this moment.
+#[cfg(feature = "api")]
+enum Now {
+    Told(Vec<RunEvent>),
+    /// The run goes on, and nothing has happened since.
+    Nothing,
+    End,
+}
+
 /// How far somebody has read the events of a run.
 struct Reading {
     run: Run,
@@ -225,36 +262,66 @@ struct Reading {
 }
 
 impl Reading {
+    fn behind(run: &Run, position: Position) -> Self {
+        Self { run: run.clone(), told: position, whole: position.whole(), names: None, has_ended: false }
+    }
+
     /// What comes next; `None` if the run has ended and there is no more.
     async fn next(&mut self) -> Result<Option<Vec<RunEvent>>> {
-        let (partitions, run) = (&self.run.node.partitions, self.run.id);
-        let mut names = match self.names.take() {
-            Some(names) => names,
-            // Events name the run and its tasks, also those that are not told any more.
-            None => {
-                let (mut names, mut read) = (Names::default(), 0);
-                while read < self.whole {
-                    let events = partitions.events(run, read).await?.unwrap_or_default();
-                    events.iter().filter(|event| event.seq <= self.whole).for_each(|event| names.learn(event));
-                    read = events.last().map_or(self.whole, |event| event.seq);
+        self.learn().await?;
+        let events = self.run.node.partitions.events(self.run.id, self.whole).await?;
+        Ok(events.map(|events| self.tell(&events)))
+    }
+
+    /// The same, but it does not wait for what has not happened yet.
+    #[cfg(feature = "api")]
+    async fn next_if_any(&mut self) -> Result<Now> {
+        self.learn().await?;
+        let (run, whole) = (self.run.clone(), self.whole);
+        let mut events = pin!(run.node.partitions.events(run.id, whole));
+        // The partition answers in order: who asks for events first has them when the second answer is there, or waits.
+        let asked = pin!(run.info());
+        let events = match select(events.as_mut(), asked).await {
+            Either::Left((events, _)) => events?,
+            Either::Right((info, _)) => {
+                let has_ended = info?.ended_at.is_some();
+                match events.as_mut().now_or_never() {
+                    Some(events) => events?,
+                    None if has_ended => events.await?,
+                    None => return Ok(Now::Nothing),
                 }
-                names
             }
         };
-        let events = partitions.events(run, self.whole).await;
-        let told = events.map(|events| {
-            events.map(|events| {
-                let told = events.iter().flat_map(|event| names.tell(event)).filter(|event| event.position > self.told);
-                let told: Vec<RunEvent> = told.collect();
-                self.whole = events.last().map_or(self.whole, |event| event.seq);
-                if let Some(last) = told.last() {
-                    self.told = last.position;
-                    self.has_ended = matches!(last.what, What::Ended { .. });
-                }
-                told
-            })
-        });
+        Ok(match events {
+            Some(events) => Now::Told(self.tell(&events)),
+            None => Now::End,
+        })
+    }
+
+    /// Learns whom events speak of, also those that are not told any more.
+    async fn learn(&mut self) -> Result<()> {
+        if self.names.is_some() {
+            return Ok(());
+        }
+        let (mut names, mut read) = (Names::default(), 0);
+        while read < self.whole {
+            let events = self.run.node.partitions.events(self.run.id, read).await?.unwrap_or_default();
+            events.iter().filter(|event| event.seq <= self.whole).for_each(|event| names.learn(event));
+            read = events.last().map_or(self.whole, |event| event.seq);
+        }
         self.names = Some(names);
+        Ok(())
+    }
+
+    fn tell(&mut self, events: &[Event]) -> Vec<RunEvent> {
+        let names = self.names.get_or_insert_default();
+        let told = events.iter().flat_map(|event| names.tell(event)).filter(|event| event.position > self.told);
+        let told: Vec<RunEvent> = told.collect();
+        self.whole = events.last().map_or(self.whole, |event| event.seq);
+        if let Some(last) = told.last() {
+            self.told = last.position;
+            self.has_ended = matches!(last.what, What::Ended { .. });
+        }
         told
     }
 }

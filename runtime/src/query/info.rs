@@ -30,6 +30,10 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Running, Self::Paused, Self::Undoing, Self::Completed, Self::Failed, Self::Cancelled, Self::Quarantined];
+
     pub(crate) fn of(run: &Run) -> Self {
         match (&run.quarantined, run.ended, &run.paused) {
             (Some(_), ..) => Self::Quarantined,

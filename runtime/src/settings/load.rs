@@ -2,12 +2,15 @@
 //! once, with where it was seen; unknown keys are faults.
 
 use super::Settings;
+use super::effective::Effective;
+use super::origin::Origin;
 use super::row::{Kind, Raw, Row};
 use crate::{Error, ErrorKind, Result};
 use callboard_core::closest;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 const CONFIG: &str = "CALLBOARD_CONFIG";
@@ -22,6 +25,7 @@ pub struct Layers {
     file: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
     overrides: Vec<String>,
+    flags: Vec<(Arc<str>, &'static str, String)>,
 }
 
 impl Layers {
@@ -47,13 +51,24 @@ impl Layers {
         self
     }
 
+    /// Takes a flag that has a name of its own, such as `--listen` for `http.listen`: over all other layers.
+    pub fn flag(mut self, name: impl Into<Arc<str>>, key: &'static str, value: impl Into<String>) -> Self {
+        self.flags.push((name.into(), key, value.into()));
+        self
+    }
+
     /// Reads all layers.
     ///
     /// # Errors
     ///
     /// `Invalid` with every fault: a file that can not be read, unknown keys, values of a wrong type or unit or out of
-    /// their range, each with where it was seen.
+    /// their range, what contradicts itself, what this build has no adapter for, each with where it was seen.
     pub fn load(self) -> Result<Settings> {
+        self.read().into_settings()
+    }
+
+    /// Reads all layers, and says what came of them, faults included.
+    pub fn read(self) -> Effective {
         let named = self.environment.iter().find(|(name, _)| name == CONFIG).map(|(_, file)| PathBuf::from(file));
         let mut loading = Loading::default();
         if let Some(file) = self.file.or(named) {
@@ -63,30 +78,15 @@ impl Layers {
         for flag in &self.overrides {
             loading.flag(flag);
         }
-        // What contradicts itself is worth telling when every part of it was understood.
-        if loading.faults.is_empty() {
-            loading.faults = loading.settings.faults();
+        for (name, key, value) in &self.flags {
+            loading.put(key, Raw::Word(value), &Origin::Flag(name.clone()));
         }
-        refuse_all(loading.faults)?;
-        Ok(loading.settings)
-    }
-}
-
-/// Where a value was seen.
-#[derive(Clone, Copy)]
-enum Origin<'a> {
-    File(&'a Path, usize),
-    Variable(&'a str),
-    Flag(&'a str),
-}
-
-impl fmt::Display for Origin<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(file, line) => write!(f, "{}, line {line}", file.display()),
-            Self::Variable(name) => f.write_str(name),
-            Self::Flag(key) => write!(f, "the flag {key:?}"),
-        }
+        let Loading { settings, origins, faults } = loading;
+        let mut effective = Effective { settings, origins, faults };
+        let found = effective.settings.found();
+        let told: Vec<String> = found.iter().map(|fault| effective.told(fault)).collect();
+        effective.faults.extend(told);
+        effective
     }
 }
 
@@ -94,6 +94,7 @@ impl fmt::Display for Origin<'_> {
 #[derive(Default)]
 struct Loading {
     settings: Settings,
+    origins: BTreeMap<&'static str, Origin>,
     faults: Vec<String>,
 }
 
@@ -111,15 +112,17 @@ impl Loading {
         let mut unreadable = Vec::new();
         for error in errors {
             let line = line(error.span().map_or(0, |span| span.start));
-            self.faults.push(format!("{}: {}", Origin::File(file, line), error.message()));
+            self.faults.push(format!("{}:{line}: {}", file.display(), error.message()));
             unreadable.push(line);
         }
         // What was made of a line that can not be read is nobody's words.
-        let origin = |at| Some(line(at)).filter(|line| !unreadable.contains(line)).map(|line| Origin::File(file, line));
+        let file: Arc<Path> = file.into();
+        let whole = |at| Some(line(at)).filter(|line| !unreadable.contains(line));
+        let origin = |at| whole(at).map(|line| Origin::File(file.clone(), line));
         self.table(table.get_ref(), "", &origin);
     }
 
-    fn table<'a>(&mut self, table: &DeTable<'_>, within: &str, origin: &dyn Fn(usize) -> Option<Origin<'a>>) {
+    fn table(&mut self, table: &DeTable<'_>, within: &str, origin: &dyn Fn(usize) -> Option<Origin>) {
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_unstable_by_key(|(key, _)| key.span().start);
         for (key, value) in entries {
@@ -131,7 +134,7 @@ impl Loading {
                 DeValue::Table(_) if is_table(&path) => {}
                 single => {
                     if let Some(origin) = origin(value.span().start) {
-                        self.put(&path, Raw::Toml(single), origin);
+                        self.put(&path, Raw::Toml(single), &origin);
                     }
                 }
             }
@@ -153,9 +156,9 @@ impl Loading {
 
     fn variable(&mut self, name: &str, value: &str) {
         let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
-        let origin = Origin::Variable(name);
+        let origin = Origin::Variable(name.into());
         let Some(secret) = key.strip_suffix("_file").and_then(row) else {
-            return self.put(&key, Raw::Word(value), origin);
+            return self.put(&key, Raw::Word(value), &origin);
         };
         if secret.kind != Kind::Url {
             let may: Vec<&str> = rows().iter().filter(|row| row.kind == Kind::Url).map(|row| row.key).collect();
@@ -163,19 +166,19 @@ impl Loading {
             return self.faults.push(format!("{origin}: {reason}"));
         }
         match std::fs::read_to_string(value) {
-            Ok(text) => self.put(secret.key, Raw::Word(text.trim_end_matches(['\r', '\n'])), origin),
+            Ok(text) => self.put(secret.key, Raw::Word(text.trim_end_matches(['\r', '\n'])), &origin),
             Err(error) => self.faults.push(format!("{origin}: the file {value:?} can not be read: {error}")),
         }
     }
 
     fn flag(&mut self, flag: &str) {
         match flag.split_once('=') {
-            Some((key, value)) => self.put(key.trim(), Raw::Word(value.trim()), Origin::Flag(key.trim())),
+            Some((key, value)) => self.put(key.trim(), Raw::Word(value.trim()), &Origin::Override(key.trim().into())),
             None => self.faults.push(format!("the flag {flag:?} is not of the form key=value")),
         }
     }
 
-    fn put(&mut self, key: &str, raw: Raw<'_>, origin: Origin<'_>) {
+    fn put(&mut self, key: &str, raw: Raw<'_>, origin: &Origin) {
         let Some(row) = row(key) else {
             return self.faults.push(format!("{origin}: {}", unknown(key, origin)));
         };
@@ -186,7 +189,10 @@ impl Loading {
                 done = read.clone().and_then(|amount| field.set(amount).map_err(|reason| format!("{key}: {reason}")));
             }
         });
-        self.faults.extend(done.err().map(|reason| format!("{origin}: {reason}")));
+        match done {
+            Ok(()) => drop(self.origins.insert(row.key, origin.clone())),
+            Err(reason) => self.faults.push(format!("{origin}: {reason}")),
+        }
     }
 }
 
@@ -206,7 +212,7 @@ fn is_table(key: &str) -> bool {
 }
 
 /// What to say of a key that is none.
-fn unknown(key: &str, origin: Origin<'_>) -> String {
+fn unknown(key: &str, origin: &Origin) -> String {
     if is_table(key) {
         let inside: Vec<String> = rows()
             .iter()
@@ -220,10 +226,10 @@ fn unknown(key: &str, origin: Origin<'_>) -> String {
 }
 
 /// The key as it is written where the fault was seen.
-fn spelt(key: &str, origin: Origin<'_>) -> String {
+fn spelt(key: &str, origin: &Origin) -> String {
     match origin {
         Origin::Variable(_) => format!("{PREFIX}{}", key.to_uppercase().replace('.', "__")),
-        Origin::File(..) | Origin::Flag(_) => format!("{key:?}"),
+        Origin::File(..) | Origin::Override(_) | Origin::Flag(_) => format!("{key:?}"),
     }
 }
 

@@ -1,8 +1,11 @@
 //! What a node is told: a table of settings, read in layers, each layer over the one before.
 
+mod effective;
+mod joined;
 mod load;
+mod origin;
 mod row;
-mod store;
+mod server;
 mod table;
 mod units;
 mod write;
@@ -10,39 +13,70 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use effective::{Effective, Shown};
+pub use joined::{BusSettings, DirectorySettings, StoreSettings};
 pub use load::Layers;
 pub(crate) use load::refuse_all;
-pub use store::StoreSettings;
-pub use table::{RetrySettings, Settings};
+pub use server::ServerUrl;
+pub use table::{HttpSettings, RetrySettings, Settings};
 
 use callboard_core::{GraphLimits, Limits, Retry};
 use std::time::Duration;
 
+/// Something that is wrong with settings each of which could be read.
+pub(super) struct Fault {
+    /// The settings that it is about.
+    keys: Vec<&'static str>,
+    reason: String,
+}
+
 impl Settings {
     /// Every fault of the settings, in words.
     pub(crate) fn faults(&self) -> Vec<String> {
+        self.found().into_iter().map(|fault| fault.reason).collect()
+    }
+
+    fn found(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        self.clone().each(&mut |row, field| faults.extend(row.fault(&field.amount())));
+        self.clone().each(&mut |row, field| {
+            let reason = row.fault(&field.amount());
+            faults.extend(reason.map(|reason| Fault { keys: vec![row.key], reason }));
+        });
         faults.extend(self.contradictions());
+        faults.extend(self.lacking());
         faults
     }
 
     /// Settings of which each is good, and both together are not.
-    fn contradictions(&self) -> Vec<String> {
+    fn contradictions(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.payload_inline_max > self.payload_bytes_max {
             let (inline, max) = (self.payload_inline_max, self.payload_bytes_max);
-            faults.push(format!("payload_inline_max ({inline}) is at most payload_bytes_max ({max})"));
+            let reason = format!("payload_inline_max ({inline}) is at most payload_bytes_max ({max})");
+            faults.push(Fault { keys: vec!["payload_inline_max", "payload_bytes_max"], reason });
         }
         if self.graph_tasks_max > self.live_tasks_max {
             let (graph, live) = (self.graph_tasks_max, self.live_tasks_max);
-            faults.push(format!("graph_tasks_max ({graph}) is at most live_tasks_max ({live})"));
+            let reason = format!("graph_tasks_max ({graph}) is at most live_tasks_max ({live})");
+            faults.push(Fault { keys: vec!["graph_tasks_max", "live_tasks_max"], reason });
         }
         if self.agent_heartbeat > self.agent_life / 2 {
             let (heartbeat, life) = (self.agent_heartbeat, self.agent_life);
-            faults.push(format!("agent_heartbeat ({heartbeat:?}) is at most half of agent_life ({life:?})"));
+            let reason = format!("agent_heartbeat ({heartbeat:?}) is at most half of agent_life ({life:?})");
+            faults.push(Fault { keys: vec!["agent_heartbeat", "agent_life"], reason });
         }
         faults
+    }
+
+    /// What a node of this build can not be joined to.
+    fn lacking(&self) -> Vec<Fault> {
+        let ports = [
+            ("bus.url", self.bus.lacking()),
+            ("directory.url", self.directory.lacking()),
+            ("store.url", self.store.lacking()),
+        ];
+        let lacking = ports.into_iter().filter_map(|(key, lacking)| Some((key, lacking?)));
+        lacking.map(|(key, lacking)| Fault { keys: vec![key], reason: lacking.in_words(key) }).collect()
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -2,6 +2,7 @@
 
 use super::units;
 use callboard_core::OnCycle;
+use std::net::SocketAddr;
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -38,6 +39,10 @@ pub(super) enum Kind {
     Url,
     /// One of a few words.
     Choice,
+    /// An IP address and a port.
+    Address,
+    /// The path of a file or a folder.
+    Path,
 }
 
 /// The value of a setting.
@@ -97,7 +102,7 @@ impl Row {
         }
         let unit = match self.kind {
             Kind::Name => " of A-Z a-z 0-9 _ -",
-            Kind::Url => " bytes",
+            Kind::Url | Kind::Path | Kind::Address => " bytes",
             Kind::Time | Kind::Bytes | Kind::Count | Kind::Factor | Kind::Choice => "",
         };
         Some(format!("{} is {least} to {most}{unit}, not {}", self.key, self.kind.show(amount)))
@@ -113,7 +118,9 @@ impl Kind {
         match (self, raw, text) {
             (Self::Time, _, Some(text)) => units::time(text).map(Amount::Time),
             (Self::Bytes, _, Some(text)) => units::bytes(text).map(Amount::Number),
-            (Self::Name | Self::Url | Self::Choice, _, Some(text)) => Ok(Amount::Text(text.to_owned())),
+            (Self::Name | Self::Url | Self::Choice | Self::Address | Self::Path, _, Some(text)) => {
+                Ok(Amount::Text(text.to_owned()))
+            }
             (Self::Count, Raw::Word(word), _) => count(word, 10),
             (Self::Count, Raw::Toml(DeValue::Integer(integer)), _) => count(integer.as_str(), integer.radix()),
             (Self::Factor, Raw::Word(word), _) => factor(word),
@@ -153,7 +160,7 @@ impl Kind {
             Self::Bytes => "a size with its unit, such as \"8MiB\",",
             Self::Count => "a whole number",
             Self::Factor => "a number",
-            Self::Name | Self::Url | Self::Choice => "a text",
+            Self::Name | Self::Url | Self::Choice | Self::Address | Self::Path => "a text",
         }
     }
 }
@@ -192,6 +199,19 @@ impl Field for String {
     fn set(&mut self, amount: Amount) -> Result<(), String> {
         let Amount::Text(text) = amount else { return Err(misfit(&amount)) };
         *self = text;
+        Ok(())
+    }
+}
+
+impl Field for SocketAddr {
+    fn amount(&self) -> Amount {
+        Amount::Text(self.to_string())
+    }
+
+    fn set(&mut self, amount: Amount) -> Result<(), String> {
+        let Amount::Text(text) = amount else { return Err(misfit(&amount)) };
+        let hint = "an address is an IP address and a port, such as \"127.0.0.1:7420\"";
+        *self = text.parse().map_err(|_| format!("{hint}, not {text:?}"))?;
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! The table of settings: each stands here once, with its default, its range, its meaning and its price. Documentation,
 //! loading, writing and the annotated file all come from it.
 
-use super::StoreSettings;
 use super::row::{Field, Kind, Row};
 use super::units;
+use super::{BusSettings, DirectorySettings, StoreSettings};
 use callboard_core::OnCycle;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Writes structs of settings, their defaults and their rows.
@@ -65,6 +66,8 @@ macro_rules! settings {
     (@Count $number:literal, $type:ty) => { $number };
     (@Factor $number:literal, $type:ty) => { $number };
     (@Name $text:literal, $type:ty) => { $text.to_owned() };
+    (@Path $text:literal, $type:ty) => { $text.to_owned() };
+    (@Address $text:literal, $type:ty) => { units::address_of($text) };
     (@Url $text:literal, $type:ty) => { <$type>::default() };
     (@Choice $text:literal, $type:ty) => { <$type>::default() };
 }
@@ -82,6 +85,18 @@ settings! {
         /// process ends.
         "store.url" store: StoreSettings = Url("file://.callboard"), 1 to 4_096,
         "A password in it is not shown.";
+
+        /// What carries tasks to agents: a broker, or "memory:", which is this process.
+        "bus.url" bus: BusSettings = Url("memory:"), 1 to 4_096,
+        "A password in it is not shown.";
+
+        /// Where agents are registered: a server, or "memory:", which is this process.
+        "directory.url" directory: DirectorySettings = Url("memory:"), 1 to 4_096,
+        "A password in it is not shown.";
+
+        /// The folder of the files that describe agents, read by the command `callboard`; none if it is empty.
+        "agents.folder" agents_folder: String = Path(""), 0 to 4_096,
+        "Whoever may write to it decides what runs on the machine.";
 
         /// Into how many partitions the runs of a new name space are divided. It is fixed when the name space is
         /// created and read from the store afterwards. One process on a folder is fastest with one.
@@ -202,7 +217,38 @@ settings! {
         tables {
             /// When a failed attempt of a task that does not say it itself is followed by another.
             retry: RetrySettings;
+            /// How the command `callboard` is reached, and any program that serves the HTTP API.
+            http: HttpSettings;
         }
+    }
+}
+
+settings! {
+    /// How a node is reached by HTTP, and what it puts up with.
+    pub struct HttpSettings {
+        /// Where it listens: an IP address and a port, 0 for one that is free. There is no authentication yet, so whoever
+        /// reaches it may do everything.
+        "http.listen" listen: SocketAddr = Address("127.0.0.1:7420"), 1 to 64,
+        "An address that others reach opens the node to them.";
+
+        /// The body of one request at most; a workflow document has 16 MiB at most anyhow.
+        "http.body_bytes_max" body_bytes_max: usize = Bytes("16MiB"), "1KiB" to "1GiB",
+        "When it grows, one request may take more memory.";
+
+        /// Connections at a time; others wait to be accepted. Half of them may follow events.
+        "http.connections_max" connections_max: usize = Count(256), 2 to 100_000,
+        "When it grows, more memory and file descriptors may be taken.";
+
+        /// How long a client may take to send the head of a request, and be silent between two requests.
+        "http.header_timeout" header_timeout: Duration = Time("30s"), "100ms" to "1h",
+        "When it grows, silent clients keep their connections longer.";
+
+        /// How long a request may take from its head to the head of its answer. What it has asked for may happen all
+        /// the same, so it is longer than the node takes to say that it does not know.
+        "http.request_timeout" request_timeout: Duration = Time("1m"), "100ms" to "1h",
+        "When it grows, slow clients and a slow store keep connections longer.";
+
+        tables {}
     }
 }
 

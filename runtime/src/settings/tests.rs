@@ -20,7 +20,7 @@ fn check(text: &str, variables: &[(&str, &str)], flags: &[&str], expected: &[&st
     let error = load(text, variables, flags).expect_err("a fault");
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let said: Vec<&str> =
-        error.causes().map(|fault| fault.find("callboard.toml, ").map_or(fault, |at| &fault[at..])).collect();
+        error.causes().map(|fault| fault.find("callboard.toml:").map_or(fault, |at| &fault[at..])).collect();
     assert_eq!(said, expected);
     assert!(error.message().contains(&format!(" {} fault", expected.len())), "{error}");
 }
@@ -34,7 +34,7 @@ fn the_annotated_file_the_table_and_the_defaults_say_the_same() {
     assert_eq!(text.len(), Settings::annotated().len());
     assert_eq!(load(text, &[], &[]).expect("good settings"), Settings::default());
     let lines = |text: &str| text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
-    assert_eq!(lines(text), rows().len() + 2, "each setting once, and two tables");
+    assert_eq!(lines(text), rows().len() + 6, "each setting once, and six tables");
 }
 
 #[test]
@@ -109,15 +109,15 @@ fn faults_of_all_layers_are_told_at_once_with_where_they_were_seen() {
         ],
         &["losses_max=-1", "drain", "retries=4", "lease.x=1s", "nothing.like.it=1"],
         &[
-            "callboard.toml, line 1: there is no setting \"partitons\"; the closest is \"partitions\"",
-            "callboard.toml, line 2: lease: \"soon\" is no duration such as \"30s\": expected number at 0",
-            "callboard.toml, line 5: retry.base: a duration with its unit, such as \"30s\", is wanted, not a TOML integer",
-            "callboard.toml, line 6: there is no setting \"retry.retires\"; the closest is \"retry.retries\"",
-            "callboard.toml, line 8: there is no setting \"rety.cap\"; the closest is \"retry.cap\"",
+            "callboard.toml:1: there is no setting \"partitons\"; the closest is \"partitions\"",
+            "callboard.toml:2: lease: \"soon\" is no duration such as \"30s\": expected number at 0",
+            "callboard.toml:5: retry.base: a duration with its unit, such as \"30s\", is wanted, not a TOML integer",
+            "callboard.toml:6: there is no setting \"retry.retires\"; the closest is \"retry.retries\"",
+            "callboard.toml:8: there is no setting \"rety.cap\"; the closest is \"retry.cap\"",
             "CALLBOARD_LAESE: there is no setting \"laese\"; the closest is CALLBOARD_LEASE",
             "CALLBOARD_STORE__ULR: there is no setting \"store.ulr\"; the closest is CALLBOARD_STORE__URL",
             "CALLBOARD_PARTITIONS: partitions is 1 to 1024, not 0",
-            "CALLBOARD_BUS__URL: there is no setting \"bus.url\"",
+            "CALLBOARD_BUS__URL: bus.url: a bus is \"memory:\" or \"amqp://HOST\", not \"x\"",
             "the flag \"losses_max\": losses_max: \"-1\" is no whole number: invalid digit found in string",
             "the flag \"drain\" is not of the form key=value",
             "the flag \"retries\": there is no setting \"retries\"; the closest is \"retry.retries\"",
@@ -129,7 +129,7 @@ fn faults_of_all_layers_are_told_at_once_with_where_they_were_seen() {
 
 #[test]
 fn values_say_what_was_seen() {
-    let one = |text: &str, expected: &str| check(text, &[], &[], &[&format!("callboard.toml, line 1: {expected}")]);
+    let one = |text: &str, expected: &str| check(text, &[], &[], &[&format!("callboard.toml:1: {expected}")]);
     one(
         "payload_bytes_max = \"big\"",
         "payload_bytes_max: \"big\" is no size such as \"8MiB\": couldn't parse \"big\" into a ByteSize, cannot parse float from empty string",
@@ -152,17 +152,14 @@ fn values_say_what_was_seen() {
     one("retry.factor = 1001", "retry.factor is 0.0 to 1000.0, not 1001.0");
     one(
         "store = { url = \"ftp://x:pass@y/z?key=1\" }",
-        "store.url: a store is \"file://FOLDER\" or \"memory:\", not \"ftp://x:...@y/z?...\"",
+        "store.url: a store is \"file://FOLDER\", \"memory:\" or \"s3://BUCKET\", not \"ftp://x:***@y/z?***\"",
     );
     one("store.url = \"file://\"", "store.url: a store's folder is written \"file://FOLDER\"");
     check(
         "lease = \nlease = \"1s\"",
         &[],
         &[],
-        &[
-            "callboard.toml, line 1: string values must be quoted, expected literal string",
-            "callboard.toml, line 2: duplicate key",
-        ],
+        &["callboard.toml:1: string values must be quoted, expected literal string", "callboard.toml:2: duplicate key"],
     );
 }
 
@@ -173,9 +170,9 @@ fn settings_that_contradict_one_another_are_told_together() {
         &[],
         &[],
         &[
-            "payload_inline_max (1073741824) is at most payload_bytes_max (16777216)",
-            "graph_tasks_max (1000) is at most live_tasks_max (999)",
-            "agent_heartbeat (3s) is at most half of agent_life (5s)",
+            "callboard.toml:1: payload_inline_max (1073741824) is at most payload_bytes_max (16777216)",
+            "callboard.toml:2: graph_tasks_max (1000) is at most live_tasks_max (999)",
+            "callboard.toml:4: agent_heartbeat (3s) is at most half of agent_life (5s)",
         ],
     );
     // What a program has set is held to the same ranges.
@@ -200,10 +197,44 @@ fn a_secret_comes_from_a_file_of_its_own() {
         &[("CALLBOARD_LEASE_FILE", &absent), ("CALLBOARD_FILE", "x")],
         &[],
         &[
-            "CALLBOARD_LEASE_FILE: only what may hold a secret is read from a file of its own: store.url",
+            "CALLBOARD_LEASE_FILE: only what may hold a secret is read from a file of its own: store.url, bus.url, directory.url",
             "CALLBOARD_FILE: there is no setting \"file\"",
         ],
     );
+}
+
+#[test]
+fn what_this_build_has_no_adapter_for_is_refused_without_its_secrets() {
+    check(
+        "bus.url = \"amqp://u:geheim@mq:5672/v\"\ndirectory = { url = \"redis://:geheim@cache:0\" }",
+        &[("CALLBOARD_STORE__URL", "s3://state?key=geheim"), ("CALLBOARD_DIRECTORY__URL", "rediss://:geheim@[::1]/0")],
+        &["http.listen=localhost"],
+        &[
+            "callboard.toml:2: directory.url: a directory is \"memory:\" or \"redis://HOST\", not \"redis://:***@cache:0\": the port of redis:// is 1 to 65535",
+            "the flag \"http.listen\": http.listen: an address is an IP address and a port, such as \"127.0.0.1:7420\", not \"localhost\"",
+            "callboard.toml:1: bus.url is \"amqp://u:***@mq:5672/v\", and this build has no adapter for RabbitMQ (amqp://): it knows \"memory:\"; leave bus.url out, or use a build of callboard that has the adapter",
+            "CALLBOARD_DIRECTORY__URL: directory.url is \"rediss://:***@[::1]/0\", and this build has no adapter for Redis (rediss://): it knows \"memory:\"; leave directory.url out, or use a build of callboard that has the adapter",
+            "CALLBOARD_STORE__URL: store.url is \"s3://state?***\", and this build has no adapter for S3 (s3://): it knows \"file://FOLDER\" and \"memory:\"; leave store.url out, or use a build of callboard that has the adapter",
+        ],
+    );
+}
+
+#[test]
+fn each_setting_is_shown_with_its_origin_and_without_its_secrets() {
+    let variables = [("CALLBOARD_BUS__URL", "amqp://u:geheim@mq"), ("CALLBOARD_LEASE", "soon")];
+    let layers = Settings::layers().environment(variables).overrides(["partitions=4"]);
+    let effective = layers.flag("--listen", "http.listen", "127.0.0.1:0").read();
+    let shown = |key: &str| effective.shown().into_iter().find(|shown| shown.key == key).expect("it is shown");
+    let check = |key, value: &str, origin: &str| {
+        assert_eq!((shown(key).value.as_str(), shown(key).origin.as_str()), (value, origin), "{key}");
+    };
+    check("bus.url", "\"amqp://u:***@mq\"", "environment CALLBOARD_BUS__URL");
+    check("lease", "\"6s\"", "default");
+    check("partitions", "4", "flag partitions");
+    check("http.listen", "\"127.0.0.1:0\"", "flag --listen");
+    assert_eq!(effective.shown().len(), rows().len());
+    assert_eq!(effective.faults().len(), 2, "the lease, and the bus");
+    assert!(!format!("{effective:?}").contains("geheim"), "not even when it is debugged");
 }
 
 #[cfg(unix)]
@@ -234,11 +265,15 @@ fn settings_are_written_as_they_are_read() {
 #[test]
 fn locations_are_written_without_their_secrets() {
     let shown = |url: &str| units::without_secrets(url);
-    assert_eq!(shown("amqp://user:pass@host:5672/v"), "amqp://user:...@host:5672/v");
-    assert_eq!(shown("redis://:p@ss@host/0"), "redis://:...@host/0");
-    assert_eq!(shown("s3://bucket/a@b?secret=1"), "s3://bucket/a@b?...");
+    assert_eq!(shown("amqp://user:pass@host:5672/v"), "amqp://user:***@host:5672/v");
+    assert_eq!(shown("redis://:p@ss@host/0"), "redis://:***@host/0");
+    assert_eq!(shown("s3://bucket/a@b?secret=1"), "s3://bucket/a@b?***");
     assert_eq!(shown("file://.callboard"), "file://.callboard");
     assert_eq!(shown("memory:"), "memory:");
+    // What has no proper form loses more rather than less.
+    assert_eq!(shown("amqp://user:p/a?ss@host"), "amqp://user:p/a?***");
+    assert_eq!(shown("amqp://user:p/ss@host"), "amqp://user:***@host");
+    assert_eq!(shown("amqp:user:pass@host"), "***@host");
 }
 
 #[test]

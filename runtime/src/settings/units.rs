@@ -1,5 +1,6 @@
 //! Durations and sizes with their units, and locations without their secrets.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// Milliseconds by unit, the largest first.
@@ -15,6 +16,11 @@ pub(super) const fn time_of(text: &str) -> Duration {
 /// A size of the table; a malformed one does not compile.
 pub(super) const fn bytes_of(text: &str) -> u64 {
     number_of(text, &SIZES)
+}
+
+/// An address of the table. A test sees to it that none is malformed.
+pub(super) fn address_of(text: &str) -> SocketAddr {
+    text.parse().unwrap_or(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))
 }
 
 const fn number_of(text: &str, units: &[(&str, u64)]) -> u64 {
@@ -76,13 +82,19 @@ fn show(number: u64, units: &[(&str, u64)]) -> String {
 }
 
 /// A location without what must not be shown of it: passwords, and whatever is said after a question mark.
+///
+/// What has no proper form loses more rather than less: a password that was not escaped is one all the same.
 pub(super) fn without_secrets(url: &str) -> String {
-    let (place, query) = url.split_once('?').map_or((url, ""), |(place, _)| (place, "?..."));
-    let Some((scheme, rest)) = place.split_once("://") else { return format!("{place}{query}") };
-    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let shown = match authority.rsplit_once('@') {
-        Some((user, host)) => format!("{}:...@{host}", user.split(':').next().unwrap_or_default()),
-        None => authority.to_owned(),
+    let (place, query) = url.split_once('?').map_or((url, ""), |(place, _)| (place, "?***"));
+    let Some((scheme, rest)) = place.split_once("://") else {
+        let shown = place.rsplit_once('@').map_or_else(|| place.to_owned(), |(_, host)| format!("***@{host}"));
+        return shown + query;
     };
-    format!("{scheme}://{shown}{path}{query}")
+    // Without a colon before it, an "@" behind a slash is a part of the path.
+    let secret = rest.rsplit_once('@').filter(|(user, _)| user.contains(':') || !user.contains('/'));
+    let shown = match secret.map(|(user, host)| (user.split_once(':'), host)) {
+        Some((Some((user, _)), host)) => format!("{user}:***@{host}"),
+        Some((None, _)) | None => rest.to_owned(),
+    };
+    format!("{scheme}://{shown}{query}")
 }

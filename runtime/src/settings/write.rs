@@ -63,7 +63,9 @@ fn value_schema(row: &Row) -> Value {
         Kind::Count => json!({ "type": "integer", "minimum": bound(least), "maximum": bound(most) }),
         Kind::Factor => json!({ "type": "number", "minimum": bound(least), "maximum": bound(most) }),
         Kind::Choice => json!({ "enum": OnCycle::ALL.map(OnCycle::as_str) }),
-        Kind::Name | Kind::Url => json!({ "type": "string", "minLength": bound(least), "maxLength": bound(most) }),
+        Kind::Name | Kind::Url | Kind::Path | Kind::Address => {
+            json!({ "type": "string", "minLength": bound(least), "maxLength": bound(most) })
+        }
     };
     schema["description"] = json!(about(row));
     schema["default"] = bound(&row.kind.write(&default_of(row)));
@@ -80,8 +82,12 @@ fn about(row: &Row) -> String {
     if row.kind == Kind::Choice {
         return format!("{} {}", row.meaning.trim(), row.worse);
     }
-    let ([least, most], unit) = (row.range, if matches!(row.kind, Kind::Name | Kind::Url) { " bytes" } else { "" });
+    let ([least, most], unit) = (row.range, if is_text(row.kind) { " bytes" } else { "" });
     format!("{} From {least} to {most}{unit}. {}", row.meaning.trim(), row.worse)
+}
+
+fn is_text(kind: Kind) -> bool {
+    matches!(kind, Kind::Name | Kind::Url | Kind::Path | Kind::Address)
 }
 
 /// All settings, first those of no table.

@@ -1,0 +1,214 @@
+//! What may be said on the command line.
+
+use crate::output::Format;
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The address of a node, unless somebody says otherwise.
+const ADDRESS: &str = "127.0.0.1:7420";
+
+/// Runs Callboard, and asks it.
+#[derive(Debug, Parser)]
+#[command(name = "callboard", version, infer_subcommands = true, disable_help_flag = false, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// How results are written.
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    pub(crate) output: Format,
+    /// Where the node listens that is asked.
+    #[arg(long, global = true, env = "CALLBOARD_ADDR", value_name = "HOST:PORT", default_value = ADDRESS)]
+    pub(crate) addr: String,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a node with everything embedded and the ready-made agents.
+    Dev(Dev),
+    /// Run a node as its settings say.
+    Node(Node),
+    /// Submit tasks and ask for them.
+    #[command(subcommand, alias = "tasks")]
+    Task(Task),
+    /// Ask for runs and steer them.
+    #[command(subcommand, alias = "runs")]
+    Run(Run),
+    /// Ask for agents.
+    #[command(subcommand, alias = "agents")]
+    Agent(Agent),
+    /// Check, show and describe the settings.
+    #[command(subcommand, alias = "configs")]
+    Config(Config),
+    /// Write the completion of a shell.
+    Completion {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Say what the code of an error means.
+    Explain {
+        /// Such as CB1042; all of them without it.
+        code: Option<String>,
+    },
+    /// Say which version this is.
+    Version,
+}
+
+/// What is said of the settings themselves.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Said {
+    /// The file of the settings; without it the one that CALLBOARD_CONFIG names.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A setting, over the file and the environment; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    #[command(flatten)]
+    pub(crate) said: Said,
+    /// Where to listen; port 0 for one that is free.
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) listen: Option<String>,
+    /// The folder of the journal.
+    #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
+    pub(crate) data: Option<PathBuf>,
+    /// Keep the journal in memory: everything is gone when it ends.
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
+    /// The folder of the files that describe agents.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) agents: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Node {
+    /// The file of the settings.
+    #[arg(long, value_name = "FILE", env = "CALLBOARD_CONFIG")]
+    pub(crate) config: PathBuf,
+    /// A setting, over the file and the environment; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Submit a workflow.
+    Submit(Submit),
+    /// Show how a task stands, and its output.
+    Status {
+        /// The run and the name or index of the task: RUN/TASK.
+        task: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Submit {
+    /// The document, whose name ends with yaml, yml, json or toml; "-" for YAML or JSON from standard input.
+    pub(crate) file: PathBuf,
+    /// Wait for the end of the run: 0 if it completed, 10 if it failed, 11 if it was cancelled.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Wait no longer than this (12 then); the run goes on.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "wait")]
+    pub(crate) timeout: Option<Duration>,
+    /// A key, under which the same submission gets the same run.
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// Refuse what no agent can do at present.
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Run {
+    /// List runs, the latest first.
+    List(RunList),
+    /// Show a run and its tasks.
+    Show {
+        /// The run.
+        id: String,
+        /// Show what happens until it ends, and end as `task submit --wait` does.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// End a run.
+    Cancel(Reason),
+    /// Start no more tasks of a run.
+    Pause(Reason),
+    /// Start the tasks of a paused run again.
+    Resume {
+        /// The run.
+        id: String,
+    },
+    /// Send a signal to a run.
+    Signal {
+        /// The run.
+        id: String,
+        /// The name of the signal.
+        name: String,
+        /// Its value; null without it.
+        value: Option<String>,
+    },
+    /// Answer an approval.
+    Approve {
+        /// The run, or the approval itself: RUN/TASK/NUMBER.
+        id: String,
+        /// Say no.
+        #[arg(long)]
+        reject: bool,
+        /// Of the approvals of a run that of this task.
+        #[arg(long, value_name = "NAME")]
+        task: Option<String>,
+        /// Who answers, or why.
+        #[arg(long)]
+        by: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunList {
+    /// Only with one of these: running, paused, undoing, completed, failed, cancelled, quarantined.
+    #[arg(long, value_name = "STATUS,..")]
+    pub(crate) status: Option<String>,
+    /// Only of this workflow.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) workflow: Option<String>,
+    /// Only with this label.
+    #[arg(long, value_name = "KEY:VALUE")]
+    pub(crate) label: Option<String>,
+    /// How many, 1 to 1000.
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+    /// Go on behind a page.
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reason {
+    /// The run.
+    pub(crate) id: String,
+    /// Why.
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    /// List the agents that are known.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Say whether the settings are good: 0, or 2 with every fault.
+    Check(Said),
+    /// Show every setting with where it comes from.
+    Show(Said),
+    /// Write a JSON Schema of the file.
+    Schema,
+}

@@ -1,0 +1,117 @@
+//! The `callboard` command: a node, and what its operator asks of it.
+//!
+//! Data goes to standard output, everything else to standard error. `docs/cli.md` has the commands and the exit codes.
+
+mod agent;
+mod args;
+mod client;
+mod config;
+mod explain;
+mod failure;
+mod node;
+mod output;
+mod run;
+mod task;
+mod wait;
+
+use args::{Arguments, Command};
+use callboard::Code;
+use clap::{CommandFactory, Parser};
+use client::Client;
+use failure::{Failure, Result};
+use node::Ended;
+use output::{Format, Output};
+use serde_json::json;
+use std::io;
+use std::process::ExitCode;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Of this program and the library in it: they are released together.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// With what a program ends that a person has interrupted.
+const INTERRUPTED: i32 = 130;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refused(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return told(&Failure::new(Code::Internal, format!("cannot start threads: {error}"))),
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        // Nothing is waited for any more, threads of the runtime included.
+        Ok(Ended::Interrupted) => std::process::exit(INTERRUPTED),
+        Err(failure) => told(&failure),
+    }
+}
+
+fn told(failure: &Failure) -> ExitCode {
+    eprintln!("{failure}");
+    ExitCode::from(failure.exit())
+}
+
+/// What clap says: help, which is what was asked for, or what is wrong.
+fn refused(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        print!("{text}");
+        return ExitCode::SUCCESS;
+    }
+    match text.strip_prefix("error: ") {
+        Some(text) => eprint!("error[{}]: {text}", Code::Usage),
+        None => eprint!("{text}"), // the help, because nothing was said
+    }
+    ExitCode::from(Code::Usage.exit())
+}
+
+async fn run(arguments: Arguments) -> Result<Ended> {
+    match &arguments.command {
+        Command::Dev(dev) => {
+            log();
+            node::dev(dev).await
+        }
+        Command::Node(node) => {
+            log();
+            node::node(node).await
+        }
+        _ => tokio::select! {
+            done = ask(&arguments) => done.map(|()| Ended::Well),
+            _ = tokio::signal::ctrl_c() => Ok(Ended::Interrupted),
+        },
+    }
+}
+
+/// What is no node, and done when it is answered.
+async fn ask(arguments: &Arguments) -> Result<()> {
+    let output = Output::new(arguments.output);
+    let client = || Client::new(&arguments.addr);
+    match &arguments.command {
+        Command::Task(command) => task::task(command, &client()?, output).await,
+        Command::Run(command) => run::run(command, &client()?, output).await,
+        Command::Agent(command) => agent::agent(command, &client()?, output).await,
+        Command::Config(command) => config::config(command, output),
+        Command::Explain { code } => explain::explain(code.as_deref(), output),
+        Command::Version if output.format == Format::Table => output.line(VERSION),
+        Command::Version => output.show(&json!({ "version": VERSION }).to_string(), &[]),
+        Command::Completion { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), "callboard", &mut io::stdout());
+            Ok(())
+        }
+        Command::Dev(_) | Command::Node(_) => Err(Failure::new(Code::Internal, "a node answers nothing itself")),
+    }
+}
+
+/// Warnings and errors of a node go to standard error; RUST_LOG says otherwise, as `info` or `callboard=debug`.
+fn log() {
+    let wanted = std::env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse().ok());
+    let targets = wanted.unwrap_or_else(|| Targets::new().with_default(Level::WARN));
+    let written = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+    // Nobody else has set one: this is the first thing that the program does.
+    let _first = tracing_subscriber::registry().with(written).with(targets).try_init();
+}

@@ -1,0 +1,98 @@
+//! A node: started, reported, and stopped by a signal.
+
+mod agents;
+mod report;
+mod signals;
+mod store;
+
+use crate::args;
+use crate::config::{checked, layers};
+use crate::failure::{Failure, Result};
+use callboard::{Callboard, Code, ErrorKind, Settings};
+use report::Report;
+use signals::Signals;
+use std::net::SocketAddr;
+use tokio::time::Instant;
+
+/// How a command that did its work has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// By itself.
+    Well,
+    /// By a signal, before it was done.
+    Interrupted,
+}
+
+/// What a node brings along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Brings {
+    /// The ready-made agents, and those that files describe.
+    ReadyMade,
+    /// Those that files describe.
+    Described,
+}
+
+pub(crate) async fn dev(arguments: &args::Dev) -> Result<Ended> {
+    let mut layers = layers(&arguments.said);
+    if let Some(listen) = &arguments.listen {
+        layers = layers.flag("--listen", "http.listen", listen);
+    }
+    if let Some(folder) = &arguments.data {
+        layers = layers.flag("--data", "store.url", format!("file://{}", folder.display()));
+    }
+    if arguments.ephemeral {
+        layers = layers.flag("--ephemeral", "store.url", "memory:");
+    }
+    if let Some(folder) = &arguments.agents {
+        layers = layers.flag("--agents", "agents.folder", folder.display().to_string());
+    }
+    live(checked(layers.read())?, Brings::ReadyMade).await
+}
+
+pub(crate) async fn node(arguments: &args::Node) -> Result<Ended> {
+    let said = args::Said { config: Some(arguments.config.clone()), set: arguments.set.clone() };
+    live(checked(layers(&said).read())?, Brings::Described).await
+}
+
+/// One life, from its start to the signal that ends it.
+async fn live(settings: Settings, brings: Brings) -> Result<Ended> {
+    let mut signals = Signals::new()?;
+    let began = Instant::now();
+    let (board, address) = tokio::select! {
+        started = start(&settings, brings) => started?,
+        () = signals.second() => return Ok(Ended::Interrupted),
+    };
+    Report::of(&board, &settings).await?.write(address, began.elapsed());
+    tokio::select! {
+        () = signals.first() => {}
+        () = board.ended() => return Err(Failure::new(Code::CutShort, "the node has ended by itself")),
+    }
+    eprintln!("stopping: what runs has {:?} to finish; a second signal ends it at once", settings.drain);
+    tokio::select! {
+        stopped = board.shutdown() => stopped.map_err(|error| Failure::of(Code::CutShort, &error))?,
+        () = signals.second() => return Ok(Ended::Interrupted),
+    }
+    eprintln!("stopped");
+    Ok(Ended::Well)
+}
+
+async fn start(settings: &Settings, brings: Brings) -> Result<(Callboard, SocketAddr)> {
+    let builder = agents::add(Callboard::builder(settings.clone()), settings, brings)?;
+    let builder = builder.store(store::open(&settings.store).await?);
+    let board = builder.start().await.map_err(|error| {
+        let code = if error.kind() == ErrorKind::Invalid { Code::Agents } else { Code::of(error.kind()) };
+        Failure::of(code, &error)
+    })?;
+    match board.serve().await {
+        Ok(address) => Ok((board, address)),
+        Err(error) => {
+            let code = match error.kind() {
+                ErrorKind::Conflict => Code::PortTaken,
+                _ => Code::NoListener,
+            };
+            // Nobody has asked it for anything yet.
+            let _nothing_to_finish = board.shutdown().await;
+            Err(Failure::of(code, &error))
+        }
+    }
+}

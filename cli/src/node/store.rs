@@ -1,0 +1,30 @@
+//! The store of a node, opened with our own words for what keeps it from being used.
+
+use crate::failure::{Failure, Result};
+use callboard::port::store::{FolderStore, MemoryStore, OpenError, Store};
+use callboard::{Code, StoreSettings};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(super) async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
+    match settings {
+        StoreSettings::Memory => Ok(Arc::new(MemoryStore::new())),
+        StoreSettings::Folder(root) => folder(root.clone()).await,
+        other => Err(Failure::new(Code::Settings, format!("this build has no adapter for {other}"))),
+    }
+}
+
+async fn folder(root: PathBuf) -> Result<Arc<dyn Store>> {
+    let shown = root.display().to_string();
+    let opened = tokio::task::spawn_blocking(move || FolderStore::open(root)).await;
+    match opened.map_err(|error| Failure::new(Code::Internal, format!("the store was not opened: {error}")))? {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(OpenError::Held { holder, .. }) => {
+            Err(Failure::new(Code::FolderHeld, format!("the folder {shown} is in use")).seen(holder))
+        }
+        Err(OpenError::Io { action, path, source }) => {
+            let seen = format!("cannot {action} {}: {source}", path.display());
+            Err(Failure::new(Code::FolderRefused, format!("the folder {shown} cannot be used")).seen(seen))
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The command as its user sees it: the built program, its words and its exit codes.
+mod api;
+mod config;
+mod faults;
+mod life;
+mod node;
+mod submit;

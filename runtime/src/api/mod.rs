@@ -1,0 +1,103 @@
+//! The HTTP API: what a library's user says to a board, said from outside.
+//!
+//! | | |
+//! |---|---|
+//! | `POST /v1/runs` | submits a workflow: JSON, YAML or TOML by `content-type`; `idempotency-key`; `?strict=true` |
+//! | `GET /v1/runs` | a page of runs: `status`, `workflow`, `label=key:value`, `limit`, `after` |
+//! | `GET /v1/runs/{id}` | how a run stands |
+//! | `GET /v1/runs/{id}/tasks` | a page of its tasks: `status`, `capability`, `limit`, `after` |
+//! | `GET /v1/runs/{id}/tasks/{task}` | a task by name or index, with its output |
+//! | `GET /v1/runs/{id}/events` | its events up to now: `limit`, `after`; all that will happen as well, as server-sent events |
+//! | `POST /v1/runs/{id}/cancel`, `pause`, `resume` | `{"reason": ".."}` or nothing |
+//! | `POST /v1/runs/{id}/signal` | `{"name": "..", "value": ..}` |
+//! | `POST /v1/runs/{id}/approve`, `reject` | `{"task": "..", "approval": "..", "by": ".."}` or nothing |
+//! | `GET /v1/agents` | the agents that are known |
+//! | `GET /healthz`, `/readyz` | whether the process lives; whether it takes submissions |
+//!
+//! A page is `{"items": [..], "next": ..}`. An error is a problem document (RFC 9457) with a [`Code`].
+//!
+//! The server is a child of the node, as everything that runs: it is started again when it dies, and is the first to go
+//! when the node stops.
+
+mod agents;
+mod asked;
+mod code;
+mod control;
+mod document;
+mod events;
+mod health;
+mod problem;
+mod router;
+mod runs;
+mod server;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod view;
+mod visitor;
+
+pub use code::Code;
+
+use crate::board::Callboard;
+use crate::node::Node;
+use crate::settings::HttpSettings;
+use crate::{Error, ErrorKind, Result};
+use problem::Problem;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+impl Callboard {
+    /// Serves the HTTP API where the [settings](crate::Settings::http) say, until the node stops; says where it listens.
+    ///
+    /// There is no authentication yet: whoever reaches the address may do everything that this handle can.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if the port is taken or the API is served already; `Denied` if the address may not be used;
+    /// `Unavailable` if it can not be, or the node stops.
+    pub async fn serve(&self) -> Result<SocketAddr> {
+        let listen = self.0.settings().http.listen;
+        let refused = |error: io::Error| {
+            let (kind, what) = match error.kind() {
+                io::ErrorKind::AddrInUse => (ErrorKind::Conflict, "is taken"),
+                io::ErrorKind::PermissionDenied => (ErrorKind::Denied, "may not be used"),
+                _ => (ErrorKind::Unavailable, "can not be used"),
+            };
+            Error::new(kind, format!("the address {listen} {what}")).because(error)
+        };
+        let listener = TcpListener::bind(listen).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let (child, _) = server::child(Arc::downgrade(&self.0), listener, address);
+        self.0.add_child(child).await?;
+        Ok(address)
+    }
+}
+
+/// What every request finds.
+#[derive(Clone)]
+struct App {
+    /// Not a strong one: the server is a part of the node, and must not keep it.
+    node: Weak<Node>,
+    http: HttpSettings,
+    /// Where it listens.
+    address: SocketAddr,
+    /// Room for those who follow events.
+    streams: Arc<Semaphore>,
+    /// Whether the server ends.
+    closing: watch::Receiver<bool>,
+}
+
+impl App {
+    fn board(&self) -> Result<Callboard, Problem> {
+        let gone = || Problem::new(Code::Unavailable, "the node is going: no handle to it is left");
+        self.node.upgrade().map(Callboard).ok_or_else(gone)
+    }
+}
+
+/// Waits until the server closes.
+async fn closed(mut closing: watch::Receiver<bool>) {
+    drop(closing.wait_for(|is_closing| *is_closing).await);
+}

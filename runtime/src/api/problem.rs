@@ -1,0 +1,106 @@
+//! An error as an answer: a problem document (RFC 9457).
+
+use super::code::Code;
+use crate::{Error, ErrorKind};
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// When a client may ask again what was refused as unavailable, in seconds.
+const RETRY_AFTER: &str = "1";
+
+/// An error as it is answered.
+#[derive(Debug)]
+pub(super) struct Problem {
+    code: Code,
+    detail: String,
+    seen: Vec<String>,
+    next: String,
+}
+
+/// The members of a problem document; `code`, `seen` and `try` are ours.
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    seen: &'a [String],
+    r#try: &'a str,
+}
+
+impl Problem {
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), seen: Vec::new(), next: code.next().to_owned() }
+    }
+
+    /// The same with one more thing that was seen.
+    pub(super) fn seen(mut self, seen: impl Into<String>) -> Self {
+        self.seen.push(seen.into());
+        self
+    }
+
+    /// The same with another command to try.
+    pub(super) fn next(self, next: impl Into<String>) -> Self {
+        Self { next: next.into(), ..self }
+    }
+
+    /// An error of a submission: what is invalid there is the workflow.
+    pub(super) fn of_workflow(error: Error) -> Self {
+        let code = if error.kind() == ErrorKind::Invalid { Code::Workflow } else { Code::of(error.kind()) };
+        Self::of(code, &error)
+    }
+
+    fn of(code: Code, error: &Error) -> Self {
+        error.causes().fold(Self::new(code, error.message()), Self::seen)
+    }
+}
+
+impl Code {
+    /// The code of an error of this kind, where nothing more is known of it.
+    pub const fn of(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Unavailable | ErrorKind::Fenced => Self::Unavailable,
+            ErrorKind::Conflict => Self::Conflict,
+            ErrorKind::Invalid => Self::Usage,
+            ErrorKind::Unknown => Self::Unknown,
+            ErrorKind::Corrupt => Self::Corrupt,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Denied => Self::Denied,
+            ErrorKind::Failed => Self::Failed,
+            ErrorKind::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::of(Code::of(error.kind()), &error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let document = Document {
+            r#type: format!("urn:callboard:{}", self.code),
+            title: self.code.title(),
+            status: self.code.status(),
+            detail: &self.detail,
+            code: self.code.as_str(),
+            seen: &self.seen,
+            r#try: &self.next,
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        response
+    }
+}

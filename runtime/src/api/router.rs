@@ -1,0 +1,51 @@
+//! Which request goes where.
+
+use super::code::Code;
+use super::problem::Problem;
+use super::{App, agents, control, events, health, runs, tasks, visitor};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+pub(super) fn router(app: App) -> Router {
+    Router::new()
+        .route("/v1/runs", get(runs::list).post(runs::submit))
+        .route("/v1/runs/{run}", get(runs::show))
+        .route("/v1/runs/{run}/tasks", get(tasks::list))
+        .route("/v1/runs/{run}/tasks/{task}", get(tasks::show))
+        .route("/v1/runs/{run}/events", get(events::events))
+        .route("/v1/runs/{run}/cancel", post(control::cancel))
+        .route("/v1/runs/{run}/pause", post(control::pause))
+        .route("/v1/runs/{run}/resume", post(control::resume))
+        .route("/v1/runs/{run}/signal", post(control::signal))
+        .route("/v1/runs/{run}/approve", post(control::approve))
+        .route("/v1/runs/{run}/reject", post(control::reject))
+        .route("/v1/agents", get(agents::list))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(otherwise)
+        .layer(middleware::from_fn_with_state(app.clone(), in_time))
+        .layer(middleware::from_fn_with_state(app.clone(), visitor::admit))
+        .with_state(app)
+}
+
+async fn nowhere(uri: Uri) -> Problem {
+    Problem::new(Code::NotFound, format!("there is nothing at {}", uri.path())).next("GET /v1/runs")
+}
+
+async fn otherwise(method: Method, uri: Uri) -> Problem {
+    Problem::new(Code::Usage, format!("{method} is no way to ask for {}", uri.path()))
+}
+
+/// Answers within the limit of a request. The body of the answer may take longer: a stream does.
+async fn in_time(State(app): State<App>, request: Request, next: Next) -> Response {
+    let limit = app.http.request_timeout;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(Code::Unknown, format!("there was no answer within {limit:?}")).into_response(),
+    }
+}
