@@ -2,6 +2,7 @@
 
 use crate::agent::{AgentHandle, Pool};
 use crate::builder::Builder;
+use crate::cluster::NodeInfo;
 use crate::dispatch::backlog::QueueInfo;
 use crate::node::Node;
 use crate::partition::handle::Before;
@@ -43,6 +44,12 @@ impl Callboard {
     /// A runtime with settings of your own.
     pub fn builder(settings: Settings) -> Builder {
         Builder::new(settings, None)
+    }
+
+    /// A program that owns no partitions: it submits, watches and steers through the nodes with which it shares the bus, the
+    /// directory and the store that are given to the builder next, and may host agents.
+    pub fn client(settings: Settings) -> Builder {
+        Self::builder(settings).client()
     }
 
     /// Submits a workflow; await the result for its run.
@@ -140,6 +147,15 @@ impl Callboard {
         Agents { node: self.0.clone() }
     }
 
+    /// The nodes that live, as this one knows them, this one first.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` while the node stops.
+    pub async fn nodes(&self) -> Result<Vec<NodeInfo>> {
+        self.0.nodes().await
+    }
+
     /// Adds an agent to this process: its capabilities are offered from now on, and its instances are being started.
     ///
     /// # Errors
@@ -201,6 +217,13 @@ impl Callboard {
     /// the same.
     pub async fn emergency_stop(&self, reason: &str) -> Result<()> {
         self.0.emergency_stop(reason).await
+    }
+
+    /// Dies as a process does that is killed: nothing is finished, handed back, committed or said. For tests with feature
+    /// `test`: cut its store and its bus off before, so that nothing that is still under way has an effect.
+    #[cfg(feature = "test")]
+    pub async fn die(&self) {
+        self.0.die().await;
     }
 
     /// Waits until the runtime has ended, whoever or whatever has ended it.

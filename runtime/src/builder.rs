@@ -3,7 +3,9 @@
 use crate::agent::pool::PoolSpec;
 use crate::agent::{Agent, Ctx, Pool};
 use crate::board::Callboard;
+use crate::cluster::view::Standing;
 use crate::node::{self, Node, Ports};
+use crate::port::bus::Bus;
 use crate::port::directory::Directory;
 use crate::port::store::Store;
 use crate::settings::{Settings, StoreSettings};
@@ -48,6 +50,19 @@ impl Builder {
     /// Registers agents in a directory of your own, in the place of the one that the settings name.
     pub fn directory(mut self, directory: Arc<dyn Directory>) -> Self {
         self.ports.directory = Some(directory);
+        self
+    }
+
+    /// Joins the nodes that share this bus, and the [directory](Self::directory) and the [store](Self::store) with it: they
+    /// divide the partitions among them and perform one another's tasks.
+    pub fn bus(mut self, bus: Arc<dyn Bus>) -> Self {
+        self.ports.bus = Some(bus);
+        self
+    }
+
+    /// Owns no partitions: submits, watches and steers through the other nodes, and may host agents.
+    pub fn client(mut self) -> Self {
+        self.ports.standing = Standing::Client;
         self
     }
 

@@ -75,6 +75,7 @@ pub use callboard_core::{
     RunOutcome, Status, TaskIndex, Traits, closest,
 };
 pub use callboard_macros::{payload, task};
+pub use cluster::{NodeInfo, NodeStatus};
 pub use dispatch::backlog::QueueInfo;
 pub use durable::{
     Approval, Barrier, Calling, Child, EffectStep, Either, IdempotencyKey, Joined, Mapping, Met, Nested, Nesting,

@@ -2,19 +2,21 @@
 
 mod plan;
 
-use plan::Plan;
+use plan::{Cluster, Plan};
 
 use crate::agent::instance::Floor;
 use crate::agent::pool::{self, PoolSpec};
 use crate::clock::Clock;
 use crate::closing_time::Bell;
+use crate::cluster::view::{Beat, Hears, Standing};
+use crate::cluster::{Member, NodeInfo};
 use crate::dispatch::backlog::Backlog;
 use crate::durable::trap::Trap;
 use crate::journal::payload::Payloads;
 use crate::message::Mailroom;
 use crate::partition::handle::{Before, Partitions};
 use crate::partition::tenure::Counters;
-use crate::port::bus::QueueName;
+use crate::port::bus::{Bus, QueueName};
 use crate::port::directory::Directory;
 use crate::port::directory::memory::MemoryDirectory;
 use crate::port::store::Store;
@@ -28,10 +30,11 @@ use crate::supervise::{self, Supervisor};
 use crate::{Error, ErrorKind, Result, root, schema};
 use callboard_core::{CheckedGraph, Graph, GraphFault, RunId, TaskIndex};
 use futures::FutureExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// What a clean stop allows beyond the time for handlers: the last commits.
 const COMMIT_MAX: Duration = Duration::from_secs(5);
@@ -43,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) partitions: Partitions,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) registry: Registry,
+    /// Where it is one of several.
+    pub(crate) member: Option<Member>,
     /// Schemas that submissions were held against.
     schemas: Arc<schema::Cache>,
     pub(crate) counters: Arc<Counters>,
@@ -57,6 +62,7 @@ pub(crate) struct Node {
     /// Ring for the instances of each agent. `None` once the node stops: nobody is added then.
     agents: Mutex<Option<BTreeMap<Arc<str>, Arc<Bell>>>>,
     events: mpsc::Sender<supervise::Event>,
+    started: Instant,
     /// Held until the node has ended, so that nobody else opens the store while something of it still runs.
     _store: Arc<dyn Store>,
 }
@@ -71,14 +77,47 @@ impl Node {
         };
         probe(&*store, &settings.namespace).await.map_err(|error| refused_store(&error))?;
         let root = root::open(&*store, &settings.namespace, settings.partitions).await?;
+        let cluster = match (ports.bus, &ports.directory) {
+            (None, _) => None,
+            (Some(bus), Some(_)) => Some(Cluster { bus, standing: ports.standing }),
+            (Some(_), None) => {
+                let message =
+                    "a node that shares a bus with others shares a directory with them, too: bring both, or neither";
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+        };
         let directory = ports.directory.unwrap_or_else(|| Arc::new(MemoryDirectory::new()));
-        let node = Arc::new(Plan::new(settings, store, directory, root.partitions, ports.stage).start().await?);
+        let plan = Plan::new(settings, store, directory, root.partitions, ports.stage, cluster);
+        let node = Arc::new(plan.start().await?);
         node.floor.home.is(&node);
         for pool in pools {
             node.employ(pool).await?;
         }
         node.registry.publish().await;
         Ok(node)
+    }
+
+    /// The nodes that live, this one first.
+    pub(crate) async fn nodes(&self) -> Result<Vec<NodeInfo>> {
+        let Some(member) = &self.member else { return Ok(vec![self.alone()]) };
+        let known = member.known().await;
+        let known =
+            known.ok_or_else(|| Error::new(ErrorKind::Unavailable, "the node stops, or its member starts again"))?;
+        Ok(known.into_iter().map(NodeInfo::of).collect())
+    }
+
+    /// This node, where there is no other.
+    fn alone(&self) -> NodeInfo {
+        let owns = (0..).zip(self.partitions.epochs()).filter_map(|(number, epoch)| Some((number, epoch?)));
+        NodeInfo::of(Beat {
+            node: self.id.clone(),
+            number: 0,
+            standing: Standing::Owner,
+            owns: owns.collect(),
+            refuses: BTreeSet::new(),
+            up_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            hears_directory: Hears::Yes,
+        })
     }
 
     /// Adds a child that is no agent: the API.
@@ -357,6 +396,10 @@ const INSTANCES_MAX: usize = 10_000;
 pub(crate) struct Ports {
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) directory: Option<Arc<dyn Directory>>,
+    /// The bus that nodes share. Without one there is but one node.
+    pub(crate) bus: Option<Arc<dyn Bus>>,
+    /// Whether it takes partitions.
+    pub(crate) standing: Standing,
     /// Where a test plays.
     pub(crate) stage: Option<Stage>,
 }

@@ -12,9 +12,15 @@ pub(super) struct Report(Vec<(&'static str, String)>);
 
 impl Report {
     pub(super) async fn of(board: &Callboard, settings: &Settings) -> Result<Self> {
-        let partitions = match board.partitions() {
-            1 => "0, the only one".to_owned(),
-            count => format!("0 to {}, all of them", count - 1),
+        let nodes = board.nodes().await.map_err(|error| Failure::of(Code::of(error.kind()), &error))?;
+        let owned = nodes.first().map(|node| node.partitions.keys().map(ToString::to_string).collect::<Vec<_>>());
+        let partitions = match owned.unwrap_or_default() {
+            none if none.is_empty() => format!("none yet, of {}", board.partitions()),
+            all if all.len() == board.partitions() => match all.len() {
+                1 => "0, the only one".to_owned(),
+                count => format!("0 to {}, all of them", count - 1),
+            },
+            some => format!("{}, of {}", some.join(", "), board.partitions()),
         };
         let mut lines = vec![
             ("name space", settings.namespace.clone()),

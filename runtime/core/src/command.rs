@@ -48,6 +48,8 @@ pub enum Command {
     /// Take back the tasks whose holders live on none of the nodes in the list. One command does a bounded part of
     /// it: repeat it until it comes to nothing.
     KeepHolders(Vec<Arc<str>>),
+    /// A node is dead: free a bounded number of tasks that its instances hold. Repeat until there are no events.
+    LoseHolders(Arc<str>),
     /// Cancel everything of a run that is still open.
     Cancel {
         /// The run.

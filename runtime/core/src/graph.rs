@@ -4,7 +4,7 @@ use crate::input::{BadReference, Compiled, Input};
 use crate::limits::{GraphLimits, shown};
 use crate::name::closest;
 use crate::plan::{Edges, Plan};
-use crate::{Json, Priority, Ready, Requirements, Retry, TaskIndex, TaskRef, Token};
+use crate::{InstanceId, Json, Priority, Ready, Requirements, Retry, TaskIndex, TaskRef, Token};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl TaskSpec {
     }
 
     /// What the backlog has to know of a task that waits for an instance.
-    pub(crate) fn ready(&self, task: TaskRef, token: Token, avoid: Option<Arc<str>>) -> Ready {
+    pub(crate) fn ready(&self, task: TaskRef, token: Token, avoid: Option<InstanceId>) -> Ready {
         let (capability, requires) = (self.capability.clone(), self.requires.clone());
         Ready { task, token, capability, requires, priority: self.priority, avoid }
     }

@@ -1,6 +1,6 @@
 //! The backlog: which of the tasks that wait for an instance starts next.
 
-use crate::{Priority, Requirements, RunId, TaskRef, Token};
+use crate::{InstanceId, Priority, Requirements, RunId, TaskRef, Token};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ pub struct Ready {
     pub requires: Requirements,
     /// How urgent it is.
     pub priority: Priority,
-    /// The agent at which the last attempt failed: another one is tried first.
-    pub avoid: Option<Arc<str>>,
+    /// The instance that failed with it the last time: another agent, or the same on another node, is tried first.
+    pub avoid: Option<InstanceId>,
 }
 
 /// Tasks in the order in which they are to be handed out: by priority, and among equals run by run in turn.
@@ -107,6 +107,19 @@ impl<T> ReadyQueue<T> {
         popped
     }
 
+    /// How urgent the task is that [`pop`](Self::pop) would take.
+    pub fn most_urgent<'a>(
+        &self,
+        capabilities: impl IntoIterator<Item = &'a str>,
+        admits: impl Fn(&str, &Requirements) -> bool,
+    ) -> Option<Priority> {
+        let lanes = capabilities.into_iter().flat_map(|capability| {
+            self.capabilities.get(capability).into_iter().flatten().map(move |lane| (capability, lane))
+        });
+        let admitted = lanes.filter(|(capability, lane)| admits(capability, &lane.requires));
+        admitted.filter_map(|(_, lane)| lane.priority()).max()
+    }
+
     /// Takes out every task of a run, and says how many they were.
     pub fn withdraw(&mut self, run: RunId) -> usize {
         let mut withdrawn = 0;
@@ -169,6 +182,11 @@ impl<T> Lane<T> {
     /// How many tasks wait in it, stale ones included; never zero.
     pub fn waiting(&self) -> usize {
         self.len
+    }
+
+    /// How urgent the most urgent of them is.
+    pub fn priority(&self) -> Option<Priority> {
+        self.classes.first_key_value().map(|(Reverse(priority), _)| *priority)
     }
 
     fn push(&mut self, ready: Ready, note: T, turn: u64) {

@@ -5,7 +5,7 @@ use crate::schedule::Schedules;
 use crate::timer::Timers;
 use crate::{
     Effect, Event, EventKind, GraphLimits, Json, Millis, Rejected, Retry, Run, RunId, RunRestored, Speaker, TaskIndex,
-    TaskState, Timer, Token,
+    TaskRef, TaskState, Timer, Token,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -249,6 +249,12 @@ impl State {
     /// [`Rejected::Fenced`] if it can not be the holder.
     pub fn admits(&self, speaker: &Speaker) -> Result<(), Rejected> {
         crate::decide::admit(self, speaker).map(drop)
+    }
+
+    /// Whether a task waits for an instance.
+    pub fn is_ready(&self, task: TaskRef) -> bool {
+        let found = self.run(task.run).and_then(|run| run.task(task.task));
+        found.is_some_and(|task| matches!(task.state, TaskState::Ready { .. }))
     }
 
     /// The tasks of a run whose records have grown since this was asked the last time, perhaps with repetitions.

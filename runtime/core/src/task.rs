@@ -338,7 +338,7 @@ impl Task {
 
     /// What the backlog has to know of it, as the task `task`.
     pub(crate) fn as_ready(&self, task: TaskRef) -> Ready {
-        self.spec.ready(task, self.token, self.failed_by.as_ref().map(|holder| holder.agent().into()))
+        self.spec.ready(task, self.token, self.failed_by.clone())
     }
 
     /// The attempt as its retry policy counts it: from 1 again after the task was resumed.

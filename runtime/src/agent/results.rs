@@ -186,6 +186,8 @@ pub(super) async fn keep_lease(floor: &Floor, speaker: &Speaker, ctx: &Ctx) -> U
         let alive = tokio::select! {
             () = tokio::time::sleep(floor.heartbeat) => Alive::Instance,
             () = ctx.heartbeats() => Alive::Handler,
+            // The new owner may not know of the acceptance, which nobody waits for to be durable.
+            () = floor.partitions.moved(speaker.task.run) => Alive::Instance,
         };
         if let Err(unheard) = floor.partitions.heartbeat(speaker, alive).await {
             return unheard;

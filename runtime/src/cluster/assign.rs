@@ -44,6 +44,11 @@ pub(crate) fn assign(
     assigned
 }
 
+/// The node that is to own a partition, if those that refuse it are left out.
+pub(super) fn without(partition: u16, nodes: &BTreeSet<Arc<str>>, refuse: &BTreeSet<Arc<str>>) -> Option<Arc<str>> {
+    nodes.difference(refuse).max_by_key(|node| weight(partition, node)).cloned()
+}
+
 /// How many partitions each node may still be given.
 struct Shares<'n> {
     left: BTreeMap<&'n Arc<str>, usize>,

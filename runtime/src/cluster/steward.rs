@@ -3,9 +3,9 @@
 //! Nothing here is needed for anything to be right: the journal decides who owns a partition. It is there so that every
 //! partition has an owner soon, that all have about as many, and that none goes to and fro.
 
-use super::assign::assign;
+use super::assign::{assign, without};
 use super::view::{Standing, View};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,14 +82,20 @@ pub(crate) struct Steward {
     pace: Pace,
     tenures: BTreeMap<u16, Tenure>,
     setbacks: BTreeMap<u16, Setbacks>,
-    /// The highest epoch of each partition that was heard of.
-    epochs: BTreeMap<u16, u64>,
+    /// Tenures that ended by a panic, and since when they are counted.
+    panics: BTreeMap<u16, Setbacks>,
+    refuses: BTreeSet<u16>,
 }
+
+/// A partition that so many nodes refuse is left alone by all: it is the partition, and not the nodes.
+pub(crate) const QUARANTINED_BY: usize = 3;
+/// A partition that has ended by a panic more often than that is refused, counted as long as that.
+const PANICS: (u32, Duration) = (5, Duration::from_secs(60));
 
 impl Steward {
     pub(crate) fn new(me: Arc<str>, partitions: u16, pace: Pace) -> Self {
-        let (tenures, setbacks, epochs) = Default::default();
-        Self { me, partitions, pace, tenures, setbacks, epochs }
+        let (tenures, setbacks, panics, refuses) = Default::default();
+        Self { me, partitions, pace, tenures, setbacks, panics, refuses }
     }
 
     /// What this node owns, with the epochs.
@@ -101,18 +107,12 @@ impl Steward {
         serving.collect()
     }
 
-    /// Whether it has nothing to do with any partition.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.tenures.is_empty()
-    }
-
     /// A claim has succeeded, and the partition is served.
     pub(crate) fn began(&mut self, partition: u16, epoch: u64, now: Duration) {
         // One that is being ended meanwhile goes on being ended.
         if !matches!(self.tenures.get(&partition), Some(Tenure::Ending)) {
             self.tenures.insert(partition, Tenure::Serving { epoch, since: now });
         }
-        self.note_epoch(partition, epoch);
     }
 
     /// A tenure has ended as it was asked to.
@@ -131,13 +131,64 @@ impl Steward {
         *setbacks = Setbacks { count: setbacks.count.saturating_add(1), last: now };
     }
 
-    fn note_epoch(&mut self, partition: u16, epoch: u64) {
-        let highest = self.epochs.entry(partition).or_default();
-        *highest = epoch.max(*highest);
+    /// Somebody else means to claim it: it is looked at again soon.
+    pub(crate) fn postponed(&mut self, partition: u16, now: Duration) {
+        self.tenures.remove(&partition);
+        self.setbacks.insert(partition, Setbacks { count: 1, last: now });
+    }
+
+    /// The partitions that this node can not serve.
+    pub(crate) fn refuses(&self) -> &BTreeSet<u16> {
+        &self.refuses
+    }
+
+    /// It can not be served here, whatever is done.
+    pub(crate) fn refuse(&mut self, partition: u16, now: Duration) {
+        self.refuses.insert(partition);
+        self.failed(partition, now);
+    }
+
+    /// A tenure has ended by a panic. After too many of them the partition is refused.
+    pub(crate) fn panicked(&mut self, partition: u16, now: Duration) {
+        let panics = self.panics.entry(partition).or_insert(Setbacks { count: 0, last: now });
+        if now.saturating_sub(panics.last) > PANICS.1 {
+            *panics = Setbacks { count: 0, last: now };
+        }
+        panics.count += 1;
+        if panics.count > PANICS.0 {
+            self.refuses.insert(partition);
+        }
+        self.failed(partition, now);
+    }
+
+    /// The partitions that nobody can serve.
+    pub(crate) fn quarantined(&self, view: &View, now: Duration) -> Vec<u16> {
+        let nodes = self.nodes(view, now, Standing::Owner);
+        let refusals = self.refusals(view, now);
+        let is_quarantined = |refuse: &BTreeSet<Arc<str>>| refuse.len() >= QUARANTINED_BY || nodes.is_subset(refuse);
+        refusals.into_iter().filter(|(_, refuse)| is_quarantined(refuse)).map(|(partition, _)| partition).collect()
+    }
+
+    fn refusals(&self, view: &View, now: Duration) -> BTreeMap<u16, BTreeSet<Arc<str>>> {
+        let mut refusals = view.refusals(now);
+        for partition in &self.refuses {
+            refusals.entry(*partition).or_default().insert(self.me.clone());
+        }
+        refusals
+    }
+
+    /// The nodes among which the partitions are divided.
+    fn nodes(&self, view: &View, now: Duration, standing: Standing) -> BTreeSet<Arc<str>> {
+        let mut nodes = view.owners(now);
+        match standing {
+            Standing::Owner => drop(nodes.insert(self.me.clone())),
+            Standing::Unfit | Standing::Leaving | Standing::Gone | Standing::Client => drop(nodes.remove(&self.me)),
+        }
+        nodes
     }
 
     /// Until when a partition is left alone after its setbacks.
-    fn rests_until(&self, partition: u16) -> Duration {
+    pub(crate) fn rests_until(&self, partition: u16) -> Duration {
         let Some(Setbacks { count, last }) = self.setbacks.get(&partition) else { return Duration::ZERO };
         let doubled = self.pace.backoff_first.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1)));
         *last + doubled.min(self.pace.backoff_cap)
@@ -146,17 +197,12 @@ impl Steward {
     /// What is to be done now. It is noted as being done.
     pub(crate) fn acts(&mut self, view: &View, now: Duration, standing: Standing, movement: Movement) -> Vec<Act> {
         let map = view.map(now);
-        for (&partition, &(epoch, _)) in &map {
-            self.note_epoch(partition, epoch);
-        }
-        let mut nodes = view.owners(now);
-        match standing {
-            Standing::Owner => drop(nodes.insert(self.me.clone())),
-            Standing::Unfit | Standing::Leaving | Standing::Gone | Standing::Client => drop(nodes.remove(&self.me)),
-        }
+        let nodes = self.nodes(view, now, standing);
+        let refusals = self.refusals(view, now);
         let mine = self.owns();
         let others = map.iter().filter(|(_, (_, node))| *node != self.me);
-        let mut owners: BTreeMap<u16, Arc<str>> = others.map(|(partition, (_, node))| (*partition, node.clone())).collect();
+        let mut owners: BTreeMap<u16, Arc<str>> =
+            others.map(|(partition, (_, node))| (*partition, node.clone())).collect();
         let mut acts = Vec::new();
         for (&partition, &epoch) in &mine {
             match map.get(&partition).filter(|(other, node)| *other > epoch && *node != self.me) {
@@ -164,14 +210,30 @@ impl Steward {
                 None => drop(owners.insert(partition, self.me.clone())),
             }
         }
+        // What is being claimed is meant to be ours, whatever else has changed since.
+        let beginning = self.tenures.iter().filter(|(_, tenure)| matches!(tenure, Tenure::Beginning));
+        for (partition, _) in beginning {
+            owners.entry(*partition).or_insert_with(|| self.me.clone());
+        }
         let assigned = assign(self.partitions, &nodes, &owners);
         for (partition, node) in (0..).zip(assigned) {
+            // Whoever refuses it leaves it to another; if that goes round it is the partition, and not the nodes.
+            let node = match refusals.get(&partition) {
+                Some(refuse) if refuse.len() >= QUARANTINED_BY => None,
+                Some(refuse) if node.as_ref().is_some_and(|node| refuse.contains(node)) => {
+                    without(partition, &nodes, refuse)
+                }
+                _ => node,
+            };
             let is_owned = owners.contains_key(&partition);
             match (self.tenures.get(&partition), node) {
-                (None, Some(node)) if node == self.me && !is_owned => {
-                    if movement != Movement::Unsettled && self.rests_until(partition) <= now {
-                        acts.push(Act::Claim(partition));
-                    }
+                (None, Some(node))
+                    if node == self.me
+                        && !is_owned
+                        && movement != Movement::Unsettled
+                        && self.rests_until(partition) <= now =>
+                {
+                    acts.push(Act::Claim(partition));
                 }
                 // Nobody else is there to take it: it is served to the end.
                 (Some(Tenure::Serving { .. }), None) => {}

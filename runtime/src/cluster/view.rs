@@ -19,6 +19,10 @@ pub(crate) struct Beat {
     pub(crate) standing: Standing,
     /// The partitions that it owns, each with the epoch of its tenure.
     pub(crate) owns: BTreeMap<u16, u64>,
+    /// The partitions that it can not serve, whatever it does: their journals can not be read, or they end it again and
+    /// again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) refuses: BTreeSet<u16>,
     /// How long it has been there.
     #[serde(default)]
     pub(crate) up_ms: u64,
@@ -28,10 +32,11 @@ pub(crate) struct Beat {
 }
 
 /// Whether a node takes part in the ownership of partitions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Standing {
     /// It owns partitions, and takes more.
+    #[default]
     Owner,
     /// It cannot own any at present: it does not reach the store, or nobody reaches it.
     Unfit,
@@ -90,7 +95,8 @@ impl View {
                 if came { Heard::Newcomer } else { Heard::News }
             }
             Some(seen) if seen.beat.number < beat.number => {
-                let is_news = seen.beat.owns != beat.owns || seen.beat.standing != beat.standing;
+                let said = |beat: &Beat| (beat.owns.clone(), beat.standing, beat.refuses.clone());
+                let is_news = said(&seen.beat) != said(&beat);
                 let was_dead = !is_alive(seen, now, self.life);
                 *seen = Seen { beat, at: now, unreachable: 0 };
                 if is_news || was_dead { Heard::News } else { Heard::SameAgain }
@@ -135,9 +141,25 @@ impl View {
         self.nodes.get(node).is_some_and(|seen| !is_alive(seen, now, self.life))
     }
 
+    /// The nodes that are known to be dead.
+    pub(crate) fn dead(&self, now: Duration) -> impl Iterator<Item = &Arc<str>> {
+        self.nodes.iter().filter(move |(_, seen)| !is_alive(seen, now, self.life)).map(|(node, _)| node)
+    }
+
     /// The names of the nodes that take partitions.
     pub(crate) fn owners(&self, now: Duration) -> BTreeSet<Arc<str>> {
         self.living(now).filter(|beat| beat.standing == Standing::Owner).map(|beat| beat.node.clone()).collect()
+    }
+
+    /// The nodes that refuse each partition.
+    pub(crate) fn refusals(&self, now: Duration) -> BTreeMap<u16, BTreeSet<Arc<str>>> {
+        let mut refusals: BTreeMap<u16, BTreeSet<Arc<str>>> = BTreeMap::new();
+        for beat in self.living(now) {
+            for partition in &beat.refuses {
+                refusals.entry(*partition).or_default().insert(beat.node.clone());
+            }
+        }
+        refusals
     }
 
     /// Who owns which partition: of those that live and say so, the one with the highest epoch.

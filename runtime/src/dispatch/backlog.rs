@@ -15,13 +15,17 @@ mod tests;
 
 use super::desk::Desk;
 use super::desks::{DeskId, Desks};
+use super::lending::{Announced, Loans, Wants};
+use crate::cluster::Switchboard;
+use crate::cluster::note::{Lent, Note, Wanted};
 use crate::partition::message::Message;
 use crate::registry::profile::{AgentState, AgentStatus, Capability, Profile};
 use callboard_core::{Ready, ReadyQueue, Requirements, RunId};
 use ractor::{ActorRef, ActorStatus, MessagingErr};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -31,15 +35,34 @@ pub(crate) struct Backlog {
     inner: Mutex<Inner>,
     /// Told whenever a slot frees at a desk that is closed, a desk is removed, or an instance sits down.
     changed: Notify,
+    /// The way to other nodes, if there may be any.
+    others: OnceLock<Switchboard>,
 }
 
 #[derive(Default)]
 struct Inner {
     /// Each task with the tenure that offers it. What a tenure that has ended has offered is dropped when the next one
     /// begins, which offers it again.
-    queue: ReadyQueue<ActorRef<Message>>,
+    queue: ReadyQueue<Offer>,
     desks: Desks,
+    wants: Wants,
+    loans: Loans,
+    announced: Announced,
+    /// Counts what is lent, so that who had something longest ago is known.
+    lent: u64,
 }
+
+/// Who offers a task.
+#[derive(Clone)]
+struct Offer {
+    partition: ActorRef<Message>,
+    /// Until when an agent at which it has failed leaves it to another one, where there are several nodes: a slot of that one
+    /// has to be asked for.
+    left_until: Option<Instant>,
+}
+
+/// How long an agent leaves a task to another one.
+const LEFT_FOR: Duration = Duration::from_millis(500);
 
 /// A task and the slot it has been given. Dropped anywhere on its way to an instance, with the mailbox of a partition
 /// that has ended, say, it frees the slot; only [`Grant::used`] does not.
@@ -51,12 +74,21 @@ pub(crate) struct Grant {
     pub(crate) chosen: Option<Arc<str>>,
     /// Where the slot goes back to, until it is used.
     backlog: Option<Arc<Backlog>>,
+    /// Whose task it is.
+    partition: ActorRef<Message>,
 }
 
 impl Grant {
+    /// The task did not get to its agent: its partition offers it again.
+    pub(crate) fn failed(&self) {
+        let _ended = self.partition.cast(Message::NotDelivered(self.ready.task, self.ready.token));
+    }
+
     /// The task is in the queue of its agent: the instance that takes it frees the slot.
     pub(crate) fn used(mut self) {
-        self.backlog = None;
+        if let Some(backlog) = self.backlog.take().filter(|_| self.desk.home.is_some()) {
+            backlog.filled(&self.desk);
+        }
     }
 }
 
@@ -74,12 +106,12 @@ impl fmt::Debug for Grant {
     }
 }
 
-/// A task with its slot, before it is on its way.
-struct Met {
-    ready: Ready,
-    partition: ActorRef<Message>,
-    desk: DeskId,
-    chosen: Option<Arc<str>>,
+/// What a free slot is used for.
+enum Met {
+    /// A task with its slot, before it is on its way.
+    Task { ready: Ready, partition: ActorRef<Message>, desk: DeskId, chosen: Option<Arc<str>> },
+    /// Another node has the more urgent task.
+    Loan { to: Arc<str>, lent: Lent },
 }
 
 /// Tasks that wait for an agent: those that ask for one capability and require the same.
@@ -97,6 +129,12 @@ pub struct QueueInfo {
 }
 
 impl Backlog {
+    /// Says how other nodes are reached, once, before there is anything to do.
+    pub(crate) fn join(&self, node: Arc<str>, others: Switchboard) {
+        self.lock().desks.node = node;
+        let _first = self.others.set(others);
+    }
+
     /// Opens the desk of an agent; false if there is one of that name.
     pub(crate) fn open(&self, profile: Arc<Profile>, capabilities: Vec<Capability>) -> bool {
         self.lock().desks.open(profile, capabilities)
@@ -105,6 +143,16 @@ impl Backlog {
     /// Takes no more tasks for an agent; false if there is no such agent.
     pub(crate) fn close(&self, agent: &str) -> bool {
         self.with(agent, |desk| desk.is_open = false).is_some()
+    }
+
+    /// Takes no more tasks for any agent: the node stops.
+    pub(crate) fn close_all(&self) {
+        let mut inner = self.lock();
+        for number in inner.desks.here() {
+            inner.desks.change(number, |desk| desk.is_open = false);
+        }
+        drop(inner);
+        self.changed.notify_waiters();
     }
 
     /// Waits until nothing is out at a desk: at once if there is no such desk.
@@ -160,7 +208,7 @@ impl Backlog {
         drop(inner);
         self.changed.notify_waiters();
         self.serve(number);
-        DeskId { agent: agent.clone(), number }
+        DeskId { agent: agent.clone(), number, home: None }
     }
 
     /// An instance has left.
@@ -187,6 +235,9 @@ impl Backlog {
     pub(super) fn free(self: &Arc<Self>, desk: &DeskId) {
         self.put_back(desk);
         self.serve(desk.number);
+        if desk.home.is_some() {
+            self.give_back(desk.number);
+        }
     }
 
     /// Frees a slot, and gives it to nobody.
@@ -212,21 +263,24 @@ impl Backlog {
 
     /// Adds tasks; a partition does this only when their readiness is durable.
     pub(crate) fn offer(self: &Arc<Self>, tasks: impl IntoIterator<Item = Ready>, partition: &ActorRef<Message>) {
+        let (now, has_others) = (Instant::now(), self.others.get().is_some());
         let mut touched: Vec<Arc<str>> = Vec::new();
         let mut inner = self.lock();
         for ready in tasks {
             if !touched.contains(&ready.capability) {
                 touched.push(ready.capability.clone());
             }
-            inner.queue.push(ready, partition.clone());
+            let left_until = ready.avoid.is_some().then(|| now + LEFT_FOR).filter(|_| has_others);
+            inner.queue.push(ready, Offer { partition: partition.clone(), left_until });
         }
         drop(inner);
         self.hand_out(|inner| inner.meet(&touched));
+        self.announce_if_needed();
     }
 
     /// Forgets the tasks that were offered by tenures that have ended.
     pub(crate) fn sweep(&self) {
-        self.lock().queue.retain(|partition| partition.get_status() < ActorStatus::Stopping);
+        self.lock().queue.retain(|offer| offer.partition.get_status() < ActorStatus::Stopping);
     }
 
     /// Forgets the tasks of a run, which was cancelled or paused.
@@ -246,8 +300,18 @@ impl Backlog {
             let mut inner = self.lock();
             let met = meet(&mut inner).or_else(|| came_back.iter().find_map(|number| inner.meet_at(*number)));
             drop(inner);
-            let Some(Met { ready, partition, desk, chosen }) = met else { return };
-            let grant = Grant { ready, desk, chosen, backlog: Some(self.clone()) };
+            let (ready, partition, desk, chosen) = match met {
+                None => return,
+                Some(Met::Task { ready, partition, desk, chosen }) => (ready, partition, desk, chosen),
+                Some(Met::Loan { to, lent }) => {
+                    if let Some(others) = self.others.get() {
+                        others.tell(&to, Note::Lend(lent));
+                    }
+                    continue;
+                }
+            };
+            let (backlog, to) = (Some(self.clone()), partition.clone());
+            let grant = Grant { ready, desk, chosen, backlog, partition: to };
             if let Err(MessagingErr::SendErr(Message::HandOut(mut grant))) = partition.cast(Message::HandOut(grant)) {
                 // Not by its drop, which would hand out from within, once for every task of a partition that ended.
                 grant.backlog = None;
@@ -303,22 +367,213 @@ fn state(desk: &Desk, now: Instant) -> AgentState {
     }
 }
 
+/// What other nodes want, lend and give back.
+impl Backlog {
+    /// Another node wants slots for this, and for nothing else.
+    pub(crate) fn wanted(self: &Arc<Self>, node: &Arc<str>, lanes: Vec<Wanted>) {
+        let mut inner = self.lock();
+        let mut free: BTreeSet<u64> = BTreeSet::new();
+        lanes.iter().for_each(|lane| free.extend(inner.desks.free_here(&lane.capability)));
+        inner.wants.set(node, lanes);
+        drop(inner);
+        free.into_iter().for_each(|number| self.serve(number));
+    }
+
+    /// Another node lends slots: they are filled now, or given back.
+    pub(crate) fn borrow(self: &Arc<Self>, node: &Arc<str>, lent: Lent) {
+        let number = self.lock().desks.borrow(node, lent);
+        self.serve(number);
+        self.give_back(number);
+        self.announce_if_needed();
+    }
+
+    /// Gives back what of a desk of another node is not filled.
+    fn give_back(&self, number: u64) {
+        let mut inner = self.lock();
+        let given = inner.desks.change(number, |desk| {
+            let slots = desk.free();
+            desk.seats -= slots;
+            let home = desk.home.as_ref().filter(|_| slots > 0)?;
+            let note = Note::Return { agent: desk.profile.id.clone(), desk: home.desk, slots: slots as u32 };
+            Some((home.node.clone(), note))
+        });
+        drop(inner);
+        if let (Some(Some((node, note))), Some(others)) = (given, self.others.get()) {
+            others.tell(&node, note);
+        }
+    }
+
+    /// A slot of another node is filled: the task is on its way there.
+    fn filled(&self, desk: &DeskId) {
+        self.at(desk, |desk| {
+            desk.out = desk.out.saturating_sub(1);
+            desk.seats = desk.seats.saturating_sub(1);
+        });
+    }
+
+    /// Another node gives back slots, for it has nothing more for that desk.
+    pub(crate) fn given_back(self: &Arc<Self>, node: &Arc<str>, desk: u64, slots: u32) {
+        let mut inner = self.lock();
+        let slots = inner.loans.take(node, desk, slots);
+        let Inner { desks, wants, .. } = &mut *inner;
+        if let Some(desk) = desks.get(desk) {
+            wants.drop_for(node, |capability| desk.capabilities.contains_key(capability));
+        }
+        desks.change(desk, |desk| desk.out = desk.out.saturating_sub(slots as usize));
+        drop(inner);
+        self.serve(desk);
+    }
+
+    /// A task has come for a slot that was lent; false if the desk is gone, or takes no more. A slot that was taken back meanwhile is taken
+    /// once more: then the task waits for an instance.
+    pub(crate) fn loan_used(&self, node: &Arc<str>, desk: u64) -> bool {
+        let mut inner = self.lock();
+        let was_lent = inner.loans.take(node, desk, 1) > 0;
+        let taken = inner.desks.change(desk, |desk| {
+            match desk.is_open {
+                true => desk.out += usize::from(!was_lent),
+                false => desk.out = desk.out.saturating_sub(usize::from(was_lent)),
+            }
+            desk.is_open
+        });
+        taken == Some(true)
+    }
+
+    /// Frees a slot of a desk, by its number.
+    pub(crate) fn free_slot(self: &Arc<Self>, desk: u64) {
+        self.lock().desks.change(desk, |desk| desk.out = desk.out.saturating_sub(1));
+        self.serve(desk);
+    }
+
+    /// The nodes that have lent slots.
+    pub(crate) fn lenders(&self) -> Vec<Arc<str>> {
+        let nodes: BTreeSet<Arc<str>> = self.lock().desks.nodes().cloned().collect();
+        nodes.into_iter().collect()
+    }
+
+    /// A node is dead: what it lent is gone, and what was lent to it is free.
+    pub(crate) fn lender_is_gone(self: &Arc<Self>, node: &str) {
+        let mut inner = self.lock();
+        inner.desks.forget_node(node);
+        inner.wants.forget_node(node);
+        let ended = inner.loans.forget_node(node);
+        self.take_back(inner, ended);
+    }
+
+    /// Takes back what was lent and not used, and says again what is wanted.
+    pub(crate) fn refresh_loans(self: &Arc<Self>) {
+        let mut inner = self.lock();
+        inner.wants.forget_old();
+        let ended = inner.loans.forget_old();
+        self.take_back(inner, ended);
+        let mut inner = self.lock();
+        let lanes = inner.lanes_wanted();
+        if lanes.is_empty() && inner.announced.is_empty() {
+            return;
+        }
+        inner.announced.set(&lanes);
+        // What was left to other agents for a while may have found none.
+        let free: BTreeSet<u64> = lanes.iter().flat_map(|lane| inner.desks.free_here(&lane.capability)).collect();
+        drop(inner);
+        free.into_iter().for_each(|number| self.serve(number));
+        if let Some(others) = self.others.get() {
+            others.tell_all(Note::Want { lanes });
+        }
+    }
+
+    fn take_back(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, ended: Vec<(u64, u32)>) {
+        for (desk, slots) in &ended {
+            inner.desks.change(*desk, |desk| desk.out = desk.out.saturating_sub(*slots as usize));
+        }
+        drop(inner);
+        ended.into_iter().for_each(|(desk, _)| self.serve(desk));
+    }
+
+    /// Tells the others what waits, if it is much more than they know.
+    fn announce_if_needed(&self) {
+        let Some(others) = self.others.get() else { return };
+        let mut inner = self.lock();
+        if inner.queue.is_empty() {
+            return;
+        }
+        let lanes = inner.lanes_wanted();
+        if inner.announced.is_outdated_by(&lanes) {
+            inner.announced.set(&lanes);
+            drop(inner);
+            others.tell_all(Note::Want { lanes });
+        }
+    }
+}
+
 impl Inner {
-    /// The next task for a desk, if it has a free slot.
+    /// What waits, lane by lane.
+    fn lanes_wanted(&self) -> Vec<Wanted> {
+        let lanes = self.queue.lanes().filter_map(|(capability, lane)| {
+            Some(Wanted {
+                capability: capability.clone(),
+                requires: lane.requires().clone(),
+                priority: lane.priority()?,
+                waiting: u32::try_from(lane.waiting()).unwrap_or(u32::MAX),
+            })
+        });
+        lanes.collect()
+    }
+
+    /// What the free slot of a desk is used for, if it has one.
     fn meet_at(&mut self, number: u64) -> Option<Met> {
         let desk = self.desks.get(number).filter(|desk| desk.free() > 0)?;
-        let capabilities = desk.capabilities.keys().map(|capability| &**capability);
-        let (ready, partition) = self.queue.pop(capabilities, |_, requires| requires.are_met_by(desk.traits()))?;
-        Some(Met { ready, partition, desk: self.desks.give(number)?, chosen: None })
+        let capabilities = || desk.capabilities.keys().map(|capability| &**capability);
+        let admits = |_: &str, requires: &Requirements| requires.are_met_by(desk.traits());
+        let offers = |capability: &str| desk.capabilities.contains_key(capability);
+        if desk.home.is_none()
+            && let Some(next) = self.wants.next(desk.traits(), offers)
+        {
+            let ours = self.queue.most_urgent(capabilities(), admits);
+            // Among equals they take turns, ours with each of theirs.
+            let is_theirs =
+                ours.is_none_or(|ours| next.priority > ours || (next.priority == ours && self.lent.is_multiple_of(2)));
+            self.lent += 1;
+            if is_theirs {
+                let slots = next.waiting.min(u32::try_from(desk.free()).unwrap_or(u32::MAX)).min(if ours.is_some() {
+                    1
+                } else {
+                    u32::MAX
+                });
+                let lent = Lent {
+                    agent: desk.profile.id.clone(),
+                    desk: number,
+                    slots,
+                    capabilities: desk.capabilities.keys().cloned().collect(),
+                    traits: desk.traits().clone(),
+                    load: desk.load(),
+                    health: (desk.health.score(Instant::now()) * 1e6) as u64,
+                };
+                self.wants.lent(&next.node, slots, self.lent, desk.traits(), offers);
+                self.loans.lend(&next.node, number, slots);
+                self.desks.change(number, |desk| desk.out += slots as usize);
+                return Some(Met::Loan { to: next.node, lent });
+            }
+        }
+        let (ready, offer) = self.queue.pop(capabilities(), admits)?;
+        let is_left = offer.left_until.is_some_and(|until| Instant::now() < until);
+        if is_left && self.desks.has_better_than(number, &ready) {
+            self.queue.push(ready, offer);
+            return None;
+        }
+        let partition = offer.partition;
+        if desk.home.is_some() {
+            self.announced.served(&ready.capability, &ready.requires);
+        }
+        Some(Met::Task { ready, partition, desk: self.desks.give(number)?, chosen: None })
     }
 
     /// The next task that asks for one of these capabilities and finds an agent free.
     fn meet(&mut self, capabilities: &[Arc<str>]) -> Option<Met> {
         let (queue, desks) = (&mut self.queue, &self.desks);
         let capabilities = capabilities.iter().map(|capability| &**capability);
-        let (ready, partition) =
+        let (ready, Offer { partition, .. }) =
             queue.pop(capabilities, |capability, requires| desks.has_free(capability, requires))?;
         let (number, chosen) = desks.choose(&ready)?;
-        Some(Met { ready, partition, desk: self.desks.give(number)?, chosen })
+        Some(Met::Task { ready, partition, desk: self.desks.give(number)?, chosen })
     }
 }

@@ -4,6 +4,7 @@
 //! What it can not deliver is offered again by the partition, which hears of no acceptance.
 
 use super::backlog::Grant;
+use crate::cluster::switchboard::desk_address;
 use crate::journal::payload::{self, Payloads};
 use crate::port::bus::{Bus, Envelope, QueueName};
 use crate::supervise::Slot;
@@ -48,7 +49,10 @@ impl Courier {
 #[derive(Clone)]
 pub(crate) struct Route {
     pub(crate) node: Arc<str>,
+    /// The bus of this process, where the queues of its agents are.
     pub(crate) bus: Arc<dyn Bus>,
+    /// The bus that the nodes share, if there is one.
+    pub(crate) shared: Option<Arc<dyn Bus>>,
     pub(crate) payloads: Payloads,
 }
 
@@ -106,7 +110,11 @@ impl Route {
         let Dispatch { grant, name, input } = dispatch;
         let Ready { task, token, capability, .. } = &grant.ready;
         let body = self.assemble(&input).await?;
-        let queue = QueueName::agent_tasks(&grant.desk.agent).map_err(|error| error.to_string())?;
+        let (bus, queue) = match (&grant.desk.home, &self.shared) {
+            (Some(home), Some(shared)) => (shared, QueueName::node(&home.node)),
+            _ => (&self.bus, QueueName::agent_tasks(&grant.desk.agent)),
+        };
+        let queue = queue.map_err(|error| error.to_string())?;
         let id = format!("{task}.{token}");
         let envelope = Envelope::new(id, DISPATCH, &*self.node, body).with(|head| {
             head.subject = Some(name);
@@ -114,10 +122,16 @@ impl Route {
             head.capability = Some(capability.clone());
             head.attempt = Some(token.attempt);
             head.activation = Some(token.activation);
+            head.to = grant.desk.home.as_ref().map(|home| desk_address(&grant.desk.agent, home.desk));
         });
-        self.bus.publish(&queue, envelope).await.map_err(|error| error.to_string())?;
-        grant.used();
-        Ok(())
+        let published = bus.publish(&queue, envelope).await;
+        if grant.desk.home.is_some() && published.is_err() {
+            grant.failed();
+        }
+        if published.is_ok() || grant.desk.home.is_some() {
+            grant.used(); // a slot of a node that does not take the task is worth nothing to the next task either
+        }
+        published.map_err(|error| error.to_string())
     }
 
     /// The input as one JSON text.

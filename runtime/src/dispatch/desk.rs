@@ -2,7 +2,7 @@
 
 use super::health::Health;
 use crate::registry::profile::{AgentStatus, Capability, Profile};
-use callboard_core::{Requirements, Traits};
+use callboard_core::{InstanceId, Requirements, Traits};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -11,6 +11,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) profile: Arc<Profile>,
+    /// Where it is, if that is another node. Its seats are then the slots that were lent and are not filled yet.
+    pub(super) home: Option<Home>,
     /// What it can do at present.
     pub(super) capabilities: BTreeMap<Arc<str>, Capability>,
     /// Instances that are there.
@@ -26,10 +28,21 @@ pub(super) struct Desk {
     pub(super) trouble: Option<String>,
 }
 
+/// The desk at its own node.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    pub(crate) node: Arc<str>,
+    /// Its number there.
+    pub(crate) desk: u64,
+    /// The share of its slots that was taken there when it last said so, in millionths.
+    pub(super) load: u64,
+}
+
 impl Desk {
-    pub(super) fn new(profile: Arc<Profile>, now: Instant) -> Self {
+    pub(super) fn new(profile: Arc<Profile>, home: Option<Home>, now: Instant) -> Self {
         Self {
             profile,
+            home,
             capabilities: BTreeMap::new(),
             seats: 0,
             out: 0,
@@ -56,10 +69,22 @@ impl Desk {
 
     /// The share of its slots that is taken, in millionths; full when it has none.
     pub(super) fn load(&self) -> u64 {
+        if let Some(home) = &self.home {
+            return home.load;
+        }
         match self.seats as u64 {
             0 => FULL,
             seats => (self.out as u64 * FULL / seats).min(FULL),
         }
+    }
+
+    /// Whether an instance is one of its; `here` is the node of desks that are of this process, if there are several nodes.
+    pub(super) fn is_of(&self, instance: &InstanceId, here: &str) -> bool {
+        let is_of_its_node = match &self.home {
+            Some(home) => *home.node == *instance.node(),
+            None => here.is_empty() || here == instance.node(),
+        };
+        is_of_its_node && *self.profile.id == *instance.agent()
     }
 
     pub(super) fn status(&self) -> AgentStatus {

@@ -5,7 +5,8 @@
 //! kept in the order in which they are chosen: to find one costs no more among a thousand than among two, unless tasks
 //! require what most of them lack.
 
-use super::desk::{Desk, FULL};
+use super::desk::{Desk, FULL, Home};
+use crate::cluster::note::Lent;
 use crate::registry::profile::{Capability, Profile};
 use callboard_core::{Ready, Requirements, closest};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ use tokio::time::Instant;
 pub(crate) struct DeskId {
     pub(crate) agent: Arc<str>,
     pub(super) number: u64,
+    /// Where it is, if that is another node.
+    pub(crate) home: Option<Home>,
 }
 
 /// All desks.
@@ -24,10 +27,14 @@ pub(crate) struct DeskId {
 pub(super) struct Desks {
     /// By their numbers.
     desks: BTreeMap<u64, Desk>,
-    /// The number of each agent's desk.
+    /// The number of the desk of each agent of this process.
     numbers: BTreeMap<Arc<str>, u64>,
+    /// The number of each desk of another node that slots were lent of, by the node and its number there.
+    elsewhere: BTreeMap<(Arc<str>, u64), u64>,
     /// By capability; never empty inside.
     offering: BTreeMap<Arc<str>, Offering>,
+    /// The node that this is, if there are several.
+    pub(super) node: Arc<str>,
     /// Counts desks and grants, so that it is known who had one longest ago.
     turn: u64,
 }
@@ -35,7 +42,7 @@ pub(super) struct Desks {
 /// The desks that offer one capability.
 #[derive(Default)]
 struct Offering {
-    all: BTreeMap<Arc<str>, u64>,
+    all: BTreeSet<u64>,
     /// Those with a free slot.
     free: BTreeSet<Place>,
 }
@@ -51,7 +58,7 @@ impl Desks {
         }
         self.turn += 1;
         let (number, agent) = (self.turn, profile.id.clone());
-        self.desks.insert(number, Desk::new(profile, Instant::now()));
+        self.desks.insert(number, Desk::new(profile, None, Instant::now()));
         self.numbers.insert(agent, number);
         self.retrain(number, |offered| {
             offered.extend(capabilities.into_iter().map(|capability| (capability.name.clone(), capability)));
@@ -60,10 +67,73 @@ impl Desks {
     }
 
     pub(super) fn remove(&mut self, agent: &str) {
-        let Some(number) = self.number(agent) else { return };
+        if let Some(number) = self.numbers.remove(agent) {
+            self.clear_away(number);
+        }
+    }
+
+    fn clear_away(&mut self, number: u64) {
         self.retrain(number, BTreeMap::clear);
         self.desks.remove(&number);
-        self.numbers.remove(agent);
+    }
+
+    /// The desk of another node, with the slots that it has lent.
+    pub(super) fn borrow(&mut self, node: &Arc<str>, lent: Lent) -> u64 {
+        let Lent { agent, desk, slots, capabilities, traits, load, health } = lent;
+        let key = (node.clone(), desk);
+        let number = match self.elsewhere.get(&key) {
+            Some(number) => *number,
+            None => {
+                self.turn += 1;
+                let profile = Arc::new(Profile { id: agent, traits, ..Profile::default() });
+                let home = Home { node: node.clone(), desk, load };
+                self.desks.insert(self.turn, Desk::new(profile, Some(home), Instant::now()));
+                self.elsewhere.insert(key, self.turn);
+                self.turn
+            }
+        };
+        self.change(number, |desk| {
+            desk.seats += slots as usize;
+            desk.health.is_now(health as f64 / FULL as f64, Instant::now());
+            if let Some(home) = &mut desk.home {
+                home.load = load;
+            }
+        });
+        let known = self.desks.get(&number).map_or(0, |desk| desk.capabilities.len());
+        if known != capabilities.len()
+            || self
+                .desks
+                .get(&number)
+                .is_some_and(|desk| !capabilities.iter().all(|c| desk.capabilities.contains_key(c)))
+        {
+            self.retrain(number, |offered| {
+                offered.clear();
+                offered.extend(capabilities.into_iter().map(|name| (name.clone(), Capability::new(name))));
+            });
+        }
+        number
+    }
+
+    /// Forgets the desks of another node.
+    pub(super) fn forget_node(&mut self, node: &str) {
+        let gone: Vec<(Arc<str>, u64)> = self.elsewhere.keys().filter(|(home, _)| **home == *node).cloned().collect();
+        for key in gone {
+            if let Some(number) = self.elsewhere.remove(&key) {
+                self.clear_away(number);
+            }
+        }
+    }
+
+    /// The nodes of which desks are known.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.elsewhere.keys().map(|(node, _)| node)
+    }
+
+    /// The desks of this process with a free slot that offer a capability.
+    pub(super) fn free_here(&self, capability: &str) -> Vec<u64> {
+        let free = self.offering.get(capability).into_iter().flat_map(|offering| &offering.free);
+        let numbers = free.map(|(.., number)| *number);
+        numbers.filter(|number| self.desks.get(number).is_some_and(|desk| desk.home.is_none())).collect()
     }
 
     pub(super) fn number(&self, agent: &str) -> Option<u64> {
@@ -76,6 +146,11 @@ impl Desks {
 
     pub(super) fn get(&self, number: u64) -> Option<&Desk> {
         self.desks.get(&number)
+    }
+
+    /// The numbers of the desks of this process.
+    pub(super) fn here(&self) -> Vec<u64> {
+        self.numbers.values().copied().collect()
     }
 
     /// By the ids of their agents.
@@ -103,10 +178,10 @@ impl Desks {
     /// Changes what a desk offers.
     pub(super) fn retrain(&mut self, number: u64, change: impl FnOnce(&mut BTreeMap<Arc<str>, Capability>)) {
         let Some(desk) = self.desks.get_mut(&number) else { return };
-        let (place, agent) = (place(desk, number), &desk.profile.id);
+        let place = place(desk, number);
         for capability in desk.capabilities.keys() {
             if let Some(offering) = self.offering.get_mut(capability) {
-                offering.all.remove(agent);
+                offering.all.remove(&number);
                 place.map(|place| offering.free.remove(&place));
                 if offering.all.is_empty() {
                     self.offering.remove(capability);
@@ -116,7 +191,7 @@ impl Desks {
         change(&mut desk.capabilities);
         for capability in desk.capabilities.keys() {
             let offering = self.offering.entry(capability.clone()).or_default();
-            offering.all.insert(agent.clone(), number);
+            offering.all.insert(number);
             place.map(|place| offering.free.insert(place));
         }
     }
@@ -128,7 +203,7 @@ impl Desks {
         self.change(number, |desk| {
             desk.out += 1;
             desk.chosen_at = turn;
-            DeskId { agent: desk.profile.id.clone(), number }
+            DeskId { agent: desk.profile.id.clone(), number, home: desk.home.clone() }
         })
     }
 
@@ -143,6 +218,17 @@ impl Desks {
         desks.filter(|(_, desk)| requires.are_met_by(desk.traits()))
     }
 
+    /// Whether a task has failed at a desk, and another one that is known may do it.
+    pub(super) fn has_better_than(&self, number: u64, ready: &Ready) -> bool {
+        let failed_at = |desk: &Desk| ready.avoid.as_ref().is_some_and(|failed| desk.is_of(failed, &self.node));
+        if !self.desks.get(&number).is_some_and(failed_at) {
+            return false;
+        }
+        let all = self.offering.get(&ready.capability).into_iter().flat_map(|offering| &offering.all);
+        let mut others = all.filter(|other| **other != number).filter_map(|other| self.desks.get(other));
+        others.any(|desk| desk.admits(&ready.requires) && (desk.home.is_some() || desk.seats > 0))
+    }
+
     /// Whether there is one.
     pub(super) fn has_free(&self, capability: &str, requires: &Requirements) -> bool {
         self.free(capability, requires).next().is_some()
@@ -153,7 +239,7 @@ impl Desks {
         let now = Instant::now();
         let (mut first, mut second): (Option<(Rank, u64)>, Option<Rank>) = (None, None);
         for (number, desk) in self.free(&ready.capability, &ready.requires) {
-            let rank = rank(ready, desk, now);
+            let rank = rank(ready, desk, &self.node, now);
             match first {
                 Some((best, _)) if best <= rank => second = Some(second.map_or(rank, |second| second.min(rank))),
                 _ => second = first.replace((rank, number)).map(|(best, _)| best),
@@ -180,8 +266,9 @@ impl Desks {
 
     /// What is known of a capability, by each agent that offers it.
     pub(super) fn capability(&self, name: &str) -> Vec<Capability> {
-        let agents = self.offering.get(name).into_iter().flat_map(|offering| offering.all.values());
-        agents.filter_map(|number| self.desks.get(number)?.capabilities.get(name).cloned()).collect()
+        let agents = self.offering.get(name).into_iter().flat_map(|offering| &offering.all);
+        let desks = agents.filter_map(|number| self.desks.get(number)).filter(|desk| desk.home.is_none());
+        desks.filter_map(|desk| desk.capabilities.get(name).cloned()).collect()
     }
 
     /// Why tasks of this kind wait.
@@ -191,7 +278,12 @@ impl Desks {
             let hint = closest.map_or_else(String::new, |name| format!("; the closest is {name:?}"));
             return format!("no agent offers {capability:?}{hint}");
         };
-        let desks: Vec<&Desk> = offering.all.values().filter_map(|number| self.desks.get(number)).collect();
+        let all = offering.all.iter().filter_map(|number| self.desks.get(number));
+        let (mut desks, elsewhere): (Vec<&Desk>, Vec<&Desk>) = all.partition(|desk| desk.home.is_none());
+        if elsewhere.iter().any(|desk| desk.admits(requires)) {
+            return "no slot is free; other nodes have been asked for one".to_owned();
+        }
+        desks.sort_by(|a, b| a.profile.id.cmp(&b.profile.id));
         let admitting: Vec<&Desk> = desks.iter().copied().filter(|desk| desk.admits(requires)).collect();
         if admitting.is_empty() {
             return unmet(capability, requires, &desks);
@@ -231,8 +323,8 @@ type Rank = (bool, bool, u64, u64);
 /// An agent that does worse than this is chosen last.
 const HEALTHY: f64 = 0.5;
 
-fn rank(ready: &Ready, desk: &Desk, now: Instant) -> Rank {
-    let failed_there = ready.avoid.as_ref() == Some(&desk.profile.id);
+fn rank(ready: &Ready, desk: &Desk, here: &str, now: Instant) -> Rank {
+    let failed_there = ready.avoid.as_ref().is_some_and(|failed| desk.is_of(failed, here));
     (failed_there, desk.health.score(now) < HEALTHY, desk.load(), desk.chosen_at)
 }
 

@@ -35,6 +35,11 @@ impl Health {
         *self = Self { fault: fault + WEIGHT * (target - fault), as_of: now };
     }
 
+    /// Takes over what its own node says of it.
+    pub(crate) fn is_now(&mut self, score: f64, now: Instant) {
+        *self = Self { fault: (1.0 - score).clamp(0.0, 1.0), as_of: now };
+    }
+
     /// The score, 0 to 1.
     pub(crate) fn score(&self, now: Instant) -> f64 {
         1.0 - self.fault_at(now)

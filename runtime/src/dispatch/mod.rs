@@ -12,4 +12,5 @@ pub(crate) mod courier;
 mod desk;
 pub(crate) mod desks;
 pub(crate) mod health;
+mod lending;
 pub(crate) mod seat;

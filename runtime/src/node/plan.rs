@@ -4,17 +4,22 @@ use super::{COMMIT_MAX, Node, Stage};
 use crate::agent::instance::Floor;
 use crate::clock::Clock;
 use crate::closing_time::{Bell, ClosingTime};
+use crate::cluster::view::Standing;
+use crate::cluster::{Member, Routes, Switchboard, member, switchboard};
 use crate::dispatch::backlog::Backlog;
 use crate::dispatch::courier::{Courier, CourierActor, Route};
 use crate::durable::trap::Trap;
 use crate::journal::Journal;
+use crate::journal::archive::Archive;
 use crate::journal::ids::Ids;
 use crate::journal::payload::Payloads;
 use crate::message::{self, Home, Mailroom};
+use crate::partition::door::Door;
 use crate::partition::handle::{Partition, Partitions};
 use crate::partition::health::Health;
 use crate::partition::start::{Deed, partition};
 use crate::partition::tenure::{Counters, Surroundings, Tuning};
+use crate::partition::way::Elsewhere;
 use crate::port::bus::Bus;
 use crate::port::bus::memory::MemoryBus;
 use crate::port::directory::Directory;
@@ -25,9 +30,10 @@ use crate::stops::Stops;
 use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Supervisor};
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// How long a node waits for its partitions at start.
@@ -41,7 +47,9 @@ pub(super) struct Plan {
     node: Arc<str>,
     namespace: Arc<str>,
     store: Arc<dyn Store>,
+    /// The bus of this process, where the queues of its agents are.
     bus: Arc<dyn Bus>,
+    cluster: Option<Cluster>,
     backlog: Arc<Backlog>,
     stops: Arc<Stops>,
     counters: Arc<Counters>,
@@ -52,6 +60,15 @@ pub(super) struct Plan {
     trap: Option<Arc<dyn Trap>>,
     clock: Clock,
     pace: Pace,
+}
+
+/// What a node needs to be one of several.
+#[derive(Clone)]
+pub(super) struct Cluster {
+    /// The bus that the nodes share.
+    pub(super) bus: Arc<dyn Bus>,
+    /// Whether it takes partitions.
+    pub(super) standing: Standing,
 }
 
 /// How often a node looks at what needs no looking at as a rule.
@@ -88,6 +105,7 @@ impl Plan {
         directory: Arc<dyn Directory>,
         partitions: u16,
         stage: Option<Stage>,
+        cluster: Option<Cluster>,
     ) -> Self {
         let journal = crate::journal::Settings { garbage_late: settings.garbage_late, ..Default::default() };
         let pace = if stage.is_some() { Pace::still() } else { Pace::of(&settings) };
@@ -100,6 +118,7 @@ impl Plan {
             node,
             namespace: settings.namespace.as_str().into(),
             bus: Arc::new(MemoryBus::new()),
+            cluster,
             backlog: Arc::default(),
             stops: Arc::default(),
             counters: Arc::default(),
@@ -127,10 +146,20 @@ impl Plan {
             life: self.pace.registry.1,
         });
         let (courier_spec, courier) = self.courier();
-        let (specs, partitions) = self.partitions(&courier, &closing);
-        let floor = self.floor(partitions.clone());
         let mut children = vec![registry_spec, courier_spec];
-        children.extend(specs);
+        let (partitions, member) = match self.cluster.clone() {
+            None => {
+                let (specs, partitions) = self.partitions(&courier, &closing);
+                children.extend(specs);
+                (partitions, None)
+            }
+            Some(cluster) => {
+                let (specs, partitions, member) = self.joined(cluster, &courier, &closing, &events);
+                children.extend(specs);
+                (partitions, Some(member))
+            }
+        };
+        let floor = self.floor(partitions.clone());
         drop(told); // the supervisors log by themselves; nobody else listens yet
         let limit = self.settings.drain + COMMIT_MAX;
         let tree =
@@ -143,6 +172,7 @@ impl Plan {
             partitions,
             backlog: self.backlog,
             registry,
+            member,
             schemas: Arc::default(),
             counters: self.counters,
             mailroom: floor.mailroom.clone(),
@@ -154,6 +184,7 @@ impl Plan {
             bell,
             agents: Mutex::new(Some(BTreeMap::new())),
             events,
+            started: Instant::now(),
             _store: self.store,
         };
         match node.partitions.up(START_MAX).await {
@@ -167,26 +198,110 @@ impl Plan {
     }
 
     fn courier(&self) -> (ChildSpec, Courier) {
-        let route = Route { node: self.node.clone(), bus: self.bus.clone(), payloads: self.payloads.clone() };
+        let route = Route {
+            node: self.node.clone(),
+            bus: self.bus.clone(),
+            shared: self.cluster.as_ref().map(|cluster| cluster.bus.clone()),
+            payloads: self.payloads.clone(),
+        };
         let policy = Policy { on_give_up: OnGiveUp::StopTree, ..Policy::default() };
         let (spec, slot) = ChildSpec::actor("courier", policy, move || (CourierActor, route.clone()));
         (spec, Courier::new(slot))
     }
 
     fn partitions(&self, courier: &Courier, closing: &ClosingTime) -> (Vec<ChildSpec>, Partitions) {
-        let (mut specs, mut handles) = (Vec::new(), Vec::new());
-        for number in 0..self.partitions {
-            let health = Arc::<Health>::default();
-            let journal =
-                Journal::new(self.store.clone(), Ids::random(), &self.namespace, number.into(), self.journal.clone());
-            let (spec, slot) = partition(self.deed(number, courier, closing, &health));
-            specs.push(spec);
-            handles.push(Partition::new(slot, health, journal.archive()));
-        }
-        (specs, Partitions::new(handles, self.clock.clone(), self.namespace.clone()))
+        let (specs, doors) = self.doors(courier, closing, None);
+        let handles = (0..).zip(&doors).map(|(number, door)| Partition::new(door.clone(), None, self.archive(number)));
+        (specs, Partitions::new(handles.collect(), self.clock.clone(), self.namespace.clone()))
     }
 
-    fn deed(&self, number: u16, courier: &Courier, closing: &ClosingTime, health: &Arc<Health>) -> Deed {
+    /// Every partition as a child, and its door.
+    fn doors(
+        &self,
+        courier: &Courier,
+        closing: &ClosingTime,
+        others: Option<&(Member, Switchboard)>,
+    ) -> (Vec<ChildSpec>, Vec<Arc<Door>>) {
+        let all = (0..self.partitions).map(|number| {
+            let health = Arc::<Health>::default();
+            let (spec, slot) = partition(self.deed(number, courier, closing, &health, others));
+            (spec, Arc::new(Door::new(slot, health)))
+        });
+        all.unzip()
+    }
+
+    fn archive(&self, number: u16) -> Archive {
+        Journal::new(self.store.clone(), Ids::random(), &self.namespace, number.into(), self.journal.clone()).archive()
+    }
+
+    /// The partitions of a node that is one of several, and what goes with them: they are claimed when the member says so.
+    fn joined(
+        &self,
+        cluster: Cluster,
+        courier: &Courier,
+        closing: &ClosingTime,
+        events: &mpsc::Sender<supervise::Event>,
+    ) -> (Vec<ChildSpec>, Partitions, Member) {
+        // The two know one another and every partition, which knows both; so what they are made of is said afterwards,
+        // before anything starts.
+        let (for_switchboard, for_member) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
+        let (switchboard_spec, switchboard) = switchboard::switchboard(for_switchboard.clone());
+        let (member_spec, member) = member::member(for_member.clone());
+        let limit = self.settings.drain + COMMIT_MAX;
+        let (tree_spec, tree) = Supervisor::child(
+            Policy { on_give_up: OnGiveUp::StopTree, ..Policy::default() },
+            supervise::Settings {
+                name: "partitions".into(),
+                drain_limit: limit,
+                children: Vec::new(),
+                events: events.clone(),
+            },
+        );
+        let (specs, doors) = self.doors(courier, closing, Some(&(member.clone(), switchboard.clone())));
+        let (doors, routes): (Arc<[Arc<Door>]>, _) = (doors.into(), Arc::new(Routes::new(self.partitions)));
+        let handles = (0..).zip(&*doors).map(|(number, door)| {
+            let elsewhere = Elsewhere { number, route: routes.of(number), switchboard: switchboard.clone() };
+            Partition::new(door.clone(), Some(elsewhere), self.archive(number))
+        });
+        let partitions = Partitions::new(handles.collect(), self.clock.clone(), self.namespace.clone());
+        self.backlog.join(self.node.clone(), switchboard.clone());
+        let _first = for_switchboard.set(switchboard::Surroundings {
+            node: self.node.clone(),
+            bus: cluster.bus,
+            inside: self.bus.clone(),
+            doors: doors.clone(),
+            stops: self.stops.clone(),
+            backlog: self.backlog.clone(),
+            member: member.clone(),
+        });
+        let _first = for_member.set(member::Surroundings {
+            node: self.node.clone(),
+            namespace: self.namespace.clone(),
+            standing: cluster.standing,
+            heartbeat: self.settings.node_heartbeat,
+            life: self.settings.node_life,
+            pace: self.settings.stewardship(),
+            directory: self.directory.clone(),
+            store: self.store.clone(),
+            switchboard,
+            routes,
+            backlog: self.backlog.clone(),
+            doors,
+            specs: specs.into(),
+            tree: tree.into(),
+            closing: closing.clone(),
+        });
+        (vec![switchboard_spec, member_spec, tree_spec], partitions, member)
+    }
+
+    fn deed(
+        &self,
+        number: u16,
+        courier: &Courier,
+        closing: &ClosingTime,
+        health: &Arc<Health>,
+        others: Option<&(Member, Switchboard)>,
+    ) -> Deed {
         let settings = &self.settings;
         let tuning = Tuning {
             snapshot_events: settings.snapshot_events,
@@ -206,6 +321,8 @@ impl Plan {
             backlog: self.backlog.clone(),
             courier: courier.clone(),
             stops: self.stops.clone(),
+            node: self.node.clone(),
+            others: others.map(|(_, switchboard)| switchboard.clone()),
             counters: self.counters.clone(),
             closing: closing.clone(),
             input_bytes_max: settings.payload_bytes_max as u64,
@@ -218,6 +335,7 @@ impl Plan {
             journal: self.journal.clone(),
             limits: settings.limits(),
             health: health.clone(),
+            member: others.map(|(member, _)| member.clone()),
         }
     }
 

@@ -8,7 +8,7 @@ use super::watch;
 use crate::journal::append::Outcome;
 use crate::journal::archive::Summary;
 use crate::supervise::{Failure, FailureKind};
-use callboard_core::{Command, Rejected, RunId, Speaker, Status};
+use callboard_core::{Alive, Command, Rejected, RunId, Speaker, Status};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
@@ -57,10 +57,7 @@ impl Tenant {
                 }
             }
             Message::Speak { speaker, say, reply } => self.speak(speaker, say, reply),
-            Message::Heartbeat { speaker, alive, reply } => {
-                let result = self.state.heartbeat(self.now(), &speaker, alive);
-                let _gone = reply.send(result.map_err(Refusal::from));
-            }
+            Message::Heartbeat { speaker, alive, reply } => self.heartbeat(speaker, alive, reply),
             Message::Follow { speaker, after, when, reply } => {
                 self.followers.follow(&self.state, self.durable, (speaker, after, when), reply);
             }
@@ -76,6 +73,8 @@ impl Tenant {
                 let _gone = reply.send(self.progress(run));
             }
             Message::HandOut(grant) => self.hand_out(grant),
+            Message::NotDelivered(task, token) => self.not_delivered(task, token),
+            Message::NodeIsGone(node) => self.node_is_gone(node),
             Message::Appended(outcome) => self.appended(outcome)?,
             Message::Snapshotted(result) => self.snapshotted(result),
             Message::Archived { runs, page } => self.archived(runs, page),
@@ -116,6 +115,17 @@ impl Tenant {
         // In a paused run it is not accepted and will be offered anew.
         if matches!(result, Ok(()) | Err(Rejected::Paused { .. })) {
             self.handed_out.remove(&task);
+        }
+        let _gone = reply.send(result.map_err(Refusal::from));
+    }
+
+    /// Whoever extends the lease of a task that nobody holds has accepted it in an earlier tenure, and that was not durable
+    /// yet: it is the first to speak up, and has the task still.
+    fn heartbeat(&mut self, speaker: Speaker, alive: Alive, reply: Reply) {
+        let result = self.state.heartbeat(self.now(), &speaker, alive);
+        let is_free = result.is_ok() && self.state.is_ready(speaker.task);
+        if is_free {
+            return self.accept(speaker, reply);
         }
         let _gone = reply.send(result.map_err(Refusal::from));
     }

@@ -4,31 +4,23 @@
 mod control;
 mod schedules;
 
+use super::door::{Door, ROOM_MAX};
 use super::follow::When;
-use super::health::Health;
 use super::message::{Message, Page, Progress, Refusal, Room, Say, Target, Verdict};
 use super::watch;
+use super::way::{self, Elsewhere, Way};
 use crate::clock::Clock;
-use crate::journal::append::Stuck;
 use crate::journal::archive::Archive;
-use crate::supervise::{FailureKind, Slot};
+use crate::supervise::Gone;
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Alive, CheckedGraph, Entry, Event, Millis, Rejected, RunId, ScheduleRejected, Speaker};
-use ractor::ActorRef;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 /// How long a caller waits for the answer to a command before it is told that the outcome is unknown.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
-/// How long a caller waits for a partition that is down, or for room in its inbox.
-const ROOM_MAX: Duration = Duration::from_secs(5);
-/// Commands that may wait in a partition at once, and the bytes of graphs that they carry.
-const INBOX_COMMANDS: usize = 10_000;
-const INBOX_BYTES: usize = 8 << 20;
-/// How long an append may be without a clear answer before no more submissions are let in.
-const STUCK_MAX: Duration = Duration::from_secs(2);
 /// The pause before something that may be repeated is repeated.
 pub(super) const AGAIN: Duration = Duration::from_millis(20);
 
@@ -42,75 +34,48 @@ pub(crate) struct Partitions {
 
 /// One partition, whoever owns it.
 pub(crate) struct Partition {
-    pub(crate) slot: Slot<Message>,
-    health: Arc<Health>,
+    pub(crate) door: Arc<Door>,
+    /// How it is reached when another node owns it; nothing, where there is but one node.
+    elsewhere: Option<Elsewhere>,
     pub(crate) archive: Archive,
-    bytes: Arc<Semaphore>,
-    commands: Arc<Semaphore>,
 }
 
 impl Partition {
-    pub(crate) fn new(slot: Slot<Message>, health: Arc<Health>, archive: Archive) -> Self {
-        let (bytes, commands) = (Semaphore::new(INBOX_BYTES), Semaphore::new(INBOX_COMMANDS));
-        Self { slot, health, archive, bytes: Arc::new(bytes), commands: Arc::new(commands) }
+    pub(crate) fn new(door: Arc<Door>, elsewhere: Option<Elsewhere>, archive: Archive) -> Self {
+        Self { door, elsewhere, archive }
     }
 
-    /// The partition's actor, waited for until `deadline`.
-    async fn actor(&self, deadline: Instant) -> Result<ActorRef<Message>> {
-        if let Some(actor) = self.slot.current() {
-            return Ok(actor);
+    /// The way to its owner, waited for until `deadline`.
+    async fn way_until(&self, deadline: Instant) -> Result<Way> {
+        if let Some(way) = way::current(&self.door, self.elsewhere.as_ref()) {
+            return Ok(way);
         }
-        match timeout_at(deadline, self.slot.wait()).await {
-            Ok(Ok(actor)) => Ok(actor),
+        match timeout_at(deadline, self.way()).await {
+            Ok(Ok(way)) => Ok(way),
             Ok(Err(_)) | Err(_) => Err(self.down()),
         }
     }
 
-    fn down(&self) -> Error {
-        if let Some(reason) = self.health.closed() {
-            return Error::new(ErrorKind::Unavailable, "the node has stopped").because(reason);
-        }
-        match self.health.trouble() {
-            Some(failure) if failure.kind == FailureKind::Corrupt => {
-                Error::new(ErrorKind::Corrupt, "the partition is refused").because(failure.message)
-            }
-            Some(failure) => Error::new(ErrorKind::Unavailable, "the partition is down").because(failure.message),
-            None => Error::new(ErrorKind::Unavailable, "the partition is down"),
-        }
+    /// The way to its owner, waited for however long that takes.
+    pub(super) async fn way(&self) -> Result<Way, Gone> {
+        way::wait(&self.door, self.elsewhere.as_ref()).await
     }
 
-    /// Refuses what would only wait: the store has not given a clear answer for a while.
+    /// The way to its owner, waited for a while.
+    pub(super) async fn way_soon(&self) -> Result<Way> {
+        self.way_until(Instant::now() + ROOM_MAX).await
+    }
+
+    pub(super) fn down(&self) -> Error {
+        self.door.down()
+    }
+
     pub(super) fn admit(&self) -> Result<()> {
-        match self.health.stuck().filter(|stuck| stuck.since.elapsed() > STUCK_MAX) {
-            None => Ok(()),
-            Some(Stuck { since, tries, last_error }) => {
-                let message =
-                    format!("the store has given no clear answer for {:.0?}, in {tries} tries", since.elapsed());
-                Err(Error::new(ErrorKind::Unavailable, message).because(last_error))
-            }
-        }
+        self.door.admit()
     }
 
-    /// Takes room for a command of about `bytes`.
     pub(super) async fn room(&self, bytes: usize) -> Result<Room> {
-        let bytes = bytes.clamp(1, INBOX_BYTES) as u32;
-        let both = async {
-            let commands = self.commands.clone().acquire_owned().await;
-            Ok::<_, tokio::sync::AcquireError>((commands?, self.bytes.clone().acquire_many_owned(bytes).await?))
-        };
-        match timeout(ROOM_MAX, both).await {
-            Ok(Ok((_commands, _bytes))) => Ok(Room { _bytes, _commands }),
-            Ok(Err(_)) | Err(_) => {
-                let free = (self.commands.available_permits(), self.bytes.available_permits());
-                let message = format!(
-                    "the partition's inbox is full: {} of {INBOX_COMMANDS} commands and {} of {INBOX_BYTES} bytes wait \
-                     for the journal",
-                    INBOX_COMMANDS - free.0,
-                    INBOX_BYTES - free.1
-                );
-                Err(Error::new(ErrorKind::Unavailable, message))
-            }
-        }
+        self.door.room(bytes).await
     }
 }
 
@@ -177,9 +142,14 @@ impl Partitions {
         run.partition(count).into()
     }
 
+    /// The epoch of the tenure of each partition in this process, if there is one.
+    pub(crate) fn epochs(&self) -> Vec<Option<u64>> {
+        self.all.iter().map(|partition| partition.door.health.epoch()).collect()
+    }
+
     /// Notes why the node stops, for whoever asks from now on.
     pub(crate) fn close(&self, reason: &str) {
-        self.all.iter().for_each(|partition| partition.health.close(reason));
+        self.all.iter().for_each(|partition| partition.door.health.close(reason));
     }
 
     /// Waits until every partition has an owner. One that is damaged does not keep the others from their work: it is
@@ -188,7 +158,7 @@ impl Partitions {
         let deadline = Instant::now() + limit;
         let mut damaged = Vec::new();
         for (number, partition) in self.all.iter().enumerate() {
-            match partition.actor(deadline).await {
+            match partition.way_until(deadline).await {
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     tracing::error!(partition = number, error = format!("{error:#}"), "the partition is refused");
                     damaged.push(error);
@@ -218,10 +188,10 @@ impl Partitions {
             let sent = async {
                 partition.admit()?;
                 let room = partition.room(bytes).await?;
-                let actor = partition.actor(Instant::now() + ROOM_MAX).await?;
+                let way = partition.way_soon().await?;
                 let (graph, key) = (graph.clone(), key.clone());
                 let submit = |reply| Message::Submit { run, graph, key, checked, room, reply };
-                Ok(ask(&actor, deadline, submit).await)
+                Ok(ask(&way, deadline, submit).await)
             };
             match sent.await {
                 // A try of unknown outcome went before, and no later one has told what came of it.
@@ -257,10 +227,10 @@ impl Partitions {
     pub(crate) async fn speak(&self, speaker: &Speaker, say: Say) -> Result<(), Unheard> {
         let partition = self.of(speaker.task.run);
         loop {
-            let actor = partition.slot.wait().await.map_err(|_| Unheard::Gone)?;
+            let way = partition.way().await.map_err(|_| Unheard::Gone)?;
             let deadline = Instant::now() + ANSWER_MAX;
             let speak = |reply| Message::Speak { speaker: speaker.clone(), say: say.clone(), reply };
-            match ask(&actor, deadline, speak).await {
+            match ask(&way, deadline, speak).await {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(Refusal::Rejected(rejected))) => return Err(Unheard::of(rejected)),
                 Some(Err(_)) | None => tokio::time::sleep(AGAIN).await,
@@ -281,9 +251,9 @@ impl Partitions {
     async fn entries(&self, speaker: &Speaker, after: usize, when: When) -> Result<Vec<Entry>, Unheard> {
         let partition = self.of(speaker.task.run);
         loop {
-            let actor = partition.slot.wait().await.map_err(|_| Unheard::Gone)?;
+            let way = partition.way().await.map_err(|_| Unheard::Gone)?;
             let (reply, entries) = oneshot::channel();
-            drop(actor.cast(Message::Follow { speaker: speaker.clone(), after, when, reply }));
+            way.send(Message::Follow { speaker: speaker.clone(), after, when, reply });
             match entries.await {
                 Ok(Ok(entries)) => return Ok(entries),
                 Ok(Err(Refusal::Rejected(rejected))) => return Err(Unheard::of(rejected)),
@@ -294,9 +264,9 @@ impl Partitions {
 
     /// Extends a holder's lease, once; says whether it may go on.
     pub(crate) async fn heartbeat(&self, speaker: &Speaker, alive: Alive) -> Result<(), Unheard> {
-        let actor = self.of(speaker.task.run).slot.wait().await.map_err(|_| Unheard::Gone)?;
+        let way = self.of(speaker.task.run).way().await.map_err(|_| Unheard::Gone)?;
         let heartbeat = |reply| Message::Heartbeat { speaker: speaker.clone(), alive, reply };
-        match ask(&actor, Instant::now() + ANSWER_MAX, heartbeat).await {
+        match ask(&way, Instant::now() + ANSWER_MAX, heartbeat).await {
             Some(Err(Refusal::Rejected(rejected))) => Err(Unheard::Fenced(rejected)),
             _ => Ok(()), // a partition that starts again gives every holder a full lease
         }
@@ -306,9 +276,9 @@ impl Partitions {
     pub(crate) async fn end_of(&self, run: RunId, target: &Target) -> Result<Verdict> {
         let partition = self.of(run);
         loop {
-            let actor = partition.slot.wait().await.map_err(|_| partition.down())?;
+            let way = partition.way().await.map_err(|_| partition.down())?;
             let (reply, verdict) = oneshot::channel();
-            drop(actor.cast(Message::Await { run, target: target.clone(), reply }));
+            way.send(Message::Await { run, target: target.clone(), reply });
             match verdict.await {
                 Ok(Verdict::Elsewhere(pages)) => {
                     let found = partition.archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
@@ -327,9 +297,9 @@ impl Partitions {
     pub(crate) async fn events(&self, run: RunId, after: u64) -> Result<Option<Vec<Event>>> {
         let partition = self.of(run);
         loop {
-            let actor = partition.slot.wait().await.map_err(|_| partition.down())?;
+            let way = partition.way().await.map_err(|_| partition.down())?;
             let (reply, page) = oneshot::channel();
-            drop(actor.cast(Message::Events { run, after, reply }));
+            way.send(Message::Events { run, after, reply });
             match page.await {
                 Ok(Page::Lines(lines)) => {
                     let events: Result<Vec<Event>, _> = lines.iter().map(|line| Event::decode(line)).collect();
@@ -347,31 +317,34 @@ impl Partitions {
         }
     }
 
+    /// Waits until another node owns the partition of a run; for ever, where there is but one node.
+    pub(crate) async fn moved(&self, run: RunId) {
+        let Some(elsewhere) = &self.of(run).elsewhere else { return std::future::pending().await };
+        let mut route = elsewhere.route.clone();
+        route.mark_unchanged();
+        if route.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// How much of a run is done; `None` if it is not in memory.
     pub(crate) async fn progress(&self, run: RunId) -> Result<Option<Progress>> {
-        let actor = self.of(run).actor(Instant::now() + ROOM_MAX).await?;
+        let way = self.of(run).way_soon().await?;
         let (reply, progress) = oneshot::channel();
-        drop(actor.cast(Message::Progress { run, reply }));
+        way.send(Message::Progress { run, reply });
         progress.await.map_err(|_| Error::new(ErrorKind::Unavailable, "the partition started again"))
     }
 }
 
 /// Asks a partition; `None` if there is no answer.
 pub(super) async fn ask(
-    actor: &ActorRef<Message>,
+    way: &Way,
     deadline: Instant,
     message: impl FnOnce(oneshot::Sender<Result<(), Refusal>>) -> Message,
 ) -> Option<Result<(), Refusal>> {
     let (reply, answer) = oneshot::channel();
-    drop(actor.cast(message(reply)));
+    way.send(message(reply));
     timeout_at(deadline, answer).await.ok()?.ok()
-}
-
-impl Partition {
-    /// The partition's actor, waited for a while.
-    pub(super) async fn actor_soon(&self) -> Result<ActorRef<Message>> {
-        self.actor(Instant::now() + ROOM_MAX).await
-    }
 }
 
 fn unknown(run: RunId) -> Error {

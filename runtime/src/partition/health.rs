@@ -1,7 +1,7 @@
 //! How a partition is doing, for whoever wants to use it: written by its tenures, read by its handle.
 
 use crate::journal::append::{Status, Stuck};
-use crate::supervise::Failure;
+use crate::supervise::{Failure, FailureKind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -10,14 +10,16 @@ use tokio::sync::watch;
 pub(crate) struct Health {
     trouble: Mutex<Option<Failure>>,
     status: Mutex<Option<watch::Receiver<Status>>>,
+    epoch: Mutex<Option<u64>>,
     /// Why its node stops.
     closed: Mutex<Option<String>>,
 }
 
 impl Health {
     /// A tenure has begun.
-    pub(crate) fn up(&self, status: watch::Receiver<Status>) {
+    pub(crate) fn up(&self, epoch: u64, status: watch::Receiver<Status>) {
         *lock(&self.trouble) = None;
+        *lock(&self.epoch) = Some(epoch);
         *lock(&self.status) = Some(status);
     }
 
@@ -25,6 +27,20 @@ impl Health {
     pub(crate) fn down(&self, failure: Failure) {
         *lock(&self.trouble) = Some(failure);
         *lock(&self.status) = None;
+        *lock(&self.epoch) = None;
+    }
+
+    /// Nobody serves it. What this node has seen itself says more.
+    pub(crate) fn quarantined(&self, failure: Failure) {
+        let mut trouble = lock(&self.trouble);
+        if trouble.as_ref().is_none_or(|trouble| trouble.kind != FailureKind::Corrupt) {
+            *trouble = Some(failure);
+        }
+    }
+
+    /// The epoch of the present tenure.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        *lock(&self.epoch)
     }
 
     /// Its node stops; the first reason counts.

@@ -215,6 +215,10 @@ pub(crate) enum Message {
     Progress { run: RunId, reply: oneshot::Sender<Option<Progress>> },
     /// A slot waits for this task.
     HandOut(Grant),
+    /// A task that was handed out did not get to its agent.
+    NotDelivered(TaskRef, Token),
+    /// A node is dead, and whoever held a task there.
+    NodeIsGone(Arc<str>),
     /// The batch in flight has come to this.
     Appended(Outcome),
     /// A snapshot has come to this.

@@ -23,6 +23,7 @@ mod archived;
 pub(crate) mod batch;
 mod closing;
 mod control;
+pub(crate) mod door;
 mod follow;
 pub(crate) mod handle;
 pub(crate) mod health;
@@ -37,7 +38,7 @@ pub(crate) mod start;
 mod tenant;
 pub(crate) mod tenure;
 pub(crate) mod watch;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the node that sends it comes next"))]
+pub(crate) mod way;
 pub(crate) mod wire;
 pub(crate) mod writer;
 

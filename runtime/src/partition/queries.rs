@@ -233,9 +233,9 @@ impl Partitions {
     pub(super) async fn ask<T>(&self, number: usize, question: impl Fn(oneshot::Sender<T>) -> Question) -> Result<T> {
         let deadline = Instant::now() + ANSWER_MAX;
         loop {
-            let actor = self.at(number).actor_soon().await?;
+            let way = self.at(number).way_soon().await?;
             let (reply, answer) = oneshot::channel();
-            drop(actor.cast(Message::Ask(question(reply))));
+            way.send(Message::Ask(question(reply)));
             match timeout_at(deadline, answer).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(_restarted)) if Instant::now() < deadline => tokio::time::sleep(AGAIN).await,

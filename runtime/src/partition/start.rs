@@ -5,6 +5,7 @@ use super::health::Health;
 use super::message::Message;
 use super::recover::Recovery;
 use super::tenure::{Surroundings, Tenure};
+use crate::cluster::Member;
 use crate::journal::claim::{self, Owner};
 use crate::journal::ids::Ids;
 use crate::journal::{Journal, manifest, walk};
@@ -27,6 +28,8 @@ pub(crate) struct Deed {
     pub(crate) journal: crate::journal::Settings,
     pub(crate) limits: Limits,
     pub(crate) health: Arc<Health>,
+    /// Who decides which node claims the partition; nobody, where there is but one node.
+    pub(crate) member: Option<Member>,
 }
 
 /// A snapshot is taken when the log behind the last one runs through more epochs than this: each is a few objects to read
@@ -38,7 +41,7 @@ pub(crate) fn partition(deed: Deed) -> (ChildSpec, Slot<Message>) {
     let spread = Some(deed.surroundings.number.into());
     let backoff = Backoff { first: Duration::from_millis(50), cap: Duration::from_secs(5), spread };
     let policy = Policy { backoff, on_give_up: OnGiveUp::GiveUpChild, ..Policy::default() };
-    let health = deed.health.clone();
+    let (health, member, number) = (deed.health.clone(), deed.member.clone(), deed.surroundings.number);
     let (spec, slot) = ChildSpec::new(format!("partition {}", deed.surroundings.number), policy, move |supervisor| {
         let deed = deed.clone();
         async move { begin(deed, supervisor).await.map_err(Stopped::from) }.boxed()
@@ -46,7 +49,10 @@ pub(crate) fn partition(deed: Deed) -> (ChildSpec, Slot<Message>) {
     let judged = spec.judged_by(move |stopped| {
         let panicked = || Failure::new(FailureKind::Unavailable, stopped.to_string());
         health.down(stopped.failure().cloned().unwrap_or_else(panicked));
-        ruling(stopped)
+        let Some(member) = &member else { return ruling(stopped) };
+        // Whether it is claimed again, when and by whom is decided over all nodes.
+        member.failed(number, stopped.failure().cloned());
+        Ruling::Done
     });
     (judged, slot)
 }
@@ -80,13 +86,19 @@ async fn begin(deed: Deed, supervisor: ActorCell) -> Result<ActorRef<Message>, F
     let (runs, events) = (state.runs().count(), state.seq());
     let took_ms = started.elapsed().as_millis() as u64;
     tracing::info!(partition = number, epoch = start.position().epoch, runs, events, took_ms, "partition owned");
-    deed.health.up(appender.status());
-    let nodes = vec![deed.node.clone()];
+    deed.health.up(start.position().epoch, appender.status());
+    let epoch = start.position().epoch;
+    // A folder has one owner at a time, so whoever held a task on another node is gone. Nodes that share a store may
+    // live: each holder is given a lease to speak up.
+    let nodes = deed.member.is_none().then(|| vec![deed.node.clone()]);
     let clock = deed.surroundings.clock.not_before(state.at());
     let surroundings = Surroundings { clock, ..deed.surroundings };
     let tenure = Tenure { surroundings, appender, keeper, archive, state, history, tail, nodes };
     let spawned = Actor::spawn_linked(None, Partition, tenure, supervisor).await;
     let (actor, _task) = spawned.map_err(|error| Failure::new(FailureKind::Conflict, error.to_string()))?;
+    if let Some(member) = &deed.member {
+        member.began(number, epoch);
+    }
     Ok(actor)
 }
 

@@ -32,6 +32,8 @@ use tokio::time::Instant;
 pub(crate) const RIDE_MAX: Duration = Duration::from_millis(100);
 /// How long a task that was handed out may be without a holder before it is offered again.
 const ACCEPT_MAX: Duration = Duration::from_secs(6);
+/// How long a new owner waits before it hands out what the last one may have handed out.
+const SPEAK_UP: Duration = Duration::from_millis(300);
 /// How often tasks that were handed out and have no holder are looked at.
 const HANDED_OUT_EVERY: Duration = Duration::from_secs(1);
 /// Timers decided in one turn; the rest comes due in the next.
@@ -44,6 +46,8 @@ pub(super) struct HandedOut {
     until: Millis,
     /// Why its agent was chosen, if there was a choice.
     pub(super) chosen: Option<Arc<str>>,
+    /// To which node, if not to this one.
+    node: Option<Arc<str>>,
 }
 
 /// The state of the actor.
@@ -61,12 +65,14 @@ pub(crate) struct Tenant {
     pub(super) followers: Followers,
     pub(super) closing: Closing,
     pub(super) snapshots: Snapshots,
+    /// What a replayed state owed the world, and from when on that is done.
+    owed: Option<(Instant, Vec<Effect>)>,
     /// Tasks that were handed out and have no holder yet, and until when that is to be expected.
     pub(super) handed_out: BTreeMap<TaskRef, HandedOut>,
     /// What keeps schedules from starting what is due.
     pub(super) troubles: Troubles,
-    /// Nodes that may still hold tasks; a holder elsewhere is known to be gone.
-    nodes: Vec<Arc<str>>,
+    /// Nodes that may still hold tasks, if that is known: a holder elsewhere is gone.
+    nodes: Option<Vec<Arc<str>>>,
     /// When the pending events are appended at the latest, if nobody waits for them.
     ride_until: Option<Instant>,
     writer: Option<Writer>,
@@ -93,6 +99,7 @@ impl Tenant {
             watchers: Watchers::new(around.tuning.watchers_max),
             followers: Followers::default(),
             snapshots: Snapshots::after(tenure.tail),
+            owed: None,
             handed_out: BTreeMap::new(),
             troubles: Troubles::new(),
             nodes: tenure.nodes,
@@ -111,10 +118,15 @@ impl Tenant {
     pub(super) fn recover(&mut self) {
         self.around.backlog.sweep();
         let effects = self.state.recover(self.now());
-        self.release(effects); // all of it follows from what is durable
-        loop {
+        if self.nodes.is_some() {
+            self.release(effects); // all of it follows from what is durable
+        } else {
+            // Who has accepted one of these tasks just before the last owner died has a moment to say so.
+            self.owed = Some((Instant::now() + SPEAK_UP, effects));
+        }
+        while let Some(nodes) = self.nodes.clone() {
             let before = self.state.seq();
-            let _never_refused = self.step(Command::KeepHolders(self.nodes.clone()));
+            let _never_refused = self.step(Command::KeepHolders(nodes));
             if self.state.seq() == before {
                 return;
             }
@@ -274,7 +286,7 @@ impl Tenant {
                     offers.retain(|ready: &Ready| ready.task.run != run);
                     self.around.backlog.withdraw(run);
                 }
-                Effect::Stop { speaker, reason } => self.around.stops.stop(&speaker, reason),
+                Effect::Stop { speaker, reason } => self.around.stop(speaker, reason),
                 Effect::Ended { run, outcome } => tracing::debug!(%run, outcome = outcome.as_str(), "run ended"),
             }
         }
@@ -287,7 +299,8 @@ impl Tenant {
     pub(super) fn hand_out(&mut self, grant: Grant) {
         if let Some((name, input)) = self.take_out(&grant.ready) {
             let until = self.now().after(ACCEPT_MAX);
-            let handed_out = HandedOut { token: grant.ready.token, until, chosen: grant.chosen.clone() };
+            let node = grant.desk.home.as_ref().map(|home| home.node.clone());
+            let handed_out = HandedOut { token: grant.ready.token, until, chosen: grant.chosen.clone(), node };
             self.handed_out.insert(grant.ready.task, handed_out);
             self.around.courier.send(Dispatch { grant, name, input });
         }
@@ -300,7 +313,7 @@ impl Tenant {
         let waits = task.token == ready.token && matches!(task.state, TaskState::Ready { .. });
         let is_out = self.handed_out.get(&ready.task).is_some_and(|out| out.token == ready.token);
         let input = run.input(ready.task.task).filter(|_| waits && !is_out)?;
-        let bytes: u64 = input.iter().map(part_bytes).sum();
+        let bytes = input.iter().map(part_bytes).fold(0, u64::saturating_add);
         let limit = self.around.input_bytes_max;
         if bytes > limit {
             let message = format!("its input takes {bytes} bytes with the outputs in place, more than {limit}");
@@ -313,6 +326,9 @@ impl Tenant {
 
     pub(super) fn tick(&mut self) {
         self.ticked = true;
+        if let Some((_, effects)) = self.owed.take_if(|(from, _)| *from <= Instant::now()) {
+            self.release(effects);
+        }
         self.offer_again();
         self.snapshots.go_on(&self.history, &self.state);
         self.close_if_due();
@@ -328,14 +344,34 @@ impl Tenant {
         let now = self.now();
         let late: Vec<(TaskRef, Token)> =
             self.handed_out.iter().filter(|(_, out)| out.until <= now).map(|(task, out)| (*task, out.token)).collect();
-        for (task_ref, token) in late {
-            self.handed_out.remove(&task_ref);
-            let run = self.state.run(task_ref.run).filter(|run| run.paused.is_none());
-            let ready = run.and_then(|run| run.ready(task_ref.task));
-            if let Some(ready) = ready.filter(|ready| ready.token == token) {
-                tracing::warn!(task = %task_ref, %token, "no instance has accepted the task; it is offered again");
-                self.around.backlog.offer([ready], &self.myself);
-            }
+        for (task, token) in late {
+            tracing::warn!(%task, %token, "no instance has accepted the task; it is offered again");
+            self.not_delivered(task, token);
+        }
+    }
+
+    /// Offers a task once more that was handed out and is held by nobody.
+    pub(super) fn not_delivered(&mut self, task: TaskRef, token: Token) {
+        if self.handed_out.get(&task).is_none_or(|out| out.token != token) {
+            return;
+        }
+        self.handed_out.remove(&task);
+        let run = self.state.run(task.run).filter(|run| run.paused.is_none());
+        let ready = run.and_then(|run| run.ready(task.task));
+        if let Some(ready) = ready.filter(|ready| ready.token == token) {
+            self.around.backlog.offer([ready], &self.myself);
+        }
+    }
+
+    /// Frees what instances of a dead node hold, so many at a time, and offers again what was on its way to them.
+    pub(super) fn node_is_gone(&mut self, node: Arc<str>) {
+        let there = self.handed_out.iter().filter(|(_, out)| out.node.as_ref() == Some(&node));
+        let there: Vec<(TaskRef, Token)> = there.map(|(task, out)| (*task, out.token)).collect();
+        there.into_iter().for_each(|(task, token)| self.not_delivered(task, token));
+        let before = self.state.seq();
+        let _never_refused = self.step(Command::LoseHolders(node.clone()));
+        if self.state.seq() != before {
+            let _ended = self.myself.cast(Message::NodeIsGone(node));
         }
     }
 
@@ -378,7 +414,8 @@ impl Tenant {
         let ride = self.ride_until.filter(|_| self.in_flight.is_none());
         // What is on its way to an instance may be lost with whoever carries it, and nobody tells.
         let hall = (!self.handed_out.is_empty()).then(|| now + HANDED_OUT_EVERY);
-        let all = [timer, ride, slice, hall].into_iter().flatten();
+        let owed = self.owed.as_ref().map(|(from, _)| *from);
+        let all = [timer, ride, slice, hall, owed].into_iter().flatten();
         let next = all.fold(now + self.around.tuning.sleep_max, Instant::min);
         // A moment that has passed is left alone: its tick is on the way.
         let ticked = std::mem::take(&mut self.ticked);

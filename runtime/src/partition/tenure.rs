@@ -4,13 +4,15 @@ use super::history::History;
 use super::recover::Tail;
 use crate::clock::Clock;
 use crate::closing_time::ClosingTime;
+use crate::cluster::Switchboard;
+use crate::cluster::note::Note;
 use crate::dispatch::backlog::Backlog;
 use crate::dispatch::courier::Courier;
 use crate::journal::append::Appender;
 use crate::journal::archive::Archive;
 use crate::journal::keeper::Keeper;
 use crate::stops::Stops;
-use callboard_core::State;
+use callboard_core::{Speaker, State, StopReason};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -46,6 +48,9 @@ pub(crate) struct Surroundings {
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) courier: Courier,
     pub(crate) stops: Arc<Stops>,
+    /// The node that this is, and the way to the others, if there are any.
+    pub(crate) node: Arc<str>,
+    pub(crate) others: Option<Switchboard>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) closing: ClosingTime,
     /// The longest input, references resolved, that a task is handed out with; 16 MiB by default.
@@ -53,6 +58,17 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
+    /// Tells a handler to stop, wherever it runs. If that is lost it is fenced when it speaks next.
+    pub(crate) fn stop(&self, speaker: Speaker, reason: StopReason) {
+        match &self.others {
+            Some(others) if *speaker.holder.node() != *self.node => {
+                let node = speaker.holder.node().into();
+                others.tell(&node, Note::Stop { speaker, reason });
+            }
+            _ => self.stops.stop(&speaker, reason),
+        }
+    }
+
     /// Which partition this is, of how many.
     pub(crate) fn home(&self) -> (u16, u16) {
         (self.number, self.partitions)
@@ -82,7 +98,7 @@ pub(crate) struct Tenure {
     pub(crate) history: History,
     pub(crate) tail: Tail,
     /// Nodes that may still hold tasks; every holder elsewhere is known to be gone.
-    pub(crate) nodes: Vec<Arc<str>>,
+    pub(crate) nodes: Option<Vec<Arc<str>>>,
 }
 
 impl Counters {

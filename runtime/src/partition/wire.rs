@@ -18,7 +18,7 @@ mod tests;
 
 pub(crate) use asked::Asked;
 pub(crate) use back::Back;
-pub(crate) use join::{Answered, Answering};
+pub(crate) use join::Answered;
 
 use super::follow::When;
 use super::message::{Comeback, Message, Say, ScheduleWish, Target, Wish};
@@ -134,6 +134,8 @@ impl Message {
                 (Request::Schedule { name, wish: schedule::written(wish) }, Back::Done(reply, Some(room)))
             }
             local @ (Self::HandOut(_)
+            | Self::NotDelivered(..)
+            | Self::NodeIsGone(_)
             | Self::Appended(_)
             | Self::Snapshotted(_)
             | Self::Archived { .. }

@@ -20,6 +20,7 @@ pub(crate) use load::refuse_all;
 pub use server::ServerUrl;
 pub use table::{HttpSettings, RetrySettings, Settings};
 
+use crate::cluster::steward::Pace;
 use callboard_core::{GraphLimits, Limits, Retry};
 use std::time::Duration;
 
@@ -65,7 +66,17 @@ impl Settings {
             let reason = format!("agent_heartbeat ({heartbeat:?}) is at most half of agent_life ({life:?})");
             faults.push(Fault { keys: vec!["agent_heartbeat", "agent_life"], reason });
         }
+        if self.node_heartbeat > self.node_life / 2 {
+            let (heartbeat, life) = (self.node_heartbeat, self.node_life);
+            let reason = format!("node_heartbeat ({heartbeat:?}) is at most half of node_life ({life:?})");
+            faults.push(Fault { keys: vec!["node_heartbeat", "node_life"], reason });
+        }
         faults
+    }
+
+    /// How partitions move.
+    pub(crate) fn stewardship(&self) -> Pace {
+        Pace { tenure_min: self.tenure_min, backoff_first: Duration::from_millis(100), backoff_cap: self.node_life }
     }
 
     /// What a node of this build can not be joined to.

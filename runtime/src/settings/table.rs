@@ -161,6 +161,19 @@ settings! {
         "agent_heartbeat" agent_heartbeat: Duration = Time("1500ms"), "10ms" to "10m",
         "When it grows, the choice of the least loaded agent rests on older news.";
 
+        /// How long a node of a cluster that is not heard of is taken to be alive. One that nobody can reach is taken for
+        /// dead sooner.
+        "node_life" node_life: Duration = Time("5s"), "100ms" to "1h",
+        "When it grows, a dead node is found later; when it shrinks, a busy one loses its partitions.";
+
+        /// How often a node of a cluster says that it is there.
+        "node_heartbeat" node_heartbeat: Duration = Time("1500ms"), "10ms" to "10m",
+        "When it grows, a node that comes or goes is noticed later.";
+
+        /// How long a node keeps a partition before it hands it to another node only because that has fewer.
+        "tenure_min" tenure_min: Duration = Time("10s"), "0s" to "1d",
+        "When it grows, a new node gets its share later; when it shrinks, partitions may go to and fro.";
+
         /// How long a clean stop waits for handlers to finish before it hands their tasks back.
         "drain" drain: Duration = Time("10s"), "0s" to "1d",
         "When it grows, a stop may take longer.";

@@ -91,6 +91,11 @@ impl ChildSpec {
         self
     }
 
+    /// What it is called.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
     pub(super) fn start(&self, supervisor: ActorCell) -> BoxFuture<'static, Result<ActorCell, Stopped>> {
         (self.start)(supervisor)
     }

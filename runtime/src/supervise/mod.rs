@@ -31,4 +31,4 @@ pub(crate) use policy::{Backoff, OnGiveUp, Policy, Restart, Ruling};
 pub(crate) use shutdown::Report;
 pub(crate) use slot::{Gone, Slot};
 pub(crate) use stopped::{Failure, FailureKind, Stopped};
-pub(crate) use supervisor::{AddError, Settings, Supervisor};
+pub(crate) use supervisor::{AddError, Settings, Subtree, Supervisor};

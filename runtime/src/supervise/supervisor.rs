@@ -45,6 +45,23 @@ impl From<ActorRef<Msg>> for Supervisor {
     }
 }
 
+/// A tree that is the child of another, whichever incarnation of it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Subtree(Slot<Msg>);
+
+impl Subtree {
+    /// Its supervisor, or `None` while it is down.
+    pub(crate) fn current(&self) -> Option<Supervisor> {
+        self.0.current().map(Supervisor)
+    }
+}
+
+impl From<Slot<Msg>> for Subtree {
+    fn from(slot: Slot<Msg>) -> Self {
+        Self(slot)
+    }
+}
+
 impl Supervisor {
     /// Starts the root of a tree. Its children are being started when this returns; their slots tell when they run.
     ///

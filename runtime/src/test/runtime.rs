@@ -259,7 +259,7 @@ impl Shared {
         let line = Line::to(&self.store);
         let trap = Arc::new(Life::new(&self.watch));
         let stage = Stage { name: format!("test-{number}").into(), clock: self.clock.clone(), trap: trap.clone() };
-        let ports = Ports { store: Some(Arc::new(line.clone())), directory: None, stage: Some(stage) };
+        let ports = Ports { store: Some(Arc::new(line.clone())), stage: Some(stage), ..Ports::default() };
         let node = Node::start(self.settings.clone(), ports, self.pools.clone()).await;
         let node = node.unwrap_or_else(|error| panic!("the runtime can not start: {error:#}"));
         Alive { number, board: Callboard(node), line, trap }

@@ -8,7 +8,6 @@ use crate::{
     Effect, Failure, InstanceId, Payload, Rejected, Run, Speaker, State, Status, Task, TaskIndex, TaskRef, TaskState,
     Token,
 };
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Makes the speaker the holder. Accepting twice changes nothing. In a paused run nobody becomes a holder; who was one
@@ -144,13 +143,12 @@ fn ended_by(draft: &mut Draft, run: &Run, index: TaskIndex, then: Then) {
 /// How many tasks one command takes back, so that it holds the partition for a few milliseconds at most.
 const TAKEN_BACK_MAX: usize = 1_000;
 
-/// Frees tasks whose holder lives on none of `nodes`.
-pub(super) fn keep_holders(state: &State, draft: &mut Draft, nodes: &[Arc<str>]) {
-    let nodes: BTreeSet<&str> = nodes.iter().map(|node| &**node).collect();
+/// Frees tasks whose holder lives on a node that is gone.
+pub(super) fn take_back(state: &State, draft: &mut Draft, is_gone: impl Fn(&str) -> bool) {
     let mut left = TAKEN_BACK_MAX;
     for run in state.runs().filter(|run| run.ended.is_none() && run.quarantined.is_none()) {
         let gone = (0..).zip(&run.tasks).filter_map(|(index, task)| {
-            let holder = task.holder().filter(|holder| !nodes.contains(holder.node()))?;
+            let holder = task.holder().filter(|holder| is_gone(holder.node()))?;
             Some((TaskIndex(index), task, holder))
         });
         for (index, task, holder) in gone.take(left) {

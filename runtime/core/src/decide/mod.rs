@@ -15,6 +15,8 @@ mod undo;
 
 use crate::command::Draft;
 use crate::event::{EventKind, RunEnded, RunOutcome, RunsArchived, TasksCancelled, TasksSkipped};
+use std::collections::BTreeSet;
+
 use crate::{
     Command, Effect, Millis, Rejected, Run, RunId, Speaker, State, Status, Step, StopReason, Task, TaskIndex, TaskState,
 };
@@ -35,7 +37,11 @@ pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Reje
         Command::Fail(speaker, failure) => attempt::fail(state, &mut draft, speaker, failure)?,
         Command::Lose(speaker, reason) => attempt::lose(state, &mut draft, speaker, reason)?,
         Command::Refuse(task, token, failure) => attempt::refuse(state, &mut draft, task, token, failure)?,
-        Command::KeepHolders(nodes) => attempt::keep_holders(state, &mut draft, &nodes),
+        Command::KeepHolders(nodes) => {
+            let nodes: BTreeSet<&str> = nodes.iter().map(|node| &**node).collect();
+            attempt::take_back(state, &mut draft, |node| !nodes.contains(node));
+        }
+        Command::LoseHolders(dead) => attempt::take_back(state, &mut draft, |node| *node == *dead),
         Command::Cancel { run, reason } => cancel::cancel(state, &mut draft, run, reason)?,
         Command::Pause { run, reason } => control::pause(state, &mut draft, run, reason)?,
         Command::Unpause { run } => control::unpause(state, &mut draft, run)?,

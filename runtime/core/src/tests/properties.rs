@@ -671,7 +671,12 @@ impl Pair {
         self.model.keep(self.now, &kept);
         let mut effects = Vec::new();
         loop {
-            let command = Command::KeepHolders(kept.iter().map(|node| Arc::from(*node)).collect());
+            // Of three nodes all but one live: that is what is said of the one that is dead, too.
+            let dead: Vec<&str> = ["n1", "n2", "n3"].into_iter().filter(|node| !kept.contains(node)).collect();
+            let command = match dead[..] {
+                [dead] => Command::LoseHolders(dead.into()),
+                _ => Command::KeepHolders(kept.iter().map(|node| Arc::from(*node)).collect()),
+            };
             let step = decide(&self.state, Millis(self.now), command).unwrap();
             if step.events.is_empty() {
                 break;

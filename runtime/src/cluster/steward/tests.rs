@@ -1,6 +1,6 @@
 use super::super::view::{Beat, Hears, Standing, View};
 use super::{Act, Movement, Pace, Steward, Why};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ struct Stage {
     views: BTreeMap<Arc<str>, View>,
     journal: BTreeMap<u16, (u64, Arc<str>)>,
     standing: BTreeMap<Arc<str>, Standing>,
+    /// Partitions whose journals nobody can read.
+    broken: BTreeSet<u16>,
     now: Duration,
     beats: u64,
 }
@@ -34,6 +36,7 @@ impl Stage {
             views: BTreeMap::new(),
             journal: BTreeMap::new(),
             standing: BTreeMap::new(),
+            broken: BTreeSet::new(),
             now: s(100),
             beats: 0,
         };
@@ -65,6 +68,7 @@ impl Stage {
                 number: self.beats,
                 standing: self.standing[node],
                 owns: steward.owns(),
+                refuses: steward.refuses().clone(),
                 up_ms: 0,
                 hears_directory: Hears::Yes,
             })
@@ -72,9 +76,12 @@ impl Stage {
         let mut done = Vec::new();
         for (node, steward) in &mut self.stewards {
             let view = self.views.get_mut(node).unwrap();
-            beats.iter().filter(|beat| beat.node != *node).for_each(|beat| drop(view.heard(beat.clone(), self.now)));
+            beats.iter().filter(|beat| beat.node != *node).for_each(|beat| {
+                let _news = view.heard(beat.clone(), self.now);
+            });
             for act in steward.acts(view, self.now, self.standing[node], movement) {
                 match &act {
+                    Act::Claim(partition) if self.broken.contains(partition) => steward.refuse(*partition, self.now),
                     Act::Claim(partition) => {
                         let epoch = self.journal.get(partition).map_or(1, |(epoch, _)| epoch + 1);
                         self.journal.insert(*partition, (epoch, node.clone()));
@@ -189,6 +196,7 @@ fn a_deposed_owner_lets_go_and_the_next_claim_waits_longer_each_time() {
             number,
             standing,
             owns,
+            refuses: BTreeSet::new(),
             up_ms: 0,
             hears_directory: Hears::Yes,
         };
@@ -202,4 +210,30 @@ fn a_deposed_owner_lets_go_and_the_next_claim_waits_longer_each_time() {
         epoch += 2;
     }
     assert_eq!(pauses, [0, 100, 200, 400, 800, 1600, 3200]);
+}
+
+#[test]
+fn a_partition_that_three_nodes_can_not_serve_is_left_alone_by_all() {
+    let mut stage = Stage::of(8, &["a", "b", "c", "d"]);
+    stage.broken.insert(5);
+    stage.settle();
+    assert_eq!(stage.counts().iter().sum::<usize>(), 7);
+    assert_eq!(stage.stewards.values().filter(|steward| steward.refuses().contains(&5)).count(), 3);
+    assert!(stage.round(Movement::Free).is_empty());
+    let (steward, view) = (&stage.stewards["a"], &stage.views["a"]);
+    assert_eq!(steward.quarantined(view, stage.now), [5]);
+}
+
+#[test]
+fn a_partition_that_panics_again_and_again_is_refused() {
+    let mut steward = Steward::new("a".into(), 1, PACE);
+    let view = View::new(LIFE);
+    for n in 0..6 {
+        let now = s(10 * n);
+        assert_eq!(steward.acts(&view, now, Standing::Owner, Movement::Free), [Act::Claim(0)], "{n}");
+        steward.began(0, n, now);
+        steward.panicked(0, now);
+    }
+    assert!(steward.acts(&view, s(600), Standing::Owner, Movement::Free).is_empty());
+    assert_eq!(steward.quarantined(&view, s(600)), [0], "there is nobody else");
 }

@@ -1,4 +1,5 @@
 use super::{Beat, Heard, Hears, Standing, View};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,15 @@ fn s(seconds: u64) -> Duration {
 
 fn beat(node: &str, number: u64, owns: &[(u16, u64)]) -> Beat {
     let owns = owns.iter().copied().collect();
-    Beat { node: node.into(), number, standing: Standing::Owner, owns, up_ms: 0, hears_directory: Hears::Yes }
+    Beat {
+        node: node.into(),
+        number,
+        standing: Standing::Owner,
+        owns,
+        refuses: BTreeSet::new(),
+        up_ms: 0,
+        hears_directory: Hears::Yes,
+    }
 }
 
 fn living(view: &View, now: Duration) -> Vec<&str> {

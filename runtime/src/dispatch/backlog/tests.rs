@@ -271,7 +271,8 @@ impl Model {
         let mut ready = task(self.tasks, self.one(&CAPABILITIES));
         ready.priority = self.one(&[Priority::Critical, Priority::High, Priority::Medium, Priority::Low]);
         ready.requires = requires(&self.some(&LABELS, 20));
-        ready.avoid = self.random.percent(20).then(|| self.one(&AGENTS).into());
+        ready.avoid =
+            self.random.percent(20).then(|| callboard_core::InstanceId::new("n", &format!("{}#1", self.one(&AGENTS))));
         ready
     }
 
@@ -349,7 +350,7 @@ impl Model {
         let free = self.agents.iter().filter(|(_, agent)| agent.may(ready) && agent.is_free());
         let first = free.min_by_key(|(id, agent)| {
             let load = agent.out * 1_000_000 / agent.seats.len();
-            (ready.avoid.as_ref() == Some(*id), load, agent.chosen_at, agent.life)
+            (ready.avoid.as_ref().is_some_and(|failed| *failed.agent() == ***id), load, agent.chosen_at, agent.life)
         });
         first.map(|(id, _)| id.clone())
     }

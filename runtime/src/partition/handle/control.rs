@@ -17,8 +17,8 @@ impl Partitions {
         loop {
             let sent = async {
                 partition.admit()?;
-                let actor = partition.actor_soon().await?;
-                Ok(ask(&actor, deadline, |reply| Message::Control { run, wish: wish.clone(), reply }).await)
+                let way = partition.way_soon().await?;
+                Ok(ask(&way, deadline, |reply| Message::Control { run, wish: wish.clone(), reply }).await)
             };
             match sent.await {
                 // A try of unknown outcome went before, and no later one has told what came of it.
@@ -60,9 +60,9 @@ impl Partitions {
             let sent = async {
                 partition.admit()?;
                 let room = partition.room(bytes).await?;
-                let actor = partition.actor_soon().await?;
+                let way = partition.way_soon().await?;
                 let answer = answer.clone();
-                Ok(ask(&actor, deadline, |reply| Message::Answer { run, answer, room, reply }).await)
+                Ok(ask(&way, deadline, |reply| Message::Answer { run, answer, room, reply }).await)
             };
             match sent.await {
                 Err(error) => return Err(unclear.unwrap_or(error)),
@@ -113,10 +113,10 @@ impl Partitions {
             let sent = async {
                 partition.admit()?;
                 let room = partition.room(bytes).await?;
-                let actor = partition.actor_soon().await?;
+                let way = partition.way_soon().await?;
                 let input = input.clone();
                 let retry = |reply| Message::Retry { task, token, input, comeback, room, reply };
-                Ok(ask(&actor, deadline, retry).await)
+                Ok(ask(&way, deadline, retry).await)
             };
             match sent.await {
                 Err(error) => return Err(unclear.unwrap_or(error)),
@@ -171,8 +171,10 @@ impl Partitions {
 /// About how much room an answer takes.
 fn answer_bytes(answer: &Answer) -> usize {
     match answer {
-        Answer::Signal { name, value, .. } => name.len() + value.len() as usize,
-        Answer::Effect { key, decision: Decision::Happened(value), .. } => key.len() + value.len() as usize,
+        Answer::Signal { name, value, .. } => name.len().saturating_add(value.len() as usize),
+        Answer::Effect { key, decision: Decision::Happened(value), .. } => {
+            key.len().saturating_add(value.len() as usize)
+        }
         Answer::Approval { .. } | Answer::Effect { .. } => 0,
     }
 }

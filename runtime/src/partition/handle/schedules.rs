@@ -24,9 +24,9 @@ impl Partitions {
             let sent = async {
                 partition.admit()?;
                 let room = partition.room(bytes).await?;
-                let actor = partition.actor_soon().await?;
+                let way = partition.way_soon().await?;
                 let (name, wish) = (name.clone(), wish.clone());
-                Ok(ask(&actor, deadline, |reply| Message::Schedule { name, wish, room, reply }).await)
+                Ok(ask(&way, deadline, |reply| Message::Schedule { name, wish, room, reply }).await)
             };
             match sent.await {
                 // A try of unknown outcome went before, and no later one has told what came of it.

@@ -6,7 +6,8 @@ mod hostile;
 mod passage;
 mod samples;
 
-use super::{Answered, Answering, Request};
+use super::join::Answering;
+use super::{Answered, Request};
 use crate::partition::message::{Message, Room};
 use std::sync::Arc;
 use tokio::sync::Semaphore;

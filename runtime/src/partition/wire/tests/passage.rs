@@ -198,6 +198,8 @@ fn name(message: &Message) -> Option<&'static str> {
         Message::Progress { .. } => "progress",
         Message::Schedule { .. } => "schedule",
         Message::HandOut(_)
+        | Message::NotDelivered(..)
+        | Message::NodeIsGone(_)
         | Message::Appended(_)
         | Message::Snapshotted(_)
         | Message::Archived { .. }

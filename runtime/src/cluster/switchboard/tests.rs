@@ -1,0 +1,96 @@
+use super::calls::{Calls, number};
+use super::serve::Verdict;
+use super::{desk_address, desk_of};
+use crate::partition::message::Refusal;
+use crate::partition::wire::Back;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, advance};
+
+type Answer = oneshot::Receiver<Result<(), Refusal>>;
+
+fn call(calls: &mut Calls, to: &str, partition: u16) -> (u64, Answer) {
+    let (reply, answer) = oneshot::channel();
+    let (_, number, _) = calls.begin(to.into(), partition, Bytes::from_static(b"{}"), Back::Done(reply, None), "me");
+    (number, answer)
+}
+
+fn due(calls: &mut Calls) -> Vec<u64> {
+    calls.due(Instant::now()).into_iter().map(|(_, number, _)| number).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_sent_again_until_it_is_answered_and_less_and_less_often() {
+    let mut calls = Calls::default();
+    let (it, answer) = call(&mut calls, "a", 1);
+    let mut sent = Vec::new();
+    let began = Instant::now();
+    for _ in 0..60 {
+        advance(Duration::from_secs(1)).await;
+        if due(&mut calls) == [it] {
+            sent.push(began.elapsed().as_secs());
+        }
+    }
+    assert_eq!(sent, [1, 3, 7, 15, 30, 45, 60]);
+    assert_eq!(calls.answered(it, Verdict::Answered, br#"{"Ok":null}"#), Some((Arc::from("a"), 1)));
+    assert!(matches!(answer.await, Ok(Ok(()))));
+    assert_eq!(calls.answered(it, Verdict::Answered, br#"{"Ok":null}"#), None, "it was answered");
+    advance(Duration::from_secs(100)).await;
+    assert!(due(&mut calls).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_what_nobody_answers_any_more_is_told() {
+    let mut calls = Calls::default();
+    let (_, moved) = call(&mut calls, "a", 1);
+    let (stays, _stays) = call(&mut calls, "b", 1);
+    let (_, dies) = call(&mut calls, "c", 2);
+    let (unread, not_here) = call(&mut calls, "b", 3);
+    (1..=4).for_each(|number| calls.delivered(number));
+    assert!(calls.moved(1, Some(&"b".into())).is_empty());
+    calls.dead("c");
+    assert!(calls.answered(unread, Verdict::NotHere, b"").is_some());
+    assert!(moved.await.is_err() && dies.await.is_err() && not_here.await.is_err());
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(due(&mut calls), [stays]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_has_heard_goes_to_the_next_owner() {
+    let mut calls = Calls::default();
+    let (it, answer) = call(&mut calls, "a", 1);
+    calls.undelivered(it);
+    calls.dead("a");
+    assert!(calls.moved(1, None).is_empty());
+    let again = calls.moved(1, Some(&"b".into()));
+    assert_eq!(again.iter().map(|(to, number, _)| (&**to, *number)).collect::<Vec<_>>(), [("b", it)]);
+    calls.delivered(it);
+    calls.undelivered(it);
+    assert!(answer.await.is_err(), "it may have been heard before");
+    let (_, answer) = call(&mut calls, "b", 1);
+    calls.here(1);
+    assert!(answer.await.is_err(), "its caller finds the partition here");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_waits_for_is_forgotten_at_both_ends() {
+    let mut calls = Calls::default();
+    let (it, answer) = call(&mut calls, "a", 1);
+    assert!(calls.forgotten().is_empty());
+    drop(answer);
+    let forgotten = calls.forgotten();
+    assert_eq!(forgotten[&Arc::from("a")], [format!("me:{it}")]);
+    assert!(calls.forgotten().is_empty());
+}
+
+#[test]
+fn a_call_is_known_by_its_id() {
+    assert_eq!(number("node-1", "node-1:42"), Some(42));
+    for other in ["node-10:42", "node-2:42", "node-1", "node-1:", "node-1:x"] {
+        assert_eq!(number("node-1", other), None, "{other}");
+    }
+    assert_eq!(desk_of(&desk_address("an#agent", 7)), Some(("an#agent", 7)));
+    assert_eq!(desk_of("agent"), None);
+}
