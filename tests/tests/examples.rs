@@ -236,3 +236,13 @@ fn release_asks_once_more_after_a_stop_and_publishes_once() {
     let refused = lines.last().unwrap();
     assert!(refused.contains("is not in order: src/lib.rs: no dbg!; src/lib.rs: no tabs"), "{refused}");
 }
+
+#[test]
+fn a_cluster_of_three_carries_every_sack_though_one_leaves() {
+    let lines = run("cluster", &[]);
+    assert!(at(&lines, "Bert goes home") > at(&lines, "Carl has joined"));
+    assert_eq!(lines.iter().filter(|line| line.starts_with("a node owns the partitions")).count(), 3);
+    let carried = behind(&lines, "Completed: ");
+    let all: u32 = carried.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u32>().ok()).sum();
+    assert_eq!(all, 120, "{carried}");
+}

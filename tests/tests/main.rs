@@ -1,4 +1,5 @@
 //! Tests that cross the crates, in one binary.
+mod cluster;
 mod examples;
 mod golden;
 mod hazards;

@@ -127,19 +127,31 @@ impl Drop for OnDrop {
 
 /// How often each thing happened.
 #[derive(Clone, Default)]
-pub(crate) struct Tally(Arc<Mutex<BTreeMap<String, usize>>>);
+pub(crate) struct Tally(Arc<(Mutex<BTreeMap<String, usize>>, Notify)>);
 
 impl Tally {
     pub(crate) fn add(&self, name: &str) {
-        *self.0.lock().unwrap().entry(name.to_owned()).or_default() += 1;
+        *self.0.0.lock().unwrap().entry(name.to_owned()).or_default() += 1;
+        self.0.1.notify_waiters();
+    }
+
+    /// Waits until a thing has happened so often.
+    pub(crate) async fn reaches(&self, name: &str, count: usize) {
+        loop {
+            let changed = self.0.1.notified();
+            if self.of(name) >= count {
+                return;
+            }
+            changed.await;
+        }
     }
 
     pub(crate) fn all(&self) -> BTreeMap<String, usize> {
-        self.0.lock().unwrap().clone()
+        self.0.0.lock().unwrap().clone()
     }
 
     pub(crate) fn of(&self, name: &str) -> usize {
-        self.0.lock().unwrap().get(name).copied().unwrap_or_default()
+        self.0.0.lock().unwrap().get(name).copied().unwrap_or_default()
     }
 }
 

@@ -23,7 +23,7 @@ mod effects;
 mod events;
 mod faults;
 mod keys;
-mod kit;
+pub(crate) mod kit;
 mod large;
 mod limits;
 mod lives;

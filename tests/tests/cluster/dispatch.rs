@@ -1,0 +1,201 @@
+//! Tasks of one node in the hands of agents of another.
+
+use super::kit::*;
+use crate::runtime::kit::*;
+use callboard::prelude::*;
+use callboard::{Builder, RunOutcome};
+use std::future::IntoFuture;
+use std::sync::{Arc, Mutex};
+use tokio::time::Instant;
+
+const PARTITIONS: u16 = 4;
+
+fn waiting(builder: Builder, id: &str, slots: usize, gate: &Gate, tally: &Tally) -> Builder {
+    let (gate, tally, name) = (gate.clone(), tally.clone(), id.to_owned());
+    let agent = move || {
+        let (gate, tally, name) = (gate.clone(), tally.clone(), name.clone());
+        let f = move |ctx: callboard::Ctx, what: String| {
+            let (gate, tally, name) = (gate.clone(), tally.clone(), name.clone());
+            async move {
+                tally.add(&format!("{name}: {what}"));
+                let _clean_up = OnDropTally(tally.clone(), format!("{name}: {what} ended"));
+                if what.starts_with("long") {
+                    gate.pass().await;
+                }
+                let _ = ctx;
+                Ok(what)
+            }
+        };
+        Actor { f }
+    };
+    builder.add(callboard::Pool::new(agent).handles::<Act>().instances(slots).id(id))
+}
+
+struct OnDropTally(Tally, String);
+
+impl Drop for OnDropTally {
+    fn drop(&mut self) {
+        self.0.add(&self.1);
+    }
+}
+
+/// Four slots have long tasks whose dispatches were acknowledged long ago: the fifth task waits before none of them.
+#[tokio::test(start_paused = true)]
+async fn a_task_does_not_wait_before_busy_instances_while_another_is_idle() {
+    let town = Town::of(PARTITIONS);
+    let (gate, tally) = (Gate::shut(), Tally::default());
+    let owner = town.node().start().await.unwrap();
+    let four = waiting(town.node().client(), "four", 4, &gate, &tally).start().await.unwrap();
+    until(&owner, |nodes| nodes.len() == 2).await;
+    for n in 0..4 {
+        owner.start(one(act(&format!("long {n}"))).0).await.unwrap();
+        tally.reaches(&format!("four: long {n}"), 1).await;
+    }
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let one_more = waiting(town.node().client(), "one", 1, &gate, &tally).start().await.unwrap();
+    until(&owner, |nodes| nodes.len() == 3).await;
+    let began = Instant::now();
+    let said: String = owner.call(act("short")).await.unwrap();
+    assert_eq!(said, "short");
+    assert_eq!(tally.of("one: short"), 1);
+    assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+    gate.open();
+    for board in [one_more, four, owner] {
+        board.shutdown().await.unwrap();
+    }
+}
+
+/// At most a window of two times the slots may be ahead of a more urgent task that comes later.
+#[tokio::test(start_paused = true)]
+async fn a_more_urgent_task_of_another_node_waits_for_no_more_than_a_window() {
+    const SLOTS: usize = 3;
+    let town = Town::of(PARTITIONS);
+    let a = town.node().start().await.unwrap();
+    let b = town.node().start().await.unwrap();
+    until_even(&a, 2, PARTITIONS).await;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let seen = order.clone();
+    let agents = acting(town.node().client(), SLOTS, move |_, what| {
+        seen.lock().unwrap().push(what.clone());
+        async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Ok(what)
+        }
+    });
+    let agents = agents.start().await.unwrap();
+    until(&a, |nodes| nodes.len() == 3).await;
+    let key = run_of(&a, &a, PARTITIONS).await;
+    let many = Workflow::new("many");
+    (0..40).for_each(|n| drop(many.task(format!("t{n}"), act("many")).priority(Priority::Low)));
+    let many = a.start(many).key(key).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(180)).await;
+    let ahead = order.lock().unwrap().len();
+    let key = run_of(&b, &b, PARTITIONS).await;
+    let urgent = Workflow::new("urgent");
+    drop(urgent.task("it", act("urgent")).priority(Priority::Critical));
+    let urgent = b.start(urgent).key(key).await.unwrap();
+    assert_eq!(urgent.outcome().await.unwrap(), RunOutcome::Completed);
+    let at = order.lock().unwrap().iter().position(|what| what == "urgent").unwrap();
+    assert!(at - ahead <= 2 * SLOTS, "{} tasks were ahead of it", at - ahead);
+    assert_eq!(many.outcome().await.unwrap(), RunOutcome::Completed);
+    for board in [agents, b, a] {
+        board.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_on_another_node_hears_of_a_cancellation_from_a_third() {
+    let town = Town::of(PARTITIONS);
+    let (gate, tally) = (Gate::shut(), Tally::default());
+    let owner = town.node().start().await.unwrap();
+    let agents = waiting(town.node().client(), "it", 1, &gate, &tally).start().await.unwrap();
+    let client = town.node().client().start().await.unwrap();
+    until(&owner, |nodes| nodes.len() == 3).await;
+    let run = client.start(one(act("long")).0).await.unwrap();
+    tally.reaches("it: long", 1).await;
+    let began = Instant::now();
+    client.run(run.id()).cancel("enough").await.unwrap();
+    tally.reaches("it: long ended", 1).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Cancelled);
+    for board in [client, agents, owner] {
+        board.shutdown().await.unwrap();
+    }
+}
+
+/// Two agents of one kind on two nodes, each with one slot: both work.
+#[tokio::test(start_paused = true)]
+async fn work_is_shared_between_agents_of_several_nodes() {
+    let town = Town::of(PARTITIONS);
+    let tally = Tally::default();
+    let owner = town.node().start().await.unwrap();
+    let mut boards = Vec::new();
+    for name in ["x", "y"] {
+        let (tally, gate) = (tally.clone(), Gate::shut());
+        gate.open();
+        let agent = acting(town.node().client(), 2, move |_, what| {
+            let tally = tally.clone();
+            async move {
+                tally.add(name);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Ok(what)
+            }
+        });
+        boards.push(agent.start().await.unwrap());
+    }
+    until(&owner, |nodes| nodes.len() == 3).await;
+    let many = Workflow::new("many");
+    (0..100).for_each(|n| drop(many.task(format!("t{n}"), act("it"))));
+    let began = Instant::now();
+    let run = owner.start(many).await.unwrap();
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    assert!(began.elapsed() < Duration::from_millis(800), "{:?} for 25 rounds of 20 ms", began.elapsed());
+    assert_eq!(tally.of("x") + tally.of("y"), 100);
+    assert!(tally.of("x") >= 30 && tally.of("y") >= 30, "{:?}", tally.all());
+    boards.push(owner);
+    for board in boards {
+        board.shutdown().await.unwrap();
+    }
+}
+
+/// The same agent on two nodes: what has failed on one goes to the other.
+#[tokio::test(start_paused = true)]
+async fn after_a_failure_the_next_attempt_goes_to_another_node() {
+    let town = Town::of(PARTITIONS);
+    let owner = town.node().start().await.unwrap();
+    let tried = Log::default();
+    let mut boards = Vec::new();
+    for name in ["x", "y"] {
+        let tried = tried.clone();
+        let agent = acting(town.node().client(), 1, move |ctx, what| {
+            let tried = tried.clone();
+            async move {
+                if what == "warm" {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    return Ok(what);
+                }
+                tried.add(format!("{what} {name}"));
+                if ctx.attempt() == 1 {
+                    Err(std::io::Error::other("not here"))?;
+                }
+                Ok(what)
+            }
+        });
+        boards.push(agent.start().await.unwrap());
+    }
+    until(&owner, |nodes| nodes.len() == 3).await;
+    futures::future::try_join_all([owner.call(act("warm")), owner.call(act("warm"))].map(|call| call.into_future()))
+        .await
+        .unwrap();
+    for n in 0..10 {
+        let retry = Retry::exponential(3).base(Duration::from_millis(50));
+        let said: String = owner.call(act(&n.to_string())).retry(retry).await.unwrap();
+        assert_eq!(said, n.to_string());
+        let [first, second] = [1, 2].map(|back| tried.all()[tried.all().len() - back].clone());
+        assert_ne!(first, second);
+    }
+    boards.push(owner);
+    for board in boards {
+        board.shutdown().await.unwrap();
+    }
+}

@@ -1,0 +1,54 @@
+//! Who is there, and who owns what.
+
+use super::kit::*;
+use crate::runtime::kit::*;
+
+const PARTITIONS: u16 = 8;
+
+#[tokio::test(start_paused = true)]
+async fn nodes_find_one_another_and_divide_the_partitions() {
+    let town = Town::of(PARTITIONS);
+    let a = town.node().start().await.unwrap();
+    assert_eq!(shares(&a).await, [8]);
+    let b = town.node().start().await.unwrap();
+    until_even(&a, 2, PARTITIONS).await;
+    until_even(&b, 2, PARTITIONS).await;
+    let c = town.node().start().await.unwrap();
+    until_even(&c, 3, PARTITIONS).await;
+    for board in [a, b, c] {
+        board.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_node_takes_a_run_and_any_other_watches_it() {
+    let town = Town::of(PARTITIONS);
+    let a = echoing(town.node()).start().await.unwrap();
+    let b = echoing(town.node()).start().await.unwrap();
+    until_even(&b, 2, PARTITIONS).await;
+    for n in 0..20 {
+        let (from, to) = if n % 2 == 0 { (&a, &b) } else { (&b, &a) };
+        let run = from.start(one(echo(&format!("hello {n}"))).0).await.unwrap();
+        assert_eq!(to.run(run.id()).outcome().await.unwrap(), callboard::RunOutcome::Completed);
+        assert_eq!(to.run(run.id()).info().await.unwrap().id, run.id());
+    }
+    a.shutdown().await.unwrap();
+    b.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn agents_of_one_node_serve_the_partitions_of_another() {
+    let town = Town::of(PARTITIONS);
+    let owner = town.node().start().await.unwrap();
+    let agents = echoing(town.node().client()).start().await.unwrap();
+    let client = town.node().client().start().await.unwrap();
+    until(&owner, |nodes| nodes.len() == 3).await;
+    assert_eq!(shares(&owner).await, [0, 0, 8]);
+    for n in 0..20 {
+        let said: String = client.call(echo(&format!("hello {n}"))).await.unwrap();
+        assert_eq!(said, format!("hello {n}"));
+    }
+    for board in [client, agents, owner] {
+        board.shutdown().await.unwrap();
+    }
+}

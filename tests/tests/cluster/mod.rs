@@ -1,0 +1,9 @@
+//! Several nodes: they find one another, divide the partitions, and do one another's work.
+#![expect(clippy::unwrap_used, reason = "a test that fails here may panic")]
+
+mod chaos;
+mod cost;
+mod dispatch;
+mod kit;
+mod membership;
+mod takeover;
