@@ -1,4 +1,4 @@
-//! What nodes say to one another beside requests to partitions: one way, best effort, JSON.
+//! What nodes say to one another beside requests to partitions and mailrooms: one way, best effort, JSON.
 
 use super::view::Beat;
 use crate::port::bus::{Envelope, Head};
@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 /// The type of a beat on the bus.
 pub(super) const BEAT: &str = "callboard.node.beat.v1";
-/// The type of a request to a partition.
-pub(super) const REQUEST: &str = "callboard.partition.request.v1";
+/// The type of a request to a partition, whose number is its subject, or to the mailroom of a node.
+pub(super) const REQUEST: &str = "callboard.node.request.v1";
 /// The type of the answer to one.
-pub(super) const ANSWER: &str = "callboard.partition.answer.v1";
+pub(super) const ANSWER: &str = "callboard.node.answer.v1";
 /// The type of a note.
 pub(super) const NOTE: &str = "callboard.node.note.v1";
 

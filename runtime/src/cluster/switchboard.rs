@@ -1,10 +1,11 @@
 //! The switchboard: an actor through which everything goes that a node says to other nodes, and hears from them.
 //!
 //! What is meant for one node goes to the queue of that node, which is its own and vanishes with it: so a message to a
-//! dead node is unroutable, and its sender knows at once. A request to a partition is sent again with the same id until
-//! it is answered, and carried out once by whoever hears it, so a bus that loses, repeats or reorders changes nothing but
-//! the time. If the owner ends without an answer, or another takes its place, the caller hears nothing, exactly as from an
-//! actor of its own node: it asks again or says that the outcome is unknown.
+//! dead node is unroutable, and its sender knows at once. A request to a partition, or to the mailroom of a node, is sent
+//! again with the same id until it is answered, and carried out once by whoever hears it, so a bus that loses, repeats or
+//! reorders changes nothing but the time. If the owner of a partition ends without an answer, or another takes its place, the caller hears nothing, exactly as from an
+//! actor of its own node: it asks again or says that the outcome is unknown. A mailroom belongs to its node, so what is for
+//! it goes nowhere else; its caller hears whether anybody may have heard it.
 //!
 //! Nothing here is durable, and nothing needs to be: a message is taken off its queue when it has been heard, because
 //! whoever has sent it repeats it until it is answered.
@@ -19,6 +20,8 @@ use super::member::Member;
 use super::note::{ANSWER, Heard, Note, REQUEST, json, read};
 use super::view::Beat;
 use crate::dispatch::backlog::Backlog;
+use crate::message::Mailroom;
+use crate::message::wire::Caller;
 use crate::partition::door::Door;
 use crate::partition::message::Message;
 use crate::partition::wire::Back;
@@ -60,6 +63,7 @@ pub(crate) struct Surroundings {
     pub(crate) doors: Arc<[Arc<Door>]>,
     pub(crate) stops: Arc<Stops>,
     pub(crate) backlog: Arc<Backlog>,
+    pub(crate) mailroom: Arc<Mailroom>,
     pub(crate) member: Member,
 }
 
@@ -72,6 +76,8 @@ pub(crate) struct Switchboard(Slot<Order>);
 pub(crate) enum Order {
     /// Send a request, and bring back its answer.
     Call { to: Arc<str>, partition: u16, request: bytes::Bytes, back: Back },
+    /// Send a request to the mailroom of a node, and bring back its answer if it comes in time.
+    Mail { to: Arc<str>, request: bytes::Bytes, until: Option<Instant>, caller: Caller },
     /// Tell one node.
     Tell { to: Arc<str>, note: Note },
     /// Tell all nodes.
@@ -126,6 +132,14 @@ impl Switchboard {
     /// Waits until it takes orders, or will not any more.
     pub(super) async fn is_up(&self) {
         let _gone = self.0.wait().await;
+    }
+
+    /// Sends a request to the mailroom of another node, and gives its caller the answer, if one comes until then.
+    pub(crate) fn mail(&self, to: &Arc<str>, request: bytes::Bytes, until: Option<Instant>, caller: Caller) {
+        match self.0.current() {
+            Some(actor) => drop(actor.cast(Order::Mail { to: to.clone(), request, until, caller })),
+            None => caller.unheard(),
+        }
     }
 
     /// Tells one node, if it is there.
@@ -279,6 +293,10 @@ impl Desk {
                 let call = self.calls.begin(to, partition, request, back, &self.around.node);
                 self.send_call(call);
             }
+            Order::Mail { to, request, until, caller } => {
+                let call = self.calls.begin_mail(to, request, until, caller, &self.around.node);
+                self.send_call(call);
+            }
             Order::Tell { to, note } => self.tell(to, &note),
             Order::TellAll(note) => {
                 let id = self.next_id();
@@ -352,13 +370,12 @@ impl Desk {
                 self.around.member.unreachable(to);
             }
             (Sent::Other { to }, Err(bus::Error::Unroutable { .. })) => self.around.member.unreachable(to),
-            // It is full: whoever calls tries again, after a pause.
-            (Sent::Call { number, .. }, Err(bus::Error::Full { .. })) => self.calls.drop(number),
+            (Sent::Call { number, .. }, Err(bus::Error::Full { .. })) => self.calls.full(number),
             // It may be there: the call is repeated, as any that is not answered.
             (Sent::Call { number, .. }, Err(bus::Error::Unclear { .. } | bus::Error::Closed { .. }) | Ok(())) => {
                 self.calls.delivered(number);
             }
-            (Sent::Call { .. }, Err(bus::Error::Refused { .. })) => {}
+            (Sent::Call { number, .. }, Err(bus::Error::Refused { .. })) => self.calls.not_sent(number),
             (Sent::Other { to }, Ok(())) => self.around.member.reached(to),
             (Sent::Other { .. } | Sent::All, Err(error)) => tracing::debug!(%error, "the bus did not take a message"),
             (Sent::All, Ok(())) => {}
@@ -420,7 +437,7 @@ impl Desk {
 
     fn tick(&mut self) {
         let now = Instant::now();
-        for (to, calls) in self.calls.forgotten() {
+        for (to, calls) in self.calls.forgotten(now) {
             self.tell(to, &Note::Forget { calls });
         }
         for call in self.calls.due(now) {
@@ -461,9 +478,9 @@ pub(crate) fn desk_address(agent: &str, desk: u64) -> String {
     format!("{agent}#{desk}")
 }
 
-fn request_envelope(node: &str, number: u64, partition: u16, request: bytes::Bytes) -> Envelope {
+fn request_envelope(node: &str, number: u64, subject: String, request: bytes::Bytes) -> Envelope {
     Envelope::new(format!("{node}:{number}"), REQUEST, node, request).with(|head| {
-        head.subject = Some(partition.to_string());
+        head.subject = Some(subject);
         head.reply_to = QueueName::node(node).ok();
     })
 }

@@ -19,7 +19,7 @@ impl Callboard {
     /// or 64 MiB each), the instance is being removed, or the node stops; `Invalid` if the body is larger than `payload_bytes_max`. The
     /// message is in no inbox then.
     pub async fn tell(&self, to: impl AsRef<str>, message: Message) -> Result<()> {
-        self.0.mailroom.tell(None, to.as_ref(), message)
+        self.0.mailroom.tell_anywhere(None, to.as_ref(), message).await
     }
 
     /// Asks an agent, and waits for its answer, at most for `limit`: **not durable**, see [`Message`].
@@ -33,7 +33,7 @@ impl Callboard {
     /// instance was removed or stopped. `Unknown` if it was taken and no answer came. `Failed` if the handler failed or
     /// panicked, with its reasons; `Invalid` if the agent does not take such messages.
     pub async fn ask(&self, to: impl AsRef<str>, message: Message, limit: Duration) -> Result<Message> {
-        self.0.mailroom.ask(None, to.as_ref(), message, limit).await
+        self.0.mailroom.ask_anywhere(None, to.as_ref(), message, limit).await
     }
 
     /// Puts a message into the inbox of every instance of every agent, once: **not durable**, see [`Message`].
@@ -44,7 +44,7 @@ impl Callboard {
     ///
     /// `Invalid` if the body is larger than `payload_bytes_max`. It is in no inbox then.
     pub async fn broadcast(&self, message: Message) -> Result<Broadcast> {
-        self.0.mailroom.broadcast(None, message)
+        self.0.mailroom.broadcast_anywhere(None, message).await
     }
 
     /// A stream of the messages that pass `filter` from now on, for observers that are no agents.

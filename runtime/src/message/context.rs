@@ -45,15 +45,15 @@ impl Voice {
     }
 
     pub(crate) async fn tell(&self, to: &str, message: Message) -> Result<()> {
-        self.mailroom.tell(Some(self.name()), to, message)
+        self.mailroom.tell_anywhere(Some(self.name()), to, message).await
     }
 
     pub(crate) async fn ask(&self, to: &str, message: Message, limit: Duration) -> Result<Message> {
-        self.mailroom.ask(Some(self.name()), to, message, limit).await
+        self.mailroom.ask_anywhere(Some(self.name()), to, message, limit).await
     }
 
     pub(crate) async fn broadcast(&self, message: Message) -> Result<Broadcast> {
-        self.mailroom.broadcast(Some(self.name()), message)
+        self.mailroom.broadcast_anywhere(Some(self.name()), message).await
     }
 
     pub(crate) fn board(&self) -> Result<Callboard> {

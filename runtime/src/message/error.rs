@@ -17,6 +17,8 @@ pub(super) enum Undelivered {
     Stopped { to: String },
     #[error("{to:?} is on another node than this one, {here:?}")]
     Elsewhere { to: String, here: Arc<str> },
+    #[error("node {node:?} has no agent {agent:?}")]
+    NotThere { node: Arc<str>, agent: Arc<str> },
     #[error("the inbox of {to} is full: at most {messages} messages (inbox_max) and {bytes} bytes wait there")]
     Full { to: Arc<str>, messages: usize, bytes: usize },
     #[error("{to} takes no more messages: it is being removed, or its node stops")]
@@ -28,12 +30,44 @@ pub(super) enum Undelivered {
 }
 
 impl Undelivered {
+    /// Whether the addressee may be on another node.
+    pub(super) fn may_be_elsewhere(&self) -> bool {
+        matches!(self, Self::Nobody { .. } | Self::NoSuchInstance { .. } | Self::Elsewhere { .. })
+    }
+
     pub(super) fn into_error(self) -> Error {
         let kind = match &self {
             Self::NoSuchAgent { .. } | Self::Nobody { .. } | Self::NoSuchInstance { .. } => ErrorKind::NotFound,
-            Self::Elsewhere { .. } => ErrorKind::NotFound,
+            Self::Elsewhere { .. } | Self::NotThere { .. } => ErrorKind::NotFound,
             Self::Full { .. } | Self::Closed { .. } | Self::Stopped { .. } => ErrorKind::Unavailable,
             Self::TooLarge { .. } => ErrorKind::Invalid,
+        };
+        Error::new(kind, self.to_string())
+    }
+}
+
+/// Why a message did not come to another node, or is not known to have.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Uncarried {
+    #[error("nobody takes messages for node {node:?}: it is gone, or is not reached from here")]
+    Gone { node: Arc<str> },
+    #[error("node {node:?} can not read the message, which is in no inbox: {reason}")]
+    Unreadable { node: Arc<str>, reason: String },
+    #[error("node {node:?} has said nothing of the message, which may be in an inbox there")]
+    Silent { node: Arc<str> },
+    #[error("too many messages to other nodes are under way: at most {messages} of {bytes} bytes together")]
+    Crowded { messages: usize, bytes: usize },
+    #[error("the time of {limit:?} passed before it was known where {to:?} is")]
+    NotFoundInTime { to: String, limit: Duration },
+}
+
+impl Uncarried {
+    pub(super) fn into_error(self) -> Error {
+        let kind = match &self {
+            Self::Silent { .. } => ErrorKind::Unknown,
+            Self::Gone { .. } | Self::Unreadable { .. } | Self::Crowded { .. } | Self::NotFoundInTime { .. } => {
+                ErrorKind::Unavailable
+            }
         };
         Error::new(kind, self.to_string())
     }

@@ -1,12 +1,14 @@
 //! What tells messages apart, and what ties them together.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
 /// The id of a message: unique over nodes and lives, and in no order. A UUID of version 8 (RFC 9562).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct MessageId(Uuid);
 
 impl MessageId {
@@ -27,10 +29,12 @@ impl fmt::Debug for MessageId {
 }
 
 /// What one request from outside causes, under one name: the caller's own, or the id of the message that began it.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct CorrelationId(Origin);
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Origin {
     Caller(Arc<str>),
     Message(MessageId),

@@ -1,4 +1,4 @@
-//! All inboxes of a node: finds the addressee, delivers, broadcasts, asks.
+//! All inboxes of a node: finds the addressee, delivers, broadcasts, asks. What is for another node goes by `post`.
 
 use super::address::Address;
 use super::counters::{Counters, MessageCounters};
@@ -6,14 +6,15 @@ use super::error::{Unanswered, Undelivered};
 use super::id::Ids;
 use super::letter::{Answer, Letter};
 use super::place::{Name, Place};
+use super::post::Post;
 use super::watch::{Filter, Observers, Subscription};
 use super::{Kind, Limits, Message, MessageId};
-use crate::Result;
 use crate::clock::Clock;
+use crate::{Error, Result};
 use callboard_core::closest;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -33,8 +34,10 @@ pub(super) struct Shared {
 /// across an await.
 #[derive(Debug)]
 pub(crate) struct Mailroom {
-    node: Arc<str>,
-    shared: Arc<Shared>,
+    pub(super) node: Arc<str>,
+    pub(super) shared: Arc<Shared>,
+    /// The way to other nodes, where there are any.
+    pub(super) post: OnceLock<Post>,
     desks: RwLock<BTreeMap<Arc<str>, Desk>>,
     /// Whether the node stops: an agent that is not there any more was not misspelt then.
     stops: AtomicBool,
@@ -49,14 +52,18 @@ struct Desk {
     turn: AtomicUsize,
 }
 
-/// What became of a broadcast.
+/// What became of a broadcast, as far as the node knows that sent it: of its own inboxes exactly, of those of other nodes
+/// what they have answered within a second.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Broadcast {
-    /// How many inboxes it is in.
+    /// How many inboxes it is in for certain.
     pub delivered: usize,
-    /// The addresses, `<agent>#<n>`, of the instances whose inboxes were full; they do not hear of it.
+    /// The addresses of the instances whose inboxes were full; they do not hear of it. `<agent>#<n>` on this node,
+    /// `<node>/<agent>#<n>` on another.
     pub full: Vec<Arc<str>>,
+    /// The nodes that have not answered in time: it may be in their inboxes, in some of them, or in none.
+    pub silent: Vec<Arc<str>>,
 }
 
 impl Mailroom {
@@ -64,7 +71,13 @@ impl Mailroom {
     pub(crate) fn new(node: Arc<str>, clock: Clock, limits: Limits) -> Self {
         let (counters, observers) = (Counters::default(), Arc::new(Observers::new(limits)));
         let shared = Shared { ids: Ids::random(), clock, counters, observers, limits };
-        Self { node, shared: Arc::new(shared), desks: RwLock::default(), stops: AtomicBool::new(false) }
+        let (post, desks) = (OnceLock::new(), RwLock::default());
+        Self { node, shared: Arc::new(shared), post, desks, stops: AtomicBool::new(false) }
+    }
+
+    /// Says how other nodes are reached: before there are instances.
+    pub(crate) fn join(&self, post: Post) {
+        let _first = self.post.set(post);
     }
 
     /// The inbox of instance `number`, from 1, of `agent`; made when it is not there yet.
@@ -113,39 +126,27 @@ impl Mailroom {
         self.shared.observers.close();
     }
 
-    /// Puts `message` into the inbox of `to`. `Ok` says that it is there, not that it was handled.
-    pub(crate) fn tell(&self, from: Option<&Arc<Name>>, to: &str, message: Message) -> Result<()> {
-        self.send(Kind::Tell, from, to, message, None).map(drop).map_err(Undelivered::into_error)
-    }
-
-    /// Puts `message` into the inbox of `to` and waits for the answer, at most for `limit`.
-    pub(crate) async fn ask(
-        &self,
-        from: Option<&Arc<Name>>,
-        to: &str,
-        message: Message,
-        limit: Duration,
-    ) -> Result<Message> {
+    /// Puts an ask into the inbox of `to`; gives it back if that fails.
+    pub(super) fn pose(&self, to: &str, message: Message) -> Result<Question, (Undelivered, Option<Message>)> {
+        let (id, topic) = (message.id, message.topic.clone());
         let (asker, answer) = oneshot::channel();
-        let topic = message.topic.clone();
-        let sent = self.send(Kind::Ask, from, to, message, Some(asker));
-        let (place, id) = sent.map_err(Undelivered::into_error)?;
-        let mut question = Question { place, id, answer, is_open: true };
-        let answer = question.answer(limit).await;
-        answer.map_err(|why| why.into_error(&question.place.name.short, &topic))
+        let mut letter = Some(Letter { message, asker: Some(asker) });
+        match self.deliver(to, &mut letter) {
+            Ok(place) => Ok(Question { place, id, topic, answer, is_open: true }),
+            Err(why) => Err((why, letter.map(|letter| letter.message))),
+        }
     }
 
-    /// Puts `message` into every inbox but the sender's.
-    pub(crate) fn broadcast(&self, from: Option<&Arc<Name>>, message: Message) -> Result<Broadcast> {
-        let message = self.stamp(Kind::Broadcast, from, message).map_err(Undelivered::into_error)?;
+    /// Puts a broadcast into every inbox of this node but the sender's.
+    pub(super) fn spread(&self, message: &Message) -> Broadcast {
         // First, as for any message: an observer hears of what is said before what is made of it.
         if self.shared.observers.any() {
-            self.shared.observers.publish(&message);
+            self.shared.observers.publish(message);
         }
         let desks = self.read();
         let (mut told, mut lost) = (Broadcast::default(), 0);
         for place in desks.values().flat_map(|desk| &desk.places) {
-            if from.is_some_and(|sender| *sender == place.name) {
+            if message.from.as_ref().is_some_and(|sender| *sender == place.name) {
                 continue;
             }
             match place.offer(&mut Some(Letter { message: message.clone(), asker: None }), |_published| ()) {
@@ -158,7 +159,7 @@ impl Mailroom {
         tracing::debug!(id = %message.id, delivered = told.delivered, full = told.full.len(), lost, "broadcast");
         self.shared.counters.delivered.add(told.delivered as u64);
         self.shared.counters.full.add(told.full.len() as u64);
-        Ok(told)
+        told
     }
 
     /// A stream of the messages that pass `filter`, from now on.
@@ -176,22 +177,8 @@ impl Mailroom {
         self.shared.observers.any()
     }
 
-    fn send(
-        &self,
-        kind: Kind,
-        from: Option<&Arc<Name>>,
-        to: &str,
-        message: Message,
-        asker: Option<oneshot::Sender<Answer>>,
-    ) -> Result<(Arc<Place>, MessageId), Undelivered> {
-        let message = self.stamp(kind, from, message)?;
-        let id = message.id;
-        let place = self.deliver(to, Letter { message, asker })?;
-        Ok((place, id))
-    }
-
     /// Fills in what the sender does not.
-    fn stamp(&self, kind: Kind, from: Option<&Arc<Name>>, message: Message) -> Result<Message, Undelivered> {
+    pub(super) fn stamp(&self, kind: Kind, from: Option<&Arc<Name>>, message: Message) -> Result<Message, Undelivered> {
         let (bytes, limit) = (message.body_bytes(), self.shared.limits.body_bytes_max);
         if bytes > limit {
             return Err(Undelivered::TooLarge { topic: message.topic, bytes, limit });
@@ -200,9 +187,8 @@ impl Mailroom {
         Ok(Message { id, kind, from: from.cloned(), to: None, sent_at, ..message })
     }
 
-    /// Puts a letter into an inbox of `to`. This is where messages for another node will part: an address that names
-    /// one, and an agent that is not here.
-    fn deliver(&self, to: &str, letter: Letter) -> Result<Arc<Place>, Undelivered> {
+    /// Puts a letter into an inbox of `to`, if that is on this node; else it stays in `letter`.
+    pub(super) fn deliver(&self, to: &str, letter: &mut Option<Letter>) -> Result<Arc<Place>, Undelivered> {
         let address = Address::of(to);
         if address.node.is_some_and(|node| *node != *self.node) {
             return Err(Undelivered::Elsewhere { to: to.to_owned(), here: self.node.clone() });
@@ -211,14 +197,13 @@ impl Mailroom {
         let Some((agent, desk)) = desks.get_key_value(address.agent) else {
             return Err(match self.stops.load(Ordering::Relaxed) {
                 true => Undelivered::Stopped { to: to.to_owned() },
-                false => nobody(to, desks.keys()),
+                false => Undelivered::Nobody { to: to.to_owned() },
             });
         };
-        let mut letter = Some(letter);
         let delivered = match address.instance {
-            None => desk.offer_any(&mut letter),
+            None => desk.offer_any(letter),
             Some(number) => match desk.places.binary_search_by_key(&number, |place| place.name.number) {
-                Ok(at) => offer(&desk.places[at], &mut letter),
+                Ok(at) => offer(&desk.places[at], letter),
                 Err(_) => {
                     let instances = desk.places.len();
                     return Err(Undelivered::NoSuchInstance { to: to.to_owned(), agent: agent.clone(), instances });
@@ -230,6 +215,22 @@ impl Mailroom {
             Err(_) => self.shared.counters.full.add(1),
         }
         delivered
+    }
+
+    /// The ids of the agents of this node.
+    pub(super) fn agents(&self) -> Vec<Arc<str>> {
+        self.read().keys().cloned().collect()
+    }
+
+    /// Says why, with the agent that may have been meant: one of this node, or of those that are known `elsewhere`.
+    pub(super) fn explained(&self, why: Undelivered, elsewhere: &[Arc<str>]) -> Error {
+        let Undelivered::Nobody { to } = why else { return why.into_error() };
+        let desks = self.read();
+        let known = desks.keys().chain(elsewhere).map(|id| &**id);
+        match closest(&to, known) {
+            Some(closest) => Undelivered::NoSuchAgent { closest: closest.into(), to }.into_error(),
+            None => Undelivered::Nobody { to }.into_error(),
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Arc<str>, Desk>> {
@@ -283,24 +284,23 @@ fn offer(place: &Arc<Place>, letter: &mut Option<Letter>) -> Result<Arc<Place>, 
     place.offer(letter, publish).map(|()| place.clone())
 }
 
-fn nobody<'a>(to: &str, agents: impl Iterator<Item = &'a Arc<str>>) -> Undelivered {
-    let to = to.to_owned();
-    match closest(&to, agents.map(|id| &**id)) {
-        Some(closest) => Undelivered::NoSuchAgent { closest: closest.into(), to },
-        None => Undelivered::Nobody { to },
-    }
-}
-
 /// An ask that was delivered. Dropped, it takes its message back, if that still waits.
-struct Question {
+pub(super) struct Question {
     place: Arc<Place>,
     id: MessageId,
+    topic: Arc<str>,
     answer: oneshot::Receiver<Answer>,
     is_open: bool,
 }
 
 impl Question {
-    async fn answer(&mut self, limit: Duration) -> Answer {
+    /// Waits for the answer, at most for `limit`.
+    pub(super) async fn answer(&mut self, limit: Duration) -> Result<Message> {
+        let answer = self.hear(limit).await;
+        answer.map_err(|why| why.into_error(&self.place.name.short, &self.topic))
+    }
+
+    async fn hear(&mut self, limit: Duration) -> Answer {
         let heard = tokio::time::timeout(limit, &mut self.answer).await;
         let answer = match heard {
             Ok(heard) => heard.unwrap_or(Err(Unanswered::Silent)),

@@ -36,9 +36,12 @@ mod inbox;
 mod letter;
 mod mailroom;
 mod place;
+mod post;
 mod queue;
 mod turn;
 mod watch;
+mod whereabouts;
+pub(crate) mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -54,13 +57,14 @@ pub use watch::{Filter, Observed, Subscription};
 pub(crate) use context::{Home, Voice};
 pub(crate) use mailroom::Mailroom;
 pub(crate) use place::Place;
+pub(crate) use post::Post;
 pub(crate) use turn::{Listen, Turn, take_turn};
 
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Json, Millis};
 use place::Name;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -110,7 +114,8 @@ pub struct Message {
 }
 
 /// How a message is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     /// Not sent yet.
     Draft,
@@ -129,8 +134,7 @@ impl Message {
     /// `payload_bytes_max`) is refused when it is sent.
     pub fn new<T: Serialize + ?Sized>(topic: impl Into<Arc<str>>, body: &T) -> Result<Self> {
         let topic = topic.into();
-        let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if topic.is_empty() || topic.len() > TOPIC_BYTES_MAX || !topic.bytes().all(is_usual) {
+        if !is_topic(&topic) {
             let message = format!("a topic is 1 to {TOPIC_BYTES_MAX} of A-Z a-z 0-9 . _ -, not {topic:?}");
             return Err(Error::new(ErrorKind::Invalid, message));
         }
@@ -222,6 +226,11 @@ impl Message {
     fn body_bytes(&self) -> usize {
         self.body.as_str().len()
     }
+}
+
+fn is_topic(text: &str) -> bool {
+    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=TOPIC_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_usual)
 }
 
 /// The JSON of what is said.

@@ -32,6 +32,14 @@ impl Name {
         Self { agent, number, short, full: instance.to_string().into(), instance }
     }
 
+    /// The instance whose address is `full`, if that is one.
+    pub(super) fn of_full(full: &str) -> Option<Self> {
+        let (node, short) = full.split_once('/')?;
+        let (agent, number) = short.rsplit_once('#')?;
+        let number = number.parse().ok().filter(|number| *number > 0)?;
+        (!node.is_empty() && !agent.is_empty()).then(|| Self::new(node, agent.into(), number))
+    }
+
     /// Whether `wanted` is the id of its agent or one of its addresses.
     pub(super) fn is(&self, wanted: &str) -> bool {
         *self.agent == *wanted || *self.short == *wanted || *self.full == *wanted

@@ -9,6 +9,21 @@ use std::time::Duration;
 const LIMITS: Limits = Limits { body_bytes_max: 1_024, inbox_max: 100, inbox_bytes_max: 2_000 };
 const SECOND: Duration = Duration::from_secs(1);
 
+/// What there is on one node, without the way to others: nothing in it waits.
+impl Mailroom {
+    fn tell(&self, from: Option<&Arc<Name>>, to: &str, message: Message) -> Result<()> {
+        self.tell_anywhere(from, to, message).now_or_never().expect("an inbox of this node is at hand")
+    }
+
+    async fn ask(&self, from: Option<&Arc<Name>>, to: &str, message: Message, limit: Duration) -> Result<Message> {
+        self.ask_anywhere(from, to, message, limit).await
+    }
+
+    fn broadcast(&self, from: Option<&Arc<Name>>, message: Message) -> Result<Broadcast> {
+        self.broadcast_anywhere(from, message).now_or_never().expect("the inboxes of this node are at hand")
+    }
+}
+
 fn mailroom() -> Arc<Mailroom> {
     Arc::new(Mailroom::new("node-1".into(), Clock::system(), LIMITS))
 }

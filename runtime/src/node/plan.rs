@@ -13,7 +13,7 @@ use crate::journal::Journal;
 use crate::journal::archive::Archive;
 use crate::journal::ids::Ids;
 use crate::journal::payload::Payloads;
-use crate::message::{self, Home, Mailroom};
+use crate::message::{self, Home, Mailroom, Post};
 use crate::partition::door::Door;
 use crate::partition::handle::{Partition, Partitions};
 use crate::partition::health::Health;
@@ -24,7 +24,7 @@ use crate::port::bus::Bus;
 use crate::port::bus::memory::MemoryBus;
 use crate::port::directory::Directory;
 use crate::port::store::Store;
-use crate::registry::{self, registry};
+use crate::registry::{self, Registry, registry};
 use crate::settings::Settings;
 use crate::stops::Stops;
 use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Supervisor};
@@ -52,6 +52,7 @@ pub(super) struct Plan {
     cluster: Option<Cluster>,
     backlog: Arc<Backlog>,
     stops: Arc<Stops>,
+    mailroom: Arc<Mailroom>,
     counters: Arc<Counters>,
     journal: crate::journal::Settings,
     payloads: Payloads,
@@ -114,7 +115,10 @@ impl Plan {
             // A life, not a machine: whoever held a task in an earlier life of this process is gone.
             None => (format!("node-{}", Uuid::now_v7().simple()).into(), Clock::system(), None),
         };
+        let (body_bytes_max, inbox_max) = (settings.payload_bytes_max, settings.inbox_max);
+        let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };
         Self {
+            mailroom: Arc::new(Mailroom::new(node.clone(), clock.clone(), limits)),
             node,
             namespace: settings.namespace.as_str().into(),
             bus: Arc::new(MemoryBus::new()),
@@ -154,7 +158,7 @@ impl Plan {
                 (partitions, None)
             }
             Some(cluster) => {
-                let (specs, partitions, member) = self.joined(cluster, &courier, &closing, &events);
+                let (specs, partitions, member) = self.joined(cluster, &courier, &closing, &events, &registry);
                 children.extend(specs);
                 (partitions, Some(member))
             }
@@ -241,6 +245,7 @@ impl Plan {
         courier: &Courier,
         closing: &ClosingTime,
         events: &mpsc::Sender<supervise::Event>,
+        registry: &Registry,
     ) -> (Vec<ChildSpec>, Partitions, Member) {
         // The two know one another and every partition, which knows both; so what they are made of is said afterwards,
         // before anything starts.
@@ -265,6 +270,7 @@ impl Plan {
         });
         let partitions = Partitions::new(handles.collect(), self.clock.clone(), self.namespace.clone());
         self.backlog.join(self.node.clone(), switchboard.clone());
+        self.mailroom.join(Post::new(self.node.clone(), registry.clone(), member.clone(), switchboard.clone()));
         let _first = for_switchboard.set(switchboard::Surroundings {
             node: self.node.clone(),
             bus: cluster.bus,
@@ -272,6 +278,7 @@ impl Plan {
             doors: doors.clone(),
             stops: self.stops.clone(),
             backlog: self.backlog.clone(),
+            mailroom: self.mailroom.clone(),
             member: member.clone(),
         });
         let _first = for_member.set(member::Surroundings {
@@ -340,8 +347,6 @@ impl Plan {
     }
 
     fn floor(&self, partitions: Partitions) -> Floor {
-        let (body_bytes_max, inbox_max) = (self.settings.payload_bytes_max, self.settings.inbox_max);
-        let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };
         Floor {
             partitions,
             bus: self.bus.clone(),
@@ -352,7 +357,7 @@ impl Plan {
             payload_bytes_max: self.settings.payload_bytes_max,
             payload_depth_max: self.settings.input_depth_max,
             heartbeat: self.settings.lease / 3,
-            mailroom: Arc::new(Mailroom::new(self.node.clone(), self.clock.clone(), limits)),
+            mailroom: self.mailroom.clone(),
             home: Home::default(),
             clock: self.clock.clone(),
             park_after: self.settings.park_after,

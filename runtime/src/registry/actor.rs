@@ -79,7 +79,7 @@ impl Registry {
     }
 
     /// Every agent that is known, or those that offer `capability`, by id and node.
-    pub(super) async fn list(&self, capability: Option<&str>) -> Result<Vec<AgentInfo>> {
+    pub(crate) async fn list(&self, capability: Option<&str>) -> Result<Vec<AgentInfo>> {
         let kind = capability.map_or_else(|| AGENT.to_owned(), capability_kind);
         let listed = timeout(ANSWER_MAX, self.around.directory.list(&kind)).await.unwrap_or_else(|_| Err(silent()));
         let entries = listed.map_err(|error| {

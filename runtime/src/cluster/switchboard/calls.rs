@@ -1,7 +1,8 @@
 //! Requests that are under way to other nodes, until they are answered.
 
 use super::request_envelope;
-use super::serve::Verdict;
+use super::serve::{MAILROOM, Verdict};
+use crate::message::wire::Caller;
 use crate::partition::wire::Back;
 use crate::port::bus::Envelope;
 use bytes::Bytes;
@@ -16,13 +17,22 @@ const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// A request under way.
 struct Call {
     to: Arc<str>,
-    partition: u16,
+    meant: Meant,
     envelope: Envelope,
-    back: Back,
     sent: Instant,
     pause: Duration,
     /// Whether it may have been heard.
     reach: Reach,
+    /// How often it was given to the bus without an answer yet: each may be heard.
+    unconfirmed: u32,
+}
+
+/// For whom a request is, and whom the answer.
+enum Meant {
+    /// For a partition, wherever that is.
+    Partition { number: u16, back: Back },
+    /// For the mailroom of this node and no other. Nobody waits after `until`.
+    Mailroom { caller: Caller, until: Option<Instant> },
 }
 
 /// Whether a node may have heard a call.
@@ -44,44 +54,108 @@ pub(super) struct Calls {
 /// What is to be sent: to whom, the number of the call, and the call.
 type Sending = (Arc<str>, u64, Envelope);
 
+impl Call {
+    fn is_for_partition(&self, partition: u16) -> bool {
+        matches!(self.meant, Meant::Partition { number, .. } if number == partition)
+    }
+
+    /// Whether nobody has heard it, for certain.
+    fn is_unheard(&self) -> bool {
+        self.reach == Reach::Nobody && self.unconfirmed == 0
+    }
+
+    /// Says that there is no answer, and none will come.
+    fn end(self) {
+        match self {
+            Self { meant: Meant::Mailroom { caller, .. }, reach: Reach::Nobody, unconfirmed: 0, .. } => caller.unheard(),
+            _ => {} // its end says that
+        }
+    }
+}
+
 impl Calls {
     pub(super) fn begin(&mut self, to: Arc<str>, partition: u16, request: Bytes, back: Back, node: &str) -> Sending {
+        let meant = Meant::Partition { number: partition, back };
+        self.add(to, meant, partition.to_string(), request, node)
+    }
+
+    pub(super) fn begin_mail(
+        &mut self,
+        to: Arc<str>,
+        request: Bytes,
+        until: Option<Instant>,
+        caller: Caller,
+        node: &str,
+    ) -> Sending {
+        self.add(to, Meant::Mailroom { caller, until }, MAILROOM.to_owned(), request, node)
+    }
+
+    fn add(&mut self, to: Arc<str>, meant: Meant, subject: String, request: Bytes, node: &str) -> Sending {
         self.last += 1;
-        let envelope = request_envelope(node, self.last, partition, request);
+        let envelope = request_envelope(node, self.last, subject, request);
         let sending = (to.clone(), self.last, envelope.clone());
-        let call = Call { to, partition, envelope, back, sent: Instant::now(), pause: AGAIN.0, reach: Reach::Nobody };
+        let (sent, pause) = (Instant::now(), AGAIN.0);
+        let call = Call { to, meant, envelope, sent, pause, reach: Reach::Nobody, unconfirmed: 1 };
         self.under_way.insert(self.last, call);
         sending
     }
 
-    /// Its caller hears that there is no answer.
-    pub(super) fn drop(&mut self, number: u64) {
-        self.under_way.remove(&number);
-    }
-
-    /// An answer has come: whose call it was, if somebody still waits for it.
+    /// An answer has come: whose call it was, if somebody still waits for it and it was for a partition.
     pub(super) fn answered(&mut self, number: u64, verdict: Verdict, body: &[u8]) -> Option<(Arc<str>, u16)> {
-        let Call { to, partition, back, .. } = self.under_way.remove(&number)?;
-        if verdict == Verdict::Answered
-            && let Err(error) = back.answer(body)
-        {
+        let Call { to, meant, .. } = self.under_way.remove(&number)?;
+        let (read, partition) = match (meant, verdict) {
+            (Meant::Partition { number, back }, Verdict::Answered) => (back.answer(body), Some(number)),
+            (Meant::Partition { number, .. }, _) => (Ok(()), Some(number)),
+            (Meant::Mailroom { caller, .. }, Verdict::Answered) => (caller.answer(body), None),
+            (Meant::Mailroom { caller, .. }, Verdict::Unreadable) => (Ok(caller.unreadable()), None),
+            (Meant::Mailroom { .. }, Verdict::NotHere | Verdict::NoAnswer) => (Ok(()), None),
+        };
+        if let Err(error) = read {
             tracing::warn!(node = %to, partition, %error, "an answer can not be read");
         }
-        Some((to, partition))
+        partition.map(|partition| (to, partition))
     }
 
     /// It may have been heard.
     pub(super) fn delivered(&mut self, number: u64) {
-        if let Some(call) = self.under_way.get_mut(&number) {
+        if let Some(call) = self.confirmed(number) {
             call.reach = Reach::Perhaps;
         }
     }
 
-    /// There was nobody to hear it. If that was so each time it goes to the next owner, and its caller does not notice.
+    /// The bus did not take it. It is sent again when it is due.
+    pub(super) fn not_sent(&mut self, number: u64) {
+        self.confirmed(number);
+    }
+
+    /// There was nobody to hear it. If that was so each time it goes to the next owner of its partition, and its caller does
+    /// not notice; there is no next owner of a mailroom.
     pub(super) fn undelivered(&mut self, number: u64) {
-        if self.under_way.get(&number).is_some_and(|call| call.reach == Reach::Perhaps) {
-            self.under_way.remove(&number);
+        let Some(call) = self.confirmed(number) else { return };
+        let goes_on = match &call.meant {
+            Meant::Partition { .. } => call.reach == Reach::Nobody,
+            Meant::Mailroom { .. } => call.reach == Reach::Nobody && call.unconfirmed > 0,
+        };
+        if !goes_on && let Some(call) = self.under_way.remove(&number) {
+            call.end();
         }
+    }
+
+    /// The queue of the node is full: whoever calls tries again, after a pause. Where it may have been heard before, the answer
+    /// is waited for.
+    pub(super) fn full(&mut self, number: u64) {
+        let Some(call) = self.confirmed(number) else { return };
+        let waits = matches!(call.meant, Meant::Mailroom { .. }) && !call.is_unheard();
+        if !waits && let Some(call) = self.under_way.remove(&number) {
+            call.end();
+        }
+    }
+
+    /// The bus has said what became of one sending of a call.
+    fn confirmed(&mut self, number: u64) -> Option<&mut Call> {
+        let call = self.under_way.get_mut(&number)?;
+        call.unconfirmed = call.unconfirmed.saturating_sub(1);
+        Some(call)
     }
 
     /// Another node owns the partition now, or none. The old owner's answers would come too late, if ever: those who wait
@@ -90,7 +164,7 @@ impl Calls {
         let now = Instant::now();
         let mut again = Vec::new();
         self.under_way.retain(|number, call| {
-            if call.partition != partition || to == Some(&call.to) {
+            if !call.is_for_partition(partition) || to == Some(&call.to) {
                 return true;
             }
             match to {
@@ -99,6 +173,7 @@ impl Calls {
                 Some(_) if call.reach == Reach::Perhaps => false,
                 Some(to) => {
                     (call.to, call.sent) = (to.clone(), now);
+                    call.unconfirmed += 1;
                     again.push((to.clone(), *number, call.envelope.clone()));
                     true
                 }
@@ -109,24 +184,29 @@ impl Calls {
 
     /// A node is dead: whoever waits for its answer is told that there is none.
     pub(super) fn dead(&mut self, node: &str) {
-        self.under_way.retain(|_, call| *call.to != *node || call.reach == Reach::Nobody);
+        let is_over = |call: &Call| match call.meant {
+            Meant::Partition { .. } => call.reach == Reach::Perhaps,
+            Meant::Mailroom { .. } => true,
+        };
+        self.under_way.extract_if(.., |_, call| *call.to == *node && is_over(call)).for_each(|(_, call)| call.end());
     }
 
     /// The partition is in this process now: what nobody has heard is asked again there.
     pub(super) fn here(&mut self, partition: u16) {
-        self.under_way.retain(|_, call| call.partition != partition);
+        self.under_way.retain(|_, call| !call.is_for_partition(partition));
     }
 
     /// Calls for whose answers nobody waits any more, by node; they are no longer under way.
-    pub(super) fn forgotten(&mut self) -> BTreeMap<Arc<str>, Vec<String>> {
+    pub(super) fn forgotten(&mut self, now: Instant) -> BTreeMap<Arc<str>, Vec<String>> {
         let mut forgotten: BTreeMap<Arc<str>, Vec<String>> = BTreeMap::new();
-        self.under_way.retain(|_, call| {
-            let is_closed = call.back.is_closed();
-            if is_closed {
-                forgotten.entry(call.to.clone()).or_default().push(call.envelope.head.id.clone());
-            }
-            !is_closed
-        });
+        let is_over = |call: &Call| match &call.meant {
+            Meant::Partition { back, .. } => back.is_closed(),
+            Meant::Mailroom { caller, until } => caller.is_closed() || until.is_some_and(|until| until <= now),
+        };
+        for (_, call) in self.under_way.extract_if(.., |_, call| is_over(call)) {
+            forgotten.entry(call.to.clone()).or_default().push(call.envelope.head.id.clone());
+            call.end();
+        }
         forgotten
     }
 
@@ -135,6 +215,7 @@ impl Calls {
         let late = self.under_way.iter_mut().filter(|(_, call)| now.duration_since(call.sent) >= call.pause);
         let again = late.map(|(number, call)| {
             call.sent = now;
+            call.unconfirmed += 1;
             call.pause = (2 * call.pause).min(AGAIN.1);
             (call.to.clone(), *number, call.envelope.clone())
         });

@@ -1,6 +1,7 @@
-//! Requests of other nodes: each is carried out once, and answered as often as it is asked.
+//! Requests of other nodes, to partitions and to the mailroom: each is carried out once, and answered as often as it is asked.
 
 use super::{Desk, Order, answer_envelope};
+use crate::message::Mailroom;
 use crate::partition::door::Door;
 use crate::partition::wire::{Answered, Request};
 use crate::port::bus::{self, Envelope, QueueName};
@@ -19,6 +20,17 @@ const KEPT_FOR: Duration = Duration::from_secs(60);
 const SERVED_MAX: usize = 100_000;
 /// How often an answer is sent that the bus does not take.
 const TRIES: u32 = 5;
+
+/// What a request to the mailroom of a node is about, in the place of the number of a partition.
+pub(super) const MAILROOM: &str = "mailroom";
+
+/// For whom a request is.
+enum Addressee {
+    Partition(Arc<Door>),
+    Mailroom(Arc<Mailroom>),
+    /// For nobody who could be here.
+    Nobody,
+}
 
 /// What has become of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,13 +142,13 @@ impl Desk {
             tracing::warn!(%from, limit = SERVED_MAX, "too many requests of other nodes wait; one is left for later");
             return;
         }
-        let partition = envelope.head.subject.as_deref().and_then(|number| number.parse::<usize>().ok());
-        let door = partition.and_then(|number| self.around.doors.get(number)).cloned();
+        let addressee = self.addressee(envelope.head.subject.as_deref());
         let id = call.clone();
         let task = self.tasks.spawn(async move {
-            let (verdict, body) = match door {
-                Some(door) => carry_out(&door, &envelope.body).await,
-                None => (Verdict::Unreadable, Bytes::new()),
+            let (verdict, body) = match addressee {
+                Addressee::Partition(door) => carry_out(&door, &envelope.body).await,
+                Addressee::Mailroom(mailroom) => take_in(&mailroom, envelope.body).await,
+                Addressee::Nobody => (Verdict::Unreadable, Bytes::new()),
             };
             let answer = answer_envelope(&node, &id, verdict, body);
             // Noted before it is sent: an answer that is lost is asked for again.
@@ -144,6 +156,15 @@ impl Desk {
             deliver(&*bus, &reply_to, &answer).await;
         });
         self.served.open.insert(call, (from, task));
+    }
+
+    fn addressee(&self, subject: Option<&str>) -> Addressee {
+        if subject == Some(MAILROOM) {
+            return Addressee::Mailroom(self.around.mailroom.clone());
+        }
+        let number = subject.and_then(|number| number.parse::<usize>().ok());
+        let door = number.and_then(|number| self.around.doors.get(number));
+        door.cloned().map_or(Addressee::Nobody, Addressee::Partition)
     }
 
     pub(super) fn was_served(&mut self, served: Served) {
@@ -179,6 +200,17 @@ async fn carry_out(door: &Door, body: &[u8]) -> (Verdict, Bytes) {
             }
         }
         Err(Answered(body)) => (Verdict::Answered, body.into()),
+    }
+}
+
+async fn take_in(mailroom: &Mailroom, body: Bytes) -> (Verdict, Bytes) {
+    match mailroom.serve(body).await {
+        Ok(Some(answer)) => (Verdict::Answered, answer),
+        Ok(None) => (Verdict::NoAnswer, Bytes::new()),
+        Err(error) => {
+            tracing::warn!(error, "a message of another node can not be read");
+            (Verdict::Unreadable, Bytes::new())
+        }
     }
 }
 

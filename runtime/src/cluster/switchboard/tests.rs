@@ -78,11 +78,11 @@ async fn what_nobody_has_heard_goes_to_the_next_owner() {
 async fn what_nobody_waits_for_is_forgotten_at_both_ends() {
     let mut calls = Calls::default();
     let (it, answer) = call(&mut calls, "a", 1);
-    assert!(calls.forgotten().is_empty());
+    assert!(calls.forgotten(Instant::now()).is_empty());
     drop(answer);
-    let forgotten = calls.forgotten();
+    let forgotten = calls.forgotten(Instant::now());
     assert_eq!(forgotten[&Arc::from("a")], [format!("me:{it}")]);
-    assert!(calls.forgotten().is_empty());
+    assert!(calls.forgotten(Instant::now()).is_empty());
 }
 
 #[test]
