@@ -6,4 +6,5 @@ mod cost;
 mod dispatch;
 mod kit;
 mod membership;
+mod messages;
 mod takeover;
