@@ -120,13 +120,14 @@ impl Mailroom {
         drop(body); // an ask may wait for long
         let outcome = match request {
             Request::Agents => Some(Outcome::Agents(self.agents())),
-            Request::Tell { to, message } => {
-                self.take_in(message)?.map(|message| self.told(&to, message.map_err(Undelivered::into_error)))
-            }
+            Request::Tell { to, message } => self.take_in(message)?.map(|message| match message {
+                Ok(message) => self.told(&to, message),
+                Err(why) => self.refused(why),
+            }),
             Request::Ask { to, message, limit_ms } => match self.take_in(message)? {
                 None => None,
                 Some(Ok(message)) => Some(self.asked(&to, message, Duration::from_millis(limit_ms)).await),
-                Some(Err(why)) => Some(Outcome::Refused(Fault::from(&why.into_error()))),
+                Some(Err(why)) => Some(self.refused(why)),
             },
             Request::Broadcast { message } => self.take_in(message)?.map(|message| match message {
                 Ok(message) => {
@@ -134,10 +135,12 @@ impl Mailroom {
                     let full = told.full.iter().map(|place| format!("{}/{place}", self.node).into());
                     Outcome::Spread { delivered: told.delivered, full: full.collect() }
                 }
-                Err(why) => Outcome::Refused(Fault::from(&why.into_error())),
+                Err(why) => self.refused(why),
             }),
         };
-        outcome.map(|outcome| serde_json::to_vec(&outcome).map(Bytes::from).map_err(|error| error.to_string())).transpose()
+        outcome
+            .map(|outcome| serde_json::to_vec(&outcome).map(Bytes::from).map_err(|error| error.to_string()))
+            .transpose()
     }
 
     /// A message of another node, unless it was seen before.
@@ -152,11 +155,7 @@ impl Mailroom {
         Ok(Some(if bytes > limit { Err(Undelivered::TooLarge { topic, bytes, limit }) } else { Ok(message) }))
     }
 
-    fn told(&self, to: &str, message: Result<Message>) -> Outcome {
-        let message = match message {
-            Ok(message) => message,
-            Err(error) => return Outcome::Refused(Fault::from(&error)),
-        };
+    fn told(&self, to: &str, message: Message) -> Outcome {
         match self.deliver(to, &mut Some(Letter { message, asker: None })) {
             Ok(_) => Outcome::Delivered,
             Err(why) => self.refused(why),
@@ -308,7 +307,10 @@ impl Post {
                     told.delivered += delivered;
                     told.full.extend(full);
                 }
-                Ok(Err(Uncarried::Gone { .. } | Uncarried::Unreadable { .. })) => {} // it is in no inbox there
+                // It is in no inbox there, for certain.
+                Ok(Ok(Outcome::Refused(_)) | Err(Uncarried::Gone { .. } | Uncarried::Unreadable { .. })) => {
+                    tracing::debug!(%node, "a broadcast was not taken by a node");
+                }
                 Ok(Ok(_) | Err(_)) | Err(_) => told.silent.push(node),
             }
         }

@@ -12,10 +12,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// How long it is believed what was heard, and that the directory does not answer.
 const FRESH: Duration = Duration::from_secs(1);
+/// How long the directory is given to answer: there are other ways, and messages wait.
+const LIST_MAX: Duration = Duration::from_millis(500);
 /// How long the nodes are given to say which agents they have.
 const ROUND_MAX: Duration = Duration::from_secs(1);
 
@@ -120,14 +122,11 @@ impl Whereabouts {
 
     /// Reads the directory.
     async fn list(self) -> Option<Arc<Known>> {
-        let (listed, living) = futures::join!(self.0.registry.list(None), self.others());
-        let listed = match listed {
-            Ok(listed) => listed,
-            Err(error) => {
-                tracing::debug!(error = format!("{error:#}"), "it is not known where the agents of other nodes are");
-                self.lock().deaf = Some(Instant::now());
-                return None;
-            }
+        let (listed, living) = futures::join!(timeout(LIST_MAX, self.0.registry.list(None)), self.others());
+        let Ok(Ok(listed)) = listed else {
+            tracing::debug!("the directory does not say where the agents of other nodes are");
+            self.lock().deaf = Some(Instant::now());
+            return None;
         };
         let others = listed.into_iter().filter(|agent| agent.node != self.0.node);
         let living = living.into_iter().collect();

@@ -164,7 +164,9 @@ impl Written {
         }
         let name = |full: Option<Arc<str>>| match full {
             None => Ok(None),
-            Some(full) => Name::of_full(&full).map(|name| Some(Arc::new(name))).ok_or(format!("{full:?} is no address")),
+            Some(full) => {
+                Name::of_full(&full).map(|name| Some(Arc::new(name))).ok_or(format!("{full:?} is no address"))
+            }
         };
         Ok(Message { id, kind, correlation, from: name(from)?, to: name(to)?, topic, body, sent_at })
     }

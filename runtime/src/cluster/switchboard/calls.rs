@@ -67,7 +67,9 @@ impl Call {
     /// Says that there is no answer, and none will come.
     fn end(self) {
         match self {
-            Self { meant: Meant::Mailroom { caller, .. }, reach: Reach::Nobody, unconfirmed: 0, .. } => caller.unheard(),
+            Self { meant: Meant::Mailroom { caller, .. }, reach: Reach::Nobody, unconfirmed: 0, .. } => {
+                caller.unheard()
+            }
             _ => {} // its end says that
         }
     }
