@@ -140,8 +140,8 @@ impl Ctx {
         self.inner.voice.ask(to.as_ref(), message, limit).await
     }
 
-    /// Puts a message into every inbox but its own; as [`Callboard::broadcast`]. Not durable: an attempt that is made
-    /// again broadcasts again.
+    /// Puts a message into every inbox of every node but its own; as [`Callboard::broadcast`]. Not durable: an attempt
+    /// that is made again broadcasts again.
     ///
     /// # Errors
     ///

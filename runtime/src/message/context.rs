@@ -98,7 +98,7 @@ impl MessageCtx {
         self.0.ask(to.as_ref(), message, limit).await
     }
 
-    /// Puts a message into every inbox but its own; as [`Callboard::broadcast`].
+    /// Puts a message into every inbox of every node but its own; as [`Callboard::broadcast`].
     ///
     /// # Errors
     ///

@@ -30,7 +30,7 @@ pub(super) struct Shared {
 
 /// The inboxes of a node.
 ///
-/// Delivery is a look-up and a push: no bus, no JSON, no task in between. Its lock is held for that long and never
+/// Delivery on the node is a look-up and a push: no bus, no JSON, no task in between. Its lock is held for that long and never
 /// across an await.
 #[derive(Debug)]
 pub(crate) struct Mailroom {

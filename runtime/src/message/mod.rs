@@ -1,18 +1,23 @@
 //! Messages between agents, beside tasks: tell, ask, broadcast, subscribe, and the inbox that they wait in.
 //!
-//! **Messages are not durable.** They live in the memory of this process: what waits in an inbox is lost with its node,
-//! and a message that was accepted may never be handled. What must happen is a task.
+//! **Messages are not durable.** They live in the memory of the node that has the inbox: what waits there is lost with its
+//! node, and a message that was accepted may never be handled. What must happen is a task.
 //!
 //! What is promised, and no more:
 //!
-//! - A [tell](crate::Callboard::tell) that has answered `Ok` is in exactly one inbox, and is handled at most once. The
-//!   inbox outlives a panic of its instance; only the message at hand is lost with it.
-//! - From one sender to one instance messages are handled in the order in which they were sent.
+//! - A [tell](crate::Callboard::tell) that has answered `Ok` is in exactly one inbox, of whichever node, and is handled at most
+//!   once. The inbox outlives a panic of its instance; only the message at hand is lost with it.
+//! - From one sender to one instance messages are handled in the order in which they were sent. Between nodes that holds for
+//!   those that were sent one after another: each when the one before had answered.
 //! - An [ask](crate::Callboard::ask) ends: with an answer, or with an error that says whether its message was handled.
-//! - Inboxes are bounded, in messages and in bytes ([`Limits`]). A full one refuses at once; nothing blocks.
+//! - Inboxes are bounded, in messages and in bytes ([`Limits`]). A full one refuses at once; nothing blocks. What is under way
+//!   to other nodes is bounded as well.
 //! - While a task runs, messages wait: the handler may take some through [`crate::Ctx::inbox`], the rest is for
 //!   [`crate::Agent::message`] after the task. Messages and tasks take turns, up to [`TURN_MAX`] messages for one task, so
 //!   neither starves the other.
+//! - An agent of the same node is preferred, and reached without the bus. Which other node has an agent is asked of the
+//!   directory, once a second at most while the answer leads to the agent; when the directory is away what it said before is
+//!   believed, and the nodes are asked. [Subscriptions](crate::Callboard::subscribe) see the inboxes of their own node only.
 //!
 //! | file | noun |
 //! |---|---|
@@ -20,6 +25,9 @@
 //! | `queue` | the bounded queue of one instance |
 //! | `place` | one instance as an addressee: its queue, whether it is busy |
 //! | `mailroom` | all places of a node: finds the addressee, delivers, broadcasts, asks |
+//! | `post` | the way to the mailrooms of other nodes, and what comes from them |
+//! | `whereabouts` | which nodes have which agents |
+//! | `wire` | messages as they travel |
 //! | `turn` | the handling of a few messages by an agent |
 //! | `watch` | observers: filters and subscriptions |
 //! | `inbox` | what a handler sees of its messages during a task |

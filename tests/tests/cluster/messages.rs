@@ -123,11 +123,7 @@ async fn whom_nobody_knows_is_not_found() {
     for (to, kind, words) in [
         ("reviewr", ErrorKind::NotFound, "no agent has the id \"reviewr\"; the closest is \"reviewer\"".to_owned()),
         ("moth", ErrorKind::NotFound, "no agent has the id \"moth\"; the closest is \"mouth\"".to_owned()),
-        (
-            "reviewer#3",
-            ErrorKind::NotFound,
-            "agent \"reviewer\" has no instance \"reviewer#3\"; it has 2".to_owned(),
-        ),
+        ("reviewer#3", ErrorKind::NotFound, "agent \"reviewer\" has no instance \"reviewer#3\"; it has 2".to_owned()),
         (&format!("{there}/mouth"), ErrorKind::NotFound, format!("node {there:?} has no agent \"mouth\"")),
         (&format!("{here}/mouse"), ErrorKind::NotFound, format!("no agent has the id \"{here}/mouse\"")),
         (
@@ -460,7 +456,8 @@ async fn a_broadcast_reaches_every_inbox_of_every_node_but_the_senders() {
     let (one, two, three) = (Ear::new(), Ear::new(), Ear::new());
     let a = with(town.node(), &[(&one, "one", 1)]).await;
     let b = with(town.node().client(), &[(&two, "two", 2)]).await;
-    let small = |builder: Builder| builder.client().settings(|settings| settings.inbox_max = 1).add(three.pool("three"));
+    let small =
+        |builder: Builder| builder.client().settings(|settings| settings.inbox_max = 1).add(three.pool("three"));
     let c = Mortal::of(&town, small).await;
     for board in [&a, &b, &c.board] {
         until(board, |nodes| nodes.len() == 3).await;
