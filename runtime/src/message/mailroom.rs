@@ -126,15 +126,18 @@ impl Mailroom {
         self.shared.observers.close();
     }
 
-    /// Puts an ask into the inbox of `to`; gives it back if that fails.
-    pub(super) fn pose(&self, to: &str, message: Message) -> Result<Question, (Undelivered, Option<Message>)> {
+    /// Puts an ask into the inbox of `to`. If that fails, `letter` has it still.
+    pub(super) fn pose(
+        &self,
+        to: &str,
+        letter: &mut Option<Letter>,
+        message: Message,
+    ) -> Result<Question, Undelivered> {
         let (id, topic) = (message.id, message.topic.clone());
         let (asker, answer) = oneshot::channel();
-        let mut letter = Some(Letter { message, asker: Some(asker) });
-        match self.deliver(to, &mut letter) {
-            Ok(place) => Ok(Question { place, id, topic, answer, is_open: true }),
-            Err(why) => Err((why, letter.map(|letter| letter.message))),
-        }
+        *letter = Some(Letter { message, asker: Some(asker) });
+        let place = self.deliver(to, letter)?;
+        Ok(Question { place, id, topic, answer, is_open: true })
     }
 
     /// Puts a broadcast into every inbox of this node but the sender's.

@@ -91,12 +91,16 @@ impl Mailroom {
         limit: Duration,
     ) -> Result<Message> {
         let message = self.stamp(Kind::Ask, from, message).map_err(Undelivered::into_error)?;
-        match (self.pose(to, message), self.post.get()) {
-            (Ok(mut question), _) => question.answer(limit).await,
-            (Err((why, Some(message))), Some(post)) if why.may_be_elsewhere() => {
-                Box::pin(post.ask(self, to, why, &message, limit)).await
+        let mut letter = None;
+        let why = match self.pose(to, &mut letter, message) {
+            Ok(mut question) => return question.answer(limit).await,
+            Err(why) => why,
+        };
+        match (self.post.get(), letter) {
+            (Some(post), Some(letter)) if why.may_be_elsewhere() => {
+                Box::pin(post.ask(self, to, why, &letter.message, limit)).await
             }
-            (Err((why, _)), _) => Err(self.explained(why, &[])),
+            _ => Err(self.explained(why, &[])),
         }
     }
 
@@ -163,9 +167,9 @@ impl Mailroom {
     }
 
     async fn asked(&self, to: &str, message: Message, limit: Duration) -> Outcome {
-        let mut question = match self.pose(to, message) {
+        let mut question = match self.pose(to, &mut None, message) {
             Ok(question) => question,
-            Err((why, _)) => return self.refused(why),
+            Err(why) => return self.refused(why),
         };
         match question.answer(limit).await {
             Ok(answer) => Outcome::Answered(Box::new(Written::of(&answer))),

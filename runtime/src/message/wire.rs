@@ -100,6 +100,21 @@ pub(super) enum Carried {
 pub(crate) struct Caller(pub(super) oneshot::Sender<Carried>);
 
 impl Caller {
+    /// A way back, and what has come on it so far, in a word.
+    #[cfg(test)]
+    pub(crate) fn overheard() -> (Self, impl FnMut() -> &'static str) {
+        use oneshot::error::TryRecvError;
+        let (caller, mut carried) = oneshot::channel();
+        let so_far = move || match carried.try_recv() {
+            Ok(Carried::Answer(_)) => "answer",
+            Ok(Carried::Unheard) => "unheard",
+            Ok(Carried::Unreadable) => "unreadable",
+            Err(TryRecvError::Empty) => "waits",
+            Err(TryRecvError::Closed) => "unknown",
+        };
+        (Self(caller), so_far)
+    }
+
     /// Whether nobody waits any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.0.is_closed()

@@ -66,11 +66,10 @@ impl Call {
 
     /// Says that there is no answer, and none will come.
     fn end(self) {
-        match self {
-            Self { meant: Meant::Mailroom { caller, .. }, reach: Reach::Nobody, unconfirmed: 0, .. } => {
-                caller.unheard()
-            }
-            _ => {} // its end says that
+        let is_unheard = self.is_unheard();
+        match self.meant {
+            Meant::Mailroom { caller, .. } if is_unheard => caller.unheard(),
+            Meant::Mailroom { .. } | Meant::Partition { .. } => {} // the end of the way back says that
         }
     }
 }
@@ -109,7 +108,10 @@ impl Calls {
             (Meant::Partition { number, back }, Verdict::Answered) => (back.answer(body), Some(number)),
             (Meant::Partition { number, .. }, _) => (Ok(()), Some(number)),
             (Meant::Mailroom { caller, .. }, Verdict::Answered) => (caller.answer(body), None),
-            (Meant::Mailroom { caller, .. }, Verdict::Unreadable) => (Ok(caller.unreadable()), None),
+            (Meant::Mailroom { caller, .. }, Verdict::Unreadable) => {
+                caller.unreadable();
+                (Ok(()), None)
+            }
             (Meant::Mailroom { .. }, Verdict::NotHere | Verdict::NoAnswer) => (Ok(()), None),
         };
         if let Err(error) = read {

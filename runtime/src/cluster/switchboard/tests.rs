@@ -1,6 +1,7 @@
 use super::calls::{Calls, number};
 use super::serve::Verdict;
 use super::{desk_address, desk_of};
+use crate::message::wire::Caller;
 use crate::partition::message::Refusal;
 use crate::partition::wire::Back;
 use bytes::Bytes;
@@ -83,6 +84,61 @@ async fn what_nobody_waits_for_is_forgotten_at_both_ends() {
     let forgotten = calls.forgotten(Instant::now());
     assert_eq!(forgotten[&Arc::from("a")], [format!("me:{it}")]);
     assert!(calls.forgotten(Instant::now()).is_empty());
+}
+
+/// A request to the mailroom of node `a` to which `events` happen, and what its caller knows after each.
+#[track_caller]
+fn check_mail(events: &str, known: &str) {
+    let (mut calls, now) = (Calls::default(), Instant::now());
+    let (caller, mut so_far) = Caller::overheard();
+    let (_, it, _) = calls.begin_mail("a".into(), Bytes::new(), Some(now + Duration::from_secs(5)), caller, "me");
+    let after = |event| {
+        match event {
+            "taken" => calls.delivered(it),
+            "refused" => calls.not_sent(it),
+            "nobody" => calls.undelivered(it),
+            "full" => calls.full(it),
+            "again" => assert_eq!(calls.due(now + Duration::from_secs(2)).len(), 1),
+            "dead" => calls.dead("a"),
+            "other dead" => calls.dead("b"),
+            "moved" => assert!(calls.moved(0, Some(&"b".into())).is_empty()),
+            "here" => calls.here(0),
+            "late" => assert_eq!(calls.forgotten(now + Duration::from_secs(5)).len(), 1),
+            "answer" => assert_eq!(calls.answered(it, Verdict::Answered, br#""delivered""#), None),
+            "garbage" => assert_eq!(calls.answered(it, Verdict::Answered, b"?"), None),
+            "unreadable" => assert_eq!(calls.answered(it, Verdict::Unreadable, b""), None),
+            "no answer" => assert_eq!(calls.answered(it, Verdict::NoAnswer, b""), None),
+            other => panic!("{other:?} does not happen"),
+        }
+        so_far()
+    };
+    assert_eq!(events.split(" | ").map(after).collect::<Vec<_>>().join(" "), known, "{events}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_writes_to_a_mailroom_hears_whether_anybody_may_have_heard() {
+    check_mail("taken | answer", "waits answer");
+    check_mail("answer", "answer");
+    check_mail("taken | unreadable", "waits unreadable");
+    check_mail("taken | no answer", "waits unknown");
+    check_mail("taken | garbage", "waits unknown");
+    // For certain nobody has.
+    check_mail("nobody", "unheard");
+    check_mail("full", "unheard");
+    check_mail("refused | dead", "waits unheard");
+    check_mail("refused | late", "waits unheard");
+    check_mail("refused | again | nobody", "waits waits unheard");
+    // Perhaps somebody has: it was taken, or is on its way still.
+    check_mail("taken | dead", "waits unknown");
+    check_mail("taken | late", "waits unknown");
+    check_mail("taken | again | nobody", "waits waits unknown");
+    check_mail("dead", "unknown");
+    check_mail("late", "unknown");
+    check_mail("again | nobody | taken | answer", "waits waits waits answer");
+    check_mail("again | full | nobody", "waits waits unheard");
+    check_mail("taken | again | full | answer", "waits waits waits answer");
+    // It is of no partition.
+    check_mail("taken | moved | here | other dead | answer", "waits waits waits waits answer");
 }
 
 #[test]
