@@ -157,6 +157,7 @@ async fn without_a_directory_nothing_moves_but_the_dead_are_replaced() {
     until_even(&a, 2, PARTITIONS).await;
     a.directory.cut();
     b.directory.cut();
+    tokio::time::sleep(Duration::from_secs(3)).await; // until they have noticed
     let c = Mortal::of(&town, |builder| builder).await;
     c.directory.cut();
     until(&b, |nodes| nodes.len() == 3).await;
