@@ -1,5 +1,9 @@
 //! Several nodes: they find one another, divide the partitions, and do one another's work.
-#![expect(clippy::unwrap_used, reason = "a test that fails here may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that fails here may panic, and joins what it spawns"
+)]
 
 mod chaos;
 mod cost;
