@@ -42,7 +42,13 @@ async fn settle(board: &Callboard, ledger: &PathBuf) -> Result<()> {
         let is_there = fs::read_to_string(ledger).unwrap_or_default().lines().any(|other| other == line);
         println!("{line}: {}", if is_there { "it was" } else { "it was not" });
         let decide = board.decide(effect.id).by("the ledger");
-        if is_there { decide.happened(&line).await? } else { decide.did_not_happen().await? }
+        let decided = if is_there { decide.happened(&line).await } else { decide.did_not_happen().await };
+        // Its task may have begun again since it was listed. If that comes to nothing it is listed again.
+        if let Err(error) = decided
+            && error.kind() != ErrorKind::Conflict
+        {
+            return Err(error);
+        }
     }
     Ok(())
 }
