@@ -6,7 +6,7 @@
 
 use super::note::Note;
 use super::routes::Routes;
-use super::steward::{Act, Movement, Pace, Steward, Why};
+use super::steward::{Act, Movement, Pace, Stage, Steward, Why};
 use super::switchboard::Switchboard;
 use super::view::{Beat, Heard, Hears, Standing, View};
 use crate::closing_time::ClosingTime;
@@ -132,6 +132,11 @@ impl Member {
 
     pub(super) fn not_there(&self, node: Arc<str>, partition: u16) {
         self.say(Message::NotThere(node, partition));
+    }
+
+    /// Waits until it hears what is said to it, or will not any more: it may run before its handle finds it.
+    pub(crate) async fn is_up(&self) {
+        let _gone = self.0.wait().await;
     }
 
     /// A tenure of this node has begun.
@@ -410,8 +415,21 @@ impl Post {
         self.say(loudness);
         self.around.switchboard.tell(&self.around.node, Note::Loop);
         self.look_for_the_next(now);
+        self.look_at_the_doors(now);
         self.act(now);
         self.around.backlog.refresh_loans();
+    }
+
+    /// Believes what is there rather than what it was told: what is said to a member while it starts again is lost.
+    fn look_at_the_doors(&mut self, now: Duration) {
+        for (partition, door) in (0..).zip(self.around.doors.iter()) {
+            let epoch = door.slot.current().and_then(|_| door.health.epoch());
+            match (self.steward.tenure_of(partition), epoch) {
+                (None | Some(Stage::Beginning), Some(epoch)) => self.steward.began(partition, epoch, now),
+                (Some(Stage::Serving), None) if door.health.epoch().is_none() => self.steward.failed(partition, now),
+                _ => {}
+            }
+        }
     }
 
     /// Tells the directory, and asks it about the others; tells everybody over the bus if that is needed.

@@ -67,6 +67,17 @@ enum Tenure {
     Ending,
 }
 
+/// How far a tenure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It is being claimed, and replayed.
+    Beginning,
+    /// It is served.
+    Serving,
+    /// It is being ended.
+    Ending,
+}
+
 /// Claims that came to nothing, and tenures that were cut short.
 #[derive(Clone, Copy, Debug)]
 struct Setbacks {
@@ -105,6 +116,15 @@ impl Steward {
             Tenure::Beginning | Tenure::Ending => None,
         });
         serving.collect()
+    }
+
+    /// How far the tenure of a partition is, if there is one.
+    pub(crate) fn tenure_of(&self, partition: u16) -> Option<Stage> {
+        self.tenures.get(&partition).map(|tenure| match tenure {
+            Tenure::Beginning => Stage::Beginning,
+            Tenure::Serving { .. } => Stage::Serving,
+            Tenure::Ending => Stage::Ending,
+        })
     }
 
     /// A claim has succeeded, and the partition is served.

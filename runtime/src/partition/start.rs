@@ -94,6 +94,9 @@ async fn begin(deed: Deed, supervisor: ActorCell) -> Result<ActorRef<Message>, F
     let clock = deed.surroundings.clock.not_before(state.at());
     let surroundings = Surroundings { clock, ..deed.surroundings };
     let tenure = Tenure { surroundings, appender, keeper, archive, state, history, tail, nodes };
+    if let Some(member) = &deed.member {
+        member.is_up().await; // or it does not hear that the tenure has begun
+    }
     let spawned = Actor::spawn_linked(None, Partition, tenure, supervisor).await;
     let (actor, _task) = spawned.map_err(|error| Failure::new(FailureKind::Conflict, error.to_string()))?;
     if let Some(member) = &deed.member {
