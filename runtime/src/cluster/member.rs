@@ -4,6 +4,9 @@
 //! does every change at once. What is known of the others comes back the same two ways. A beat carries all that the others
 //! have to know: whether the node takes part, and which partitions it owns, with their epochs.
 
+#[cfg(test)]
+mod tests;
+
 use super::note::Note;
 use super::routes::Routes;
 use super::steward::{Act, Movement, Pace, Stage, Steward, Why};
@@ -18,6 +21,7 @@ use crate::supervise::{self, ChildSpec, Failure, FailureKind, OnGiveUp, Policy, 
 use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -53,6 +57,8 @@ pub(crate) struct Surroundings {
     pub(crate) specs: Arc<[ChildSpec]>,
     pub(crate) tree: supervise::Subtree,
     pub(crate) closing: ClosingTime,
+    /// Counts the beats over all incarnations of the member: others take a lower number for old news.
+    pub(crate) beats: Arc<AtomicU64>,
 }
 
 /// A handle to the member of a node.
@@ -261,7 +267,7 @@ impl Actor for MemberActor {
 
     /// Says goodbye: what is not heard of expires.
     async fn post_stop(&self, _: ActorRef<Message>, post: &mut Post) -> Result<(), ActorProcessingErr> {
-        post.number += 1;
+        post.next_number();
         let gone = Beat { standing: Standing::Gone, owns: BTreeMap::new(), ..post.beat() };
         post.around.switchboard.beat(gone);
         let removal = post.around.directory.remove(NODE, &post.around.node);
@@ -273,6 +279,10 @@ impl Actor for MemberActor {
 impl Post {
     fn now(&self) -> Duration {
         self.origin.elapsed()
+    }
+
+    fn next_number(&mut self) {
+        self.number = self.around.beats.fetch_add(1, Ordering::Relaxed) + 1;
     }
 
     fn take(&mut self, message: Message) {
@@ -399,6 +409,7 @@ impl Post {
 
     fn on_beat(&mut self, now: Duration) {
         self.view.forget(now);
+        self.look_at_the_doors(now);
         self.look_after_the_store();
         for node in self.around.backlog.lenders() {
             if self.view.has_died(&node, now) {
@@ -415,7 +426,6 @@ impl Post {
         self.say(loudness);
         self.around.switchboard.tell(&self.around.node, Note::Loop);
         self.look_for_the_next(now);
-        self.look_at_the_doors(now);
         self.act(now);
         self.around.backlog.refresh_loans();
     }
@@ -434,7 +444,7 @@ impl Post {
 
     /// Tells the directory, and asks it about the others; tells everybody over the bus if that is needed.
     fn say(&mut self, loudness: Loudness) {
-        self.number += 1;
+        self.next_number();
         let beat = self.beat();
         self.last_said = Some(said(&beat));
         if loudness == Loudness::Heard {

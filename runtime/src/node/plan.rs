@@ -297,6 +297,7 @@ impl Plan {
             specs: specs.into(),
             tree: tree.into(),
             closing: closing.clone(),
+            beats: Arc::default(),
         });
         (vec![switchboard_spec, member_spec, tree_spec], partitions, member)
     }
