@@ -33,6 +33,7 @@ use calls::Calls;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serve::Served;
 use std::num::{NonZeroU16, NonZeroUsize};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -65,6 +66,8 @@ pub(crate) struct Surroundings {
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) mailroom: Arc<Mailroom>,
     pub(crate) member: Member,
+    /// Numbers the calls of this node.
+    pub(crate) calls: Arc<AtomicU64>,
 }
 
 /// A handle to the switchboard of a node.
@@ -218,10 +221,11 @@ impl Actor for SwitchboardActor {
                 }
             }
         });
+        let calls = Calls::numbered_by(around.calls.clone());
         Ok(Desk {
             around,
             myself,
-            calls: Calls::default(),
+            calls,
             served: serve::Log::default(),
             tasks,
             sending: JoinSet::new(),

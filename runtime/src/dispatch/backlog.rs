@@ -135,6 +135,11 @@ impl Backlog {
         let _first = self.others.set(others);
     }
 
+    #[cfg(test)]
+    pub(crate) fn others(&self) -> Option<&Switchboard> {
+        self.others.get()
+    }
+
     /// Opens the desk of an agent; false if there is one of that name.
     pub(crate) fn open(&self, profile: Arc<Profile>, capabilities: Vec<Capability>) -> bool {
         self.lock().desks.open(profile, capabilities)

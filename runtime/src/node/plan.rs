@@ -280,6 +280,7 @@ impl Plan {
             backlog: self.backlog.clone(),
             mailroom: self.mailroom.clone(),
             member: member.clone(),
+            calls: Arc::default(),
         });
         let _first = for_member.set(member::Surroundings {
             node: self.node.clone(),

@@ -8,6 +8,7 @@ use crate::port::bus::Envelope;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -47,7 +48,8 @@ enum Reach {
 /// All of them, by their numbers.
 #[derive(Default)]
 pub(super) struct Calls {
-    last: u64,
+    /// Counts calls over all incarnations of the switchboard: whoever carries one out knows it again by its number.
+    last: Arc<AtomicU64>,
     under_way: BTreeMap<u64, Call>,
 }
 
@@ -75,6 +77,10 @@ impl Call {
 }
 
 impl Calls {
+    pub(super) fn numbered_by(last: Arc<AtomicU64>) -> Self {
+        Self { last, ..Self::default() }
+    }
+
     pub(super) fn begin(&mut self, to: Arc<str>, partition: u16, request: Bytes, back: Back, node: &str) -> Sending {
         let meant = Meant::Partition { number: partition, back };
         self.add(to, meant, partition.to_string(), request, node)
@@ -92,12 +98,12 @@ impl Calls {
     }
 
     fn add(&mut self, to: Arc<str>, meant: Meant, subject: String, request: Bytes, node: &str) -> Sending {
-        self.last += 1;
-        let envelope = request_envelope(node, self.last, subject, request);
-        let sending = (to.clone(), self.last, envelope.clone());
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let envelope = request_envelope(node, number, subject, request);
+        let sending = (to.clone(), number, envelope.clone());
         let (sent, pause) = (Instant::now(), AGAIN.0);
         let call = Call { to, meant, envelope, sent, pause, reach: Reach::Nobody, unconfirmed: 1 };
-        self.under_way.insert(self.last, call);
+        self.under_way.insert(number, call);
         sending
     }
 

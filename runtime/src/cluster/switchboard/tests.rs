@@ -4,6 +4,10 @@ use super::{desk_address, desk_of};
 use crate::message::wire::Caller;
 use crate::partition::message::Refusal;
 use crate::partition::wire::Back;
+use crate::port::bus::memory::MemoryBus;
+use crate::port::directory::memory::MemoryDirectory;
+use crate::port::store::MemoryStore;
+use crate::{Callboard, Json, Settings, Workflow};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,4 +153,33 @@ fn a_call_is_known_by_its_id() {
     }
     assert_eq!(desk_of(&desk_address("an#agent", 7)), Some(("an#agent", 7)));
     assert_eq!(desk_of("agent"), None);
+}
+
+/// The node that carries out its calls remembers their answers by their numbers.
+#[tokio::test(start_paused = true)]
+async fn a_switchboard_that_starts_again_is_not_given_the_answers_of_its_last_life() {
+    let (store, directory) = (Arc::new(MemoryStore::new()), Arc::new(MemoryDirectory::new()));
+    let bus = MemoryBus::new();
+    let node = || {
+        let builder = Callboard::builder(Settings::default()).store(store.clone());
+        builder.bus(Arc::new(bus.clone())).directory(directory.clone())
+    };
+    let owner = node().start().await.unwrap();
+    let caller = node().client().start().await.unwrap();
+    let start = async |name: &str| {
+        let workflow = Workflow::new(name);
+        workflow.task_json("it", "nothing", Json::of(&()).unwrap());
+        caller.start(workflow).await.unwrap()
+    };
+    let first = start("first").await;
+    assert_eq!(&*first.info().await.unwrap().workflow, "first");
+    let switchboard = caller.0.backlog.others().unwrap();
+    let killed = switchboard.0.current().unwrap();
+    killed.kill();
+    killed.wait(None).await.unwrap();
+    switchboard.is_up().await;
+    let second = start("second").await;
+    assert_eq!(&*second.info().await.unwrap().workflow, "second");
+    caller.shutdown().await.unwrap();
+    owner.shutdown().await.unwrap();
 }
