@@ -1,6 +1,7 @@
 //! The one error of the public API.
 
 use callboard_core::{Failure, FailureClass};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
@@ -43,7 +44,8 @@ pub enum ErrorClass {
 }
 
 /// What the caller does next: for callers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// Down or full: try again later. Nothing has happened.

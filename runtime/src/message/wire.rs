@@ -65,24 +65,8 @@ pub(super) struct Written {
 /// An error.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Fault {
-    #[serde(with = "KindForm")]
     kind: ErrorKind,
     failure: Failure,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "ErrorKind", rename_all = "snake_case")]
-enum KindForm {
-    Unavailable,
-    Conflict,
-    Fenced,
-    Invalid,
-    Unknown,
-    Corrupt,
-    NotFound,
-    Denied,
-    Failed,
-    Cancelled,
 }
 
 /// What has come of a request; that it may have been heard and nothing was said is the end of its [`Caller`].
