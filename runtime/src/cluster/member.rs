@@ -4,9 +4,15 @@
 //! does every change at once. What is known of the others comes back the same two ways. A beat carries all that the others
 //! have to know: whether the node takes part, and which partitions it owns, with their epochs.
 
+mod directory;
+mod message;
+
 #[cfg(test)]
 mod tests;
 
+pub(crate) use message::{Member, Message};
+
+use self::directory::{Hint, NODE, lease_name, told_and_listed};
 use super::note::Note;
 use super::routes::Routes;
 use super::steward::{Act, Movement, Pace, Stage, Steward, Why};
@@ -17,19 +23,15 @@ use crate::dispatch::backlog::Backlog;
 use crate::partition::door::Door;
 use crate::port::directory::{Directory, Lease};
 use crate::port::store::Store;
-use crate::supervise::{self, ChildSpec, Failure, FailureKind, OnGiveUp, Policy, Slot};
-use bytes::Bytes;
+use crate::supervise::{self, ChildSpec, Failure, FailureKind, OnGiveUp, Policy};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-/// The kind of a registration.
-const NODE: &str = "node";
 /// How long the directory is given to answer: it is soft, and nothing waits for it.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// The pause before a node that could not be reached is tried once more.
@@ -61,106 +63,11 @@ pub(crate) struct Surroundings {
     pub(crate) beats: Arc<AtomicU64>,
 }
 
-/// A handle to the member of a node.
-#[derive(Clone, Debug)]
-pub(crate) struct Member(Slot<Message>);
-
-/// What is said to a member.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// Time has passed.
-    Beat,
-    /// Somebody was heard of over the bus.
-    Heard(Beat),
-    /// What the directory says.
-    Listed(Result<(Vec<Beat>, BTreeSet<u16>), String>),
-    /// A message of our own has come round.
-    CameRound,
-    /// A message to a node was delivered.
-    Reached(Arc<str>),
-    /// A message to a node found no queue.
-    Unreachable(Arc<str>),
-    /// Another node could not reach this one.
-    Suspected(Arc<str>),
-    /// A node does not have the partition that it was taken to have.
-    NotThere(Arc<str>, u16),
-    /// A partition may be claimed, as far as the directory knows, or is being claimed by somebody else.
-    Leased(u16, Option<Arc<str>>),
-    /// A tenure of this node has begun.
-    Began { partition: u16, epoch: u64 },
-    /// A claim has come to nothing, or a tenure was cut short.
-    Failed { partition: u16, failure: Option<Failure> },
-    /// A tenure has ended as it was asked to.
-    Released(u16),
-    /// Something may be due that was put off.
-    Look,
-    /// Whether the store answers, after it had not.
-    StoreAnswers(Result<(), String>),
-    /// The node stops.
-    Closing,
-    /// Who lives, this node first, and who owns what.
-    Ask(oneshot::Sender<Vec<Beat>>),
-}
-
 /// The member as a child of its node, and a handle to it. What it is made of is said before it starts.
 pub(crate) fn member(around: Arc<OnceLock<Surroundings>>) -> (ChildSpec, Member) {
     let policy = Policy { on_give_up: OnGiveUp::StopTree, ..Policy::default() };
     let (spec, slot) = ChildSpec::actor("member", policy, move || (MemberActor, around.get().cloned()));
     (spec, Member(slot))
-}
-
-impl Member {
-    fn say(&self, message: Message) {
-        if let Some(actor) = self.0.current() {
-            let _down = actor.cast(message);
-        }
-    }
-
-    pub(super) fn heard(&self, beat: Beat) {
-        self.say(Message::Heard(beat));
-    }
-
-    pub(super) fn came_round(&self) {
-        self.say(Message::CameRound);
-    }
-
-    pub(super) fn reached(&self, node: Arc<str>) {
-        self.say(Message::Reached(node));
-    }
-
-    pub(super) fn unreachable(&self, node: Arc<str>) {
-        self.say(Message::Unreachable(node));
-    }
-
-    pub(super) fn suspect(&self, node: Arc<str>) {
-        self.say(Message::Suspected(node));
-    }
-
-    pub(super) fn not_there(&self, node: Arc<str>, partition: u16) {
-        self.say(Message::NotThere(node, partition));
-    }
-
-    /// Waits until it hears what is said to it, or will not any more: it may run before its handle finds it.
-    pub(crate) async fn is_up(&self) {
-        let _gone = self.0.wait().await;
-    }
-
-    /// A tenure of this node has begun.
-    pub(crate) fn began(&self, partition: u16, epoch: u64) {
-        self.say(Message::Began { partition, epoch });
-    }
-
-    /// A claim has come to nothing, or a tenure was cut short.
-    pub(crate) fn failed(&self, partition: u16, failure: Option<Failure>) {
-        self.say(Message::Failed { partition, failure });
-    }
-
-    /// Who lives, and who owns what; `None` when the node has ended, or the member ends before it answers.
-    pub(crate) async fn known(&self) -> Option<Vec<Beat>> {
-        let (reply, answer) = oneshot::channel();
-        let _down = self.0.wait().await.ok()?.cast(Message::Ask(reply));
-        answer.await.ok()
-    }
 }
 
 /// The type of the actor.
@@ -191,13 +98,6 @@ struct Post {
     is_outdated: bool,
     /// The leases that the directory has forgotten.
     forgotten: BTreeSet<u16>,
-}
-
-/// Whether the directory knows a lease of this node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hint {
-    Known,
-    Forgotten,
 }
 
 /// What of a beat others have to know at once when it changes.
@@ -678,45 +578,6 @@ enum Loudness {
     Read,
     /// By everybody, at once.
     Heard,
-}
-
-async fn told_and_listed(
-    around: &Surroundings,
-    value: Bytes,
-    leases: &[(u16, Hint)],
-) -> Result<(Vec<Beat>, BTreeSet<u16>), String> {
-    let Surroundings { directory, node, life, .. } = around;
-    let failed = |error: crate::port::directory::Error| error.to_string();
-    directory.put(NODE, node, value, *life).await.map_err(failed)?;
-    // They are hints for those who think that nobody has the partition. Whoever else has it is told apart by the epoch.
-    let mut forgotten = BTreeSet::new();
-    for (partition, lease) in leases {
-        let name = lease_name(*partition);
-        match lease {
-            // Never taken here: it may have been given up since this beat began.
-            Hint::Known if directory.renew(&name, node, *life).await.map_err(failed)? == Lease::Free => {
-                forgotten.insert(*partition);
-            }
-            Hint::Known => {}
-            Hint::Forgotten => {
-                let _taken = directory.acquire(&name, node, *life).await.map_err(failed)?;
-            }
-        }
-    }
-    let entries = directory.list(NODE).await.map_err(failed)?;
-    let beats = entries.iter().filter_map(|entry| match serde_json::from_slice(&entry.value) {
-        Ok(beat) => Some(beat),
-        Err(error) => {
-            tracing::warn!(id = entry.id, %error, "the registration of a node can not be read and is passed over");
-            None
-        }
-    });
-    Ok((beats.collect(), forgotten))
-}
-
-/// The lease that spares two nodes a collision over a partition.
-fn lease_name(partition: u16) -> String {
-    format!("partition.{partition}")
 }
 
 /// It was started before it was said what it is made of.
