@@ -5,6 +5,7 @@ use crate::runtime::kit::*;
 use callboard::Builder;
 use callboard::port::bus::fault::Operation as OfBus;
 use callboard::port::directory::fault::Operation as OfDirectory;
+use std::time::Duration;
 
 const TASKS: u64 = 200;
 
@@ -50,6 +51,22 @@ async fn a_task_costs_two_awaited_commits_and_a_few_messages_and_the_directory_n
     assert!(messages <= 10 * TASKS + 3 * 2 * beats, "{messages} messages");
     assert!(broadcasts <= TASKS + 3 * beats, "{broadcasts} broadcasts");
     assert!(directory <= 3 * 4 * beats, "{directory} operations of the directory in {beats} beats");
+
+    // And what it costs to be there: a message to itself and one to its neighbour, its registration and a list, one
+    // lease for the only partition, and two agents with their ids and their capabilities. That nothing is wanted any more is said once, with the next beat.
+    tokio::time::sleep(Duration::from_millis(2_000)).await;
+    let before = [&owner, &agents, &caller].map(asked);
+    let beats = 20;
+    tokio::time::sleep(Duration::from_millis(1_500) * beats).await;
+    let [messages, broadcasts, directory] = [0, 1, 2].map(|which| {
+        let after = [&owner, &agents, &caller].map(asked);
+        (0..3).map(|node| after[node][which] - before[node][which]).sum::<u64>()
+    });
+    let beats = u64::from(beats) + 1;
+    assert!(messages <= 3 * 2 * beats, "{messages} messages");
+    assert_eq!(broadcasts, 0);
+    assert!(directory <= (3 * 2 + 1 + 2 * 2) * beats, "{directory} operations of the directory");
+    assert!(directory >= (3 * 2 + 1 + 2 * 2) * (beats - 2), "{directory} operations of the directory");
     for node in [caller, agents, owner] {
         node.shutdown().await.unwrap();
     }

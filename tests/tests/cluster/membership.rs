@@ -52,3 +52,12 @@ async fn agents_of_one_node_serve_the_partitions_of_another() {
         board.shutdown().await.unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_without_a_directory_is_refused_in_words() {
+    let town = Town::of(PARTITIONS);
+    let builder = callboard::Callboard::dev().store(town.store.clone()).bus(std::sync::Arc::new(town.bus.clone()));
+    let error = builder.start().await.unwrap_err();
+    assert_eq!(error.kind(), callboard::ErrorKind::Invalid);
+    assert!(full(&error).contains("bring both, or neither"), "{error:#}");
+}
