@@ -12,7 +12,6 @@ use serde::Serialize;
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
-use uuid::Uuid;
 
 impl Run {
     /// Sends a signal to the run: whoever [waits](crate::Ctx::signal) for one of this name the longest gets the value. If
@@ -29,7 +28,7 @@ impl Run {
             return Err(Error::invalid(message));
         }
         let value = self.node().given(value, "the value of the signal").await?;
-        let signal = Answer::Signal { id: Uuid::now_v7(), name: name.into(), value };
+        let signal = Answer::Signal { id: crate::chance::timed_id(), name: name.into(), value };
         self.node().partitions.answer(self.id(), signal).await
     }
 
@@ -145,7 +144,7 @@ impl IntoFuture for Answering {
                 Some(Which::At(task)) => Some(task),
                 None => None,
             };
-            let (id, number, approved) = (Uuid::now_v7(), self.number, self.approved);
+            let (id, number, approved) = (crate::chance::timed_id(), self.number, self.approved);
             self.node.partitions.answer(self.run, Answer::Approval { id, task, number, approved, by }).await
         }
         .boxed()

@@ -21,7 +21,6 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
-use uuid::Uuid;
 
 /// The runtime; a cheap handle.
 ///
@@ -283,7 +282,7 @@ impl Start {
         let (id, before) = match (&self.key, self.id) {
             (Some(key), _) => (RunId::from_key(&self.node.namespace, key), Before::Perhaps),
             (None, Some(id)) => (id, Before::Perhaps),
-            (None, None) => (RunId::new(Uuid::now_v7()), Before::Never),
+            (None, None) => (RunId::new(crate::chance::timed_id()), Before::Never),
         };
         let (graph, untyped) = self.workflow.graph()?;
         self.node.submit(id, graph, untyped, self.key, before).await?;

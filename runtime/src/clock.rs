@@ -1,8 +1,9 @@
 //! The one source of time below the shell.
 
+use crate::chance;
 use callboard_core::Millis;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Tells the time in milliseconds since 1970, and never runs back.
@@ -22,11 +23,9 @@ struct Origin {
 
 impl Clock {
     /// The system's clock.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else asks")]
     pub(crate) fn system() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wall = Millis(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX));
-        Self(Arc::new(Origin { wall, started: Instant::now(), boot: boot_time() }))
+        let (wall, boot) = chance::wall_and_boot();
+        Self(Arc::new(Origin { wall, started: Instant::now(), boot }))
     }
 
     /// A clock that stands at `wall` now and follows tokio's time alone, for tests.
@@ -48,18 +47,7 @@ impl Clock {
     /// Now.
     pub(crate) fn now(&self) -> Millis {
         let measured = self.0.started.elapsed();
-        let boot = self.0.boot.and_then(|start| boot_time()?.checked_sub(start));
+        let boot = self.0.boot.and_then(|start| chance::boot_time()?.checked_sub(start));
         self.0.wall.after(boot.map_or(measured, |boot| boot.max(measured)))
     }
-}
-
-/// How long the machine has been up, time spent suspended included; unknown under paused time, where it would lie.
-fn boot_time() -> Option<Duration> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        Some(Duration::new(u64::try_from(now.tv_sec).ok()?, u32::try_from(now.tv_nsec).ok()?))
-    }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    None
 }

@@ -28,6 +28,7 @@ mod answer;
 mod api;
 mod board;
 mod builder;
+mod chance;
 mod clock;
 mod closing_time;
 mod cluster;

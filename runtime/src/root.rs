@@ -27,7 +27,7 @@ pub(crate) struct Root {
 /// Reads the root of `namespace`, or creates it with `partitions`. Whoever creates it first decides.
 pub(crate) async fn open(store: &dyn Store, namespace: &str, partitions: u16) -> Result<Root> {
     let name = format!("{namespace}/root");
-    let ours = Root { format: FORMAT, id: Uuid::new_v4(), partitions };
+    let ours = Root { format: FORMAT, id: crate::chance::id(), partitions };
     let bytes: bytes::Bytes = serde_json::to_vec(&ours).map_err(|error| corrupt(&name, &error))?.into();
     let mut last = None;
     for _ in 0..TRIES {

@@ -2,6 +2,7 @@
 //!
 //! Not a public interface: it exists only with the feature `test`, and says less than the journal does.
 
+pub use crate::chance::simulated::Source;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -7,6 +7,6 @@ mod kill;
 mod messages;
 mod model;
 mod program;
-mod random;
+pub(crate) use callboard_simulator::random;
 mod runtime;
 mod traces;

@@ -15,7 +15,7 @@ pub(crate) struct Ids(Arc<dyn Fn() -> Uuid + Send + Sync>);
 impl Ids {
     /// Random ids of the operating system (uuid version 4); what production uses.
     pub(crate) fn random() -> Self {
-        Self(Arc::new(Uuid::new_v4))
+        Self(Arc::new(crate::chance::id))
     }
 
     /// Ids from `source`, which must never return one twice, nor the nil id.

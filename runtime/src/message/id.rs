@@ -82,7 +82,7 @@ pub(super) struct Ids {
 
 impl Ids {
     pub(super) fn random() -> Self {
-        let (high, _) = Uuid::new_v4().as_u64_pair();
+        let (high, _) = crate::chance::id().as_u64_pair();
         Self { life: high.to_be_bytes(), last: AtomicU64::new(0) }
     }
 

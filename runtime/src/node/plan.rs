@@ -34,7 +34,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 /// How long a node waits for its partitions at start.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -113,7 +112,7 @@ impl Plan {
         let (node, clock, trap) = match stage {
             Some(Stage { name, clock, trap }) => (name, clock, Some(trap)),
             // A life, not a machine: whoever held a task in an earlier life of this process is gone.
-            None => (format!("node-{}", Uuid::now_v7().simple()).into(), Clock::system(), None),
+            None => (format!("node-{}", crate::chance::timed_id().simple()).into(), Clock::system(), None),
         };
         let (body_bytes_max, inbox_max) = (settings.payload_bytes_max, settings.inbox_max);
         let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };

@@ -8,7 +8,6 @@ use crate::{Error, ErrorKind, Result};
 use callboard_core::{Rejected, RunId, ScheduleRejected};
 use std::sync::Arc;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 /// The room in an inbox that a wish takes which carries no workflow.
 const WISH_BYTES: usize = 256;
@@ -85,7 +84,7 @@ impl Partitions {
     pub(crate) fn new_run_beside(&self, name: &str) -> RunId {
         let home = self.number_of_schedule(name);
         loop {
-            let id = RunId::new(Uuid::now_v7());
+            let id = RunId::new(crate::chance::timed_id());
             if self.number_of(id) == home {
                 return id;
             }

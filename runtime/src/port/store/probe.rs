@@ -8,7 +8,6 @@ mod tests;
 
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
-use uuid::Uuid;
 
 use super::{Create, Error, Store};
 
@@ -42,7 +41,7 @@ pub enum ProbeError {
 ///
 /// [`ProbeError::Lies`] if the store must not be used, [`ProbeError::Unavailable`] if it failed to answer.
 pub async fn probe(store: &dyn Store, namespace: &str) -> Result<(), ProbeError> {
-    let probe = Probe { store, prefix: format!("{namespace}/probe/{}.", Uuid::new_v4().simple()) };
+    let probe = Probe { store, prefix: format!("{namespace}/probe/{}.", crate::chance::id().simple()) };
     let examined = probe.examine().await;
     let swept = probe.sweep().await;
     examined.and(swept)

@@ -1,0 +1,117 @@
+//! What differs from run to run: new ids and the time of day. Both are the system's; in a simulation they are its seed's.
+
+use callboard_core::Millis;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use uuid::Uuid;
+
+/// A new id that says nothing (version 4).
+pub(crate) fn id() -> Uuid {
+    #[cfg(feature = "test")]
+    if let Some(id) = simulated::id() {
+        return id;
+    }
+    Uuid::new_v4()
+}
+
+/// A new id that sorts by the time at which it was made (version 7).
+pub(crate) fn timed_id() -> Uuid {
+    #[cfg(feature = "test")]
+    if let Some(id) = simulated::timed_id() {
+        return id;
+    }
+    Uuid::now_v7()
+}
+
+/// What the wall clock says, and how long the machine has been up, time spent suspended included, if the system tells.
+#[expect(clippy::disallowed_methods, reason = "this is what everybody else asks")]
+pub(crate) fn wall_and_boot() -> (Millis, Option<Duration>) {
+    #[cfg(feature = "test")]
+    if let Some(wall) = simulated::wall() {
+        return (wall, None);
+    }
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (Millis(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)), boot_time())
+}
+
+/// How long the machine has been up, time spent suspended included.
+pub(crate) fn boot_time() -> Option<Duration> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Some(Duration::new(u64::try_from(now.tv_sec).ok()?, u32::try_from(now.tv_nsec).ok()?))
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    None
+}
+
+/// Ids and the time of day of a simulation. Each simulated process has a source of its own, and the thread that plays it
+/// has that source for as long as it does.
+#[cfg(feature = "test")]
+#[expect(unreachable_pub, reason = "it is shown by `testing`")]
+pub mod simulated {
+    use callboard_core::Millis;
+    use std::cell::RefCell;
+    use uuid::Uuid;
+
+    thread_local!(static SOURCE: RefCell<Option<Source>> = const { RefCell::new(None) });
+
+    /// Where the ids of one simulated process come from, and its wall clock.
+    #[derive(Debug)]
+    pub struct Source {
+        random: u64,
+        /// What its wall clock says, in milliseconds since 1970.
+        pub wall_ms: i64,
+    }
+
+    impl Source {
+        /// A source of which all follows from `seed`.
+        #[must_use]
+        pub fn new(seed: u64, wall_ms: i64) -> Self {
+            Self { random: seed, wall_ms }
+        }
+
+        /// Plays a part of the process: whatever asks for an id or the time on this thread meanwhile gets it from here.
+        pub fn within<R>(self, play: impl FnOnce() -> R) -> (Self, R) {
+            let wall_ms = self.wall_ms;
+            let before = SOURCE.with(|source| source.replace(Some(self)));
+            let result = play();
+            let ours = SOURCE.with(|source| source.replace(before));
+            (ours.unwrap_or_else(|| Self::new(0, wall_ms)), result)
+        }
+
+        /// The generator is splitmix64 (Steele, Lea and Flood 2014).
+        fn next(&mut self) -> u64 {
+            self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = self.random;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^ (mixed >> 31)
+        }
+
+        fn bytes(&mut self) -> [u8; 16] {
+            let (high, low) = (self.next(), self.next());
+            Uuid::from_u64_pair(high, low).into_bytes()
+        }
+    }
+
+    fn drawn<R>(draw: impl FnOnce(&mut Source) -> R) -> Option<R> {
+        SOURCE.with(|source| source.borrow_mut().as_mut().map(draw))
+    }
+
+    pub(super) fn id() -> Option<Uuid> {
+        drawn(|source| uuid::Builder::from_random_bytes(source.bytes()).into_uuid())
+    }
+
+    pub(super) fn timed_id() -> Option<Uuid> {
+        drawn(|source| {
+            let mut random = [0; 10];
+            random.copy_from_slice(&source.bytes()[..10]);
+            let millis = u64::try_from(source.wall_ms).unwrap_or_default();
+            uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+        })
+    }
+
+    pub(super) fn wall() -> Option<Millis> {
+        drawn(|source| Millis(source.wall_ms))
+    }
+}

@@ -1,0 +1,270 @@
+//! The runs of a simulation: what each is, what was told of it, and what it must come to.
+
+use crate::program::{Deeds, Op, Program, draw, id_of, number_of, oracle, signals, unscoped};
+use crate::random::Random;
+use callboard::prelude::*;
+use callboard::{Run, RunId};
+use futures::StreamExt;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::time::{sleep, timeout};
+
+/// Longer than a node that answers at all takes to answer.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What a run is and what becomes of it, whoever looks after it.
+pub struct Case {
+    /// The key under which it is submitted.
+    pub key: String,
+    tasks: Vec<(Vec<Op>, Vec<usize>)>,
+    /// How long after its submission it is to be cancelled, if it is.
+    cancel_after: Option<Duration>,
+    /// Whether it is given up when its submission is refused: it must not be there then.
+    gives_up: bool,
+    known: Mutex<Known>,
+}
+
+/// What those outside know.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    id: Option<RunId>,
+    tries: usize,
+    /// Its first submission was refused, and there was no other.
+    is_given_up: bool,
+    is_cancelled: bool,
+    is_perhaps_cancelled: bool,
+    signalled: usize,
+    outcome: Option<RunOutcome>,
+    is_done: bool,
+    breaches: Vec<String>,
+}
+
+impl Case {
+    /// A run, at random.
+    pub fn draw(key: String, random: &mut Random, most: usize, cancels: bool) -> Self {
+        let count = if random.once_in(3) { 1 } else { random.between(2, 5) };
+        let tasks = (0..count).map(|n| {
+            let ops = draw(random, most);
+            let mut needs: Vec<usize> =
+                (0..random.below(3)).map(|_| random.below(n)).filter(|need| *need < n).collect();
+            needs.sort_unstable();
+            needs.dedup();
+            (ops, needs)
+        });
+        let tasks = tasks.collect();
+        let cancel_after = (cancels && random.once_in(4)).then(|| random.millis(2_000));
+        Self { key, tasks, cancel_after, gives_up: random.once_in(4), known: Mutex::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nobody needs to look after it any more.
+    pub fn is_done(&self) -> bool {
+        self.known().is_done
+    }
+
+    /// What of it is not as it should be.
+    pub fn breaches(&self) -> Vec<String> {
+        self.known().breaches.clone()
+    }
+
+    /// What is known of it, for somebody who wonders why it does not end.
+    pub fn status(&self) -> String {
+        format!("{}: {:?} {:?}", self.key, *self.known(), self.tasks)
+    }
+
+    fn workflow(&self) -> Workflow {
+        let workflow = Workflow::new(&self.key);
+        let mut nodes: Vec<Node<String>> = Vec::new();
+        for (n, (ops, needs)) in self.tasks.iter().enumerate() {
+            let given = needs.iter().map(|need| nodes[*need].clone()).collect::<Vec<_>>().as_slice().gather();
+            let task = workflow.task(format!("t{n}"), Program { ops: ops.clone(), given });
+            nodes.push(task.losses(1_000));
+        }
+        workflow
+    }
+
+    fn wrong(&self, what: String) {
+        self.known().breaches.push(format!("{}: {what}", self.key));
+    }
+
+    /// Looks after the run through a node, for as long as that helps.
+    pub async fn look_after(self: Arc<Self>, board: Callboard, deeds: Deeds) {
+        if self.known().is_given_up {
+            return self.look_for_it(&board).await;
+        }
+        let Some(run) = self.submit(&board).await else { return };
+        let cancel = async {
+            if let Some(after) = self.cancel_after {
+                sleep(after).await;
+                self.cancel(&run).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let attend = self.attend(&run, &board, &deeds);
+        let ended = async {
+            loop {
+                if let Ok(Ok(outcome)) = timeout(PATIENCE, run.outcome()).await {
+                    return outcome;
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let outcome = tokio::select! {
+            biased;
+            outcome = ended => outcome,
+            () = cancel => return,
+            () = attend => return,
+        };
+        self.check(&run, outcome).await;
+    }
+
+    async fn submit(&self, board: &Callboard) -> Option<Run> {
+        let submitted = self.known().id;
+        if let Some(id) = submitted {
+            return Some(board.run(id));
+        }
+        loop {
+            self.known().tries += 1;
+            match timeout(PATIENCE, board.start(self.workflow()).key(self.key.clone()).into_future()).await {
+                Ok(Ok(run)) => {
+                    self.known().id = Some(run.id());
+                    return Some(run);
+                }
+                Ok(Err(error)) if error.kind() == ErrorKind::Unavailable => {
+                    let mut known = self.known();
+                    known.is_given_up = self.gives_up && known.tries == 1;
+                }
+                Ok(Err(error)) if error.kind() == ErrorKind::Unknown => {}
+                Ok(Err(error)) => {
+                    self.wrong(format!("its submission is refused: {error:#}"));
+                    return None;
+                }
+                Err(_elapsed) => {}
+            }
+            if self.known().is_given_up {
+                return None; // it is looked for later
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// What was refused is not there, not even later.
+    async fn look_for_it(&self, board: &Callboard) {
+        let run = board.run(board.run_id_of_key(&self.key));
+        match timeout(PATIENCE, run.info()).await {
+            Ok(Ok(_)) => self.wrong("its submission was refused, and it is there".to_owned()),
+            Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {
+                sleep(Duration::from_secs(1)).await;
+                self.known().is_done = true;
+            }
+            _ => sleep(Duration::from_millis(200)).await,
+        }
+    }
+
+    async fn cancel(&self, run: &Run) {
+        if self.known().is_cancelled {
+            return;
+        }
+        loop {
+            self.known().is_perhaps_cancelled = true;
+            match timeout(PATIENCE, run.cancel("the customer has changed its mind")).await {
+                Ok(Ok(())) => {
+                    self.known().is_cancelled = true;
+                    return;
+                }
+                // It has ended.
+                Ok(Err(error)) if error.kind() == ErrorKind::Conflict => return,
+                _ => sleep(Duration::from_millis(200)).await,
+            }
+        }
+    }
+
+    /// Answers what the run asks, for ever.
+    async fn attend(&self, run: &Run, board: &Callboard, deeds: &Deeds) {
+        let wanted: usize = self.tasks.iter().map(|(ops, _)| signals(ops)).sum();
+        loop {
+            sleep(Duration::from_millis(250)).await;
+            if let Ok(Ok(page)) = timeout(PATIENCE, board.approvals().into_future()).await {
+                for approval in page.items.into_iter().filter(|approval| approval.id.run == run.id()) {
+                    // Somebody else may have answered: an earlier try of unknown outcome.
+                    let _answered = timeout(PATIENCE, board.approve(approval.id).into_future()).await;
+                }
+            }
+            if let Ok(Ok(page)) = timeout(PATIENCE, board.unknown_effects().into_future()).await {
+                for effect in page.items.into_iter().filter(|effect| effect.id.run == run.id()) {
+                    let id = id_of(run.id(), &effect.task);
+                    let happened = deeds.happened(&id, unscoped(&effect.id.call));
+                    let value = number_of(unscoped(&effect.id.call));
+                    let decide = board.decide(effect.id);
+                    let _decided = match happened {
+                        true => timeout(PATIENCE, decide.happened(&value)).await,
+                        false => timeout(PATIENCE, decide.did_not_happen()).await,
+                    };
+                }
+            }
+            let is_waited_for = self.known().signalled < wanted;
+            if is_waited_for && matches!(timeout(PATIENCE, run.signal("s", &"signal")).await, Ok(Ok(()))) {
+                self.known().signalled += 1;
+            }
+        }
+    }
+
+    async fn check(&self, run: &Run, outcome: RunOutcome) {
+        {
+            let mut known = self.known();
+            match known.outcome {
+                Some(before) if before != outcome => {
+                    known.breaches.push(format!("{}: ended as {before:?} and as {outcome:?}", self.key));
+                }
+                _ => known.outcome = Some(outcome),
+            }
+            let is_allowed = match outcome {
+                RunOutcome::Completed => !known.is_cancelled || self.cancel_after.is_some(),
+                RunOutcome::Cancelled => known.is_perhaps_cancelled,
+                RunOutcome::Failed => false,
+            };
+            if !is_allowed {
+                known.breaches.push(format!("{}: ended as {outcome:?}", self.key));
+            }
+        }
+        let Ok(Some(events)) = timeout(PATIENCE, self.events(run)).await else { return };
+        let mut completed: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        let mut recorded: BTreeMap<(Option<Arc<str>>, Arc<str>), usize> = BTreeMap::new();
+        for event in &events {
+            match &event.what {
+                callboard::What::Completed => {
+                    *completed.entry(event.task.clone().unwrap_or_default()).or_default() += 1
+                }
+                callboard::What::Recorded { call } => {
+                    *recorded.entry((event.task.clone(), call.clone())).or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+        let twice = completed.iter().filter(|(_, times)| **times != 1);
+        twice.for_each(|(task, times)| self.wrong(format!("{task} has {times} results")));
+        let twice = recorded.iter().filter(|(_, times)| **times != 1);
+        twice.for_each(|((task, call), times)| self.wrong(format!("{call} of {task:?} is recorded {times} times")));
+        for (n, (ops, _)) in self.tasks.iter().enumerate() {
+            let name: Arc<str> = format!("t{n}").into();
+            if outcome != RunOutcome::Completed && !completed.contains_key(&name) {
+                continue;
+            }
+            let expected = oracle(ops);
+            match timeout(PATIENCE, run.output_json(&name)).await {
+                Ok(Ok(said)) if said.as_str() == format!("{expected:?}") => {}
+                Ok(Ok(said)) => self.wrong(format!("{name} says {}, not {expected:?}", said.as_str())),
+                _ => return, // somebody asks again
+            }
+        }
+        self.known().is_done = true;
+    }
+
+    async fn events(&self, run: &Run) -> Option<Vec<callboard::RunEvent>> {
+        let _there = run.info().await.ok()?;
+        Some(run.events().collect().await)
+    }
+}

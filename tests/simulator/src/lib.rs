@@ -1,0 +1,16 @@
+//! Whole clusters of Callboard in simulated time, from one seed.
+//!
+//! Every process is the shipped node on a tokio of its own, whose time passes when the simulator says so. Only the ports,
+//! the clock and chance are not the real ones.
+
+pub mod case;
+pub mod history;
+pub mod log;
+pub mod plan;
+pub mod process;
+pub mod program;
+pub mod random;
+pub mod remote;
+pub mod world;
+
+pub use history::{Report, play};

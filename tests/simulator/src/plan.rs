@@ -1,0 +1,174 @@
+//! What a seed draws: a cluster, its settings, what is to go wrong, and what there is to do.
+//!
+//! Each history has only some kinds of trouble, so that no kind hides another (swarm testing: Groce and others, 2012).
+//! Settings are small, so that what is rare in production is common here.
+
+use crate::case::Case;
+use crate::process::Make;
+use crate::random::Random;
+use callboard::Settings;
+use callboard::port::bus::fault::Odds as BusOdds;
+use callboard::port::store::fault::Odds as StoreOdds;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// A process is killed.
+    Crash,
+    /// A process is asked to end.
+    Stop,
+    /// A process is suspended, and its clock leaps when it goes on.
+    Suspend,
+    /// A process can not send.
+    CutSending,
+    /// A process hears nothing.
+    CutReceiving,
+    /// A process loses the bus.
+    CutBus,
+    /// A process loses the directory.
+    CutDirectory,
+    /// A process's store does not answer.
+    HangStore,
+    /// A process's store refuses everything.
+    RefuseStore,
+    /// The disk of a process's store is full.
+    FillDisk,
+    /// The bus forgets everything.
+    WipeBus,
+    /// The directory forgets everything.
+    WipeDirectory,
+    /// The directory forgets its leases.
+    ForgetLeases,
+    /// All processes are killed at once.
+    Blackout,
+}
+
+impl Trouble {
+    /// Every kind.
+    pub const ALL: [Self; 14] = [
+        Self::Crash,
+        Self::Stop,
+        Self::Suspend,
+        Self::CutSending,
+        Self::CutReceiving,
+        Self::CutBus,
+        Self::CutDirectory,
+        Self::HangStore,
+        Self::RefuseStore,
+        Self::FillDisk,
+        Self::WipeBus,
+        Self::WipeDirectory,
+        Self::ForgetLeases,
+        Self::Blackout,
+    ];
+}
+
+/// What a history is made of.
+pub struct Plan {
+    /// The processes.
+    pub makes: Vec<Make>,
+    /// The longest that anything is under way.
+    pub latency_ms: u64,
+    /// What goes wrong, and how long after what went wrong before.
+    pub troubles: Vec<(Duration, Trouble)>,
+    /// What the store does by chance.
+    pub store: Option<StoreOdds>,
+    /// What the bus does by chance.
+    pub bus: Option<BusOdds>,
+    /// What the directory does by chance.
+    pub directory: Option<BusOdds>,
+    /// How far wall clocks are apart, in milliseconds.
+    pub skew_ms: i64,
+    /// The runs, and when each is submitted.
+    pub cases: Vec<(Duration, Arc<Case>)>,
+}
+
+impl Plan {
+    /// What this seed draws.
+    #[must_use]
+    pub fn draw(random: &mut Random) -> Self {
+        let nodes = *random.one_of(&[1, 2, 2, 3, 3, 3]);
+        let settings = settings(random);
+        let drifts = random.once_in(2);
+        let has_agents_everywhere = random.once_in(2);
+        let mut makes: Vec<Make> = (0..nodes)
+            .map(|n| Make {
+                settings: settings.clone(),
+                instances: if n == 0 || has_agents_everywhere { random.between(1, 4) } else { 0 },
+                is_client: false,
+                clock_ppm: if drifts { 950_000 + random.any() % 100_001 } else { 1_000_000 },
+            })
+            .collect();
+        if random.once_in(4) {
+            makes.push(Make { is_client: true, ..makes[0].clone() });
+        }
+        let kinds: Vec<Trouble> = Trouble::ALL.into_iter().filter(|_| random.once_in(2)).collect();
+        let count = if kinds.is_empty() { 0 } else { random.below(16) };
+        let troubles = (0..count).map(|_| (random.millis(900), *random.one_of(&kinds))).collect();
+        let odds = |random: &mut Random| [0.0, 0.01, 0.03][random.below(3)];
+        let late = 20;
+        let store = random.once_in(2).then(|| StoreOdds {
+            refuse: odds(random),
+            lose_request: odds(random),
+            lose_answer: odds(random),
+            late: odds(random),
+            twice: odds(random),
+            exists: odds(random),
+            late_operations_max: late,
+            delay_max: random.millis(20),
+        });
+        let soft = |random: &mut Random| BusOdds {
+            refuse: odds(random),
+            lose_request: odds(random),
+            lose_answer: odds(random),
+            late: odds(random),
+            late_operations_max: late,
+            delay_max: random.millis(20),
+            ..BusOdds::default()
+        };
+        let bus = random.once_in(2).then(|| BusOdds {
+            duplicate: odds(random),
+            reorder: odds(random),
+            forget: odds(random),
+            ..soft(random)
+        });
+        let directory = random.once_in(3).then(|| BusOdds { forget: odds(random), ..soft(random) });
+        let skew_ms = if random.once_in(2) { 3_600_000 } else { 0 };
+        let (runs, most, cancels) = (random.between(1, 8), random.between(1, 6), random.once_in(2));
+        let mut at = Duration::ZERO;
+        let cases = (0..runs).map(|n| {
+            at += random.millis(1_000);
+            (at, Arc::new(Case::draw(format!("run {n}"), random, most, cancels)))
+        });
+        let cases = cases.collect();
+        let latency_ms = *random.one_of(&[0, 2, 10, 30]);
+        Self { makes, latency_ms, troubles, store, bus, directory, skew_ms, cases }
+    }
+}
+
+/// Small ones, at random.
+fn settings(random: &mut Random) -> Settings {
+    let mut is = Settings::default();
+    let millis = Duration::from_millis;
+    is.partitions = random.between(1, 4) as u16;
+    is.lease = millis(*random.one_of(&[400, 800, 2_000]));
+    is.losses_max = 1_000;
+    is.node_life = millis(*random.one_of(&[400, 1_000, 3_000]));
+    is.node_heartbeat = is.node_life / 4;
+    is.agent_life = is.node_life;
+    is.agent_heartbeat = is.node_heartbeat;
+    is.tenure_min = millis(*random.one_of(&[0, 300, 2_000]));
+    is.drain = millis(*random.one_of(&[50, 500]));
+    is.park_after = millis(*random.one_of(&[0, 5, 100]));
+    is.cleanup = millis(500);
+    is.snapshot_events = *random.one_of(&[3, 10, 50, 500]);
+    is.closed_max = *random.one_of(&[0, 1, 5]);
+    is.closed_for = millis(*random.one_of(&[0, 500, 60_000]));
+    is.garbage_late = millis(*random.one_of(&[1_000, 3_000, 60_000]));
+    is.payload_inline_max = *random.one_of(&[8, 200, 65_536]);
+    is.retry.base = millis(*random.one_of(&[5, 200]));
+    is.retry.cap = millis(1_000);
+    is
+}
