@@ -158,7 +158,7 @@ impl Bus for Remote {
 
     fn publish<'a>(&'a self, queue: &'a QueueName, envelope: Envelope) -> BoxFuture<'a, Result<(), bus::Error>> {
         let (bus, queue) = (self.bus.clone(), queue.clone());
-        let what = format!("publish {queue} {} {}", envelope.head.kind, envelope.head.id);
+        let what = format!("publish {queue} {}", said(&envelope));
         self.link.ask(|| what, async move { bus.publish(&queue, envelope).await })
     }
 
@@ -185,7 +185,7 @@ impl Bus for Remote {
 
     fn broadcast(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), bus::Error>> {
         let bus = self.bus.clone();
-        let what = format!("broadcast {} {}", envelope.head.kind, envelope.head.id);
+        let what = format!("broadcast {}", said(&envelope));
         self.link.ask(|| what, async move { bus.broadcast(envelope).await })
     }
 
@@ -211,6 +211,12 @@ impl Bus for Remote {
             Ok(Subscription::new(Box::new(Heard(heard))))
         })
     }
+}
+
+/// An envelope in words.
+fn said(envelope: &Envelope) -> String {
+    let body = String::from_utf8_lossy(&envelope.body);
+    format!("{} {} {}", envelope.head.kind, envelope.head.id, body.chars().take(400).collect::<String>())
 }
 
 /// Brings what a consumer gets to the process, as long as that lives.
