@@ -10,7 +10,8 @@ use super::words;
 use crate::{
     Alive, Command, Effect, Event, EventKind, Failure, FailureClass, Graph, InstanceId, Json, Limits, LossReason,
     Millis, Payload, Priority, Rejected, Retry, Run, RunId, RunRestored, Speaker, State, Status, Step, StopReason,
-    TaskIndex, TaskRef, TaskSpec, TaskState, Then, Timer, TimerKind, Token, decide,
+    TaskIndex, TaskRef, TaskSpec, TaskState, Then, Timer, TimerKind, Token, check_owed, check_replay, check_step,
+    decide,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -189,8 +190,13 @@ impl Board {
 
     /// Puts a command to the machine, makes its events durable and says what came of it.
     fn put(&mut self, command: Command) -> String {
+        // A timer was given out when its moment had come, whatever the clock has done since.
+        let now = if let Command::Due(timer) = &command { self.now.max(timer.due) } else { self.now };
         match decide(&self.state, self.now, command) {
-            Ok(step) => self.follow(step),
+            Ok(step) => {
+                assert_eq!(check_step(&self.state, now, &step), [], "{step:?}");
+                self.follow(step)
+            }
             Err(rejected) => self.rejection(&rejected),
         }
     }
@@ -272,6 +278,7 @@ impl Board {
     fn restart(&mut self) -> String {
         self.state = self.replayed();
         let effects = self.state.recover(self.now);
+        assert_eq!(check_owed(&self.state, self.now, &effects), []);
         effects.iter().map(|effect| format!("> {}", self.effect(effect))).collect::<Vec<_>>().join(", ")
     }
 
@@ -284,7 +291,9 @@ impl Board {
     }
 
     fn replay(&self) {
-        assert_eq!(journalled(&self.replayed()), journalled(&self.state), "a replay gives the same state");
+        let replayed = self.replayed();
+        assert_eq!(journalled(&replayed), journalled(&self.state), "a replay gives the same state");
+        assert_eq!(check_replay(&self.state, &replayed), []);
     }
 
     /// `poison <run> <kind> <data>`: an event that the machine itself would not write; `RUN` in it is the run's id.
