@@ -2,6 +2,7 @@
 
 use super::{COMMIT_MAX, Node, Stage};
 use crate::agent::instance::Floor;
+use crate::breaches::Breaches;
 use crate::clock::Clock;
 use crate::closing_time::{Bell, ClosingTime};
 use crate::cluster::view::Standing;
@@ -54,6 +55,7 @@ pub(super) struct Plan {
     stops: Arc<Stops>,
     mailroom: Arc<Mailroom>,
     counters: Arc<Counters>,
+    breaches: Breaches,
     journal: crate::journal::Settings,
     payloads: Payloads,
     directory: Arc<dyn Directory>,
@@ -117,6 +119,7 @@ impl Plan {
         };
         let (body_bytes_max, inbox_max) = (settings.payload_bytes_max, settings.inbox_max);
         let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };
+        let breaches = Breaches::default();
         Self {
             mailroom: Arc::new(Mailroom::new(node.clone(), clock.clone(), limits)),
             node,
@@ -126,6 +129,7 @@ impl Plan {
             backlog: Arc::default(),
             stops: Arc::default(),
             counters: Arc::default(),
+            breaches,
             payloads: Payloads::new(store.clone(), &settings.namespace, &journal),
             journal,
             store,
@@ -179,6 +183,7 @@ impl Plan {
             member,
             schemas: Arc::default(),
             counters: self.counters,
+            breaches: self.breaches,
             mailroom: floor.mailroom.clone(),
             namespace: self.namespace,
             payloads: self.payloads,
@@ -333,6 +338,7 @@ impl Plan {
             node: self.node.clone(),
             others: others.map(|(_, switchboard)| switchboard.clone()),
             counters: self.counters.clone(),
+            breaches: self.breaches.clone(),
             closing: closing.clone(),
             input_bytes_max: settings.payload_bytes_max as u64,
         };

@@ -18,7 +18,7 @@ use crate::supervise;
 use bytes::Bytes;
 use callboard_core::{
     Command, Effect, EventKind, Failure, FailureClass, Json, Millis, Part, Ready, Rejected, RunId, State, TaskRef,
-    TaskState, Token, decide,
+    TaskState, Token, check_owed, check_step, decide,
 };
 use ractor::ActorRef;
 use std::collections::BTreeMap;
@@ -117,7 +117,9 @@ impl Tenant {
     /// Pays what a replayed state owes: frees what dead nodes hold, offers what is ready.
     pub(super) fn recover(&mut self) {
         self.around.backlog.sweep();
-        let effects = self.state.recover(self.now());
+        let now = self.now();
+        let effects = self.state.recover(now);
+        self.around.breaches.report(Some(self.around.number), check_owed(&self.state, now, &effects));
         if self.nodes.is_some() {
             self.release(effects); // all of it follows from what is durable
         } else {
@@ -159,6 +161,7 @@ impl Tenant {
 
     fn decide_at(&mut self, now: Millis, command: Command) -> Result<(), Rejected> {
         let step = decide(&self.state, now, command)?;
+        self.around.breaches.report(Some(self.around.number), check_step(&self.state, now, &step));
         if step.events.is_empty() {
             self.hold_back(step.effects);
             return Ok(());
