@@ -35,6 +35,7 @@ mod restored;
 mod resume;
 mod retry;
 mod run;
+pub mod sabotage;
 mod schedule;
 mod schema;
 mod state;

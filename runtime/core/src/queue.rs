@@ -1,5 +1,6 @@
 //! The backlog: which of the tasks that wait for an instance starts next.
 
+use crate::sabotage::{self, Sabotage};
 use crate::{InstanceId, Priority, Requirements, RunId, TaskRef, Token};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -196,7 +197,8 @@ impl<T> Lane<T> {
     }
 
     fn pop(&mut self, turn: u64) -> Option<(Ready, T)> {
-        let mut first = self.classes.first_entry()?;
+        let is_unfair = sabotage::is(Sabotage::UnfairScheduler);
+        let mut first = if is_unfair { self.classes.last_entry()? } else { self.classes.first_entry()? };
         let popped = first.get_mut().pop(turn);
         if first.get().runs.is_empty() {
             first.remove();
@@ -247,7 +249,8 @@ impl<T> Class<T> {
 
     fn pop(&mut self, turn: u64) -> Option<(Ready, T)> {
         self.served = turn;
-        let (_, run) = self.ring.pop_first()?;
+        let is_unfair = sabotage::is(Sabotage::UnfairScheduler);
+        let (_, run) = if is_unfair { self.ring.pop_last()? } else { self.ring.pop_first()? };
         let (place, tasks) = self.runs.get_mut(&run)?;
         let popped = tasks.pop_front();
         if tasks.is_empty() {

@@ -11,6 +11,7 @@ mod model;
 mod properties;
 mod queue;
 mod requirement;
+mod sabotage;
 mod scenarios;
 mod schedule;
 mod values;
