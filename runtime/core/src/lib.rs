@@ -56,7 +56,7 @@ pub use failure::{Failure, FailureClass};
 pub use graph::{Edge, EdgeKind, Graph, GraphFault, TaskSpec, Timeouts};
 pub use id::{InstanceId, Millis, ParseIdError, Priority, RunId, TaskIndex, TaskRef, Token};
 pub use input::{Input, Part};
-pub use invariant::{Breach, Invariant, check_owed, check_replay, check_snapshot, check_step};
+pub use invariant::{Breach, History, Invariant, check_history, check_owed, check_replay, check_snapshot, check_step};
 pub use json::{Json, Payload};
 pub use limits::GraphLimits;
 pub use name::closest;

@@ -126,7 +126,7 @@ impl Plan {
             namespace: settings.namespace.as_str().into(),
             bus: Arc::new(MemoryBus::new()),
             cluster,
-            backlog: Arc::default(),
+            backlog: Arc::new(Backlog::watched(breaches.clone())),
             stops: Arc::default(),
             counters: Arc::default(),
             breaches,

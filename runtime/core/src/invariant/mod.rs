@@ -6,16 +6,20 @@
 //!
 //! - [`check_step`] looks at one step before its events are applied; it costs what the events and their edges cost.
 //! - [`check_owed`] looks at what a state that was just replayed owes the world.
+//! - [`History`] folds the events of a journal by itself, without a [`State`](crate::State), and says what is wrong with them.
 //! - [`check_replay`] and [`check_snapshot`] compare two states that must be the same.
 //!
 //! What no step can show (that nothing acknowledged is lost, that a failure that was reported has no effect, that every run
 //! ends) is checked by whoever sees a whole cluster; the names are here all the same, so that there is one list.
 
 mod effect;
+mod history;
+mod past;
 mod same;
 mod step;
 mod view;
 
+pub use history::{History, check_history};
 pub use same::{check_replay, check_snapshot};
 pub use step::{check_owed, check_step};
 

@@ -10,8 +10,8 @@ use super::words;
 use crate::{
     Alive, Command, Effect, Event, EventKind, Failure, FailureClass, Graph, InstanceId, Json, Limits, LossReason,
     Millis, Payload, Priority, Rejected, Retry, Run, RunId, RunRestored, Speaker, State, Status, Step, StopReason,
-    TaskIndex, TaskRef, TaskSpec, TaskState, Then, Timer, TimerKind, Token, check_owed, check_replay, check_step,
-    decide,
+    TaskIndex, TaskRef, TaskSpec, TaskState, Then, Timer, TimerKind, Token, check_history, check_owed, check_replay,
+    check_step, decide,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(super) struct Board {
     ids: BTreeMap<String, RunId>,
     /// What the archive holds.
     pages: BTreeMap<RunId, Json>,
+    /// Whether the journal holds what the machine would not write.
+    is_poisoned: bool,
     /// What has been seen to happen: states with events, rejections, timers, stops.
     pub(super) seen: BTreeSet<String>,
 }
@@ -44,6 +46,7 @@ impl Board {
             last: String::new(),
             ids: BTreeMap::new(),
             pages: BTreeMap::new(),
+            is_poisoned: false,
             seen: BTreeSet::new(),
         }
     }
@@ -294,10 +297,16 @@ impl Board {
         let replayed = self.replayed();
         assert_eq!(journalled(&replayed), journalled(&self.state), "a replay gives the same state");
         assert_eq!(check_replay(&self.state, &replayed), []);
+        let lines = self.journal.split_inclusive(|&byte| byte == b'\n');
+        let events: Vec<Event> = lines.map(|line| Event::decode(line).unwrap()).collect();
+        if !self.is_poisoned {
+            assert_eq!(check_history(&events), []);
+        }
     }
 
     /// `poison <run> <kind> <data>`: an event that the machine itself would not write; `RUN` in it is the run's id.
     fn poison(&mut self, rest: &str) -> String {
+        self.is_poisoned = true;
         let (run, rest) = rest.split_once(' ').unwrap();
         let (kind, data) = rest.split_once(' ').unwrap();
         let (seq, at, id) = (self.state.seq() + 1, self.now.max(self.state.at()).0, self.run_id(run));

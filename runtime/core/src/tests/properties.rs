@@ -8,7 +8,7 @@ use crate::{
     Alive, Answer, Child, Command, Contract, Decision, Effect, EffectState, Event, EventKind, Failure, FailureClass,
     Graph, GraphLimits, InstanceId, Json, Limits, LossReason, Millis, Note, Noted, OnCycle, Payload, Priority,
     Rejected, Retry, RunId, RunRestored, Speaker, State, Status, Step, TaskIndex, TaskRef, TaskSpec, Timer, TimerKind,
-    Token, Wait, check_owed, check_step, decide,
+    Token, Wait, check_history, check_owed, check_step, decide,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -732,6 +732,11 @@ impl Pair {
     fn restart(&mut self) {
         let replayed = self.replayed();
         assert_eq!(journalled(&replayed), journalled(&self.state), "a replay gives the same state");
+        let lines = self.journal.split_inclusive(|&byte| byte == b'\n');
+        let events: Vec<Event> = lines.map(|line| Event::decode(line).unwrap()).collect();
+        // There is no archive here that would find a run that is submitted once more.
+        let breaches = check_history(&events).into_iter().filter(|breach| breach.what != "it was submitted twice");
+        assert_eq!(breaches.collect::<Vec<_>>(), []);
         self.state = replayed;
         self.board.clear();
         let effects = self.state.recover(Millis(self.now));
