@@ -297,10 +297,22 @@ impl Board {
         let replayed = self.replayed();
         assert_eq!(journalled(&replayed), journalled(&self.state), "a replay gives the same state");
         assert_eq!(check_replay(&self.state, &replayed), []);
-        let lines = self.journal.split_inclusive(|&byte| byte == b'\n');
-        let events: Vec<Event> = lines.map(|line| Event::decode(line).unwrap()).collect();
         if !self.is_poisoned {
-            assert_eq!(check_history(&events), []);
+            assert_eq!(check_history(&self.events()), []);
+        }
+    }
+
+    /// All events so far.
+    pub(super) fn events(&self) -> Vec<Event> {
+        let lines = self.journal.split_inclusive(|&byte| byte == b'\n');
+        lines.map(|line| Event::decode(line).unwrap()).collect()
+    }
+
+    /// Makes events durable, whoever has written them.
+    pub(super) fn append(&mut self, events: &[Event]) {
+        for event in events {
+            event.encode(&mut self.journal);
+            self.state.apply(event);
         }
     }
 

@@ -6,6 +6,7 @@ mod durable;
 mod event;
 mod graph;
 mod input;
+mod invariant;
 mod limits;
 mod model;
 mod properties;
