@@ -24,7 +24,7 @@ pub(super) fn check<'a>(check: &mut Check<'a>, events: &[Event], effect: &'a Eff
 
 fn offer<'a>(check: &mut Check<'a>, ready: &'a Ready) {
     let (id, index) = (ready.task.run, ready.task.task);
-    let Some(run) = check.view.state.run(id) else { return submitted(check, id, ready) };
+    let Some(run) = check.view.run(id) else { return submitted(check, id, ready) };
     let Some(now) = check.view.task(run, index) else { return check.no_task(run, index) };
     if run.ended.is_some() || run.paused.is_some() || run.quarantined.is_some() {
         // A step that opens or unpauses it offers what waits; anything else does not.
@@ -73,7 +73,7 @@ fn submitted(check: &mut Check<'_>, id: RunId, ready: &Ready) {
 /// A holder is stopped for its silence, or for the time it takes, only when that time is over.
 fn stop<'a>(check: &mut Check<'a>, events: &[Event], speaker: &'a Speaker, reason: StopReason) {
     let (id, index) = (speaker.task.run, speaker.task.task);
-    let Some(run) = check.view.state.run(id) else { return };
+    let Some(run) = check.view.run(id) else { return };
     let Some(task) = run.task(index) else { return check.no_task(run, index) };
     if task.token != speaker.token || task.holder() != Some(&speaker.holder) {
         let what = format!("{} is stopped, and does not hold it with {}", speaker.holder, speaker.token);

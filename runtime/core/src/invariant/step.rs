@@ -78,24 +78,24 @@ impl<'a> Check<'a> {
             (EventKind::Schedule(what), _) => self.schedule(what),
             (EventKind::RunsArchived(it), _) => {
                 for &id in &it.runs {
-                    if self.view.state.run(id).is_none_or(|run| run.ended.is_none()) {
+                    if self.view.run(id).is_none_or(|run| run.ended.is_none()) {
                         self.run_breach(Invariant::NothingAcknowledgedIsLost, id, "an open run was archived");
                     }
                 }
             }
             (EventKind::RunSubmitted(it), Some(id)) => {
-                if self.view.state.run(id).is_some() {
+                if self.view.run(id).is_some() {
                     self.run_breach(Invariant::OneHistory, id, "it was submitted twice");
                 }
                 self.has_room(id, it.graph.tasks.len());
             }
             (EventKind::RunRestored(_), Some(id)) => {
-                if self.view.state.run(id).is_some() {
+                if self.view.run(id).is_some() {
                     self.run_breach(Invariant::OneHistory, id, "it was restored while it was in memory");
                 }
             }
             (_, Some(id)) if self.view.is_fresh(id) => {} // nothing of it is known here
-            (kind, Some(id)) => match self.view.state.run(id) {
+            (kind, Some(id)) => match self.view.run(id) {
                 Some(run) => self.of_run(run, event.at, kind),
                 None => self.run_breach(Invariant::OneHistory, id, format!("{} of no run", kind.name())),
             },

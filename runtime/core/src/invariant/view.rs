@@ -3,6 +3,7 @@
 use crate::{
     Event, EventKind, InstanceId, Millis, Run, RunId, RunSubmitted, State, TaskIndex, TaskRef, TaskState, Then, Token,
 };
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -61,37 +62,61 @@ struct Changes<'a> {
 /// The state, and the events of the step so far.
 pub(super) struct View<'a> {
     pub(super) state: &'a State,
-    changes: BTreeMap<RunId, Changes<'a>>,
+    /// What has become of the run that was changed first: of most steps it is the only one.
+    first: Option<(RunId, Changes<'a>)>,
+    others: BTreeMap<RunId, Changes<'a>>,
+    /// The run that was looked for last: most of a step is about one.
+    found: Cell<Option<(RunId, Option<&'a Run>)>>,
 }
 
 impl<'a> View<'a> {
     pub(super) fn new(state: &'a State) -> Self {
-        Self { state, changes: BTreeMap::new() }
+        Self { state, first: None, others: BTreeMap::new(), found: Cell::new(None) }
+    }
+
+    /// The run as it was before the step, if it is in memory.
+    pub(super) fn run(&self, id: RunId) -> Option<&'a Run> {
+        match self.found.get() {
+            Some((found, run)) if found == id => run,
+            _ => {
+                let run = self.state.run(id);
+                self.found.set(Some((id, run)));
+                run
+            }
+        }
+    }
+
+    fn changes(&self, run: RunId) -> Option<&Changes<'a>> {
+        match &self.first {
+            Some((first, changes)) if *first == run => Some(changes),
+            Some(_) => self.others.get(&run),
+            None => None,
+        }
     }
 
     /// Whether this step has submitted or restored the run.
     pub(super) fn is_fresh(&self, run: RunId) -> bool {
-        self.changes.get(&run).is_some_and(|changes| changes.fresh.is_some())
+        self.changes(run).is_some_and(|changes| changes.fresh.is_some())
     }
 
     /// What this step has submitted as this run.
     pub(super) fn submitted(&self, run: RunId) -> Option<&'a RunSubmitted> {
-        self.changes.get(&run)?.fresh?
+        self.changes(run)?.fresh?
     }
 
     /// Whether this step has ended the run.
     pub(super) fn is_over(&self, run: RunId) -> bool {
-        self.changes.get(&run).is_some_and(|changes| changes.is_over)
+        self.changes(run).is_some_and(|changes| changes.is_over)
     }
 
     /// Whether this step lets the run start tasks again.
     pub(super) fn is_opened(&self, run: RunId) -> bool {
-        self.changes.get(&run).is_some_and(|changes| changes.is_opened)
+        self.changes(run).is_some_and(|changes| changes.is_opened)
     }
 
     /// How a task stands now.
     pub(super) fn task(&self, run: &'a Run, index: TaskIndex) -> Option<Now<'a>> {
-        let changes = self.changes.get(&run.id);
+        let changes = self.changes(run.id);
         let spoilt = changes.is_some_and(|changes| changes.is_spoilt(index));
         if let Some(now) = changes.and_then(|changes| changes.tasks.get(&index)) {
             return Some(if spoilt { Now { phase: Phase::Spoilt, ..*now } } else { *now });
@@ -118,22 +143,23 @@ impl<'a> View<'a> {
 
     /// How many tasks of a run are open.
     pub(super) fn open(&self, run: &Run) -> i64 {
-        let changes = self.changes.get(&run.id);
+        let changes = self.changes(run.id);
         let (added, ended) = changes.map_or((0, 0), |changes| (changes.added as i64, changes.ended));
         run.open() as i64 + added - ended
     }
 
     /// Whether this step has recorded something under this key before.
     pub(super) fn has_recorded(&self, task: TaskRef, key: &Arc<str>) -> bool {
-        self.changes.get(&task.run).is_some_and(|changes| changes.recorded.contains(&(task.task, key)))
+        self.changes(task.run).is_some_and(|changes| changes.recorded.contains(&(task.task, key)))
     }
 
     /// Follows an event that others come behind.
     pub(super) fn follow(&mut self, event: &'a Event) {
         let Some(id) = event.run else { return };
-        let run = self.state.run(id);
+        let run = self.run(id);
         let at = event.at;
-        let changes = self.changes.entry(id).or_default();
+        let (first, changes) = self.first.get_or_insert_with(|| (id, Changes::default()));
+        let changes = if *first == id { changes } else { self.others.entry(id).or_default() };
         let token = |index: TaskIndex| run.and_then(|run| run.task(index)).map_or(Token::FIRST, |task| task.token);
         match &event.kind {
             EventKind::RunSubmitted(submitted) => changes.fresh = Some(Some(submitted)),
