@@ -197,6 +197,13 @@ impl Callboard {
         self.0.counters.read()
     }
 
+    /// What was seen on this node that must never be, the last of it, oldest first; empty if all is well. For tests with
+    /// feature `test`; in production the same is a log line and the metric `callboard_invariant_breaches_total`.
+    #[cfg(feature = "test")]
+    pub fn breaches(&self) -> Vec<callboard_core::Breach> {
+        self.0.breaches.kept()
+    }
+
     /// Stops cleanly: no more tasks are taken, handlers finish or hand their tasks back, everything is committed.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ mod answer;
 #[cfg(feature = "api")]
 mod api;
 mod board;
+mod breaches;
 mod builder;
 mod chance;
 mod clock;

@@ -6,6 +6,7 @@ use plan::{Cluster, Plan};
 
 use crate::agent::instance::Floor;
 use crate::agent::pool::{self, PoolSpec};
+use crate::breaches::Breaches;
 use crate::clock::Clock;
 use crate::closing_time::Bell;
 use crate::cluster::view::{Beat, Hears, Standing};
@@ -51,6 +52,9 @@ pub(crate) struct Node {
     /// Schemas that submissions were held against.
     schemas: Arc<schema::Cache>,
     pub(crate) counters: Arc<Counters>,
+    /// What was seen that must never be.
+    #[cfg_attr(not(feature = "test"), expect(dead_code, reason = "only tests look at the list"))]
+    pub(crate) breaches: Breaches,
     pub(crate) mailroom: Arc<Mailroom>,
     pub(crate) namespace: Arc<str>,
     pub(crate) payloads: Payloads,

@@ -1,5 +1,6 @@
 //! The backlog: which of the tasks that wait for an instance starts next.
 
+use crate::sabotage::{self, Sabotage};
 use crate::{InstanceId, Priority, Requirements, RunId, TaskRef, Token};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -37,6 +38,8 @@ pub struct ReadyQueue<T> {
     len: usize,
     /// Counts every turn that is given, so that who had one longest ago is known.
     turn: u64,
+    /// See [`Self::passed_over`].
+    passed_over: Option<RunId>,
 }
 
 /// The tasks of one capability that require the same.
@@ -58,9 +61,12 @@ struct Class<T> {
     served: u64,
 }
 
+/// A task that was taken, and the run that was passed over for it.
+type Popped<T> = ((Ready, T), Option<RunId>);
+
 impl<T> Default for ReadyQueue<T> {
     fn default() -> Self {
-        Self { capabilities: BTreeMap::new(), len: 0, turn: 0 }
+        Self { capabilities: BTreeMap::new(), len: 0, turn: 0, passed_over: None }
     }
 }
 
@@ -101,10 +107,17 @@ impl<T> ReadyQueue<T> {
         let (.., capability, place) = best?;
         self.turn += 1;
         let lanes = self.capabilities.get_mut(capability)?;
-        let popped = lanes.get_mut(place)?.pop(self.turn);
-        self.len -= usize::from(popped.is_some());
+        let (popped, passed_over) = lanes.get_mut(place)?.pop(self.turn)?;
+        self.passed_over = passed_over;
+        self.len -= 1;
         self.sweep(capability);
-        popped
+        Some(popped)
+    }
+
+    /// The run of the same lane and priority that has waited longer for its turn than the one that was served last: there
+    /// must be none. For whoever looks for breaches of fairness.
+    pub fn passed_over(&self) -> Option<RunId> {
+        self.passed_over
     }
 
     /// How urgent the task is that [`pop`](Self::pop) would take.
@@ -195,8 +208,9 @@ impl<T> Lane<T> {
         self.len += 1;
     }
 
-    fn pop(&mut self, turn: u64) -> Option<(Ready, T)> {
-        let mut first = self.classes.first_entry()?;
+    fn pop(&mut self, turn: u64) -> Option<Popped<T>> {
+        let is_unfair = sabotage::is(Sabotage::UnfairScheduler);
+        let mut first = if is_unfair { self.classes.last_entry()? } else { self.classes.first_entry()? };
         let popped = first.get_mut().pop(turn);
         if first.get().runs.is_empty() {
             first.remove();
@@ -245,9 +259,11 @@ impl<T> Class<T> {
         tasks.push_back((ready, note));
     }
 
-    fn pop(&mut self, turn: u64) -> Option<(Ready, T)> {
+    fn pop(&mut self, turn: u64) -> Option<Popped<T>> {
         self.served = turn;
-        let (_, run) = self.ring.pop_first()?;
+        let is_unfair = sabotage::is(Sabotage::UnfairScheduler);
+        let (had, run) = if is_unfair { self.ring.pop_last()? } else { self.ring.pop_first()? };
+        let passed_over = self.ring.first_key_value().filter(|(place, _)| **place < had).map(|(_, run)| *run);
         let (place, tasks) = self.runs.get_mut(&run)?;
         let popped = tasks.pop_front();
         if tasks.is_empty() {
@@ -256,6 +272,6 @@ impl<T> Class<T> {
             *place = turn;
             self.ring.insert(turn, run);
         }
-        popped
+        Some((popped?, passed_over))
     }
 }

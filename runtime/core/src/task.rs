@@ -2,6 +2,7 @@
 
 use crate::input::Input;
 use crate::record::Record;
+use crate::sabotage::{self, Sabotage};
 use crate::{Failure, InstanceId, Json, Millis, Payload, Ready, TaskIndex, TaskRef, TaskSpec, TimerKind, Token};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeMap;
@@ -362,7 +363,7 @@ impl Task {
                 None,
             ],
             TaskState::Running { since, .. } => [
-                Some((self.lease_until, TimerKind::Lease)),
+                (!sabotage::is(Sabotage::LeaseNeverExpires)).then_some((self.lease_until, TimerKind::Lease)),
                 timeouts.attempt_ms.map(|limit| (since.after(ms(limit)), TimerKind::Attempt)),
                 timeouts.heartbeat_ms.map(|limit| (self.heard_at.after(ms(limit)), TimerKind::Heartbeat)),
             ],

@@ -1,5 +1,6 @@
 //! Timers: what comes due by itself.
 
+use crate::sabotage::{self, EARLY_MS, Sabotage};
 use crate::{Millis, Run, RunId, Task, TaskIndex};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -77,12 +78,17 @@ impl Timers {
     }
 
     pub(crate) fn next(&self) -> Option<Millis> {
-        self.0.first().map(|timer| timer.due)
+        self.0.first().map(|timer| Millis(timer.due.0.saturating_sub(early())))
     }
 
     pub(crate) fn pop_due(&mut self, now: Millis) -> Option<Timer> {
-        if self.0.first()?.due <= now { self.0.pop_first() } else { None }
+        if self.0.first()?.due.0.saturating_sub(early()) <= now.0 { self.0.pop_first() } else { None }
     }
+}
+
+/// How much before its time a timer comes, in milliseconds: not at all.
+fn early() -> i64 {
+    if sabotage::is(Sabotage::TimerEarly) { EARLY_MS } else { 0 }
 }
 
 pub(crate) fn run_timer(run: &Run) -> Option<Timer> {

@@ -16,6 +16,8 @@ mod tests;
 use super::desk::Desk;
 use super::desks::{DeskId, Desks};
 use super::lending::{Announced, Loans, Wants};
+use super::order;
+use crate::breaches::Breaches;
 use crate::cluster::Switchboard;
 use crate::cluster::note::{Lent, Note, Wanted};
 use crate::partition::message::Message;
@@ -50,6 +52,7 @@ struct Inner {
     announced: Announced,
     /// Counts what is lent, so that who had something longest ago is known.
     lent: u64,
+    breaches: Breaches,
 }
 
 /// Who offers a task.
@@ -129,6 +132,11 @@ pub struct QueueInfo {
 }
 
 impl Backlog {
+    /// One that tells here what is handed out of turn.
+    pub(crate) fn watched(breaches: Breaches) -> Self {
+        Self { inner: Mutex::new(Inner { breaches, ..Inner::default() }), ..Self::default() }
+    }
+
     /// Says how other nodes are reached, once, before there is anything to do.
     pub(crate) fn join(&self, node: Arc<str>, others: Switchboard) {
         self.lock().desks.node = node;
@@ -565,6 +573,8 @@ impl Inner {
             self.queue.push(ready, offer);
             return None;
         }
+        let left = self.queue.most_urgent(capabilities(), admits);
+        self.breaches.report(None, order::breach(&self.queue, &ready, left));
         let partition = offer.partition;
         if desk.home.is_some() {
             self.announced.served(&ready.capability, &ready.requires);
@@ -577,7 +587,9 @@ impl Inner {
         let (queue, desks) = (&mut self.queue, &self.desks);
         let capabilities = capabilities.iter().map(|capability| &**capability);
         let (ready, Offer { partition, .. }) =
-            queue.pop(capabilities, |capability, requires| desks.has_free(capability, requires))?;
+            queue.pop(capabilities.clone(), |capability, requires| desks.has_free(capability, requires))?;
+        let left = queue.most_urgent(capabilities, |capability, requires| desks.has_free(capability, requires));
+        self.breaches.report(None, order::breach(queue, &ready, left));
         let (number, chosen) = desks.choose(&ready)?;
         Some(Met::Task { ready, partition, desk: self.desks.give(number)?, chosen })
     }

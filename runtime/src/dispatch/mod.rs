@@ -13,4 +13,5 @@ mod desk;
 pub(crate) mod desks;
 pub(crate) mod health;
 mod lending;
+mod order;
 pub(crate) mod seat;

@@ -8,6 +8,7 @@ use super::key::{self, KEY_BYTES_MAX};
 use super::root::Root;
 use super::trap::{Sight, Witness, recorded_by};
 use crate::{Error, ErrorClass, ErrorKind, Result};
+use callboard_core::sabotage::{self, Sabotage};
 use callboard_core::{Child, Entry, Failure, FailureClass, Json, Note, Noted, TaskIndex};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -137,6 +138,15 @@ impl Calls {
         let n = table.occurrences.entry(stem.clone()).or_default();
         *n += 1;
         key::occurrence(stem, *n).into()
+    }
+
+    /// The key of a call by the order of first polls, which is wrong: see [`Sabotage::OccurrenceAtFirstPoll`].
+    fn key_at_poll(&self, key: &Key) -> Key {
+        let stem = key.split_once('#').map_or(&**key, |(stem, _)| stem);
+        let mut table = self.lock();
+        let n = table.occurrences.entry(format!("polled {stem}")).or_default();
+        *n += 1;
+        key::occurrence(stem.to_owned(), *n).into()
     }
 
     pub(crate) fn set_progress(&self, progress: Json) {
@@ -541,6 +551,14 @@ impl Drop for Waiting {
 }
 
 impl Waiting {
+    /// The call as it is when it is polled first: the same.
+    pub(crate) fn polled(self) -> Self {
+        if !sabotage::is(Sabotage::OccurrenceAtFirstPoll) {
+            return self;
+        }
+        Self { calls: self.calls.clone(), key: self.calls.key_at_poll(&self.key) }
+    }
+
     /// See [`Calls::poll_turn`].
     pub(crate) async fn turn(&self) -> Result<Turn> {
         std::future::poll_fn(|cx| self.calls.poll_turn(&self.key, cx)).await

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use callboard_core::sabotage::{self, Sabotage};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -198,6 +199,9 @@ impl Appender {
         };
         match land(&self.journal, at, &bytes, Patience::Endless, |reason| self.tenure.stuck(reason)).await {
             Landed::Mine => Outcome::Committed(Mark::new(at, &bytes, self.last.claim)),
+            Landed::Sealed | Landed::Foreign if sabotage::is(Sabotage::NoFence) => {
+                Outcome::Committed(Mark::new(at, &bytes, self.last.claim))
+            }
             Landed::Sealed => self.sealed(at).await,
             Landed::Refused(reason) => Outcome::Refused(Refusal::Store(reason)),
             Landed::Foreign => Outcome::Unknown { at, reason: Corrupt::ForeignRecord { at }.raise().to_string() },

@@ -14,6 +14,7 @@
 //! They are kept all the same where they can be told: such a slot has collected neighbours, so whatever a gap follows
 //! is read before it is deleted.
 
+use callboard_core::sabotage::{self, Sabotage};
 use futures::stream::{self, StreamExt};
 use tokio::time::Instant;
 
@@ -72,7 +73,9 @@ impl Keeper {
         let versions = self.register.prune(&mut self.newest, now).await;
         let mut collected =
             Collected { versions: versions.map_err(|error| Error::Store(error.to_string()))?, ..Default::default() };
-        if let Some(boundary) = self.boundary.ripe(now, current.manifest.previous.position) {
+        let is_hasty = sabotage::is(Sabotage::GarbageAtOnce);
+        let snapshot = if is_hasty { &current.manifest.snapshot } else { &current.manifest.previous };
+        if let Some(boundary) = self.boundary.ripe(now, snapshot.position) {
             collected.slots = self.collect_slots(boundary).await?;
             collected.snapshots = self.collect_snapshots(boundary).await?;
         }
@@ -124,6 +127,7 @@ pub(super) fn fates(slots: &[Position], boundary: Position) -> Vec<Fate> {
         .filter_map(|(&at, next)| match next {
             Some(next) if *next == at.next_slot() => Some(Fate::Delete(at)),
             Some(next) if next.epoch == at.epoch => Some(Fate::Read(at)),
+            _ if sabotage::is(Sabotage::GarbageAtOnce) => Some(Fate::Delete(at)),
             // The last of its epoch: the closing seal, or a record that will have its turn.
             _ => None,
         })

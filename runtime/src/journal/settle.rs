@@ -1,6 +1,7 @@
 //! Creating a write-once object and finding out what became of it.
 
 use bytes::Bytes;
+use callboard_core::sabotage::{self, Sabotage};
 
 use super::access::{Access, Backoff};
 use crate::port::store::{Create, Error};
@@ -45,6 +46,7 @@ pub(super) async fn settle(
         let reason = match access.create(name, bytes.clone()).await {
             Ok(Create::Created) => return Settled::Mine,
             Err(Error::Refused { reason }) if !perhaps_written => return Settled::Refused(reason),
+            Err(error) if sabotage::is(Sabotage::LostAnswerMeansFailed) => return Settled::Refused(error.to_string()),
             Ok(Create::Exists) => "the name exists but could not be read".to_owned(),
             Err(error) => error.to_string(),
         };

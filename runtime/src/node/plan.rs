@@ -2,6 +2,7 @@
 
 use super::{COMMIT_MAX, Node, Stage};
 use crate::agent::instance::Floor;
+use crate::breaches::Breaches;
 use crate::clock::Clock;
 use crate::closing_time::{Bell, ClosingTime};
 use crate::cluster::view::Standing;
@@ -53,6 +54,7 @@ pub(super) struct Plan {
     stops: Arc<Stops>,
     mailroom: Arc<Mailroom>,
     counters: Arc<Counters>,
+    breaches: Breaches,
     journal: crate::journal::Settings,
     payloads: Payloads,
     directory: Arc<dyn Directory>,
@@ -116,15 +118,17 @@ impl Plan {
         };
         let (body_bytes_max, inbox_max) = (settings.payload_bytes_max, settings.inbox_max);
         let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };
+        let breaches = Breaches::default();
         Self {
             mailroom: Arc::new(Mailroom::new(node.clone(), clock.clone(), limits)),
             node,
             namespace: settings.namespace.as_str().into(),
             bus: Arc::new(MemoryBus::new()),
             cluster,
-            backlog: Arc::default(),
+            backlog: Arc::new(Backlog::watched(breaches.clone())),
             stops: Arc::default(),
             counters: Arc::default(),
+            breaches,
             payloads: Payloads::new(store.clone(), &settings.namespace, &journal),
             journal,
             store,
@@ -178,6 +182,7 @@ impl Plan {
             member,
             schemas: Arc::default(),
             counters: self.counters,
+            breaches: self.breaches,
             mailroom: floor.mailroom.clone(),
             namespace: self.namespace,
             payloads: self.payloads,
@@ -332,6 +337,7 @@ impl Plan {
             node: self.node.clone(),
             others: others.map(|(_, switchboard)| switchboard.clone()),
             counters: self.counters.clone(),
+            breaches: self.breaches.clone(),
             closing: closing.clone(),
             input_bytes_max: settings.payload_bytes_max as u64,
         };

@@ -4,7 +4,7 @@ use super::history::{HEAD_VERSION, Head, History, KeptSchedule, Line, Proof, lin
 use crate::journal::position::Position;
 use crate::journal::replay::{Replay, ReplayError};
 use bytes::Bytes;
-use callboard_core::{Event, EventKind, Limits, State};
+use callboard_core::{Breach, Event, EventKind, Invariant, Limits, State};
 
 /// Folds a journal into a state and the lines behind it.
 #[derive(Debug)]
@@ -12,8 +12,8 @@ pub(crate) struct Recovery {
     limits: Limits,
     pub(crate) state: State,
     pub(crate) history: History,
-    /// How many runs of the snapshot did not fold to the state that was vouched for.
-    pub(crate) diverged: usize,
+    /// Runs of the snapshot that did not fold to the state that was vouched for.
+    pub(crate) diverged: Vec<Breach>,
     /// What was replayed behind the snapshot.
     pub(crate) tail: Tail,
     head: Option<Head>,
@@ -32,7 +32,7 @@ impl Recovery {
             limits,
             state: State::new(limits),
             history: History::default(),
-            diverged: 0,
+            diverged: Vec::new(),
             tail: Tail::default(),
             head: None,
         }
@@ -80,8 +80,8 @@ impl Recovery {
         let digest = self.state.run(proof.run).map(callboard_core::Run::digest);
         if digest.as_ref() != Some(&proof.digest) {
             // The events are the truth. What they fold to has changed, which is a bug of this release or the last.
-            tracing::error!(run = %proof.run, "the run's events no longer fold to the state that was recorded");
-            self.diverged += 1;
+            let what = "its events no longer fold to the state that was recorded";
+            self.diverged.push(Breach::of_run(Invariant::ReplayEqualsLive, proof.run, what));
         }
         Ok(())
     }

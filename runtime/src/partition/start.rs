@@ -79,7 +79,8 @@ async fn begin(deed: Deed, supervisor: ActorCell) -> Result<ActorRef<Message>, F
     let mut recovery = Recovery::new(deed.limits);
     let Owner { appender, keeper, start } =
         journal.claim(&deed.node, &mut recovery).await.map_err(|error| failure(&error))?;
-    let Recovery { state, history, mut tail, .. } = recovery;
+    let Recovery { state, history, mut tail, diverged, .. } = recovery;
+    deed.surroundings.breaches.report(Some(number), diverged);
     if start.position().epoch > keeper.newest_snapshot().epoch + EPOCHS_MAX {
         tail.events = u64::MAX / 2; // due with the next batch
     }

@@ -16,9 +16,10 @@ use crate::dispatch::courier::Dispatch;
 use crate::journal::append::{Mark, Outcome};
 use crate::supervise;
 use bytes::Bytes;
+use callboard_core::sabotage::{self, Sabotage};
 use callboard_core::{
     Command, Effect, EventKind, Failure, FailureClass, Json, Millis, Part, Ready, Rejected, RunId, State, TaskRef,
-    TaskState, Token, decide,
+    TaskState, Token, check_owed, check_step, decide,
 };
 use ractor::ActorRef;
 use std::collections::BTreeMap;
@@ -117,7 +118,12 @@ impl Tenant {
     /// Pays what a replayed state owes: frees what dead nodes hold, offers what is ready.
     pub(super) fn recover(&mut self) {
         self.around.backlog.sweep();
-        let effects = self.state.recover(self.now());
+        let now = self.now();
+        let mut effects = self.state.recover(now);
+        self.around.breaches.report(Some(self.around.number), check_owed(&self.state, now, &effects));
+        if sabotage::is(Sabotage::DispatchForgottenAtTakeover) {
+            effects.clear();
+        }
         if self.nodes.is_some() {
             self.release(effects); // all of it follows from what is durable
         } else {
@@ -159,6 +165,7 @@ impl Tenant {
 
     fn decide_at(&mut self, now: Millis, command: Command) -> Result<(), Rejected> {
         let step = decide(&self.state, now, command)?;
+        self.around.breaches.report(Some(self.around.number), check_step(&self.state, now, &step));
         if step.events.is_empty() {
             self.hold_back(step.effects);
             return Ok(());
@@ -184,9 +191,13 @@ impl Tenant {
             }
             batch.events.push(event);
         }
-        batch.effects.extend(step.effects);
         if self.ride_until.is_none() {
             self.ride_until = Some(Instant::now() + RIDE_MAX);
+        }
+        if sabotage::is(Sabotage::EffectsBeforeDurable) {
+            self.release(step.effects);
+        } else {
+            batch.effects.extend(step.effects);
         }
         Ok(())
     }
@@ -206,6 +217,10 @@ impl Tenant {
     /// Answers when everything that the answer rests on is durable.
     pub(super) fn answer(&mut self, reply: Reply, result: Result<(), Rejected>, room: Option<Room>) {
         match self.tail() {
+            Some(batch) if sabotage::is(Sabotage::AckBeforeAppend) => {
+                batch.awaited = true;
+                let _gone = reply.send(result.map_err(Refusal::from));
+            }
             Some(batch) => {
                 batch.answers.push(Answer { reply, result, _room: room });
                 batch.awaited = true;

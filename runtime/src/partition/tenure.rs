@@ -2,6 +2,7 @@
 
 use super::history::History;
 use super::recover::Tail;
+use crate::breaches::Breaches;
 use crate::clock::Clock;
 use crate::closing_time::ClosingTime;
 use crate::cluster::Switchboard;
@@ -52,6 +53,7 @@ pub(crate) struct Surroundings {
     pub(crate) node: Arc<str>,
     pub(crate) others: Option<Switchboard>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) breaches: Breaches,
     pub(crate) closing: ClosingTime,
     /// The longest input, references resolved, that a task is handed out with; 16 MiB by default.
     pub(crate) input_bytes_max: u64,

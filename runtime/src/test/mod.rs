@@ -61,6 +61,8 @@ mod replay;
 mod runtime;
 mod watch;
 
+pub use callboard_core::{Breach, Invariant};
+
 pub use builder::{TestBuilder, TestPoolBuilder};
 pub use handle::TestTask;
 pub use history::History;

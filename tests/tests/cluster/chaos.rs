@@ -262,6 +262,7 @@ async fn trouble(fleet: &Fleet, random: &mut Random, count: usize) -> (BTreeMap<
         match what {
             0..=2 => {
                 fleet.nodes.lock().await[at] = None;
+                assert_eq!(node.board.breaches(), []);
                 if what == 2 {
                     let _cut_short = node.board.shutdown().await;
                 } else {
@@ -370,6 +371,7 @@ async fn one_life(seed: u64, runs: usize, troubles: usize) {
     let at = |share: f64| takeovers.get(((takeovers.len() as f64 - 1.0) * share) as usize).copied().unwrap_or_default();
     println!("{} takeovers: p50 {:.1?}, p90 {:.1?}, max {:.1?}", takeovers.len(), at(0.5), at(0.9), at(1.0));
     for node in fleet.nodes.lock().await.iter().flatten() {
+        assert_eq!(node.board.breaches(), []);
         node.board.shutdown().await.unwrap();
     }
 }

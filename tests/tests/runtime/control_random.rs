@@ -243,6 +243,7 @@ impl World {
                 assert_eq!(run.output_json(task).await.unwrap().to_string(), *output, "seed {}", self.seed);
             }
         }
+        assert_eq!(board.breaches(), [], "seed {}", self.seed);
         board.shutdown().await.unwrap();
         let board = self.board(Arc::new(self.objects.clone())).await.unwrap();
         assert_eq!(self.look(&board).await, (infos, histories), "seed {}", self.seed);

@@ -165,6 +165,7 @@ async fn one_graph(seed: u64) -> usize {
     let once = expected.iter().enumerate().filter(|(_, output)| output.is_some()).map(|(id, _)| (id, 1));
     assert_eq!(recorded, once.collect(), "each result is recorded once, seed {seed}");
     assert_eq!(recorded, *fate.completed.lock().unwrap(), "what was worked out is never worked out again, seed {seed}");
+    assert_eq!(board.breaches(), [], "seed {seed}");
     board.shutdown().await.unwrap();
     fate.deaths.get()
 }

@@ -390,6 +390,7 @@ async fn live(store: Arc<dyn Store>, world: &World, ops: &[Op], spoil: impl FnOn
         }
     }
     assert!(board.unknown_effects().await?.items.is_empty() && board.approvals().await?.items.is_empty());
+    assert_eq!(board.breaches(), []);
     board.shutdown().await?;
     Ok(said)
 }

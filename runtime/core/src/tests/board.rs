@@ -10,7 +10,8 @@ use super::words;
 use crate::{
     Alive, Command, Effect, Event, EventKind, Failure, FailureClass, Graph, InstanceId, Json, Limits, LossReason,
     Millis, Payload, Priority, Rejected, Retry, Run, RunId, RunRestored, Speaker, State, Status, Step, StopReason,
-    TaskIndex, TaskRef, TaskSpec, TaskState, Then, Timer, TimerKind, Token, decide,
+    TaskIndex, TaskRef, TaskSpec, TaskState, Then, Timer, TimerKind, Token, check_history, check_owed, check_replay,
+    check_step, decide,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub(super) struct Board {
     ids: BTreeMap<String, RunId>,
     /// What the archive holds.
     pages: BTreeMap<RunId, Json>,
+    /// Whether the journal holds what the machine would not write.
+    is_poisoned: bool,
     /// What has been seen to happen: states with events, rejections, timers, stops.
     pub(super) seen: BTreeSet<String>,
 }
@@ -43,6 +46,7 @@ impl Board {
             last: String::new(),
             ids: BTreeMap::new(),
             pages: BTreeMap::new(),
+            is_poisoned: false,
             seen: BTreeSet::new(),
         }
     }
@@ -189,8 +193,13 @@ impl Board {
 
     /// Puts a command to the machine, makes its events durable and says what came of it.
     fn put(&mut self, command: Command) -> String {
+        // A timer was given out when its moment had come, whatever the clock has done since.
+        let now = if let Command::Due(timer) = &command { self.now.max(timer.due) } else { self.now };
         match decide(&self.state, self.now, command) {
-            Ok(step) => self.follow(step),
+            Ok(step) => {
+                assert_eq!(check_step(&self.state, now, &step), [], "{step:?}");
+                self.follow(step)
+            }
             Err(rejected) => self.rejection(&rejected),
         }
     }
@@ -272,6 +281,7 @@ impl Board {
     fn restart(&mut self) -> String {
         self.state = self.replayed();
         let effects = self.state.recover(self.now);
+        assert_eq!(check_owed(&self.state, self.now, &effects), []);
         effects.iter().map(|effect| format!("> {}", self.effect(effect))).collect::<Vec<_>>().join(", ")
     }
 
@@ -284,11 +294,31 @@ impl Board {
     }
 
     fn replay(&self) {
-        assert_eq!(journalled(&self.replayed()), journalled(&self.state), "a replay gives the same state");
+        let replayed = self.replayed();
+        assert_eq!(journalled(&replayed), journalled(&self.state), "a replay gives the same state");
+        assert_eq!(check_replay(&self.state, &replayed), []);
+        if !self.is_poisoned {
+            assert_eq!(check_history(&self.events()), []);
+        }
+    }
+
+    /// All events so far.
+    pub(super) fn events(&self) -> Vec<Event> {
+        let lines = self.journal.split_inclusive(|&byte| byte == b'\n');
+        lines.map(|line| Event::decode(line).unwrap()).collect()
+    }
+
+    /// Makes events durable, whoever has written them.
+    pub(super) fn append(&mut self, events: &[Event]) {
+        for event in events {
+            event.encode(&mut self.journal);
+            self.state.apply(event);
+        }
     }
 
     /// `poison <run> <kind> <data>`: an event that the machine itself would not write; `RUN` in it is the run's id.
     fn poison(&mut self, rest: &str) -> String {
+        self.is_poisoned = true;
         let (run, rest) = rest.split_once(' ').unwrap();
         let (kind, data) = rest.split_once(' ').unwrap();
         let (seq, at, id) = (self.state.seq() + 1, self.now.max(self.state.at()).0, self.run_id(run));

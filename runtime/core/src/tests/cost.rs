@@ -6,7 +6,7 @@
 use super::board::name_id;
 use crate::{
     Answer, Child, Command, Contract, Graph, GraphLimits, InstanceId, Json, Limits, LossReason, Millis, Note, Payload,
-    RunId, Speaker, State, TaskIndex, TaskRef, TaskSpec, Token, Wait, decide,
+    RunId, Speaker, State, TaskIndex, TaskRef, TaskSpec, Token, Wait, check_step, decide,
 };
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -93,6 +93,39 @@ fn submitted(what: &str, graph: Graph) -> (State, RunId) {
     one(&format!("{what}: submit"), &mut state, Command::Submit { run, graph, key: None });
     one(&format!("{what}: submit again"), &mut state, Command::Submit { run, graph: again, key: None });
     (state, run)
+}
+
+/// What it costs to hold each step against the invariants, beside the step itself.
+#[test]
+#[ignore = "a measurement, to be run in release"]
+fn cost_of_the_checks() {
+    let small = |n: u32| (name_id(&n.to_string()), graph(vec![TaskSpec::new("only", "work", Json::null())]));
+    let graphs: Vec<_> =
+        (0..20_000).map(small).map(|(run, graph)| (run, graph.check(&GraphLimits::NONE).unwrap())).collect();
+    let mut state = State::new(Limits::default());
+    let (mut decided, mut checked, mut rest) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    let mut line = Vec::new();
+    for (run, graph) in graphs {
+        let speaker = speaker(run, 0, Token::FIRST);
+        let output = Payload::Json(Json::null());
+        let submit = Command::Submit { run, graph, key: None };
+        for command in [submit, Command::Accept(speaker.clone(), None), Command::Complete(speaker, output)] {
+            let started = Instant::now();
+            let step = decide(&state, AT, command).unwrap();
+            let after_decide = Instant::now();
+            let breaches = check_step(&state, AT, &step);
+            let after_check = Instant::now();
+            line.clear();
+            for event in &step.events {
+                event.encode(&mut line);
+                state.apply(event);
+            }
+            rest += after_check.elapsed();
+            (decided, checked) = (decided + (after_decide - started), checked + (after_check - after_decide));
+            assert_eq!(breaches, []);
+        }
+    }
+    println!("20,000 runs of a task: decide {decided:?}, check {checked:?}, encode and apply {rest:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{
     Alive, Answer, Child, Command, Contract, Decision, Effect, EffectState, Event, EventKind, Failure, FailureClass,
     Graph, GraphLimits, InstanceId, Json, Limits, LossReason, Millis, Note, Noted, OnCycle, Payload, Priority,
     Rejected, Retry, RunId, RunRestored, Speaker, State, Status, Step, TaskIndex, TaskRef, TaskSpec, Timer, TimerKind,
-    Token, Wait, decide,
+    Token, Wait, check_history, check_owed, check_step, decide,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -386,6 +386,7 @@ impl Pair {
         };
         assert_eq!(seen, expected, "{command:?}");
         let Ok(step) = decided else { return 0 };
+        assert_eq!(check_step(&self.state, Millis(self.now), &step), []);
         let events = step.events.len();
         self.follow(step);
         events
@@ -681,6 +682,7 @@ impl Pair {
             if step.events.is_empty() {
                 break;
             }
+            assert_eq!(check_step(&self.state, Millis(self.now), &step), []);
             self.make_durable(&step);
             effects.extend(step.effects);
         }
@@ -730,9 +732,15 @@ impl Pair {
     fn restart(&mut self) {
         let replayed = self.replayed();
         assert_eq!(journalled(&replayed), journalled(&self.state), "a replay gives the same state");
+        let lines = self.journal.split_inclusive(|&byte| byte == b'\n');
+        let events: Vec<Event> = lines.map(|line| Event::decode(line).unwrap()).collect();
+        // There is no archive here that would find a run that is submitted once more.
+        let breaches = check_history(&events).into_iter().filter(|breach| breach.what != "it was submitted twice");
+        assert_eq!(breaches.collect::<Vec<_>>(), []);
         self.state = replayed;
         self.board.clear();
         let effects = self.state.recover(Millis(self.now));
+        assert_eq!(check_owed(&self.state, Millis(self.now), &effects), []);
         self.model.restart(self.now);
         self.release(&effects);
     }

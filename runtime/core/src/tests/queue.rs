@@ -93,6 +93,7 @@ proptest! {
                 naive.push(ready, note);
             } else {
                 prop_assert_eq!(take(&mut queue, capability), naive.pop(capability));
+                prop_assert_eq!(queue.passed_over(), None);
             }
             let waiting: BTreeSet<_> = naive.waiting.iter().map(|(ready, _)| ready.capability.clone()).collect();
             prop_assert_eq!(queue.len(), naive.waiting.len());
@@ -191,4 +192,19 @@ fn lanes_of_one_priority_take_turns() {
     let order: Vec<bool> =
         std::iter::from_fn(|| take(&mut queue, "draft")).map(|(ready, ())| ready.requires.is_empty()).collect();
     assert_eq!(order, [true, false].repeat(4));
+}
+
+/// What the scheduler is broken by on purpose is seen by whoever looks for it.
+#[cfg(feature = "sabotage")]
+#[test]
+fn a_run_that_is_passed_over_is_named() {
+    use crate::sabotage::{self, Sabotage};
+    let mut queue = ReadyQueue::default();
+    let runs = ["r", "s"].map(name_id);
+    (0..4).for_each(|n| queue.push(ready(runs[n % 2], n as u32, "work", 5), ()));
+    assert!(take(&mut queue, "work").is_some() && queue.passed_over().is_none());
+    sabotage::set(Some(Sabotage::UnfairScheduler));
+    let (served, ()) = take(&mut queue, "work").unwrap();
+    sabotage::set(None);
+    assert_eq!((served.task.run, queue.passed_over()), (runs[0], Some(runs[1])));
 }

@@ -434,3 +434,17 @@ async fn the_cost_of_a_task_by_the_number_of_agents() {
         }
     }
 }
+
+#[test]
+fn a_task_that_is_handed_out_of_turn_is_told() {
+    use crate::dispatch::order;
+    use callboard_core::{Invariant, ReadyQueue};
+    let task = TaskRef { run: RunId::new(Uuid::nil()), task: TaskIndex(0) };
+    let (capability, requires) = ("work".into(), Requirements::default());
+    let ready = Ready { task, token: Token::FIRST, capability, requires, priority: Priority::Low, avoid: None };
+    let queue = ReadyQueue::<()>::default();
+    assert_eq!(order::breach(&queue, &ready, None), None);
+    assert_eq!(order::breach(&queue, &ready, Some(Priority::Low)), None);
+    let breach = order::breach(&queue, &ready, Some(Priority::High)).unwrap();
+    assert_eq!(breach.invariant, Invariant::PriorityOrder);
+}

@@ -1,0 +1,106 @@
+//! Breaking one promise on purpose, to see that the tests notice: a test that finds nothing proves something only if it finds
+//! this.
+//!
+//! Each [`Sabotage`] has one small place in the product, marked by a question to [`is`]. With the feature `sabotage` the
+//! answer is what [`set`] has said for this thread, so that a simulator that runs a whole cluster on one thread breaks one
+//! promise for all of it. Without the feature, which is how everything is built that is used for anything, [`is`] is a
+//! constant `false`, the compiler removes the places with it, and there is nothing that a setting, a command or an
+//! environment could switch on.
+
+/// A promise to be broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sabotage {
+    /// Callers are answered before what the answer rests on is durable.
+    AckBeforeAppend,
+    /// An owner whose slot somebody else has sealed or written goes on as if it had committed.
+    NoFence,
+    /// Whoever speaks of an open task is heard, with any token.
+    NoHolderCheck,
+    /// A step whose outcome is recorded is run again whenever its handler is played back.
+    RecordedStepsIgnored,
+    /// The occurrence of a step counts from its first poll and not from its call.
+    OccurrenceAtFirstPoll,
+    /// What is garbage is deleted at once, up to the newest snapshot and seals included. (At once alone breaks nothing: the
+    /// protocol was searched with it.)
+    GarbageAtOnce,
+    /// A holder may be silent for ever.
+    LeaseNeverExpires,
+    /// A new owner does not offer what was ready when it took over.
+    DispatchForgottenAtTakeover,
+    /// Tasks are handed out, and holders stopped, before the events that say so are durable.
+    EffectsBeforeDurable,
+    /// The least urgent task of a lane is next, and the run that was served last.
+    UnfairScheduler,
+    /// Timers come half a second before their time.
+    TimerEarly,
+    /// A create without an answer is taken for one that did not happen.
+    LostAnswerMeansFailed,
+}
+
+impl Sabotage {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::AckBeforeAppend,
+        Self::NoFence,
+        Self::NoHolderCheck,
+        Self::RecordedStepsIgnored,
+        Self::OccurrenceAtFirstPoll,
+        Self::GarbageAtOnce,
+        Self::LeaseNeverExpires,
+        Self::DispatchForgottenAtTakeover,
+        Self::EffectsBeforeDurable,
+        Self::UnfairScheduler,
+        Self::TimerEarly,
+        Self::LostAnswerMeansFailed,
+    ];
+
+    /// The word for it in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AckBeforeAppend => "ack_before_append",
+            Self::NoFence => "no_fence",
+            Self::NoHolderCheck => "no_holder_check",
+            Self::RecordedStepsIgnored => "recorded_steps_ignored",
+            Self::OccurrenceAtFirstPoll => "occurrence_at_first_poll",
+            Self::GarbageAtOnce => "garbage_at_once",
+            Self::LeaseNeverExpires => "lease_never_expires",
+            Self::DispatchForgottenAtTakeover => "dispatch_forgotten_at_takeover",
+            Self::EffectsBeforeDurable => "effects_before_durable",
+            Self::UnfairScheduler => "unfair_scheduler",
+            Self::TimerEarly => "timer_early",
+            Self::LostAnswerMeansFailed => "lost_answer_means_failed",
+        }
+    }
+}
+
+impl std::fmt::Display for Sabotage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How much too early a timer comes with [`Sabotage::TimerEarly`].
+pub(crate) const EARLY_MS: i64 = 500;
+
+/// Whether this promise is to be broken: never, in this build.
+#[cfg(not(feature = "sabotage"))]
+pub const fn is(_: Sabotage) -> bool {
+    false
+}
+
+#[cfg(feature = "sabotage")]
+thread_local! {
+    static CHOSEN: std::cell::Cell<Option<Sabotage>> = const { std::cell::Cell::new(None) };
+}
+
+/// Breaks this promise from now on, on this thread, or none.
+#[cfg(feature = "sabotage")]
+pub fn set(sabotage: Option<Sabotage>) {
+    CHOSEN.set(sabotage);
+}
+
+/// Whether this promise is to be broken on this thread.
+#[cfg(feature = "sabotage")]
+pub fn is(sabotage: Sabotage) -> bool {
+    CHOSEN.get() == Some(sabotage)
+}
