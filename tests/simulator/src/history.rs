@@ -78,6 +78,8 @@ struct Stage {
     is_calm: bool,
     done: BTreeMap<Trouble, usize>,
     faults: u64,
+    /// What processes have seen that must not be.
+    breaches: Vec<String>,
 }
 
 impl Stage {
@@ -102,6 +104,7 @@ impl Stage {
             is_calm: false,
             done: BTreeMap::new(),
             faults: 0,
+            breaches: Vec::new(),
         }
     }
 
@@ -123,6 +126,7 @@ impl Stage {
             }
         }
         breaches.extend(self.end());
+        breaches.append(&mut self.breaches);
         breaches.extend(self.plan.cases.iter().flat_map(|(_, case)| case.breaches()));
         breaches.extend(self.deeds.breaches());
         let (hash, lines) = self.log.hash();
@@ -178,6 +182,8 @@ impl Stage {
         let until = self.at + self.random.millis(1_000);
         match std::mem::replace(&mut self.places[n], Place::Free { until }) {
             Place::Taken { process, .. } => {
+                let breaches = process.board().map(|board| board.breaches()).unwrap_or_default();
+                self.breaches.extend(breaches.iter().map(ToString::to_string));
                 let ports = &process.remote;
                 self.faults += ports.store.injected_total()
                     + ports.bus.faults().injected_total()
@@ -328,7 +334,7 @@ impl Stage {
             }
             let (case, deeds) = (case.clone(), self.deeds.clone());
             let up: Vec<&Process> =
-                self.processes().filter(|process| !process.is_suspended() && process.board().is_some()).collect();
+                self.processes().filter(|process| !process.is_suspended() && process.condition() == Condition::Up).collect();
             if up.is_empty() {
                 return;
             }

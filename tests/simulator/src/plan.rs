@@ -90,7 +90,8 @@ impl Plan {
     #[must_use]
     pub fn draw(random: &mut Random) -> Self {
         let nodes = *random.one_of(&[1, 2, 2, 3, 3, 3]);
-        let settings = settings(random);
+        let latency_ms = *random.one_of(&[0, 2, 10, 30]);
+        let settings = settings(random, latency_ms);
         let drifts = random.once_in(2);
         let has_agents_everywhere = random.once_in(2);
         let mut makes: Vec<Make> = (0..nodes)
@@ -143,19 +144,21 @@ impl Plan {
             (at, Arc::new(Case::draw(format!("run {n}"), random, most, cancels)))
         });
         let cases = cases.collect();
-        let latency_ms = *random.one_of(&[0, 2, 10, 30]);
         Self { makes, latency_ms, troubles, store, bus, directory, skew_ms, cases }
     }
 }
 
 /// Small ones, at random.
-fn settings(random: &mut Random) -> Settings {
+///
+/// A lease, or the life of a node, that is not far longer than a message and its answer take is a fault of whoever sets it.
+fn settings(random: &mut Random, latency_ms: u64) -> Settings {
     let mut is = Settings::default();
     let millis = Duration::from_millis;
+    let least = millis(80 * latency_ms);
     is.partitions = random.between(1, 4) as u16;
-    is.lease = millis(*random.one_of(&[400, 800, 2_000]));
+    is.lease = least.max(millis(*random.one_of(&[600, 1_200, 3_000])));
     is.losses_max = 1_000;
-    is.node_life = millis(*random.one_of(&[400, 1_000, 3_000]));
+    is.node_life = least.max(millis(*random.one_of(&[400, 1_000, 3_000])));
     is.node_heartbeat = is.node_life / 4;
     is.agent_life = is.node_life;
     is.agent_heartbeat = is.node_heartbeat;

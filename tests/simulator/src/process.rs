@@ -97,7 +97,7 @@ impl Process {
                 Ok(board) => {
                     is((Condition::Up, Some(board.clone())));
                     board.ended().await;
-                    is((Condition::Ended("it has ended".into()), None));
+                    is((Condition::Ended("it has ended".into()), Some(board)));
                 }
                 Err(error) => is((Condition::Ended(format!("{error:#}")), None)),
             }
