@@ -3,7 +3,7 @@ CARGO ?= cargo
 # Everything, with what a first build leaves out.
 ALL = --workspace --locked --features callboard-agents/http
 
-.PHONY: help test test-long lint bench
+.PHONY: help test test-long lint bench simulate sabotage
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -15,6 +15,14 @@ test: ## everything the tests need, then all tests
 test-long: ## the same with deeper searches, more seeds and 50 kills
 	$(CARGO) build $(ALL) --examples
 	MODEL_DEPTH=long TEST_SEEDS=10000 TEST_KILLS=50 TEST_PARKED=10000 TEST_CLUSTER_SEEDS=20 TEST_LIVE=100000 PROPTEST_CASES=4000 $(CARGO) test $(ALL)
+
+# One more build, in which time, ids and the order of wake-ups are the seed's.
+SIMULATE = RUSTFLAGS="--cfg tokio_unstable" $(CARGO) run --quiet --locked --profile simulate --target-dir target/simulate -p callboard-simulator
+FROM ?= 1
+SEEDS ?= 1
+
+simulate: ## whole clusters from SEEDS seeds behind FROM, with SHOW=1 everything that happens
+	$(SIMULATE) -- --from $(FROM) --seeds $(SEEDS) $(if $(SHOW),--show) $(if $(TWICE),--twice)
 
 lint: ## format, clippy and docs, warnings are errors
 	$(CARGO) fmt --all --check

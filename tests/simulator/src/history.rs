@@ -87,13 +87,17 @@ impl Stage {
         let world = World::new(plan.latency_ms, random.any(), log.clone());
         let places = plan.makes.iter().map(|_| Place::Free { until: Duration::ZERO }).collect();
         let customers = plan.cases.iter().map(|_| None).collect();
+        let deeds = Deeds::default();
+        if plan.troubles.iter().any(|(_, trouble)| *trouble == Trouble::Suspend) {
+            deeds.has_sleepers();
+        }
         let trouble_at = plan.troubles.first().map_or(Duration::ZERO, |(after, _)| *after);
         Self {
             plan,
             random,
             log,
             world,
-            deeds: Deeds::default(),
+            deeds,
             places,
             customers,
             at: Duration::ZERO,
@@ -221,7 +225,8 @@ impl Stage {
     /// Has the ports of a process that is up do what they do by chance.
     fn spoil_all(&mut self) {
         for n in 0..self.places.len() {
-            if matches!(&self.places[n], Place::Taken { process, is_spoilt: false } if process.condition() == Condition::Up) {
+            if matches!(&self.places[n], Place::Taken { process, is_spoilt: false } if process.condition() == Condition::Up)
+            {
                 self.spoil(n);
             }
         }
@@ -263,7 +268,9 @@ impl Stage {
                     process.remote.store.random(self.at.as_micros() as u64, odds);
                 }
                 let store = process.remote.store.clone();
-                process.remote.link().leave(async move { let _many = store.release_all().await; });
+                process.remote.link().leave(async move {
+                    let _many = store.release_all().await;
+                });
                 self.log.note(|| format!("{name} is mended"));
             }
         }
@@ -333,8 +340,10 @@ impl Stage {
                 continue;
             }
             let (case, deeds) = (case.clone(), self.deeds.clone());
-            let up: Vec<&Process> =
-                self.processes().filter(|process| !process.is_suspended() && process.condition() == Condition::Up).collect();
+            let up: Vec<&Process> = self
+                .processes()
+                .filter(|process| !process.is_suspended() && process.condition() == Condition::Up)
+                .collect();
             if up.is_empty() {
                 return;
             }
@@ -355,11 +364,15 @@ impl Stage {
 
     /// Has every process end in order.
     fn end(&mut self) -> Vec<String> {
-        for process in self.processes() {
-            process.stop();
-        }
         let mut windows = 0;
+        let mut stopped = std::collections::BTreeSet::new();
         while self.processes().any(|process| !matches!(process.condition(), Condition::Ended(_))) {
+            let up: Vec<&Process> = self.processes().filter(|process| process.condition() == Condition::Up).collect();
+            for process in up {
+                if stopped.insert(process.name.clone()) {
+                    process.stop();
+                }
+            }
             self.pass();
             windows += 1;
             if windows > 12_000 {
