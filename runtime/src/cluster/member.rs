@@ -32,6 +32,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+/// Every which beat is heard by all.
+const HEARD_EVERY: u64 = 8;
 /// How long the directory is given to answer: it is soft, and nothing waits for it.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// The pause before a node that could not be reached is tried once more.
@@ -320,8 +322,8 @@ impl Post {
             self.is_settled = true; // whoever is there has been heard by now, if anybody can be heard
         }
         let some_are_deaf = self.view.living(now).any(|beat| beat.hears_directory == Hears::No);
-        // A newcomer is heard by all, and answered.
-        let is_to_be_heard = self.number == 0 || self.hears == Hears::No || some_are_deaf;
+        // A newcomer is heard by all, and answered; now and then everybody is, so that who hears nothing is deaf.
+        let is_to_be_heard = self.number.is_multiple_of(HEARD_EVERY) || self.hears == Hears::No || some_are_deaf;
         let loudness = if is_to_be_heard { Loudness::Heard } else { Loudness::Read };
         self.say(loudness);
         self.around.switchboard.tell(&self.around.node, Note::Loop);

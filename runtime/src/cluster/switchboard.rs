@@ -53,10 +53,15 @@ const TICK: Duration = Duration::from_millis(500);
 /// The pause before a queue that was lost is declared again, doubled up to the second.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
+/// Lives of a node after which one that has heard nothing that is said to all is deaf: each says something far more often.
+const SILENT_LIVES: u32 = 6;
+
 /// What a switchboard works with.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) node: Arc<str>,
+    /// How long a node that is not heard of is taken to be alive.
+    pub(crate) life: Duration,
     /// The bus that the nodes share.
     pub(crate) bus: Arc<dyn Bus>,
     /// The bus of this process, where the queues of its agents are.
@@ -247,7 +252,8 @@ impl Actor for SwitchboardActor {
     }
 }
 
-/// Takes what comes to the queue of this node, for as long as the switchboard is there.
+/// Takes what comes to the queue of this node, for as long as the switchboard is there. A consumer that brings nothing any
+/// more, although nobody says that it has ended, is given up: brokers lose some.
 async fn consume(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphore>) {
     let Ok(queue) = QueueName::node(&around.node) else { return };
     let mut pause = AGAIN.0;
@@ -255,7 +261,9 @@ async fn consume(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphor
         match around.bus.consume_own(&queue, QUEUE_MAX, PREFETCH).await {
             Ok(mut consumer) => {
                 pause = AGAIN.0;
-                while let Some(delivery) = consumer.next().await {
+                // The node sends itself a message with every beat.
+                while let Ok(delivery) = timeout(around.life, consumer.next()).await {
+                    let Some(delivery) = delivery else { break };
                     let Ok(_room) = room.clone().acquire_owned().await else { return };
                     let envelope = delivery.envelope.clone();
                     if desk.cast(Order::Heard { envelope, _room }).is_err() {
@@ -263,7 +271,7 @@ async fn consume(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphor
                     }
                     let _gone = delivery.ack().await;
                 }
-                tracing::warn!(node = %around.node, "the queue of the node is gone; it is declared again");
+                tracing::warn!(node = %around.node, "the queue of the node is gone or nothing comes of it; it is declared again");
             }
             Err(error) => tracing::warn!(node = %around.node, %error, "the queue of the node could not be declared"),
         }
@@ -272,13 +280,14 @@ async fn consume(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphor
     }
 }
 
-/// Takes what is said to all nodes.
+/// Takes what is said to all nodes. Each says something now and then, this one too.
 async fn listen(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphore>) {
     let mut pause = AGAIN.0;
     loop {
         if let Ok(mut subscription) = around.bus.subscribe().await {
             pause = AGAIN.0;
-            while let Some(envelope) = subscription.next().await {
+            while let Ok(envelope) = timeout(SILENT_LIVES * around.life, subscription.next()).await {
+                let Some(envelope) = envelope else { break };
                 let Ok(_room) = room.clone().acquire_owned().await else { return };
                 if desk.cast(Order::Heard { envelope, _room }).is_err() {
                     return;

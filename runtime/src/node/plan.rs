@@ -277,6 +277,7 @@ impl Plan {
         self.mailroom.join(Post::new(self.node.clone(), registry.clone(), member.clone(), switchboard.clone()));
         let _first = for_switchboard.set(switchboard::Surroundings {
             node: self.node.clone(),
+            life: self.settings.node_life,
             bus: cluster.bus,
             inside: self.bus.clone(),
             doors: doors.clone(),

@@ -52,8 +52,8 @@ async fn a_task_costs_two_awaited_commits_and_a_few_messages_and_the_directory_n
     assert!(broadcasts <= TASKS + 3 * beats, "{broadcasts} broadcasts");
     assert!(directory <= 3 * 4 * beats, "{directory} operations of the directory in {beats} beats");
 
-    // And what it costs to be there: a message to itself and one to its neighbour, its registration and a list, one
-    // lease for the only partition, and two agents with their ids and their capabilities. That nothing is wanted any more is said once, with the next beat.
+    // And what it costs to be there: a message to itself and one to its neighbour, its registration and a list, a broadcast
+    // every eighth time, one lease for the only partition, and two agents with their ids and their capabilities. That nothing is wanted any more is said once, with the next beat.
     tokio::time::sleep(Duration::from_millis(2_000)).await;
     let before = [&owner, &agents, &caller].map(asked);
     let beats = 20;
@@ -64,7 +64,7 @@ async fn a_task_costs_two_awaited_commits_and_a_few_messages_and_the_directory_n
     });
     let beats = u64::from(beats) + 1;
     assert!(messages <= 3 * 2 * beats, "{messages} messages");
-    assert_eq!(broadcasts, 0);
+    assert!(broadcasts <= 3 * (beats / 8 + 1), "{broadcasts} broadcasts");
     assert!(directory <= (3 * 2 + 1 + 2 * 2) * beats, "{directory} operations of the directory");
     assert!(directory >= (3 * 2 + 1 + 2 * 2) * (beats - 2), "{directory} operations of the directory");
     for node in [caller, agents, owner] {

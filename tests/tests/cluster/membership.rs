@@ -61,3 +61,23 @@ async fn a_bus_without_a_directory_is_refused_in_words() {
     assert_eq!(error.kind(), callboard::ErrorKind::Invalid);
     assert!(full(&error).contains("bring both, or neither"), "{error:#}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_whose_consumer_the_broker_forgets_in_silence_listens_anew() {
+    use callboard::port::bus::fault::{Cut, Fault, Operation};
+    let town = Town::of(PARTITIONS);
+    let one = Mortal::of(&town, echoing).await;
+    let two = Mortal::of(&town, echoing).await;
+    until_even(&one, 2, PARTITIONS).await;
+    two.bus.faults().script(Operation::ConsumeOwn, "*", [Fault::Forget]);
+    two.bus.faults().script(Operation::Subscribe, "*", [Fault::Forget]);
+    two.bus.cut(Cut::Receiving);
+    two.bus.heal();
+    until(&one, |nodes| nodes[0].partitions.len() == usize::from(PARTITIONS)).await;
+    assert_eq!(two.bus.faults().injected(Fault::Forget), 2);
+    until_even(&one, 2, PARTITIONS).await;
+    let key = run_of(&one, &two, PARTITIONS).await;
+    let workflow = Workflow::new("deaf");
+    let said = workflow.task("it", echo("heard"));
+    assert_eq!(one.start(workflow).key(key).await.unwrap().output(&said).await.unwrap(), "heard");
+}
