@@ -88,8 +88,8 @@ impl Stage {
         let places = plan.makes.iter().map(|_| Place::Free { until: Duration::ZERO }).collect();
         let customers = plan.cases.iter().map(|_| None).collect();
         let deeds = Deeds::default();
-        if plan.troubles.iter().any(|(_, trouble)| *trouble == Trouble::Suspend) {
-            deeds.has_sleepers();
+        if plan.troubles.iter().any(|(_, trouble)| trouble.parts()) {
+            deeds.are_parted();
         }
         let trouble_at = plan.troubles.first().map_or(Duration::ZERO, |(after, _)| *after);
         Self {

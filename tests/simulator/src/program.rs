@@ -217,9 +217,9 @@ struct Done {
     /// How often each effect happened, and under which keys.
     effects: BTreeMap<Call, (usize, BTreeSet<String>)>,
     bodies: u64,
-    /// Processes are suspended. One that goes on after its lease does not know at once that its tasks are another's: it
-    /// may run the code of one call more, of which nothing is recorded.
-    has_sleepers: bool,
+    /// Processes are suspended or cut off. One that does not know yet that its tasks are another's may run the code of one
+    /// call more, of which nothing is recorded.
+    are_parted: bool,
     breaches: Vec<String>,
 }
 
@@ -238,7 +238,7 @@ impl Deeds {
     fn body(&self, task: &str, call: &str, begun: u64) {
         let mut done = self.done();
         done.bodies += 1;
-        if done.has_sleepers {
+        if done.are_parted {
             return;
         }
         let given = done.given.get(&(task.to_owned(), call.to_owned())).copied();
@@ -260,9 +260,9 @@ impl Deeds {
         keys.insert(key.to_owned());
     }
 
-    /// Processes are suspended now and then.
-    pub fn has_sleepers(&self) {
-        self.done().has_sleepers = true;
+    /// Processes are suspended or cut off now and then.
+    pub fn are_parted(&self) {
+        self.done().are_parted = true;
     }
 
     /// Whether an effect has happened.
