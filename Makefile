@@ -11,10 +11,13 @@ help: ## list the commands
 test: ## everything the tests need, then all tests
 	$(CARGO) build $(ALL) --examples
 	$(CARGO) test $(ALL)
+	$(MAKE) simulate SEEDS=2000
 
 test-long: ## the same with deeper searches, more seeds and 50 kills
 	$(CARGO) build $(ALL) --examples
 	MODEL_DEPTH=long TEST_SEEDS=10000 TEST_KILLS=50 TEST_PARKED=10000 TEST_CLUSTER_SEEDS=20 TEST_LIVE=100000 PROPTEST_CASES=4000 $(CARGO) test $(ALL)
+	$(MAKE) simulate SEEDS=20000
+	$(MAKE) sabotage
 
 # One more build, in which time, ids and the order of wake-ups are the seed's.
 SIMULATE = RUSTFLAGS="--cfg tokio_unstable" $(CARGO) run --quiet --locked --profile simulate --target-dir target/simulate -p callboard-simulator
@@ -23,6 +26,16 @@ SEEDS ?= 1
 
 simulate: ## whole clusters from SEEDS seeds behind FROM, with SHOW=1 everything that happens
 	$(SIMULATE) -- --from $(FROM) --seeds $(SEEDS) $(if $(SHOW),--show) $(if $(TWICE),--twice)
+
+# Those that a thousand seeds have to find. The others of `Sabotage::ALL` are not found yet: docs/proof.md.
+FOUND = ack_before_append no_fence no_holder_check recorded_steps_ignored lease_never_expires \
+	dispatch_forgotten_at_takeover unfair_scheduler timer_early lost_answer_means_failed
+
+sabotage: ## break one promise at a time: each must be found within 1,000 seeds
+	for promise in $(FOUND); do \
+		echo "$$promise:"; \
+		if $(SIMULATE) --features sabotage -- --seeds 1000 --sabotage $$promise; then echo "not found"; exit 1; fi; \
+	done
 
 lint: ## format, clippy and docs, warnings are errors
 	$(CARGO) fmt --all --check

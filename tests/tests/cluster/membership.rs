@@ -2,6 +2,7 @@
 
 use super::kit::*;
 use crate::runtime::kit::*;
+use callboard::Workflow;
 
 const PARTITIONS: u16 = 8;
 
