@@ -69,6 +69,7 @@ impl Sum {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "it tells how long the histories took")]
 fn main() -> ExitCode {
     let Some(wishes) = wishes() else {
         eprintln!("{USAGE}");
