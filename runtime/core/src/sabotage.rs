@@ -2,7 +2,7 @@
 //! this.
 //!
 //! Each [`Sabotage`] has one small place in the product, marked by a question to [`is`]. With the feature `sabotage` the
-//! answer is what [`set`] has said for this thread, so that a simulator that runs a whole cluster on one thread breaks one
+//! answer is what `set` has said for this thread, so that a simulator that runs a whole cluster on one thread breaks one
 //! promise for all of it. Without the feature, which is how everything is built that is used for anything, [`is`] is a
 //! constant `false`, the compiler removes the places with it, and there is nothing that a setting, a command or an
 //! environment could switch on.
