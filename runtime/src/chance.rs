@@ -49,16 +49,17 @@ pub(crate) fn boot_time() -> Option<Duration> {
 #[cfg(feature = "test")]
 #[expect(unreachable_pub, reason = "it is shown by `testing`")]
 pub mod simulated {
+    use crate::port::fault::Generator;
     use callboard_core::Millis;
-    use std::cell::RefCell;
+    use std::cell::Cell;
     use uuid::Uuid;
 
-    thread_local!(static SOURCE: RefCell<Option<Source>> = const { RefCell::new(None) });
+    thread_local!(static SOURCE: Cell<Option<Source>> = const { Cell::new(None) });
 
     /// Where the ids of one simulated process come from, and its wall clock.
-    #[derive(Debug)]
+    #[derive(Clone, Copy, Debug)]
     pub struct Source {
-        random: u64,
+        random: Generator,
         /// What its wall clock says, in milliseconds since 1970.
         pub wall_ms: i64,
     }
@@ -67,35 +68,30 @@ pub mod simulated {
         /// A source of which all follows from `seed`.
         #[must_use]
         pub fn new(seed: u64, wall_ms: i64) -> Self {
-            Self { random: seed, wall_ms }
+            Self { random: Generator(seed), wall_ms }
         }
 
         /// Plays a part of the process: whatever asks for an id or the time on this thread meanwhile gets it from here.
-        pub fn within<R>(self, play: impl FnOnce() -> R) -> (Self, R) {
-            let wall_ms = self.wall_ms;
-            let before = SOURCE.with(|source| source.replace(Some(self)));
+        pub fn within<R>(&mut self, play: impl FnOnce() -> R) -> R {
+            let before = SOURCE.replace(Some(*self));
             let result = play();
-            let ours = SOURCE.with(|source| source.replace(before));
-            (ours.unwrap_or_else(|| Self::new(0, wall_ms)), result)
-        }
-
-        /// The generator is splitmix64 (Steele, Lea and Flood 2014).
-        fn next(&mut self) -> u64 {
-            self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut mixed = self.random;
-            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            mixed ^ (mixed >> 31)
+            if let Some(ours) = SOURCE.replace(before) {
+                *self = ours;
+            }
+            result
         }
 
         fn bytes(&mut self) -> [u8; 16] {
-            let (high, low) = (self.next(), self.next());
+            let (high, low) = (self.random.next(), self.random.next());
             Uuid::from_u64_pair(high, low).into_bytes()
         }
     }
 
     fn drawn<R>(draw: impl FnOnce(&mut Source) -> R) -> Option<R> {
-        SOURCE.with(|source| source.borrow_mut().as_mut().map(draw))
+        let mut source = SOURCE.get()?;
+        let result = draw(&mut source);
+        SOURCE.set(Some(source));
+        Some(result)
     }
 
     pub(super) fn id() -> Option<Uuid> {

@@ -222,7 +222,7 @@ impl Case {
                 _ => known.outcome = Some(outcome),
             }
             let is_allowed = match outcome {
-                RunOutcome::Completed => !known.is_cancelled || self.cancel_after.is_some(),
+                RunOutcome::Completed => !known.is_cancelled,
                 RunOutcome::Cancelled => known.is_perhaps_cancelled,
                 RunOutcome::Failed => false,
             };

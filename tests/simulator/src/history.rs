@@ -326,7 +326,7 @@ impl Stage {
         self.is_calm = true;
         for place in &mut self.places {
             if let Place::Taken { process, .. } = place {
-                process.suspend(self.at);
+                process.wake();
                 process.calm(&self.world);
             }
         }

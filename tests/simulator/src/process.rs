@@ -47,8 +47,8 @@ pub struct Process {
     pub name: String,
     /// Its ports, to break.
     pub remote: Remote,
-    /// Where ids and the time of day come from; absent while it is being played.
-    source: Option<Source>,
+    /// Where ids and the time of day come from.
+    source: Source,
     clock_ppm: u64,
     began: Instant,
     /// The world's time at its beginning.
@@ -80,7 +80,7 @@ impl Process {
         let process = Self {
             name,
             remote: remote.clone(),
-            source: Some(Source::new(chance.any(), wall_ms)),
+            source: Source::new(chance.any(), wall_ms),
             clock_ppm: make.clock_ppm,
             began,
             began_at: at,
@@ -119,11 +119,11 @@ impl Process {
         self.suspended_until = None;
         let passed = at.saturating_sub(self.began_at);
         let due = passed * u32::try_from(self.clock_ppm).unwrap_or(1_000_000) / 1_000_000;
-        let (Some(tokio), Some(mut source)) = (&self.tokio, self.source.take()) else { return };
-        source.wall_ms = self.wall_ms + i64::try_from(due.as_millis()).unwrap_or_default();
+        let Some(tokio) = &self.tokio else { return };
+        self.source.wall_ms = self.wall_ms + i64::try_from(due.as_millis()).unwrap_or_default();
         let until = self.began + due;
         let leap = due.saturating_sub(self.played);
-        let (source, ()) = source.within(|| {
+        self.source.within(|| {
             tokio.block_on(async {
                 if was_suspended {
                     // Every timer that was due meanwhile fires now, and none before.
@@ -132,7 +132,6 @@ impl Process {
                 tokio::time::sleep_until(until).await;
             });
         });
-        self.source = Some(source);
         self.played = due;
     }
 
@@ -151,6 +150,11 @@ impl Process {
     /// Stops it until then, as a suspended machine does; its clock leaps when it goes on.
     pub fn suspend(&mut self, until: Duration) {
         self.suspended_until = Some(until);
+    }
+
+    /// Has it go on, if it is suspended.
+    pub fn wake(&mut self) {
+        self.suspended_until = self.suspended_until.and(Some(Duration::ZERO));
     }
 
     /// Whether it is suspended.

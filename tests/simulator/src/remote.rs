@@ -8,8 +8,9 @@ use callboard::port::directory::fault::FaultyDirectory;
 use callboard::port::directory::{self, Directory, Entry, Lease, Release};
 use callboard::port::store::fault::FaultStore;
 use callboard::port::store::{self, Create, Store};
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::stream::{self, Stream};
+use futures::{FutureExt, StreamExt};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,7 +169,7 @@ impl Bus for Remote {
         prefetch: NonZeroU16,
     ) -> BoxFuture<'a, Result<Consumer, bus::Error>> {
         let (bus, queue, link) = (self.bus.clone(), queue.clone(), self.link.clone());
-        self.link.ask(|| "consume".into(), async move { Ok(pumped(&link, bus.consume(&queue, prefetch).await?)) })
+        self.link.ask(|| "consume".into(), async move { Ok(consumed(&link, bus.consume(&queue, prefetch).await?)) })
     }
 
     fn consume_own<'a>(
@@ -179,7 +180,7 @@ impl Bus for Remote {
     ) -> BoxFuture<'a, Result<Consumer, bus::Error>> {
         let (bus, queue, link) = (self.bus.clone(), queue.clone(), self.link.clone());
         self.link.ask(|| "consume own".into(), async move {
-            Ok(pumped(&link, bus.consume_own(&queue, messages_max, prefetch).await?))
+            Ok(consumed(&link, bus.consume_own(&queue, messages_max, prefetch).await?))
         })
     }
 
@@ -192,22 +193,9 @@ impl Bus for Remote {
     fn subscribe(&self) -> BoxFuture<'_, Result<Subscription, bus::Error>> {
         let (bus, link) = (self.bus.clone(), self.link.clone());
         self.link.ask(|| "subscribe".into(), async move {
-            let mut subscription = bus.subscribe().await?;
-            let (hears, heard) = mpsc::unbounded_channel();
-            let line = link.clone();
-            link.leave(async move {
-                loop {
-                    tokio::select! {
-                        biased;
-                        () = hears.closed() => break,
-                        envelope = subscription.next() => {
-                            let Some(envelope) = envelope else { break };
-                            tokio::time::sleep(line.delay()).await;
-                            let _dead = hears.send(envelope);
-                        }
-                    }
-                }
-            });
+            let subscription = bus.subscribe().await?;
+            let all = stream::unfold(subscription, async |mut it| Some((it.next().await?, it)));
+            let heard = pumped(&link, all);
             Ok(Subscription::new(Box::new(Heard(heard))))
         })
     }
@@ -219,24 +207,30 @@ fn said(envelope: &Envelope) -> String {
     format!("{} {} {}", envelope.head.kind, envelope.head.id, body.chars().take(400).collect::<String>())
 }
 
-/// Brings what a consumer gets to the process, as long as that lives.
-fn pumped(link: &Link, mut consumer: Consumer) -> Consumer {
+/// Brings what comes to the process, as long as that lives.
+fn pumped<T: Send + 'static>(link: &Link, all: impl Stream<Item = T> + Send + 'static) -> mpsc::UnboundedReceiver<T> {
     let (brings, brought) = mpsc::unbounded_channel();
     let line = link.clone();
     link.leave(async move {
+        let mut all = std::pin::pin!(all);
         loop {
             tokio::select! {
                 biased;
                 () = brings.closed() => break,
-                delivery = consumer.next() => {
-                    let Some(delivery) = delivery else { break };
+                one = all.next() => {
+                    let Some(one) = one else { break };
                     tokio::time::sleep(line.delay()).await;
-                    let _dead = brings.send(delivery);
+                    let _dead = brings.send(one);
                 }
             }
         }
     });
-    Consumer::new(Box::new(Brought { brought, link: link.clone() }))
+    brought
+}
+
+fn consumed(link: &Link, consumer: Consumer) -> Consumer {
+    let all = stream::unfold(consumer, async |mut it| Some((it.next().await?, it)));
+    Consumer::new(Box::new(Brought { brought: pumped(link, all), link: link.clone() }))
 }
 
 struct Brought {

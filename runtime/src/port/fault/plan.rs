@@ -187,11 +187,11 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// `SplitMix64`: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Generator(pub(crate) u64);
 
 impl Generator {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
