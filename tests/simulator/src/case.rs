@@ -1,6 +1,6 @@
 //! The runs of a simulation: what each is, what was told of it, and what it must come to.
 
-use crate::program::{Deeds, Op, Program, draw, id_of, number_of, oracle, signals, unscoped};
+use crate::program::{Deeds, Op, Outside, Program, draw, id_of, number_of, oracle, signals, unscoped};
 use crate::random::Random;
 use callboard::prelude::*;
 use callboard::{Run, RunId};

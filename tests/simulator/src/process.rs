@@ -1,6 +1,6 @@
 //! One process of the cluster: a node on a runtime of its own, which a crash drops.
 
-use crate::program::{Deeds, Echo, Program, Use};
+use crate::program::{Deeds, employed};
 use crate::random::Random;
 use crate::remote::Remote;
 use crate::world::{World, paused};
@@ -8,7 +8,7 @@ use callboard::port::bus::fault::Cut;
 use callboard::port::store::fault::{Fault, Operation};
 use callboard::prelude::*;
 use callboard::testing::Source;
-use callboard::{Builder, Ctx, Settings};
+use callboard::{Builder, Settings};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -90,7 +90,10 @@ impl Process {
             suspended_until: None,
             tokio: Some(tokio),
         };
-        let builder = employed(node(&remote, make), make.instances, deeds);
+        let builder = match make.instances {
+            0 => node(&remote, make),
+            instances => employed(node(&remote, make), instances, deeds),
+        };
         let _lives_as_long_as_the_runtime = process.spawn(async move {
             let is = |now| *condition.lock().unwrap_or_else(PoisonError::into_inner) = now;
             match builder.start().await {
@@ -233,29 +236,4 @@ fn node(remote: &Remote, make: &Make) -> Builder {
     let builder = Callboard::dev().store(port.clone()).bus(port.clone()).directory(port);
     let builder = builder.settings(move |is| *is = settings);
     if make.is_client { builder.client() } else { builder }
-}
-
-/// Performs programs.
-struct Performer(Deeds);
-
-impl Agent<Program> for Performer {
-    async fn run(&mut self, ctx: &Ctx, program: Program) -> Result<String> {
-        program.perform(ctx, &self.0).await
-    }
-}
-
-fn employed(builder: Builder, instances: usize, deeds: &Deeds) -> Builder {
-    if instances == 0 {
-        return builder;
-    }
-    let deeds = deeds.clone();
-    let builder = builder.task_fn(|_, task: Echo| async move {
-        match task.text.as_str() {
-            "never" => std::future::pending().await,
-            "doomed" => Err(Error::terminal("as told")),
-            _ => Ok(task.text),
-        }
-    });
-    let builder = builder.task_fn(|_, task: Use| async move { Ok(format!("used {}", *task.text)) });
-    builder.agents(instances, move || Performer(deeds.clone()))
 }

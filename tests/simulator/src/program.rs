@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 use callboard::prelude::*;
-use callboard::{Ctx, Either, RunId};
+use callboard::{Builder, Ctx, Either, RunId};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
@@ -195,6 +195,24 @@ pub fn signals(ops: &[Op]) -> usize {
     ops.iter().map(op).sum()
 }
 
+/// Whoever sees from outside what handlers really do. Calls are told without their scopes.
+pub trait Outside: Clone + Send + Sync + 'static {
+    /// A handler begins; what tells it from those before it.
+    fn begins(&self) -> u64;
+
+    /// The code of a call runs, for a handler that began so.
+    fn body(&self, task: &str, call: &str, begun: u64);
+
+    /// A handler is given the result of a call.
+    fn given(&self, task: &str, call: &str);
+
+    /// An effect happens, under this idempotency key. False if whoever does it dies of that.
+    fn effect(&self, task: &str, call: &str, key: &str) -> bool;
+
+    /// Whether an effect has happened.
+    fn happened(&self, task: &str, call: &str) -> bool;
+}
+
 /// What was really done, whoever did it; it outlives processes.
 #[derive(Clone, Default)]
 pub struct Deeds(Arc<Mutex<Done>>);
@@ -228,47 +246,9 @@ impl Deeds {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn moment(&self) -> u64 {
-        let mut done = self.done();
-        done.moment += 1;
-        done.moment
-    }
-
-    /// The code of a call runs, for a handler that began at `begun`.
-    fn body(&self, task: &str, call: &str, begun: u64) {
-        let mut done = self.done();
-        done.bodies += 1;
-        if done.are_parted {
-            return;
-        }
-        let given = done.given.get(&(task.to_owned(), call.to_owned())).copied();
-        if let Some(at) = given.filter(|at| *at < begun) {
-            done.breaches.push(format!("{call} of {task} runs for a handler of {begun}: it was recorded at {at}"));
-        }
-    }
-
-    /// A handler is given the result of a call.
-    fn given(&self, task: &str, call: &str) {
-        let at = self.moment();
-        self.done().given.entry((task.to_owned(), call.to_owned())).or_insert(at);
-    }
-
-    fn effect(&self, task: &str, call: &str, key: &str) {
-        let mut done = self.done();
-        let (times, keys) = done.effects.entry((task.to_owned(), call.to_owned())).or_default();
-        *times += 1;
-        keys.insert(key.to_owned());
-    }
-
     /// Processes are suspended or cut off now and then.
     pub fn are_parted(&self) {
         self.done().are_parted = true;
-    }
-
-    /// Whether an effect has happened.
-    #[must_use]
-    pub fn happened(&self, task: &str, call: &str) -> bool {
-        self.done().effects.contains_key(&(task.to_owned(), call.to_owned()))
     }
 
     /// What must not be.
@@ -294,10 +274,47 @@ impl Deeds {
     }
 }
 
+impl Outside for Deeds {
+    fn begins(&self) -> u64 {
+        let mut done = self.done();
+        done.moment += 1;
+        done.moment
+    }
+
+    fn body(&self, task: &str, call: &str, begun: u64) {
+        let mut done = self.done();
+        done.bodies += 1;
+        if done.are_parted {
+            return;
+        }
+        let given = done.given.get(&(task.to_owned(), call.to_owned())).copied();
+        if let Some(at) = given.filter(|at| *at < begun) {
+            done.breaches.push(format!("{call} of {task} runs for a handler of {begun}: it was recorded at {at}"));
+        }
+    }
+
+    fn given(&self, task: &str, call: &str) {
+        let at = self.begins();
+        self.done().given.entry((task.to_owned(), call.to_owned())).or_insert(at);
+    }
+
+    fn effect(&self, task: &str, call: &str, key: &str) -> bool {
+        let mut done = self.done();
+        let (times, keys) = done.effects.entry((task.to_owned(), call.to_owned())).or_default();
+        *times += 1;
+        keys.insert(key.to_owned());
+        true
+    }
+
+    fn happened(&self, task: &str, call: &str) -> bool {
+        self.done().effects.contains_key(&(task.to_owned(), call.to_owned()))
+    }
+}
+
 /// One activation of a program.
-pub struct Performance<'a> {
+pub struct Performance<'a, O> {
     ctx: &'a Ctx,
-    deeds: &'a Deeds,
+    outside: &'a O,
     /// Tells the task from all others.
     id: &'a str,
     begun: u64,
@@ -309,13 +326,13 @@ impl Program {
     /// # Errors
     ///
     /// Those of the calls, where the program says nothing else.
-    pub async fn perform(&self, ctx: &Ctx, deeds: &Deeds) -> Result<String> {
-        let (id, begun) = (id_of(ctx.run_id(), ctx.task_name()), deeds.moment());
-        Performance { ctx, deeds, id: &id, begun }.all(&self.ops, "p".into()).await
+    pub async fn perform(&self, ctx: &Ctx, outside: &impl Outside) -> Result<String> {
+        let (id, begun) = (id_of(ctx.run_id(), ctx.task_name()), outside.begins());
+        Performance { ctx, outside, id: &id, begun }.all(&self.ops, "p".into()).await
     }
 }
 
-impl<'a> Performance<'a> {
+impl<O: Outside> Performance<'_, O> {
     /// Names what is done by its place, so that every call has a name of its own and a test knows its key.
     fn all<'b>(&'b self, ops: &'b [Op], place: String) -> BoxFuture<'b, Result<String>> {
         async move {
@@ -332,19 +349,19 @@ impl<'a> Performance<'a> {
     }
 
     async fn one(&self, op: &Op, name: String) -> Result<String> {
-        let Self { ctx, deeds, id, begun } = *self;
+        let Self { ctx, outside, id, begun } = *self;
         let pause = async || tokio::time::sleep(Duration::from_millis(2)).await;
         let number = |n: &u32| Echo { text: n.to_string() };
         Ok(match op {
             Op::Step(n) => {
                 let call = format!("step:{name}");
                 let step = ctx.step(&name, async || {
-                    deeds.body(id, &call, begun);
+                    outside.body(id, &call, begun);
                     pause().await;
                     Ok(n.to_string())
                 });
                 let said = step.await?;
-                deeds.given(id, &call);
+                outside.given(id, &call);
                 said
             }
             Op::Fails(n) => {
@@ -405,7 +422,10 @@ impl<'a> Performance<'a> {
                 format!("{{{} | {}}}", both.0?, both.1?)
             }
             Op::Random => {
-                let _number = ctx.random();
+                let (random, was) = (ctx.random(), ctx.step(&name, async || Ok(ctx.task_name().len())).await?);
+                if random == 0 || was != ctx.task_name().len() {
+                    return Err(Error::terminal(format!("{name} is given what another call has recorded: {was}")));
+                }
                 String::new()
             }
             Op::Progress => {
@@ -418,27 +438,29 @@ impl<'a> Performance<'a> {
     }
 
     async fn effect(&self, op: &Op, n: u32, name: String) -> Result<String> {
-        let Self { ctx, deeds, id, begun } = *self;
+        let Self { ctx, outside, id, begun } = *self;
         let name = if matches!(op, Op::Irreversible(_)) { format!("{name}!") } else { name };
         let call = format!("effect:{name}");
         let effect = ctx.effect(&name);
         let effect = match op {
             Op::Keyed(_) => effect.keyed(),
             Op::Checkable(_) => {
-                let (deeds, id, call) = (deeds.clone(), id.to_owned(), call.clone());
-                effect.checkable(move || std::future::ready(Ok(deeds.happened(&id, &call).then(|| n.to_string()))))
+                let (outside, id, call) = (outside.clone(), id.to_owned(), call.clone());
+                effect.checkable(move || std::future::ready(Ok(outside.happened(&id, &call).then(|| n.to_string()))))
             }
             _ => effect.irreversible(),
         };
         let run = effect.run(async |idempotency| {
-            deeds.body(id, &call, begun);
+            outside.body(id, &call, begun);
             tokio::time::sleep(Duration::from_millis(2)).await;
-            deeds.effect(id, &call, idempotency.as_str());
+            if !outside.effect(id, &call, idempotency.as_str()) {
+                std::future::pending::<()>().await;
+            }
             tokio::time::sleep(Duration::from_millis(2)).await;
             Ok(n.to_string())
         });
         let said = run.await?;
-        deeds.given(id, &call);
+        outside.given(id, &call);
         Ok(said)
     }
 }
@@ -449,4 +471,27 @@ fn is_as_told(error: &Error) -> bool {
 
 fn millis_of(millis: u32) -> Duration {
     Duration::from_millis(millis.into())
+}
+
+/// Performs programs.
+struct Performer<O>(O);
+
+impl<O: Outside> Agent<Program> for Performer<O> {
+    async fn run(&mut self, ctx: &Ctx, program: Program) -> Result<String> {
+        program.perform(ctx, &self.0).await
+    }
+}
+
+/// Adds the agents that programs and their children need; `instances` of them perform programs.
+pub fn employed(builder: Builder, instances: usize, outside: &impl Outside) -> Builder {
+    let outside = outside.clone();
+    let builder = builder.task_fn(|_, task: Echo| async move {
+        match task.text.as_str() {
+            "never" => std::future::pending().await,
+            "doomed" => Err(Error::terminal("as told")),
+            _ => Ok(task.text),
+        }
+    });
+    let builder = builder.task_fn(|_, task: Use| async move { Ok(format!("used {}", *task.text)) });
+    builder.agents(instances, move || Performer(outside.clone()))
 }
