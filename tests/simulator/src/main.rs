@@ -1,42 +1,32 @@
 //! Plays histories, each from a seed, and says what must not be.
 
 use callboard_simulator::{Report, play};
+use clap::Parser;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-const USAGE: &str = "usage: simulate [--from SEED] [--seeds COUNT] [--show] [--twice] [--sabotage NAME]
-
-  --from SEED       the first seed; 1 by default
-  --seeds COUNT     how many; 1 by default
-  --show            print everything that happens (one seed)
-  --twice           play each seed twice and compare the histories
-  --sabotage NAME   break a promise on purpose, stop at the first seed that shows it (a build with the feature `sabotage`)";
-
+/// Plays whole clusters in simulated time, each from a seed, and says what must not be.
+#[derive(Parser)]
+#[command(name = "simulate")]
 struct Wishes {
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
     from: u64,
+    /// How many seeds.
+    #[arg(long, default_value_t = 1)]
     seeds: u64,
+    /// Print everything that happens.
+    #[arg(long = "show")]
     is_shown: bool,
+    /// Play each seed twice and compare the histories.
+    #[arg(long = "twice")]
     is_twice: bool,
+    /// Break this promise on purpose, and stop at the first seed that shows it; in a build with the feature `sabotage`.
+    #[arg(long)]
     sabotage: Option<String>,
-}
-
-fn wishes() -> Option<Wishes> {
-    let mut wishes = Wishes { from: 1, seeds: 1, is_shown: false, is_twice: false, sabotage: None };
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--from" => wishes.from = words.next()?.parse().ok()?,
-            "--seeds" => wishes.seeds = words.next()?.parse().ok()?,
-            "--show" => wishes.is_shown = true,
-            "--twice" => wishes.is_twice = true,
-            "--sabotage" => wishes.sabotage = Some(words.next()?),
-            _ => return None,
-        }
-    }
-    Some(wishes)
 }
 
 /// What all histories were like.
@@ -71,15 +61,12 @@ impl Sum {
 
 #[expect(clippy::disallowed_methods, reason = "it tells how long the histories took")]
 fn main() -> ExitCode {
-    let Some(wishes) = wishes() else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
+    let wishes = Wishes::parse();
     if wishes.is_shown {
         tracing_subscriber::fmt().without_time().with_ansi(false).with_target(false).init();
     }
-    if wishes.sabotage.as_ref().is_some_and(|name| !sabotage(name)) {
-        eprintln!("there is no sabotage of that name in this build");
+    if let Some(name) = wishes.sabotage.as_ref().filter(|name| !sabotage(name)) {
+        eprintln!("this build has no sabotage {name:?}: `make sabotage` has them, callboard_core::sabotage lists them");
         return ExitCode::from(2);
     }
     let began = Instant::now();
