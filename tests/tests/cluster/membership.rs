@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use crate::runtime::kit::*;
-use callboard::Workflow;
+use callboard::prelude::*;
 
 const PARTITIONS: u16 = 8;
 
@@ -76,7 +76,8 @@ async fn a_node_whose_consumer_the_broker_forgets_in_silence_listens_anew() {
     two.bus.heal();
     until(&one, |nodes| nodes[0].partitions.len() == usize::from(PARTITIONS)).await;
     assert_eq!(two.bus.faults().injected(Fault::Forget), 2);
-    until_even(&one, 2, PARTITIONS).await;
+    let hears_again = tokio::time::timeout(Duration::from_secs(60), until_even(&one, 2, PARTITIONS)).await;
+    assert!(hears_again.is_ok(), "it is deaf for ever");
     let key = run_of(&one, &two, PARTITIONS).await;
     let workflow = Workflow::new("deaf");
     let said = workflow.task("it", echo("heard"));
