@@ -237,7 +237,11 @@ fn apply(bytes: &mut Vec<u8>, other: &[u8], (kind, at, what): Edit) {
             bytes.splice(to..to, part);
         }
         9 => {
-            let deep = nested(what / DEPTHS.len() / 2, pick(DEPTHS, what % DEPTHS.len()), what / DEPTHS.len() % 2 == 0);
+            let deep = nested(
+                what / DEPTHS.len() / 2,
+                pick(DEPTHS, what % DEPTHS.len()),
+                (what / DEPTHS.len()).is_multiple_of(2),
+            );
             let (from, to) = word(bytes, at, |byte| byte.is_ascii_alphanumeric());
             bytes.splice(from..to, deep.bytes());
         }
