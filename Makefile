@@ -3,7 +3,7 @@ CARGO ?= cargo
 # Everything, with what a first build leaves out.
 ALL = --workspace --locked --features callboard-agents/http
 
-.PHONY: help test test-long lint bench simulate sabotage
+.PHONY: help test test-long lint bench simulate sabotage fuzz
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -45,3 +45,12 @@ lint: ## format, clippy and docs, warnings are errors
 
 bench: ## speed, beside what the disk does in the same run
 	$(CARGO) bench --locked -p callboard-benches
+
+# Of cargo-fuzz, which is installed below target/ and nowhere else.
+CARGO_FUZZ_VERSION = 0.13.2
+# Seconds in all, and the one entry to be fed, if not all.
+SECONDS ?= 60
+ENTRY ?=
+
+fuzz: ## look for bytes that do harm: SECONDS=60, ENTRY=name
+	CARGO_FUZZ_VERSION=$(CARGO_FUZZ_VERSION) tests/fuzz/run $(SECONDS) $(ENTRY)

@@ -37,6 +37,9 @@ mod dispatch;
 mod document;
 mod durable;
 mod error;
+#[cfg(feature = "test")]
+#[doc(hidden)]
+pub mod fuzz;
 mod join;
 mod journal;
 mod limits;

@@ -59,6 +59,16 @@ fn read(name: &str, bytes: &[u8]) -> Result<Root> {
     Ok(root)
 }
 
+/// The root object, for `crate::fuzz`.
+#[cfg(feature = "test")]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    if let Ok(root) = read("root", bytes) {
+        let written = serde_json::to_vec(&root).expect("a root has a JSON form");
+        assert_eq!(read("root", &written).ok(), Some(root));
+        crate::fuzz::understood();
+    }
+}
+
 fn corrupt(name: &str, error: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Corrupt, format!("the root object {name:?} can not be read")).because(error)
 }

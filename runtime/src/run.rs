@@ -242,8 +242,8 @@ impl Run {
 
 /// What there is to tell at this moment.
 #[cfg(feature = "api")]
-enum Now {
-    Told(Vec<RunEvent>),
+enum Now<T> {
+    Told(Vec<T>),
     /// The run goes on, and nothing has happened since.
     Nothing,
     End,
@@ -275,10 +275,33 @@ impl Reading {
 
     /// The same, but it does not wait for what has not happened yet.
     #[cfg(feature = "api")]
-    async fn next_if_any(&mut self) -> Result<Now> {
-        self.learn().await?;
-        let (run, whole) = (self.run.clone(), self.whole);
-        let mut events = pin!(run.node.partitions.events(run.id, whole));
+    async fn next_if_any(&mut self) -> Result<Now<RunEvent>> {
+        if self.names.is_none() {
+            let (mut names, mut read) = (Names::default(), 0);
+            while read < self.whole {
+                // A position may be ahead of the run: it is anybody's words.
+                let events = match self.events_if_any(read).await? {
+                    Now::Told(events) => events,
+                    Now::Nothing => return Ok(Now::Nothing),
+                    Now::End => return Ok(Now::End),
+                };
+                events.iter().filter(|event| event.seq <= self.whole).for_each(|event| names.learn(event));
+                read = events.last().map_or(self.whole, |event| event.seq);
+            }
+            self.names = Some(names);
+        }
+        Ok(match self.events_if_any(self.whole).await? {
+            Now::Told(events) => Now::Told(self.tell(&events)),
+            Now::Nothing => Now::Nothing,
+            Now::End => Now::End,
+        })
+    }
+
+    /// The events behind `after` that there are at this moment.
+    #[cfg(feature = "api")]
+    async fn events_if_any(&self, after: u64) -> Result<Now<Event>> {
+        let run = &self.run;
+        let mut events = pin!(run.node.partitions.events(run.id, after));
         // The partition answers in order: who asks for events first has them when the second answer is there, or waits.
         let asked = pin!(run.info());
         let events = match select(events.as_mut(), asked).await {
@@ -292,10 +315,7 @@ impl Reading {
                 }
             }
         };
-        Ok(match events {
-            Some(events) => Now::Told(self.tell(&events)),
-            None => Now::End,
-        })
+        Ok(events.map_or(Now::End, Now::Told))
     }
 
     /// Learns whom events speak of, also those that are not told any more.

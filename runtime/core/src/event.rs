@@ -14,7 +14,7 @@ use crate::schedule::ScheduleEvent;
 use crate::{CheckedGraph, Failure, Graph, InstanceId, Json, Millis, Payload, RunId, TaskIndex, Token};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeStruct;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::num::NonZeroU32;
@@ -22,6 +22,9 @@ use std::sync::Arc;
 
 /// The version that this release writes and the newest it reads.
 pub const FORMAT: u32 = 1;
+
+/// The largest number of an event: the next ones always exist.
+pub const SEQ_MAX: u64 = u64::MAX / 2;
 
 /// One durable fact of a partition.
 #[derive(Clone, Debug, PartialEq)]
@@ -360,6 +363,7 @@ struct LineOut<'a, T> {
 #[serde(deny_unknown_fields)]
 struct LineIn<'a> {
     v: NonZeroU32,
+    #[serde(deserialize_with = "number")]
     seq: u64,
     at: Millis,
     #[serde(default)]
@@ -491,6 +495,12 @@ impl Event {
         };
         Ok(Self { seq: line.seq, at: line.at, run: line.run, kind })
     }
+}
+
+/// The number of an event, up to [`SEQ_MAX`].
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    if number <= SEQ_MAX { Ok(number) } else { Err(de::Error::custom("an event beyond all events")) }
 }
 
 fn read<T: DeserializeOwned>(data: &RawValue) -> Result<T, serde_json::Error> {

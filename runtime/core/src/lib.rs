@@ -49,8 +49,8 @@ pub use command::{Command, Effect, EffectStatus, Rejected, Speaker, Step, StopRe
 pub use decide::decide;
 pub use event::{
     AttemptFailed, AttemptLost, DecodeError, Event, EventKind, FORMAT, LossReason, RunEnded, RunOutcome, RunPaused,
-    RunResumed, RunSubmitted, RunsArchived, TaskAccepted, TaskCompleted, TaskResumed, TasksCancelled, TasksSkipped,
-    Then,
+    RunResumed, RunSubmitted, RunsArchived, SEQ_MAX, TaskAccepted, TaskCompleted, TaskResumed, TasksCancelled,
+    TasksSkipped, Then,
 };
 pub use failure::{Failure, FailureClass};
 pub use graph::{Edge, EdgeKind, Graph, GraphFault, TaskSpec, Timeouts};

@@ -25,6 +25,8 @@ mod code;
 mod control;
 mod document;
 mod events;
+#[cfg(feature = "test")]
+pub(crate) mod fuzz;
 mod health;
 mod problem;
 mod router;

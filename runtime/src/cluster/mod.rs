@@ -15,6 +15,8 @@
 //! | `switchboard` | the actor through which all of that goes: calls, answers, notes |
 
 mod assign;
+#[cfg(feature = "test")]
+pub(crate) mod fuzz;
 mod info;
 pub(crate) mod member;
 pub(crate) mod note;

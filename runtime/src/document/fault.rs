@@ -29,36 +29,52 @@ impl fmt::Display for Fault {
     }
 }
 
-/// All faults of a document.
+/// The faults of a document: those that are told are kept, the rest is counted.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(super) struct Faults {
+    /// The first in the order of the text, and some that came since they were looked for.
+    kept: Vec<Fault>,
+    count: usize,
+}
 
-/// How many faults are told; the rest is counted.
+/// How many faults are told.
 const TOLD_MAX: usize = 100;
 
 impl Faults {
     pub(super) fn add(&mut self, place: Place, path: &Path, message: impl Into<String>) {
-        self.0.push(Fault { place, path: path.0.clone(), message: message.into() });
+        self.push(Fault { place, path: path.0.clone(), message: message.into() });
+    }
+
+    fn push(&mut self, fault: Fault) {
+        self.count += 1;
+        self.kept.push(fault);
+        // A small document may have millions, each with a long path.
+        if self.kept.len() >= 2 * TOLD_MAX {
+            self.kept.sort();
+            self.kept.truncate(TOLD_MAX);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.count == 0
     }
 
     /// The error that tells all of them, in the order of the text.
     pub(super) fn into_error(mut self, document: &str) -> Error {
-        self.0.sort();
-        let count = self.0.len();
+        self.kept.sort();
+        let count = self.count;
         let head = if count == 1 { "a fault".to_owned() } else { format!("{count} faults") };
         let error = Error::new(ErrorKind::Invalid, format!("{document} has {head}"));
-        let error = self.0.iter().take(TOLD_MAX).fold(error, |error, fault| error.because(fault));
+        let error = self.kept.iter().take(TOLD_MAX).fold(error, |error, fault| error.because(fault));
         if count > TOLD_MAX { error.because(format!("and {} more", count - TOLD_MAX)) } else { error }
     }
 }
 
 impl From<Vec<Fault>> for Faults {
     fn from(faults: Vec<Fault>) -> Self {
-        Self(faults)
+        let mut all = Self::default();
+        faults.into_iter().for_each(|fault| all.push(fault));
+        all
     }
 }
 
@@ -66,19 +82,42 @@ impl From<Vec<Fault>> for Faults {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Path(String);
 
+/// About as much of a place as is told.
+const PATH_BYTES_MAX: usize = 500;
+/// As much of a key as is told.
+const KEY_CHARACTERS_MAX: usize = 160;
+
 impl Path {
+    /// Goes one step deeper, and says where it was.
+    fn push(&mut self, step: impl FnOnce(&mut String)) -> usize {
+        let length = self.0.len();
+        if length < PATH_BYTES_MAX {
+            step(&mut self.0);
+        } else if !self.0.ends_with("...") {
+            self.0.push_str("...");
+        }
+        length
+    }
+
     /// Does something one key deeper.
     pub(super) fn at_key<T>(&mut self, key: &str, then: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.0.len();
         let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '$');
-        if !key.is_empty() && key.chars().all(is_plain) {
-            if length > 0 {
-                self.0.push('.');
+        // A name that is too long is told as far as the core tells it.
+        let (key, rest) = match key.char_indices().nth(KEY_CHARACTERS_MAX) {
+            Some((end, _)) => (&key[..end], "..."),
+            None => (key, ""),
+        };
+        let length = self.push(|path| {
+            if key.is_empty() || !key.chars().all(is_plain) {
+                path.push_str(&format!("[{:?}]", super::tree::cut(key)));
+                return;
             }
-            self.0.push_str(key);
-        } else {
-            self.0.push_str(&format!("[{:?}]", super::tree::cut(key)));
-        }
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(key);
+            path.push_str(rest);
+        });
         let result = then(self);
         self.0.truncate(length);
         result
@@ -86,8 +125,7 @@ impl Path {
 
     /// Does something one item deeper.
     pub(super) fn at_index<T>(&mut self, index: usize, then: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.0.len();
-        self.0.push_str(&format!("[{index}]"));
+        let length = self.push(|path| path.push_str(&format!("[{index}]")));
         let result = then(self);
         self.0.truncate(length);
         result

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use uuid::Uuid;
 
 use super::Journal;
@@ -16,6 +16,7 @@ use super::access::Access;
 use super::alarm::Corrupt;
 use super::envelope::{self, FRAME_BYTES_MAX};
 use super::name::Names;
+use super::position::NUMBER_MAX;
 use super::settle::{Patience, Settled, settle};
 
 const KIND: &str = "page";
@@ -38,6 +39,7 @@ pub(crate) struct Record {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     /// The number of the page.
+    #[serde(deserialize_with = "number")]
     pub(crate) page: u64,
     /// How many records.
     pub(crate) count: u64,
@@ -49,6 +51,12 @@ pub(crate) struct Summary {
     /// What may be on an earlier page, too, as it was before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) again: Vec<Uuid>,
+}
+
+/// The number of a page, which has a next one.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    if number <= NUMBER_MAX { Ok(number) } else { Err(de::Error::custom("a page beyond all pages")) }
 }
 
 impl Summary {

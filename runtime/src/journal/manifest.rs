@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::alarm::Corrupt;
 use super::envelope::FORMAT;
-use super::position::Position;
+use super::position::{NUMBER_MAX, Position};
 use super::register::{self, Register, Verified};
 
 /// What a manifest holds. Epoch and snapshot position only grow.
@@ -126,6 +126,15 @@ fn parse(version: &Verified) -> Result<Manifest, Error> {
     match floor {
         None => Ok(Manifest::initial()),
         Some(Floor { format_floor: floor }) if floor > FORMAT => Err(Error::Newer { floor }),
-        Some(_) => Ok(version.parse().map_err(undecodable)?.unwrap_or_else(Manifest::initial)),
+        Some(_) => {
+            let manifest: Manifest = version.parse().map_err(undecodable)?.unwrap_or_else(Manifest::initial);
+            // As all numbers of the journal, so that the next one always exists.
+            if manifest.epoch > NUMBER_MAX {
+                let name = format!("manifest version {}", version.number());
+                let reason = format!("epoch {} is beyond all epochs", manifest.epoch);
+                return Err(Corrupt::undecodable(&name, reason).raise().into());
+            }
+            Ok(manifest)
+        }
     }
 }

@@ -53,6 +53,8 @@ pub(crate) mod batch;
 pub(crate) mod claim;
 pub(crate) mod digest;
 pub(crate) mod envelope;
+#[cfg(feature = "test")]
+pub(crate) mod fuzz;
 pub(crate) mod garbage;
 pub(crate) mod ids;
 pub(crate) mod keeper;

@@ -65,9 +65,11 @@ impl From<Position> for String {
     }
 }
 
-/// A number of decimal digits alone; `u64::from_str` would also take a plus sign. Numbers end at 2^63, so that
-/// the next ones always exist.
+/// The largest number of an epoch, a slot, a version or a page: so that the next ones always exist.
+pub(super) const NUMBER_MAX: u64 = u64::MAX / 2;
+
+/// A number of decimal digits alone, up to [`NUMBER_MAX`]; `u64::from_str` would also take a plus sign.
 pub(super) fn digits(text: &str) -> Option<u64> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|number| plain && *number <= u64::MAX / 2)
+    text.parse().ok().filter(|number| plain && *number <= NUMBER_MAX)
 }

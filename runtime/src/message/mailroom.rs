@@ -66,6 +66,15 @@ pub struct Broadcast {
     pub silent: Vec<Arc<str>>,
 }
 
+impl Broadcast {
+    /// Adds what another node says of its inboxes.
+    pub(super) fn add(&mut self, delivered: usize, full: impl IntoIterator<Item = Arc<str>>) {
+        // Its number is its own word.
+        self.delivered = self.delivered.saturating_add(delivered);
+        self.full.extend(full);
+    }
+}
+
 impl Mailroom {
     /// The inboxes of the node life `node`.
     pub(crate) fn new(node: Arc<str>, clock: Clock, limits: Limits) -> Self {

@@ -39,6 +39,8 @@ mod board;
 mod context;
 mod counters;
 mod error;
+#[cfg(feature = "test")]
+pub(crate) mod fuzz;
 mod id;
 mod inbox;
 mod letter;

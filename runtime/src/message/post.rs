@@ -308,8 +308,7 @@ impl Post {
         for (node, answer) in answers.await {
             match answer {
                 Ok(Ok(Outcome::Spread { delivered, full })) => {
-                    told.delivered += delivered;
-                    told.full.extend(full);
+                    told.add(delivered, full);
                 }
                 // It is in no inbox there, for certain.
                 Ok(Ok(Outcome::Refused(_)) | Err(Uncarried::Gone { .. } | Uncarried::Unreadable { .. })) => {

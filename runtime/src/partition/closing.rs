@@ -121,7 +121,7 @@ fn join<'a>(lines: impl Iterator<Item = &'a Bytes>) -> Bytes {
     joined.into()
 }
 
-fn next_page(state: &State) -> u64 {
+pub(super) fn next_page(state: &State) -> u64 {
     let last = state.pages().last().and_then(|page| serde_json::from_str::<Summary>(page.as_str()).ok());
     last.map_or(1, |last| last.page + 1)
 }

@@ -25,6 +25,8 @@ mod closing;
 mod control;
 pub(crate) mod door;
 mod follow;
+#[cfg(feature = "test")]
+pub(crate) mod fuzz;
 pub(crate) mod handle;
 pub(crate) mod health;
 pub(crate) mod history;

@@ -4,7 +4,7 @@ use super::history::{HEAD_VERSION, Head, History, KeptSchedule, Line, Proof, lin
 use crate::journal::position::Position;
 use crate::journal::replay::{Replay, ReplayError};
 use bytes::Bytes;
-use callboard_core::{Breach, Event, EventKind, Invariant, Limits, State};
+use callboard_core::{Breach, Event, EventKind, Invariant, Limits, SEQ_MAX, State};
 
 /// Folds a journal into a state and the lines behind it.
 #[derive(Debug)]
@@ -62,6 +62,9 @@ impl Recovery {
         if head.snapshot != HEAD_VERSION {
             let reason = format!("the snapshot's head has version {}, not {HEAD_VERSION}", head.snapshot);
             return Err(ReplayError::new(reason));
+        }
+        if head.seq > SEQ_MAX {
+            return Err(ReplayError::new(format!("the snapshot is of event {}, beyond all events", head.seq)));
         }
         self.state = State::resume(self.limits, head.pages.clone());
         self.state.resumed_at(head.seq, head.at);

@@ -7,7 +7,7 @@ use super::origin::Origin;
 use super::row::{Kind, Raw, Row};
 use crate::{Error, ErrorKind, Result};
 use callboard_core::closest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,6 +90,15 @@ impl Layers {
     }
 }
 
+/// The settings of the text of a file alone, for `crate::fuzz`.
+#[cfg(feature = "test")]
+pub(super) fn text_alone(text: &str) -> Result<Settings> {
+    let mut loading = Loading::default();
+    loading.text(Path::new("callboard.toml"), text);
+    refuse_all(loading.faults)?;
+    Ok(loading.settings)
+}
+
 /// Settings in the making.
 #[derive(Default)]
 struct Loading {
@@ -107,13 +116,15 @@ impl Loading {
     }
 
     fn text(&mut self, file: &Path, text: &str) {
-        let line = |at: usize| text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let breaks: Vec<usize> =
+            text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        let line = |at: usize| breaks.partition_point(|place| *place < at) + 1;
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut unreadable = Vec::new();
+        let mut unreadable = BTreeSet::new();
         for error in errors {
             let line = line(error.span().map_or(0, |span| span.start));
             self.faults.push(format!("{}:{line}: {}", file.display(), error.message()));
-            unreadable.push(line);
+            unreadable.insert(line);
         }
         // What was made of a line that can not be read is nobody's words.
         let file: Arc<Path> = file.into();

@@ -1,6 +1,8 @@
 //! What a node is told: a table of settings, read in layers, each layer over the one before.
 
 mod effective;
+#[cfg(feature = "test")]
+pub(crate) mod fuzz;
 mod joined;
 mod load;
 mod origin;

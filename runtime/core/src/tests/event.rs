@@ -355,6 +355,13 @@ fn a_deep_result_passes_through_the_journal() {
     assert!(matches!(decode(&elsewhere), Err(DecodeError::Malformed(_))));
 }
 
+#[test]
+fn an_event_has_a_next_one() {
+    let line = |seq: u64| GOLDEN.lines().next().unwrap().replacen("\"seq\":1", &format!("\"seq\":{seq}"), 1);
+    assert_eq!(decode(&line(crate::SEQ_MAX)).unwrap().seq, crate::SEQ_MAX);
+    assert!(matches!(decode(&line(crate::SEQ_MAX + 1)), Err(DecodeError::Malformed(_))));
+}
+
 proptest! {
     #![proptest_config(super::config(256))]
 

@@ -257,3 +257,20 @@ fn a_file_is_read_by_its_extension() {
     std::fs::write(&latin, b"name: \xFF").unwrap();
     assert_eq!(Workflow::from_file(latin).unwrap_err().kind(), ErrorKind::Invalid);
 }
+
+/// However long the keys are, and however many faults stand behind them.
+#[test]
+fn what_is_told_of_places_is_bounded() {
+    let (key, faults) = ("k".repeat(50_000), "!a, ".repeat(2_000));
+    let nested = "{a: ".repeat(90);
+    for (before, after) in
+        [(format!("{{{key}: "), "}".to_owned()), (nested.replace('a', &"n".repeat(59)), "}".repeat(90))]
+    {
+        let text = format!("name: w\ntasks: {{a: {{capability: x, input: {before}[{faults}]{after}}}}}");
+        let error = Workflow::from_yaml(&text).unwrap_err();
+        assert_eq!(error.message(), "the workflow document has 2000 faults");
+        let told: usize = error.causes().map(str::len).sum();
+        assert!(told < 101 * 1_200, "{told} bytes");
+        assert_eq!(error.causes().count(), 101);
+    }
+}

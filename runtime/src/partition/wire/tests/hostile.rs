@@ -8,7 +8,8 @@ use crate::partition::message::{Message, Refusal};
 use callboard_core::{Graph, Json, Rejected, RunId, ScheduleRejected, TaskSpec};
 use futures::FutureExt;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -299,5 +300,21 @@ fn a_way_that_is_cut_off_is_seen_to_be() {
             drop(arrived);
             assert_eq!(answering.await, None);
         });
+    }
+}
+
+/// What `crate::fuzz` changes here and there is what nodes send. `TEST_GOLDEN=write` writes it anew.
+#[test]
+fn the_samples_for_fuzzing_are_what_nodes_send() {
+    let text = |body: &Vec<u8>| format!("{}\n", String::from_utf8(body.clone()).unwrap());
+    let requests: BTreeSet<String> = BODIES.iter().map(|(request, _)| text(request)).collect();
+    let answers: BTreeSet<String> = BODIES.iter().map(|(_, answer)| text(answer)).collect();
+    for (name, bodies) in [("requests", requests), ("answers", answers)] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/fuzz/samples/{name}.jsonl"));
+        let written: String = bodies.into_iter().collect();
+        if std::env::var("TEST_GOLDEN").is_ok_and(|word| word == "write") {
+            std::fs::write(&file, &written).unwrap();
+        }
+        assert!(std::fs::read_to_string(&file).unwrap() == written, "{} is out of date", file.display());
     }
 }

@@ -1,0 +1,135 @@
+//! Whole requests, for `crate::fuzz`: through the router to a board without a folder.
+
+use super::{App, router};
+use crate::{Callboard, Settings, Workflow};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+/// After so many requests there is another board, so that what was submitted does not pile up.
+const REQUESTS_MAX: u32 = 500;
+/// Longer than any request may take.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+/// The longest answer.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// A board, a run that waits on it for an agent, and the way in.
+struct Served {
+    runtime: Runtime,
+    router: TowerToHyperService<Router>,
+    run: String,
+    requests: u32,
+    _board: Callboard,
+    _closing: watch::Sender<bool>,
+}
+
+impl Served {
+    fn new() -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime of one thread");
+        let (board, run) = runtime.block_on(async {
+            let board = Callboard::builder(Settings::default()).ephemeral().start().await.expect("a board");
+            let yaml = "{name: w, labels: {env: test}, tasks: {a: {capability: x, input: {n: 1}}, b: {capability: x, after: [a]}}}";
+            let workflow = Workflow::from_yaml(yaml).expect("a workflow");
+            let run = board.start(workflow).await.expect("a run").id().to_string();
+            (board, run)
+        });
+        let (close, closing) = watch::channel(false);
+        let app = App {
+            node: Arc::downgrade(&board.0),
+            http: board.0.settings().http.clone(),
+            address: ([127, 0, 0, 1], 7420).into(),
+            streams: Arc::new(Semaphore::new(8)),
+            closing,
+        };
+        let router = TowerToHyperService::new(router::router(app));
+        Self { runtime, router, run, requests: 0, _board: board, _closing: close }
+    }
+}
+
+/// A request: the method and the target on the first line, then headers, an empty line, the body. `RUN` stands for the id of
+/// a run that is there.
+pub(crate) fn request(bytes: &[u8]) {
+    thread_local! {
+        static SERVED: RefCell<Option<Served>> = const { RefCell::new(None) };
+    }
+    SERVED.with_borrow_mut(|slot| {
+        let served = slot.get_or_insert_with(Served::new);
+        served.requests += 1;
+        if let Some(request) = read(bytes, &served.run) {
+            let router = &served.router;
+            served.runtime.block_on(answered(router, request));
+        }
+        if served.requests >= REQUESTS_MAX {
+            *slot = None;
+        }
+    });
+}
+
+fn read(bytes: &[u8], run: &str) -> Option<Request<Body>> {
+    let split = bytes.windows(2).position(|two| two == b"\n\n").unwrap_or(bytes.len());
+    let head = std::str::from_utf8(&bytes[..split]).ok()?.replace("RUN", run);
+    let body = bytes.get(split + 2..).unwrap_or_default().to_vec();
+    let mut lines = head.lines();
+    let (method, target) = lines.next()?.split_once(' ')?;
+    let mut request = Request::builder().method(method).uri(target).header(header::HOST, "localhost");
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        request = request.header(name, value);
+    }
+    request.body(Body::from(body)).ok()
+}
+
+async fn answered(router: &TowerToHyperService<Router>, request: Request<Body>) {
+    let is_head = request.method() == Method::HEAD;
+    let asked = format!("{} {}", request.method(), request.uri());
+    let Ok(Ok(answer)) = timeout(ANSWER_MAX, router.call(request)).await else { panic!("{asked}: no answer") };
+    let (head, body) = answer.into_parts();
+    if head.status.is_success() || head.status == StatusCode::CONFLICT || head.status == StatusCode::NOT_FOUND {
+        crate::fuzz::understood();
+    }
+    if head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream") {
+        return; // as long as the run
+    }
+    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+    let body = body.unwrap_or_else(|error| panic!("{asked}: {error}")).to_bytes();
+    let said = String::from_utf8_lossy(&body[..body.len().min(2_000)]);
+    let is_full = said.contains("live_tasks_max");
+    assert!(!head.status.is_server_error() || is_full, "{asked}: {} {said}", head.status);
+    let is_json = head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
+    assert!(is_head || !is_json || serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok(), "{asked}: {said}");
+}
+
+/// What is answered without a fault.
+pub(crate) fn requests() -> Vec<Vec<u8>> {
+    let yaml = "name: w\ntasks:\n  a: {capability: x, input: {n: 1}}\n";
+    let json = "content-type: application/json";
+    let texts = [
+        format!("POST /v1/runs?strict=false\ncontent-type: application/yaml\nidempotency-key: order-42\n\n{yaml}"),
+        format!("POST /v1/runs\n{json}\n\n{{\"name\":\"w\",\"tasks\":{{\"a\":{{\"capability\":\"x\"}}}}}}"),
+        "POST /v1/runs\ncontent-type: application/toml\n\nname='w'\ntasks.a.capability='x'".into(),
+        "GET /v1/runs?status=running,paused&workflow=w&label=env:test&limit=10&after=r_1790000000000_1790000000001_RUN_0".into(),
+        "GET /v1/runs?status=completed&after=a_1790000000000_1790000000001_0_1_5_3".into(),
+        "GET /v1/runs/RUN".into(),
+        "GET /v1/runs/RUN/tasks?status=ready&capability=x&limit=1000&after=0".into(),
+        "GET /v1/runs/RUN/tasks/a".into(),
+        "GET /v1/runs/RUN/tasks/1".into(),
+        "GET /v1/runs/RUN/events?limit=5&after=1.0".into(),
+        "GET /v1/runs/RUN/events\naccept: text/event-stream\nlast-event-id: 1\n\n".into(),
+        format!("POST /v1/runs/RUN/pause\n{json}\n\n{{\"reason\":\"a person\"}}"),
+        format!("POST /v1/runs/RUN/resume\n{json}\n\n"),
+        format!("POST /v1/runs/RUN/signal\n{json}\n\n{{\"name\":\"go\",\"value\":[1]}}"),
+        format!("POST /v1/runs/RUN/approve\n{json}\n\n{{\"by\":\"me\"}}"),
+        "POST /v1/runs/RUN/reject".into(),
+        "GET /v1/agents".into(),
+        "GET /readyz".into(),
+    ];
+    crate::fuzz::bytes_of(texts)
+}
