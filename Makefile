@@ -14,7 +14,7 @@ test: ## everything the tests need, then all tests
 
 test-long: ## the same with deeper searches, more seeds and 50 kills
 	$(CARGO) build $(ALL) --examples
-	MODEL_DEPTH=long TEST_SEEDS=10000 TEST_KILLS=50 TEST_PARKED=10000 TEST_CLUSTER_SEEDS=20 TEST_LIVE=100000 PROPTEST_CASES=4000 $(CARGO) test $(ALL)
+	MODEL_DEPTH=long TEST_SEEDS=10000 TEST_KILLS=50 TEST_PARKED=10000 TEST_CLUSTER_SEEDS=20 TEST_LIVE=100000 TEST_SCHEDULES=100000 PROPTEST_CASES=4000 $(CARGO) test $(ALL)
 
 lint: ## format, clippy and docs, warnings are errors
 	$(CARGO) fmt --all --check
