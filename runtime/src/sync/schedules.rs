@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 
 const SEED: u64 = 2026;
 /// Schedules of each test, unless `TEST_SCHEDULES` says otherwise.
-const SCHEDULES: usize = 500;
+const SCHEDULES: usize = 1_000;
 /// Chosen switches in a schedule: few are enough for nearly all bugs, by the paper.
 const DEPTH: usize = 3;
 /// Of each thread: futures of a debug build are deep.
