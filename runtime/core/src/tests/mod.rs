@@ -1,6 +1,7 @@
 //! The tests of the machine, by topic. Most are texts: a script goes in, what happened comes out.
 
 mod board;
+mod bounds;
 mod cost;
 mod durable;
 mod event;
@@ -10,9 +11,11 @@ mod limits;
 mod model;
 mod properties;
 mod queue;
+mod refusal;
 mod requirement;
 mod scenarios;
 mod schedule;
+mod schema;
 mod values;
 mod words;
 

@@ -44,6 +44,16 @@ fn a_requirement_is_met_or_says_what_is_amiss() {
 }
 
 #[test]
+fn all_of_them_have_to_be_met() {
+    let met = |texts: &[&str]| {
+        let all: Requirements = texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Requirement>>().into();
+        all.are_met_by(&traits())
+    };
+    assert!(met(&[]) && met(&["gpu"]) && met(&["gpu", "zone=eu"]));
+    assert!(!met(&["tpu"]) && !met(&["gpu", "zone=us"]));
+}
+
+#[test]
 fn what_is_no_requirement_is_refused_with_the_forms() {
     for text in [
         "",
