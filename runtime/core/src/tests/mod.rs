@@ -8,6 +8,7 @@ mod event;
 mod graph;
 mod input;
 mod limits;
+mod matrix;
 mod model;
 mod properties;
 mod queue;
