@@ -11,6 +11,7 @@ mod limits;
 mod matrix;
 mod model;
 mod properties;
+mod questions;
 mod queue;
 mod refusal;
 mod requirement;

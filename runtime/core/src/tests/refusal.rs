@@ -1,7 +1,7 @@
 //! What a refusal says to whoever reads it.
 
-use super::board::name_id;
-use crate::{Rejected, RunOutcome, Status, TaskIndex, TaskRef};
+use super::board::{Board, name_id};
+use crate::{Limits, Rejected, RunOutcome, Status, TaskIndex, TaskRef};
 
 #[test]
 fn a_task_that_can_not_be_resumed_is_refused_with_what_to_do() {
@@ -15,4 +15,19 @@ fn a_task_that_can_not_be_resumed_is_refused_with_what_to_do() {
     assert_eq!(said(Status::Ready, None), ready);
     let ended = Rejected::Ended { run: name_id("r"), outcome: RunOutcome::Cancelled };
     assert_eq!(ended.to_string(), format!("run {} has ended: cancelled", name_id("r")));
+}
+
+#[test]
+fn an_input_that_refers_to_what_is_not_needed_is_refused_with_what_is() {
+    for (needs, may) in [(0, "it needs none"), (2, "it needs n0, n1"), (20, "n18, n19"), (22, "n18, n19 and 2 more")] {
+        let mut board = Board::new(Limits::default());
+        let names: Vec<String> = (0..needs).map(|n| format!("n{n}")).collect();
+        let (tasks, after) = (names.iter().map(|name| format!("{name} ; ")).collect::<String>(), names.join(","));
+        let after = if needs == 0 { String::new() } else { format!(" after={after}") };
+        board.say(&format!("submit r: {tasks}t{after}"));
+        names.iter().for_each(|name| drop(board.say(&format!("complete {name} n1/x"))));
+        board.say("fail t n1/x terminal");
+        let said = board.say("retry t input={\"$from\":\"x\"}");
+        assert!(said.starts_with("! input") && said.ends_with(may), "{said}");
+    }
 }
