@@ -29,15 +29,15 @@ lint: ## format, clippy and docs, warnings are errors
 	$(CARGO) clippy -p callboard -p callboard-agents --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(ALL) --no-deps
 
-mutants: $(MUTANTS)/bin/cargo-mutants ## change the core and the journal line by line: a test must fail; SHARD=1/8 for a part
-	MUTANTS=$< .ci/mutants core $(SHARD)
-	MUTANTS=$< .ci/mutants journal $(SHARD)
+mutants: ## change the core and the journal line by line: a test must fail; SHARD=1/8 for a part
+	MUTANTS=$(MUTANTS)/bin/cargo-mutants .ci/mutants core $(SHARD)
+	MUTANTS=$(MUTANTS)/bin/cargo-mutants .ci/mutants journal $(SHARD)
 
-mutants-diff: $(MUTANTS)/bin/cargo-mutants ## the same for what has changed since BASE, origin/main without it
-	MUTANTS=$< .ci/mutants diff $(BASE)
+mutants-diff: ## the same for what has changed since BASE, origin/main without it
+	MUTANTS=$(MUTANTS)/bin/cargo-mutants .ci/mutants diff $(BASE)
 
-coverage: $(TARPAULIN)/bin/cargo-tarpaulin ## lines that the tests reach, held against what is wanted
-	TARPAULIN=$< .ci/coverage
+coverage: ## lines that the tests reach, held against what is wanted
+	TARPAULIN=$(TARPAULIN)/bin/cargo-tarpaulin .ci/coverage
 
 # The version is behind the last dash of the folder's name.
 $(MUTANTS)/bin/cargo-mutants $(TARPAULIN)/bin/cargo-tarpaulin:
