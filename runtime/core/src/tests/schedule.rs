@@ -5,8 +5,8 @@
 
 use crate::{
     CATCH_UP_MAX, CatchUp, Command, Event, EventKind, FINISHED_MAX, Graph, Json, Limits, Millis, Overlap, Rejected,
-    Replace, RunId, SCHEDULES_MAX, ScheduleCommand, ScheduleEvent, ScheduleRejected, ScheduleSet, ScheduleState,
-    SkipReason, State, TaskSpec, Timing, Turn, decide,
+    Replace, RunEnded, RunId, RunOutcome, SCHEDULES_MAX, ScheduleCommand, ScheduleEvent, ScheduleRejected, ScheduleSet,
+    ScheduleState, SkipReason, State, TaskSpec, Timing, Turn, decide,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -121,6 +121,22 @@ fn what_is_made_up_for_is_bounded() {
     assert_eq!((schedule.next, schedule.behind), (Some(Millis(1_000_010)), 0));
     assert!(schedule.missed >= u64::from(CATCH_UP_MAX));
     assert_eq!(fire(&mut state, Millis(1_000_010)), 1, "and then it goes on");
+}
+
+/// A snapshot may name a run as open that this release can not follow.
+#[test]
+fn a_restored_schedule_is_not_held_up_by_a_run_that_is_lost() {
+    let mut state = State::new(Limits::default());
+    let skips = ScheduleSet { overlap: Overlap::Skip, ..set("s", Timing::EveryMs(10)) };
+    put(&mut state, ScheduleCommand::Set { set: skips, replace: Replace::No }).unwrap();
+    assert_eq!(fire(&mut state, Millis(10)), 1);
+    let held = state.schedules().get("s").unwrap().clone();
+    let run = *held.open.first().unwrap();
+    let ended = EventKind::RunEnded(RunEnded { outcome: RunOutcome::Completed });
+    state.apply(&Event { seq: state.seq() + 1, at: Millis(11), run: Some(run), kind: ended });
+    assert!(state.run(run).unwrap().quarantined.is_some(), "it has an open task");
+    state.restore_schedule(held);
+    assert_eq!(fire(&mut state, Millis(20)), 1);
 }
 
 /// A calendar is asked for each moment, and there are millions behind a long absence.
