@@ -192,5 +192,8 @@ fn one_of_three_letters_may_be_wrong() {
     assert_eq!(closest("retry.bsae", known), Some("retry.base"));
     assert_eq!(closest("drainage", known), None, "what is missing counts");
     assert_eq!(closest("retry", known), None, "and what is too much");
+    assert_eq!(closest("zzzlease", known), None, "wherever it is");
+    assert_eq!(closest("badc", ["abcd"]), None, "two exchanges are two");
+    assert_eq!(closest("abdc", ["abcd"]), Some("abcd"));
     assert_eq!(closest("x", []), None);
 }
