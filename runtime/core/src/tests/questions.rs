@@ -1,7 +1,7 @@
 //! What the shell asks of a state, beside its commands.
 
 use super::board::Board;
-use crate::{Limits, TaskIndex};
+use crate::{Json, Limits, Millis, State, TaskIndex};
 
 #[test]
 fn a_task_is_ready_while_it_waits_for_an_instance_and_no_longer() {
@@ -29,4 +29,15 @@ fn news_are_the_tasks_whose_records_have_grown() {
     }
     assert_eq!(board.state.take_news(run), [TaskIndex(0), TaskIndex(1)]);
     assert_eq!(board.state.take_news(run), []);
+}
+
+#[test]
+fn a_partition_goes_on_where_its_snapshot_ends() {
+    let limits = Limits { live_tasks_max: 7, ..Limits::default() };
+    let pages = vec![Json::parse("{\"page\":1}").unwrap()];
+    let mut state = State::resume(limits, pages.clone());
+    assert_eq!((state.pages(), state.limits.live_tasks_max, state.seq()), (&*pages, 7, 0));
+    state.resumed_at(40, Millis(9));
+    state.resumed_at(3, Millis(8));
+    assert_eq!((state.seq(), state.at()), (40, Millis(9)));
 }

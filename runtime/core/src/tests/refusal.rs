@@ -18,6 +18,20 @@ fn a_task_that_can_not_be_resumed_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn another_input_has_the_limits_of_the_first() {
+    let mut board = Board::new(Limits::default());
+    board.state.limits.graph.input_bytes_max = 8;
+    board.state.limits.graph.input_depth_max = 2;
+    board.say("submit r: t");
+    board.say("fail t n1/x terminal");
+    let deep = "! input it has 3 levels, more than the limit of 2 (input_depth_max)";
+    assert_eq!(board.say("retry t input=[[[]]]"), deep);
+    let long = "! input it takes 9 bytes, more than the limit of 8 (payload_bytes_max)";
+    assert_eq!(board.say("retry t input=123456789"), long);
+    assert!(board.say("retry t input=[[1234]]").starts_with("retried t 2.1"));
+}
+
+#[test]
 fn an_input_that_refers_to_what_is_not_needed_is_refused_with_what_is() {
     for (needs, may) in [(0, "it needs none"), (2, "it needs n0, n1"), (20, "n18, n19"), (22, "n18, n19 and 2 more")] {
         let mut board = Board::new(Limits::default());
