@@ -3,7 +3,14 @@ CARGO ?= cargo
 # Everything, with what a first build leaves out.
 ALL = --workspace --locked --features callboard-agents/http
 
-.PHONY: help test test-long lint bench simulate sabotage fuzz
+# Tools that are not part of Rust, pinned, and kept here so that nobody's own ones change.
+TOOLS = $(CURDIR)/target/tools
+MUTANTS = $(TOOLS)/cargo-mutants-27.1.0
+TARPAULIN = $(TOOLS)/cargo-tarpaulin-0.37.5
+# The shard to try, such as 1/8; all in one go without.
+SHARD ?= 1/1
+
+.PHONY: help test test-long lint bench simulate sabotage fuzz mutants mutants-diff coverage
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -15,7 +22,7 @@ test: ## everything the tests need, then all tests
 
 test-long: ## the same with deeper searches, more seeds and 50 kills
 	$(CARGO) build $(ALL) --examples
-	MODEL_DEPTH=long TEST_SEEDS=10000 TEST_KILLS=50 TEST_PARKED=10000 TEST_CLUSTER_SEEDS=20 TEST_LIVE=100000 PROPTEST_CASES=4000 $(CARGO) test $(ALL)
+	MODEL_DEPTH=long TEST_SEEDS=10000 TEST_KILLS=50 TEST_PARKED=10000 TEST_CLUSTER_SEEDS=20 TEST_LIVE=100000 TEST_SCHEDULES=100000 PROPTEST_CASES=4000 $(CARGO) test $(ALL)
 	$(MAKE) simulate SEEDS=20000
 	$(MAKE) sabotage
 
@@ -42,6 +49,20 @@ lint: ## format, clippy and docs, warnings are errors
 	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
 	$(CARGO) clippy -p callboard -p callboard-agents --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(ALL) --no-deps
+
+mutants: ## change the core and the journal line by line: a test must fail; SHARD=1/8 for a part
+	MUTANTS=$(MUTANTS)/bin/cargo-mutants .ci/mutants core $(SHARD)
+	MUTANTS=$(MUTANTS)/bin/cargo-mutants .ci/mutants journal $(SHARD)
+
+mutants-diff: ## the same for what has changed since BASE, origin/main without it
+	MUTANTS=$(MUTANTS)/bin/cargo-mutants .ci/mutants diff $(BASE)
+
+coverage: ## lines that the tests reach, held against what is wanted
+	TARPAULIN=$(TARPAULIN)/bin/cargo-tarpaulin .ci/coverage
+
+# The version is behind the last dash of the folder's name.
+$(MUTANTS)/bin/cargo-mutants $(TARPAULIN)/bin/cargo-tarpaulin:
+	nice -n 15 $(CARGO) install --locked -j 1 --root $(@D)/.. $(notdir $@) --version $(lastword $(subst -, ,$(notdir $(@D:/bin=))))
 
 bench: ## speed, beside what the disk does in the same run
 	$(CARGO) bench --locked -p callboard-benches

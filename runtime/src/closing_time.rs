@@ -1,5 +1,8 @@
 //! The clean stop of a node, as those who are to end see it.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};

@@ -61,6 +61,7 @@ mod stops;
     expect(dead_code, unused_imports, reason = "what adds and removes children is used by tests so far")
 )]
 mod supervise;
+mod sync;
 mod task;
 #[cfg(feature = "test")]
 pub mod test;

@@ -3,9 +3,10 @@
 #[cfg(test)]
 mod tests;
 
+use crate::sync::{Mutex, MutexGuard};
 use callboard_core::{InstanceId, Speaker, StopReason, TaskRef, Token};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use tokio::sync::oneshot;
 
 /// The handlers that run on this node, each with its way to be stopped.

@@ -2,6 +2,7 @@
 
 use crate::{Failure, TaskRef};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::time::Duration;
 
 /// How often and after which back-off a failed attempt is followed by another.
@@ -67,10 +68,11 @@ impl Retry {
         let (mut delay, cap) = (u128::from(self.base_ms), u128::from(self.cap_ms));
         for _ in 1..attempt {
             let grown = delay * u128::from(self.factor_permille) / 1_000;
-            if grown == delay || (grown > delay && delay >= cap) {
-                break; // it stays where it is, or beyond the cap
+            match grown.cmp(&delay) {
+                Ordering::Equal => break, // it stays where it is
+                Ordering::Greater if delay >= cap => break,
+                Ordering::Less | Ordering::Greater => delay = grown,
             }
-            delay = grown;
         }
         delay.min(cap) as u64
     }

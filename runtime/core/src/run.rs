@@ -293,11 +293,9 @@ impl Run {
             | EventKind::RunRestored(_)
             | EventKind::Schedule(_) => None,
         };
-        if known.is_some() && self.undoing.is_some() {
-            self.unblock_undo(moment);
-        }
-        if known.is_none() {
-            self.quarantine(format!("{} does not fit its state: {kind:?}", kind.name()));
+        match known {
+            Some(()) => self.unblock_undo(moment),
+            None => self.quarantine(format!("{} does not fit its state: {kind:?}", kind.name())),
         }
     }
 

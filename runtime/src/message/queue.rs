@@ -1,10 +1,14 @@
 //! The bounded queue of one instance.
 
+#[cfg(test)]
+mod tests;
+
 use super::letter::Letter;
 use super::{Limits, Message, MessageId};
+use crate::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Letters in the order in which they came.

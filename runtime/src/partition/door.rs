@@ -1,13 +1,16 @@
 //! The door of a partition in this process: where its actor is found, and how much may wait before it.
 
+#[cfg(test)]
+mod tests;
+
 use super::health::Health;
 use super::message::{Message, Room};
 use crate::journal::append::Stuck;
 use crate::supervise::{FailureKind, Slot};
+use crate::sync::Semaphore;
 use crate::{Error, ErrorKind, Result};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// How long a caller waits for a partition that is down, or for room in its inbox.

@@ -22,6 +22,12 @@ impl<M: Message> Slot<M> {
         Self { cell, message: PhantomData }
     }
 
+    /// The place of a child that there will never be.
+    #[cfg(test)]
+    pub(crate) fn of_nobody() -> Self {
+        Self::new(watch::channel(None).1)
+    }
+
     /// The incarnation that takes messages now, or `None` while it is down. It may stop before it is used.
     pub(crate) fn current(&self) -> Option<ActorRef<M>> {
         self.cell.borrow().as_ref().filter(|cell| accepts(cell)).cloned().map(ActorRef::from)

@@ -231,11 +231,6 @@ impl Record {
         !self.waits.is_empty() || self.open_children > 0 || self.effects.values().any(is_unknown)
     }
 
-    /// Whether a task was asked for by this call.
-    pub fn has_child(&self, key: &str) -> bool {
-        self.children.contains_key(key)
-    }
-
     /// Adds an entry at the end.
     pub(crate) fn push(&mut self, seq: u64, at: Millis, key: &Arc<str>, what: Noted) {
         match what {

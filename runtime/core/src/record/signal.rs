@@ -157,9 +157,9 @@ impl Signals {
         self.barriers.get(name).into_iter().flat_map(|barrier| barrier.waiting.iter()).map(|waiter| waiter.task)
     }
 
-    /// Whether a barrier opens when this call comes to it.
+    /// Whether a barrier at which others may wait opens when this call comes to it.
     pub(crate) fn opens(&self, waiter: &Waiter, name: &str, parties: u32) -> bool {
-        let Some(barrier) = self.barriers.get(name) else { return parties <= 1 };
+        let Some(barrier) = self.barriers.get(name) else { return false };
         let more = usize::from(!barrier.places.contains_key(waiter));
         barrier.opened.is_none() && barrier.arrived.len() + more >= parties as usize
     }

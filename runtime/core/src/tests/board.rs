@@ -14,6 +14,7 @@ use crate::{
     check_step, decide,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,26 @@ pub(super) struct Board {
     is_poisoned: bool,
     /// What has been seen to happen: states with events, rejections, timers, stops.
     pub(super) seen: BTreeSet<String>,
+    /// The variants of the machine's enums that have been seen, as `Command::Submit`.
+    pub(super) variants: BTreeSet<String>,
+}
+
+/// As much of a `Debug` text as is a name.
+struct Head(String);
+
+impl Write for Head {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let name = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        self.0.push_str(name);
+        if name.len() == text.len() { Ok(()) } else { Err(std::fmt::Error) }
+    }
+}
+
+/// The name of a variant.
+fn variant(value: &impl std::fmt::Debug) -> String {
+    let mut head = Head(String::new());
+    let _cut = write!(head, "{value:?}");
+    head.0
 }
 
 impl Board {
@@ -48,6 +69,7 @@ impl Board {
             pages: BTreeMap::new(),
             is_poisoned: false,
             seen: BTreeSet::new(),
+            variants: BTreeSet::new(),
         }
     }
 
@@ -71,6 +93,7 @@ impl Board {
             "submit" => self.submit(rest),
             "page" => self.page(words[0]),
             "restore" => self.restore(words[0]),
+            "comeback" => self.comeback(&words),
             "limits" => self.limit(&words),
             "record" => self.record(words[0]),
             "undecided" => self.undecided(words[0]),
@@ -98,6 +121,7 @@ impl Board {
                 let speaker = self.speaker(words);
                 Command::Refuse(speaker.task, speaker.token, failure(words[1], words))
             }
+            "gone" => Command::LoseHolders(words[0].into()),
             "keep" => Command::KeepHolders(words.iter().map(|node| Arc::from(*node)).collect()),
             "cancel" => Command::Cancel { run: run(self, words[0]), reason: words[1..].join(" ").into() },
             "pause" => Command::Pause { run: run(self, words[0]), reason: words[1..].join(" ").into() },
@@ -191,8 +215,26 @@ impl Board {
         self.put(Command::Restore { run, restored: RunRestored::new(events, folded) })
     }
 
+    /// `comeback <run> <task, by its number> token=a.b`: out of the archive, with another life for the task.
+    fn comeback(&mut self, words: &[&str]) -> String {
+        let run = self.run_id(words[0]);
+        let events = self.pages[&run].clone();
+        let folded = RunRestored::fold(run, &events).unwrap();
+        let task = TaskRef { run, task: TaskIndex(words[1].parse().unwrap()) };
+        let token = option(words, "token=").unwrap().parse().unwrap();
+        self.put(Command::Comeback { restored: RunRestored::new(events, folded), task, token, input: None })
+    }
+
     /// Puts a command to the machine, makes its events durable and says what came of it.
     fn put(&mut self, command: Command) -> String {
+        self.variants.insert(format!("Command::{}", variant(&command)));
+        match &command {
+            Command::Note(_, note) => drop(self.variants.insert(format!("Note::{}", variant(note)))),
+            Command::Answer(_, answer) => drop(self.variants.insert(format!("Answer::{}", variant(answer)))),
+            Command::Schedule(wish) => drop(self.variants.insert(format!("ScheduleCommand::{}", variant(wish)))),
+            Command::Due(timer) => drop(self.variants.insert(format!("TimerKind::{}", variant(&timer.kind)))),
+            _ => {}
+        }
         // A timer was given out when its moment had come, whatever the clock has done since.
         let now = if let Command::Due(timer) = &command { self.now.max(timer.due) } else { self.now };
         match decide(&self.state, self.now, command) {
@@ -210,6 +252,10 @@ impl Board {
             assert_eq!(event.seq, self.state.seq() + 1, "events are numbered without gaps");
             assert!(event.at >= self.state.at(), "time never runs back");
             said.push(self.event(&event));
+            self.variants.insert(format!("EventKind::{}", variant(&event.kind)));
+            if let EventKind::Schedule(what) = &event.kind {
+                self.variants.insert(format!("ScheduleEvent::{}", variant(what)));
+            }
             let from = self.journal.len();
             event.encode(&mut self.journal);
             let decoded = Event::decode(&self.journal[from..]).unwrap();
@@ -435,6 +481,7 @@ impl Board {
     }
 
     fn effect(&mut self, effect: &Effect) -> String {
+        self.variants.insert(format!("Effect::{}", variant(effect)));
         match effect {
             Effect::Offer(ready) => {
                 assert_eq!(
@@ -450,6 +497,7 @@ impl Board {
                 format!("offer {} {}", self.task(ready.task.run, ready.task.task), ready.token)
             }
             Effect::Stop { speaker, reason } => {
+                self.variants.insert(format!("StopReason::{}", variant(reason)));
                 let reason = match reason {
                     StopReason::Cancelled => "cancelled",
                     StopReason::Timeout => "timeout",
@@ -465,6 +513,10 @@ impl Board {
     }
 
     fn rejection(&mut self, rejected: &Rejected) -> String {
+        self.variants.insert(format!("Rejected::{}", variant(rejected)));
+        if let Rejected::Schedule(rejected) = rejected {
+            self.variants.insert(format!("ScheduleRejected::{}", variant(rejected)));
+        }
         let (word, more) = match rejected {
             Rejected::NoRun(_) => ("no_run", String::new()),
             Rejected::NoTask(_) => ("no_task", String::new()),

@@ -30,6 +30,7 @@ fn the_depth_of_a_text_is_that_of_its_structure() {
     let depth = |text: &str| Json::parse(text).unwrap().depth();
     assert_eq!(["1", "\"[[\"", "[]", "{}", "[[],[[]]]"].map(depth), [0, 0, 1, 1, 3]);
     assert_eq!(depth(r#"{"a[":"\"[{","b\\":[{"c":"]"}]}"#), 3);
+    assert_eq!([r#""\"[[""#, r#"["\\",[]]"#].map(depth), [0, 2], "what is escaped ends no string");
     // The innermost of a million levels is found without a million calls.
     assert_eq!(nested(1_000_000).depth(), 1_000_000);
 }
@@ -189,5 +190,10 @@ fn one_of_three_letters_may_be_wrong() {
     assert_eq!(closest("leas", known), Some("lease"));
     assert_eq!(closest("deals", known), None, "more letters are a guess");
     assert_eq!(closest("retry.bsae", known), Some("retry.base"));
+    assert_eq!(closest("drainage", known), None, "what is missing counts");
+    assert_eq!(closest("retry", known), None, "and what is too much");
+    assert_eq!(closest("zzzlease", known), None, "wherever it is");
+    assert_eq!(closest("badc", ["abcd"]), None, "two exchanges are two");
+    assert_eq!(closest("abdc", ["abcd"]), Some("abcd"));
     assert_eq!(closest("x", []), None);
 }

@@ -1,6 +1,7 @@
 //! The tests of the machine, by topic. Most are texts: a script goes in, what happened comes out.
 
 mod board;
+mod bounds;
 mod cost;
 mod durable;
 mod event;
@@ -8,13 +9,17 @@ mod graph;
 mod input;
 mod invariant;
 mod limits;
+mod matrix;
 mod model;
 mod properties;
+mod questions;
 mod queue;
+mod refusal;
 mod requirement;
 mod sabotage;
 mod scenarios;
 mod schedule;
+mod schema;
 mod values;
 mod words;
 

@@ -149,6 +149,14 @@ fn the_more_urgent_always_goes_first_and_a_run_keeps_its_order() {
 }
 
 #[test]
+fn a_lane_says_what_its_tasks_require() {
+    let requires: Requirements = vec!["gpu".parse().unwrap()].into();
+    let mut queue = ReadyQueue::default();
+    queue.push(Ready { requires: requires.clone(), ..ready(name_id("r"), 0, "work", 5) }, ());
+    assert_eq!(queue.lanes().map(|(_, lane)| lane.requires()).collect::<Vec<_>>(), [&requires]);
+}
+
+#[test]
 fn a_large_run_does_not_keep_a_small_one_waiting() {
     let mut queue = ReadyQueue::default();
     (0..1_000).for_each(|task| queue.push(ready(name_id("large"), task, "work", 5), ()));

@@ -44,6 +44,16 @@ fn a_requirement_is_met_or_says_what_is_amiss() {
 }
 
 #[test]
+fn all_of_them_have_to_be_met() {
+    let met = |texts: &[&str]| {
+        let all: Requirements = texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Requirement>>().into();
+        all.are_met_by(&traits())
+    };
+    assert!(met(&[]) && met(&["gpu"]) && met(&["gpu", "zone=eu"]));
+    assert!(!met(&["tpu"]) && !met(&["gpu", "zone=us"]));
+}
+
+#[test]
 fn what_is_no_requirement_is_refused_with_the_forms() {
     for text in [
         "",
@@ -71,6 +81,8 @@ fn amounts_and_requirements_read_back_what_they_write() {
         assert_eq!(text.parse::<Amount>().unwrap().to_string(), text);
     }
     assert_eq!("1.50".parse::<Amount>().unwrap().to_string(), "1.5");
+    assert_eq!([Amount::from(7_u32), Amount::from(-7_i32)].map(|amount| amount.to_string()), ["7", "-7"]);
+    assert_eq!([7, i64::MAX].map(Amount::new), [Some(Amount::from(7_u32)), None]);
     let all: Vec<Requirement> = ["tool:git", "gpu", "a<=1", "gpu"].map(|text| text.parse().unwrap()).into();
     let requirements = Requirements::from(all);
     assert_eq!(requirements.to_string(), "a<=1, tool:git, gpu");

@@ -5,8 +5,8 @@
 
 use crate::{
     CATCH_UP_MAX, CatchUp, Command, Event, EventKind, FINISHED_MAX, Graph, Json, Limits, Millis, Overlap, Rejected,
-    Replace, RunId, SCHEDULES_MAX, ScheduleCommand, ScheduleEvent, ScheduleRejected, ScheduleSet, ScheduleState,
-    SkipReason, State, TaskSpec, Timing, Turn, decide,
+    Replace, RunEnded, RunId, RunOutcome, SCHEDULES_MAX, ScheduleCommand, ScheduleEvent, ScheduleRejected, ScheduleSet,
+    ScheduleState, SkipReason, State, TaskSpec, Timing, Turn, decide,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -112,13 +112,48 @@ fn fire(state: &mut State, now: Millis) -> usize {
 #[test]
 fn what_is_made_up_for_is_bounded() {
     let mut state = State::new(Limits::default());
+    assert!(state.schedules().is_empty());
     put(&mut state, ScheduleCommand::Set { set: set("s", Timing::EveryMs(10)), replace: Replace::No }).unwrap();
+    assert!(!state.schedules().is_empty());
     let now = Millis(1_000_000);
     assert_eq!(fire(&mut state, now), CATCH_UP_MAX as usize + 1, "those in a row, and the last, which is on time");
     let schedule = state.schedules().get("s").unwrap();
     assert_eq!((schedule.next, schedule.behind), (Some(Millis(1_000_010)), 0));
     assert!(schedule.missed >= u64::from(CATCH_UP_MAX));
     assert_eq!(fire(&mut state, Millis(1_000_010)), 1, "and then it goes on");
+}
+
+/// A snapshot may name a run as open that this release can not follow.
+#[test]
+fn a_restored_schedule_is_not_held_up_by_a_run_that_is_lost() {
+    let mut state = State::new(Limits::default());
+    let skips = ScheduleSet { overlap: Overlap::Skip, ..set("s", Timing::EveryMs(10)) };
+    put(&mut state, ScheduleCommand::Set { set: skips, replace: Replace::No }).unwrap();
+    assert_eq!(fire(&mut state, Millis(10)), 1);
+    let held = state.schedules().get("s").unwrap().clone();
+    let run = *held.open.first().unwrap();
+    let ended = EventKind::RunEnded(RunEnded { outcome: RunOutcome::Completed });
+    state.apply(&Event { seq: state.seq() + 1, at: Millis(11), run: Some(run), kind: ended });
+    assert!(state.run(run).unwrap().quarantined.is_some(), "it has an open task");
+    state.restore_schedule(held);
+    assert_eq!(fire(&mut state, Millis(20)), 1);
+}
+
+/// A calendar is asked for each moment, and there are millions behind a long absence.
+#[test]
+fn the_last_moment_of_a_long_absence_takes_few_questions() {
+    let mut state = State::new(Limits::default());
+    let last = ScheduleSet { catch_up: CatchUp::Last, ..set("s", Timing::EveryMs(10)) };
+    put(&mut state, ScheduleCommand::Set { set: last, replace: Replace::No }).unwrap();
+    let schedule = state.schedules().get("s").unwrap();
+    let (now, mut asked) = (Millis(10_000_000_007), 0);
+    let next = |moment: Millis| {
+        asked += 1;
+        Ok::<_, ()>(Some(Millis(moment.0 / 10 * 10 + 10)))
+    };
+    let coming = schedule.coming(Millis(10), now, RunId::from_key("tests", "r"), next).unwrap();
+    assert_eq!((coming.due, coming.next), (Some(Millis(10_000_000_000)), Some(Millis(10_000_000_010))));
+    assert!(asked < CATCH_UP_MAX + 64, "{asked}");
 }
 
 /// The one that finished first makes room, and nobody else.

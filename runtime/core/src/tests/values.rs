@@ -67,6 +67,24 @@ fn moments_and_payloads_do_not_overflow() {
 }
 
 #[test]
+fn a_policy_is_built_in_milliseconds() {
+    let policy = Retry::never().base(Duration::from_micros(2_500)).cap(Duration::MAX);
+    let default = Retry::default();
+    assert_eq!(policy, Retry { retries: 0, base_ms: 2, cap_ms: u64::MAX, ..default });
+    assert_eq!(Retry::exponential(4), Retry { retries: 4, ..default });
+}
+
+#[test]
+fn a_failure_says_what_lay_behind_it_and_how_long_to_wait() {
+    let mut failure = Failure::new(FailureClass::Retryable, "no answer");
+    assert_eq!((failure.to_string().as_str(), failure.retry_after()), ("no answer", None));
+    failure.causes = vec!["refused".into(), "down".into()];
+    failure.retry_after_ms = Some(1_500);
+    assert_eq!(failure.to_string(), "no answer: refused: down");
+    assert_eq!(failure.retry_after(), Some(Duration::from_millis(1_500)));
+}
+
+#[test]
 fn the_policy_is_read_strictly() {
     assert_eq!(serde_json::from_str::<Retry>("{\"retries\":1}").unwrap(), Retry::exponential(1));
     assert!(serde_json::from_str::<Retry>("{\"retry\":1}").is_err());

@@ -1,3 +1,5 @@
+mod schedules;
+
 use super::{Backlog, Grant};
 use crate::dispatch::seat::{Seat, Work};
 use crate::partition::message::Message;

@@ -13,7 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::num::{NonZeroU16, NonZeroUsize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use futures::future::BoxFuture;
 use tokio::sync::broadcast;
@@ -21,6 +21,7 @@ use tokio::sync::broadcast;
 use self::own::Own;
 use self::queue::{Access, Queue};
 use super::{BROADCASTS_BEHIND_MAX, Bus, Consumer, Envelope, Error, Listen, QueueName, Subscription};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A bus within one process; clones share everything.
 #[derive(Clone, Debug)]

@@ -5,11 +5,12 @@
 //! always holds between two operations: messages wait only while no consumer with room waits.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::tap::Tap;
 use crate::port::bus::{Envelope, Error, QueueName};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A message in the queue.
 #[derive(Debug)]
