@@ -31,8 +31,8 @@ SIMULATE = RUSTFLAGS="--cfg tokio_unstable" $(CARGO) run --quiet --locked --prof
 FROM ?= 1
 SEEDS ?= 1
 
-simulate: ## whole clusters from SEEDS seeds behind FROM, with SHOW=1 everything that happens
-	$(SIMULATE) -- --from $(FROM) --seeds $(SEEDS) $(if $(SHOW),--show) $(if $(TWICE),--twice)
+simulate: ## whole clusters from SEEDS seeds behind FROM, with SHOW=1 and LEVEL=debug what happens
+	$(SIMULATE) -- --from $(FROM) --seeds $(SEEDS) $(if $(SHOW),--show) $(if $(LEVEL),--level $(LEVEL)) $(if $(TWICE),--twice)
 
 # Those that a thousand seeds have to find. The others of `Sabotage::ALL` are not found yet: docs/proof.md.
 FOUND = ack_before_append no_fence no_holder_check recorded_steps_ignored lease_never_expires \

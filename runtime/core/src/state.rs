@@ -76,6 +76,11 @@ impl State {
         Self { pages, ..Self::new(limits) }
     }
 
+    /// What it is bounded by.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Continues after a snapshot: the next event is `seq + 1`, not before `at`.
     pub fn resumed_at(&mut self, seq: u64, at: Millis) {
         self.seq = self.seq.max(seq);

@@ -48,8 +48,8 @@ pub(crate) struct Floor {
     pub(crate) payload_bytes_max: usize,
     /// Outputs with more levels are refused; 127 by default.
     pub(crate) payload_depth_max: usize,
-    /// How often a holder extends its lease.
-    pub(crate) heartbeat: Duration,
+    /// How long a task is its holder's after that was last heard of; 6 s by default.
+    pub(crate) lease: Duration,
     pub(crate) mailroom: Arc<Mailroom>,
     pub(crate) home: Home,
     pub(crate) clock: Clock,
@@ -62,6 +62,17 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
+    /// How often a holder extends its lease.
+    pub(super) fn heartbeat(&self) -> Duration {
+        self.lease / 3
+    }
+
+    /// How long after it has asked for its lease a holder may begin something. The owner was known to serve a third of a
+    /// lease before at the earliest; what is left is for clocks of other speeds.
+    pub(super) fn ours_for(&self) -> Duration {
+        self.lease / 2
+    }
+
     /// Whether a test has the instance die here.
     pub(crate) fn crosses(&self, speaker: &Speaker, capability: &str, key: &str, spot: Spot) -> bool {
         self.trap.as_ref().is_some_and(|trap| trap.springs(capability, speaker, key, spot))
@@ -295,8 +306,14 @@ impl Performer {
             let _gone = delivery.ack().await;
             return Ok(());
         };
+        if self.results.has(&speaker) {
+            tracing::debug!(task = %speaker.task, token = %speaker.token, "the task was delivered again");
+            let _gone = delivery.ack().await;
+            return Ok(());
+        }
         // From now on it can be stopped: a cancellation may follow the acceptance before we hear of that.
         let stop = self.role.floor.stops.running(&speaker);
+        let asked_at = Instant::now();
         if let Err(unheard) = self.role.floor.partitions.speak(&speaker, Say::Accept).await {
             self.role.floor.stops.ended(&speaker);
             tracing::debug!(task = %speaker.task, %unheard, "the task was not accepted");
@@ -309,6 +326,8 @@ impl Performer {
         let loan = self.place.lend();
         let (clock, trap) = (self.role.floor.clock.clone(), self.role.floor.trap.clone());
         let ctx = Ctx::new(&speaker, name, capability, voice(&self.role, &self.place), loan.inbox(), clock, trap);
+        ctx.calls().is_ours(asked_at + self.role.floor.ours_for());
+        tracing::trace!(task = %speaker.task, token = %speaker.token, holder = %speaker.holder, "the task begins");
         self.role.floor.saw(&speaker, ctx.capability(), Sight::Begins);
         let (ended, delivery) = match self.role.floor.recorded(&speaker).await {
             Ok(record) => self.run(&ctx, &speaker, &body, record, delivery, stop).await,

@@ -9,7 +9,10 @@ use crate::partition::handle::Unheard;
 use crate::partition::message::Say;
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
-use callboard_core::{Alive, Entry, Failure, FailureClass, Json, LossReason, Payload, Speaker, StopReason, Token};
+use callboard_core::{
+    Alive, Entry, Failure, FailureClass, Json, LossReason, Payload, Speaker, StopReason, TaskRef, Token,
+};
+use std::collections::HashSet;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -59,8 +62,13 @@ impl Ended {
 /// Results of one instance on their way to the journal, while it goes on with the next task.
 pub(super) struct Results {
     floor: Floor,
-    under_way: JoinSet<()>,
+    under_way: JoinSet<Performed>,
+    /// Those under way, by what they are of.
+    unheard: HashSet<Performed>,
 }
+
+/// What was performed: its dispatch may come again, for a bus that loses an answer delivers twice.
+type Performed = (TaskRef, Token);
 
 /// Results of one instance that may wait for the journal at a time.
 const RESULTS_MAX: usize = 64;
@@ -70,7 +78,7 @@ const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 impl Results {
     pub(super) fn new(floor: Floor) -> Self {
-        Self { floor, under_way: JoinSet::new() }
+        Self { floor, under_way: JoinSet::new(), unheard: HashSet::new() }
     }
 
     /// How many have not been heard, or were not asked for.
@@ -81,14 +89,31 @@ impl Results {
     /// Waits until every result has been heard, or fenced.
     pub(super) async fn all_heard(&mut self) {
         while self.under_way.join_next().await.is_some() {}
+        self.unheard.clear();
+    }
+
+    /// Whether a result of this attempt is on its way: the partition would have it begun again. Of one that has been
+    /// heard it knows better.
+    pub(super) fn has(&mut self, speaker: &Speaker) -> bool {
+        self.sweep();
+        self.unheard.contains(&(speaker.task, speaker.token))
+    }
+
+    fn sweep(&mut self) {
+        while let Some(heard) = self.under_way.try_join_next() {
+            let _gone = heard.is_ok_and(|performed| self.unheard.remove(&performed));
+        }
     }
 
     /// Sees to it that the partition hears how it ended; a result goes to the journal while the instance goes on.
     pub(super) async fn report(&mut self, speaker: Speaker, ctx: &Ctx, ended: Ended) {
         let floor = self.floor.clone();
-        while self.under_way.try_join_next().is_some() {}
-        if self.under_way.len() >= RESULTS_MAX {
-            let _done = self.under_way.join_next().await;
+        let performed = (speaker.task, speaker.token);
+        self.sweep();
+        if self.under_way.len() >= RESULTS_MAX
+            && let Some(Ok(heard)) = self.under_way.join_next().await
+        {
+            self.unheard.remove(&heard);
         }
         let say = match ended {
             Ended::Stopped(_) | Ended::Parked => return,
@@ -100,11 +125,19 @@ impl Results {
             Ended::Done(Err(error)) => Say::Fail(error.into_failure()),
             Ended::Done(Ok(output)) => {
                 let ctx = ctx.clone();
-                self.under_way.spawn(async move { floor.hand_in(&speaker, &ctx, output).await });
+                self.unheard.insert(performed);
+                self.under_way.spawn(async move {
+                    floor.hand_in(&speaker, &ctx, output).await;
+                    performed
+                });
                 return;
             }
         };
-        self.under_way.spawn(async move { floor.tell(&speaker, say).await });
+        self.unheard.insert(performed);
+        self.under_way.spawn(async move {
+            floor.tell(&speaker, say).await;
+            performed
+        });
     }
 }
 
@@ -184,13 +217,14 @@ impl Floor {
 pub(super) async fn keep_lease(floor: &Floor, speaker: &Speaker, ctx: &Ctx) -> Unheard {
     loop {
         let alive = tokio::select! {
-            () = tokio::time::sleep(floor.heartbeat) => Alive::Instance,
+            () = tokio::time::sleep(floor.heartbeat()) => Alive::Instance,
             () = ctx.heartbeats() => Alive::Handler,
             // The new owner may not know of the acceptance, which nobody waits for to be durable.
             () = floor.partitions.moved(speaker.task.run) => Alive::Instance,
         };
-        if let Err(unheard) = floor.partitions.heartbeat(speaker, alive).await {
-            return unheard;
+        match floor.partitions.heartbeat(speaker, alive).await {
+            Ok(asked_at) => asked_at.into_iter().for_each(|at| ctx.calls().is_ours(at + floor.ours_for())),
+            Err(unheard) => return unheard,
         }
     }
 }

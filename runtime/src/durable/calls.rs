@@ -13,6 +13,7 @@ use callboard_core::{Child, Entry, Failure, FailureClass, Json, Note, Noted, Tas
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use tokio::time::Instant;
 
 /// The name of a call in the journal.
 pub(crate) type Key = Arc<str>;
@@ -40,6 +41,8 @@ struct Table {
     running: usize,
     /// Whether calls that are dropped now are taken back.
     withdrawing: bool,
+    /// Until when the task is known to be the handler's own; `None` where nobody else can have it.
+    ours_until: Option<Instant>,
 }
 
 /// Where an activation stands.
@@ -121,6 +124,7 @@ impl Calls {
             progress: None,
             running: 0,
             withdrawing: false,
+            ours_until: None,
         };
         Self { table: Mutex::new(table), witness }
     }
@@ -157,16 +161,17 @@ impl Calls {
     }
 
     /// Waits for the outcome of a call, or until it may go on: everything that is recorded was given back, and of this
-    /// call there is nothing.
+    /// call there is nothing. Nor does anything begin while the task may be another's, which may have recorded it.
     pub(crate) fn poll_turn(&self, key: &Key, cx: &Context<'_>) -> Poll<Result<Turn>> {
         let mut table = self.lock();
         let phase = table.phase;
+        let is_ours = table.ours_until.is_none_or(|until| Instant::now() < until);
         let call = table.made(key);
         let turn = match (phase, &call.outcome) {
             (Phase::Cancelled | Phase::Over, _) => Err(over(phase)),
             (_, Some(outcome)) => Ok(Turn::Outcome(outcome.clone())),
-            (Phase::Live, None) => Ok(Turn::Go(call.mark.clone())),
-            (Phase::Replaying, None) => {
+            (Phase::Live, None) if is_ours => Ok(Turn::Go(call.mark.clone())),
+            (Phase::Live | Phase::Replaying, None) => {
                 table.waits(key, cx);
                 return Poll::Pending;
             }
@@ -272,6 +277,15 @@ impl Calls {
         self.lock().phase = Phase::Replaying;
     }
 
+    /// The task is the handler's own until then: what waits for that may begin.
+    pub(crate) fn is_ours(&self, until: Instant) {
+        let mut table = self.lock();
+        let was_ours = table.ours_until.replace(until).is_none_or(|was| Instant::now() < was);
+        if !was_ours {
+            table.wake_all();
+        }
+    }
+
     /// Everything that was recorded has been given back: calls may go on.
     pub(crate) fn go_live(&self) {
         let mut table = self.lock();
@@ -301,6 +315,15 @@ impl Calls {
             }
             None => false,
         }
+    }
+
+    /// Notes an entry that the handler has not waited for: it has ended.
+    pub(crate) fn untold(&self, entry: &Entry) {
+        let mut table = self.lock();
+        let call = table.calls.entry(entry.key.clone()).or_default();
+        call.mark = mark_of(&entry.what, false);
+        // An outcome leaves nothing to be taken back.
+        call.is_asked &= call.mark.is_some();
     }
 
     /// What the handler wants to be recorded and is not, and how far it says that it is.
@@ -585,5 +608,51 @@ impl Waiting {
             Turn::Outcome(outcome) => Ok(outcome),
             Turn::Go(_) => Err(Error::new(ErrorKind::Corrupt, "a call went on without an outcome")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::task::noop_waker;
+    use std::time::Duration;
+    use tokio::time::advance;
+
+    fn key(name: &str) -> Key {
+        name.into()
+    }
+
+    fn entry(key: &Key, what: Noted) -> Entry {
+        Entry { seq: 1, at: callboard_core::Millis(0), key: key.clone(), what }
+    }
+
+    /// What was recorded behind the outcome that decided a race is of what the race takes back.
+    #[test]
+    fn what_has_ended_takes_back_what_it_was_not_told_of() {
+        let calls = Calls::new(None);
+        let (child, gone, never) = (key("call:a#1"), key("call:b#1"), key("call:c#1"));
+        calls.replay();
+        calls.withdraw(vec![child.clone(), gone.clone(), never]);
+        calls.untold(&entry(&child, Noted::Submitted { child: TaskIndex(1), hash: None }));
+        calls.untold(&entry(&gone, Noted::Submitted { child: TaskIndex(2), hash: None }));
+        calls.untold(&entry(&gone, Noted::Value(callboard_core::Payload::Json(Json::null()))));
+        let withdrawals = calls.take_withdrawals();
+        assert!(matches!(&withdrawals[..], [Note::Withdraw(keys)] if *keys == [child]), "{withdrawals:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_begins_while_the_task_may_be_anothers() {
+        let calls = Calls::new(None);
+        let (waker, key) = (noop_waker(), key("step:a#1"));
+        let cx = Context::from_waker(&waker);
+        let until = Instant::now() + Duration::from_secs(1);
+        calls.is_ours(until);
+        assert!(matches!(calls.poll_turn(&key, &cx), Poll::Ready(Ok(Turn::Go(None)))));
+        advance(Duration::from_secs(1)).await;
+        assert!(calls.poll_turn(&key, &cx).is_pending());
+        assert!(calls.lock().calls[&key].waker.is_some());
+        calls.is_ours(until + Duration::from_secs(1));
+        assert!(calls.lock().calls[&key].waker.is_none(), "whoever waits is woken");
+        assert!(matches!(calls.poll_turn(&key, &cx), Poll::Ready(Ok(Turn::Go(None)))));
     }
 }

@@ -124,6 +124,8 @@ impl<'a> Driver<'a> {
 
     /// Has recorded what a handler that has ended takes back. After an attempt that failed the next one decides again.
     async fn take_back(&mut self, ended: Driven) -> Driven {
+        // What it has not waited to be told may be of what it takes back.
+        self.entries.drain(..).for_each(|entry| self.calls.untold(&entry));
         let taken_back = |note: &Note| matches!(note, Note::Withdraw(_));
         let mut withdrawals: Vec<Note> = self.behind.drain(..).filter(taken_back).collect();
         withdrawals.extend(self.calls.take_withdrawals());

@@ -69,12 +69,13 @@ impl Ctx {
         let call = self.waiting("step", name.as_ref());
         let task = self.task_ref();
         async move {
-            if let Turn::Outcome(outcome) = call.turn().await? {
-                return outcome.read(&call.key);
-            }
-            let running = call.calls.running();
+            let mut running = None;
             let mut tried = 0;
             let result = loop {
+                if let Turn::Outcome(outcome) = call.turn().await? {
+                    return outcome.read(&call.key);
+                }
+                running.get_or_insert_with(|| call.calls.running());
                 tried += 1;
                 call.calls.runs(&call.key);
                 let error = match f().await {

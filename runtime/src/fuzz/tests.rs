@@ -82,7 +82,10 @@ fn what_did_harm_does_none_any_more() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus");
     for entry in std::fs::read_dir(corpus).into_iter().flatten().map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
-        let known = super::entry_of(&name).unwrap_or_else(|| panic!("{name} is no entry"));
+        let Some(known) = super::entry_of(&name) else {
+            assert!(name.starts_with("api.") && !cfg!(feature = "api"), "{name} is no entry");
+            continue;
+        };
         for file in std::fs::read_dir(entry.path()).unwrap() {
             let file = file.unwrap().path();
             let bytes = std::fs::read(&file).unwrap();

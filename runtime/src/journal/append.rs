@@ -69,6 +69,17 @@ pub(crate) enum Outcome {
     Refused(Refusal),
 }
 
+/// Whether an owner serves still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nobody served in its place when that was asked.
+    Serving,
+    /// Its tenure is over.
+    Deposed,
+    /// The store does not say.
+    Unknown,
+}
+
 /// Why a batch was not even tried, or the one try was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -189,6 +200,23 @@ impl Appender {
             Outcome::Refused(refusal) => self.tenure.end(&refusal.to_string()),
         }
         outcome
+    }
+
+    /// Whether nobody served the partition in this owner's place when this was asked: who does has sealed the next slot
+    /// first (J3), and seals are never collected (J8). One get.
+    pub(crate) async fn standing(&self) -> Standing {
+        if self.in_doubt || self.tenure.ended().is_some() {
+            return Standing::Deposed;
+        }
+        match self.journal.access.get(&self.journal.names.slot(self.last.position.next_slot())).await {
+            Ok(Some(_)) if sabotage::is(Sabotage::NoFence) => Standing::Serving,
+            Ok(None) => Standing::Serving,
+            Ok(Some(_)) => {
+                self.tenure.end("a newer owner has sealed the next slot");
+                Standing::Deposed
+            }
+            Err(_) => Standing::Unknown,
+        }
     }
 
     async fn try_append(&self, lines: &[u8], count: u32) -> Outcome {

@@ -364,7 +364,7 @@ impl Plan {
             inline_bytes_max: self.settings.payload_inline_max,
             payload_bytes_max: self.settings.payload_bytes_max,
             payload_depth_max: self.settings.input_depth_max,
-            heartbeat: self.settings.lease / 3,
+            lease: self.settings.lease,
             mailroom: self.mailroom.clone(),
             home: Home::default(),
             clock: self.clock.clone(),

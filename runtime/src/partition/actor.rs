@@ -5,12 +5,13 @@ use super::message::{Message, Page, Progress, Refusal, Reply, Say, Target, Verdi
 use super::tenant::Tenant;
 use super::tenure::Tenure;
 use super::watch;
-use crate::journal::append::Outcome;
+use crate::journal::append::{Outcome, Standing};
 use crate::journal::archive::Summary;
 use crate::supervise::{Failure, FailureKind};
 use callboard_core::{Alive, Command, Rejected, RunId, Speaker, Status};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// The type of the actor.
 pub(crate) struct Partition;
@@ -76,6 +77,7 @@ impl Tenant {
             Message::NotDelivered(task, token) => self.not_delivered(task, token),
             Message::NodeIsGone(node) => self.node_is_gone(node),
             Message::Appended(outcome) => self.appended(outcome)?,
+            Message::Looked(asked_at, standing) => self.looked(asked_at, standing)?,
             Message::Snapshotted(result) => self.snapshotted(result),
             Message::Archived { runs, page } => self.archived(runs, page),
             Message::Tick => self.tick(),
@@ -116,7 +118,15 @@ impl Tenant {
         if matches!(result, Ok(()) | Err(Rejected::Paused { .. })) {
             self.handed_out.remove(&task);
         }
-        let _gone = reply.send(result.map_err(Refusal::from));
+        self.vouch(result, reply);
+    }
+
+    /// Answers a holder, who may begin something on that.
+    fn vouch(&mut self, result: Result<(), Rejected>, reply: Reply) {
+        match result {
+            Ok(()) => self.proof.vouch(reply),
+            Err(rejected) => drop(reply.send(Err(rejected.into()))),
+        }
     }
 
     /// Whoever extends the lease of a task that nobody holds has accepted it in an earlier tenure, and that was not durable
@@ -127,7 +137,7 @@ impl Tenant {
         if is_free {
             return self.accept(speaker, reply);
         }
-        let _gone = reply.send(result.map_err(Refusal::from));
+        self.vouch(result, reply);
     }
 
     fn wait_for(&mut self, id: RunId, target: Target, reply: oneshot::Sender<Verdict>) {
@@ -175,17 +185,33 @@ impl Tenant {
         let Some(batch) = self.in_flight.take() else { return Ok(()) };
         match outcome {
             Outcome::Committed(mark) => {
+                self.proof.committed();
                 self.committed(batch, mark);
                 Ok(())
             }
             other => {
                 let (refusal, failure) = uncommitted(other);
                 batch.refuse(&refusal);
-                let never_tried = Refusal::Unavailable(format!("the partition starts again: {}", failure.message));
-                std::mem::take(&mut self.pending).refuse(&never_tried);
-                Err(failure)
+                Err(self.starts_again(failure))
             }
         }
+    }
+
+    /// Somebody wanted to know whether this owner serves still.
+    fn looked(&mut self, asked_at: Instant, standing: Standing) -> Result<(), Failure> {
+        if standing == Standing::Deposed {
+            let message = "a newer owner has sealed the journal".to_owned();
+            return Err(self.starts_again(Failure::new(FailureKind::Fenced, message)));
+        }
+        self.proof.looked(asked_at, standing == Standing::Serving);
+        Ok(())
+    }
+
+    /// Tells those whose events were not even tried that they did not happen.
+    fn starts_again(&mut self, failure: Failure) -> Failure {
+        let never_tried = Refusal::Unavailable(format!("the partition starts again: {}", failure.message));
+        std::mem::take(&mut self.pending).refuse(&never_tried);
+        failure
     }
 }
 

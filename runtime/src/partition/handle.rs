@@ -262,13 +262,15 @@ impl Partitions {
         }
     }
 
-    /// Extends a holder's lease, once; says whether it may go on.
-    pub(crate) async fn heartbeat(&self, speaker: &Speaker, alive: Alive) -> Result<(), Unheard> {
+    /// Extends a holder's lease, once; says when that was asked for, if it was heard, and whether the holder may go on.
+    pub(crate) async fn heartbeat(&self, speaker: &Speaker, alive: Alive) -> Result<Option<Instant>, Unheard> {
+        let asked_at = Instant::now();
         let way = self.of(speaker.task.run).way().await.map_err(|_| Unheard::Gone)?;
         let heartbeat = |reply| Message::Heartbeat { speaker: speaker.clone(), alive, reply };
-        match ask(&way, Instant::now() + ANSWER_MAX, heartbeat).await {
+        match ask(&way, asked_at + ANSWER_MAX, heartbeat).await {
             Some(Err(Refusal::Rejected(rejected))) => Err(Unheard::Fenced(rejected)),
-            _ => Ok(()), // a partition that starts again gives every holder a full lease
+            Some(Ok(())) => Ok(Some(asked_at)),
+            _ => Ok(None),
         }
     }
 

@@ -4,7 +4,7 @@ use super::follow::{Records, When};
 use super::history::Line;
 use super::question::Question;
 use crate::dispatch::backlog::Grant;
-use crate::journal::append::Outcome;
+use crate::journal::append::{Outcome, Standing};
 use crate::journal::archive::Summary;
 use bytes::Bytes;
 use callboard_core::{
@@ -14,6 +14,7 @@ use callboard_core::{
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::Instant;
 
 /// The way back to whoever gave a command.
 pub(crate) type Reply = oneshot::Sender<Result<(), Refusal>>;
@@ -221,6 +222,8 @@ pub(crate) enum Message {
     NodeIsGone(Arc<str>),
     /// The batch in flight has come to this.
     Appended(Outcome),
+    /// Whether this owner served still when that was asked.
+    Looked(Instant, Standing),
     /// A snapshot has come to this.
     Snapshotted(Result<(), String>),
     /// Ended runs were put on a page of the archive, each with the last of its events there, or were not.

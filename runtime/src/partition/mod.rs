@@ -31,6 +31,7 @@ pub(crate) mod handle;
 pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod message;
+mod proof;
 mod queries;
 pub(crate) mod question;
 pub(crate) mod recover;

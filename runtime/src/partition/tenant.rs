@@ -6,6 +6,7 @@ use super::closing::Closing;
 use super::follow::Followers;
 use super::history::{History, Line};
 use super::message::{Message, Refusal, Reply, Room};
+use super::proof::Proof;
 use super::schedules::Troubles;
 use super::snapshot::Snapshots;
 use super::tenure::{Surroundings, Tenure};
@@ -60,6 +61,8 @@ pub(crate) struct Tenant {
     pub(super) history: History,
     pub(super) pending: Pending,
     pub(super) in_flight: Option<Batch>,
+    /// Whether this owner is known to serve still.
+    pub(super) proof: Proof,
     /// The last event that is durable.
     pub(super) durable: u64,
     pub(super) watchers: Watchers,
@@ -93,6 +96,7 @@ impl Tenant {
             epoch: tenure.appender.last().position().epoch,
             durable: tenure.state.seq(),
             closing: Closing::new(tenure.archive),
+            proof: Proof::new(tenure.state.limits().lease),
             state: tenure.state,
             history: tenure.history,
             pending: Pending::default(),
@@ -173,6 +177,7 @@ impl Tenant {
         let batch = self.pending.open();
         for event in step.events {
             let from = batch.lines.len();
+            tracing::trace!(seq = event.seq, run = ?event.run, kind = event.kind.name(), "decided");
             event.encode(&mut batch.lines);
             match (event.run, &event.kind) {
                 (Some(_), EventKind::RunRestored(_)) => {} // its lines came with the command
@@ -254,6 +259,12 @@ impl Tenant {
         if self.in_flight.is_none() && (rides_out || self.pending.is_awaited()) {
             self.append_next();
         }
+        if self.in_flight.is_none()
+            && self.proof.is_due()
+            && let Some(writer) = &self.writer
+        {
+            writer.look();
+        }
         self.rearm();
     }
 
@@ -273,6 +284,7 @@ impl Tenant {
         counters.bytes.fetch_add(lines.len() as u64, Relaxed);
         counters.awaited.fetch_add(u64::from(batch.awaited), Relaxed);
         if let Some(writer) = &self.writer {
+            self.proof.sent();
             writer.append(lines, count);
         }
         self.in_flight = Some(batch);
@@ -395,6 +407,7 @@ impl Tenant {
             Ok(()) => tracing::info!(partition = self.around.number, epoch = self.epoch, "snapshot written"),
             Err(error) => {
                 tracing::warn!(partition = self.around.number, epoch = self.epoch, %error, "no snapshot was written");
+                self.proof.doubt();
             }
         }
         self.snapshots.done();
@@ -430,7 +443,8 @@ impl Tenant {
         // What is on its way to an instance may be lost with whoever carries it, and nobody tells.
         let hall = (!self.handed_out.is_empty()).then(|| now + HANDED_OUT_EVERY);
         let owed = self.owed.as_ref().map(|(from, _)| *from);
-        let all = [timer, ride, slice, hall, owed].into_iter().flatten();
+        let look = self.proof.next().filter(|_| self.in_flight.is_none());
+        let all = [timer, ride, slice, hall, owed, look].into_iter().flatten();
         let next = all.fold(now + self.around.tuning.sleep_max, Instant::min);
         // A moment that has passed is left alone: its tick is on the way.
         let ticked = std::mem::take(&mut self.ticked);

@@ -137,6 +137,7 @@ impl Message {
             | Self::NotDelivered(..)
             | Self::NodeIsGone(_)
             | Self::Appended(_)
+            | Self::Looked(..)
             | Self::Snapshotted(_)
             | Self::Archived { .. }
             | Self::Tick) => return Err(Box::new(local)),

@@ -16,16 +16,30 @@ use tokio::time::{Instant, sleep_until};
 /// The task that appends. Outcomes go to the partition; those it no longer takes are kept for [`Writer::finish`].
 #[derive(Debug)]
 pub(crate) struct Writer {
-    jobs: mpsc::Sender<(Bytes, u32)>,
+    jobs: mpsc::Sender<Job>,
     task: Joined<Vec<Outcome>>,
+}
+
+/// What the appender is asked.
+#[derive(Debug)]
+enum Job {
+    Append(Bytes, u32),
+    /// Say whether this owner serves still.
+    Look,
 }
 
 impl Writer {
     pub(crate) fn start(mut appender: Appender, partition: ActorRef<Message>) -> Self {
-        let (jobs, mut queue) = mpsc::channel::<(Bytes, u32)>(1);
+        let (jobs, mut queue) = mpsc::channel::<Job>(2);
         let task = Joined::spawn(async move {
             let mut untold = Vec::new();
-            while let Some((lines, count)) = queue.recv().await {
+            while let Some(job) = queue.recv().await {
+                let Job::Append(lines, count) = job else {
+                    let asked_at = Instant::now();
+                    let standing = appender.standing().await;
+                    let _stopping = partition.cast(Message::Looked(asked_at, standing));
+                    continue;
+                };
                 let outcome = appender.append(lines, count).await;
                 if partition.cast(Message::Appended(outcome.clone())).is_err() {
                     untold.push(outcome);
@@ -36,15 +50,20 @@ impl Writer {
         Self { jobs, task }
     }
 
-    /// Appends a batch; the partition has at most one under way, so there is always room.
+    /// Appends a batch; the partition has at most one under way, and one look, so there is always room.
     pub(crate) fn append(&self, lines: Bytes, count: u32) {
-        let _stopping = self.jobs.try_send((lines, count));
+        let _stopping = self.jobs.try_send(Job::Append(lines, count));
+    }
+
+    /// Has the partition told whether its owner serves still.
+    pub(crate) fn look(&self) {
+        let _stopping = self.jobs.try_send(Job::Look);
     }
 
     /// Appends what is left, one after the other, and waits for it: the outcomes that the partition was not told.
     pub(crate) async fn finish(self, left: Vec<(Bytes, u32)>) -> Vec<Outcome> {
-        for job in left {
-            let _ended = self.jobs.send(job).await;
+        for (lines, count) in left {
+            let _ended = self.jobs.send(Job::Append(lines, count)).await;
         }
         drop(self.jobs);
         self.task.join().await.unwrap_or_default()

@@ -87,10 +87,7 @@ impl Stage {
         let world = World::new(plan.latency_ms, random.any(), log.clone());
         let places = plan.makes.iter().map(|_| Place::Free { until: Duration::ZERO }).collect();
         let customers = plan.cases.iter().map(|_| None).collect();
-        let deeds = Deeds::default();
-        if plan.troubles.iter().any(|(_, trouble)| trouble.parts()) {
-            deeds.are_parted();
-        }
+        let deeds = Deeds::new(log.clone());
         let trouble_at = plan.troubles.first().map_or(Duration::ZERO, |(after, _)| *after);
         Self {
             plan,
@@ -364,6 +361,12 @@ impl Stage {
 
     /// Has every process end in order.
     fn end(&mut self) -> Vec<String> {
+        // Who is not up yet has nobody left to join.
+        let starting = (0..self.places.len()).filter(
+            |n| matches!(&self.places[*n], Place::Taken { process, .. } if process.condition() == Condition::Starts),
+        );
+        let starting: Vec<usize> = starting.collect();
+        starting.into_iter().for_each(|n| drop(self.vacate(n)));
         let mut windows = 0;
         let mut stopped = std::collections::BTreeSet::new();
         while self.processes().any(|process| !matches!(process.condition(), Condition::Ended(_))) {

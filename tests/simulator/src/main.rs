@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 /// Plays whole clusters in simulated time, each from a seed, and says what must not be.
 #[derive(Parser)]
@@ -21,6 +23,9 @@ struct Wishes {
     /// Print everything that happens.
     #[arg(long = "show")]
     is_shown: bool,
+    /// How much of what the nodes log is printed with it.
+    #[arg(long, default_value = "info")]
+    level: LevelFilter,
     /// Play each seed twice and compare the histories.
     #[arg(long = "twice")]
     is_twice: bool,
@@ -63,7 +68,9 @@ impl Sum {
 fn main() -> ExitCode {
     let wishes = Wishes::parse();
     if wishes.is_shown {
-        tracing_subscriber::fmt().without_time().with_ansi(false).with_target(false).init();
+        let lines = tracing_subscriber::fmt().without_time().with_ansi(false).with_target(false);
+        let ours = Targets::new().with_target("callboard", wishes.level);
+        lines.with_max_level(wishes.level).finish().with(ours).init();
     }
     if let Some(name) = wishes.sabotage.as_ref().filter(|name| !sabotage(name)) {
         eprintln!("this build has no sabotage {name:?}: `make sabotage` has them, callboard_core::sabotage lists them");

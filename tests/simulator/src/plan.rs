@@ -46,12 +46,6 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Whether a process that lives may be taken for dead, or may not hear what has become of its tasks.
-    #[must_use]
-    pub fn parts(self) -> bool {
-        !matches!(self, Self::Crash | Self::Stop | Self::Blackout | Self::WipeDirectory | Self::ForgetLeases)
-    }
-
     /// Every kind.
     pub const ALL: [Self; 14] = [
         Self::Crash,

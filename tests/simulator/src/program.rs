@@ -1,5 +1,6 @@
 //! Random handlers, what really came of their calls, and what they must say in the end.
 
+use crate::log::Log;
 use crate::random::Random;
 use callboard::prelude::*;
 use callboard::{Builder, Ctx, Either, RunId};
@@ -228,6 +229,7 @@ type Call = (String, String);
 
 #[derive(Default)]
 struct Done {
+    log: Log,
     /// Counts what happens, in order.
     moment: u64,
     /// When a handler was first given the result of a call: it is durable then.
@@ -235,20 +237,18 @@ struct Done {
     /// How often each effect happened, and under which keys.
     effects: BTreeMap<Call, (usize, BTreeSet<String>)>,
     bodies: u64,
-    /// Processes are suspended or cut off. One that does not know yet that its tasks are another's may run the code of one
-    /// call more, of which nothing is recorded.
-    are_parted: bool,
     breaches: Vec<String>,
 }
 
 impl Deeds {
-    fn done(&self) -> MutexGuard<'_, Done> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nothing is done yet; what is done is written down there.
+    #[must_use]
+    pub fn new(log: Log) -> Self {
+        Self(Arc::new(Mutex::new(Done { log, ..Done::default() })))
     }
 
-    /// Processes are suspended or cut off now and then.
-    pub fn are_parted(&self) {
-        self.done().are_parted = true;
+    fn done(&self) -> MutexGuard<'_, Done> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What must not be.
@@ -284,9 +284,7 @@ impl Outside for Deeds {
     fn body(&self, task: &str, call: &str, begun: u64) {
         let mut done = self.done();
         done.bodies += 1;
-        if done.are_parted {
-            return;
-        }
+        done.log.note(|| format!("{call} of {task} runs, for a handler of {begun}"));
         let given = done.given.get(&(task.to_owned(), call.to_owned())).copied();
         if let Some(at) = given.filter(|at| *at < begun) {
             done.breaches.push(format!("{call} of {task} runs for a handler of {begun}: it was recorded at {at}"));
@@ -295,11 +293,13 @@ impl Outside for Deeds {
 
     fn given(&self, task: &str, call: &str) {
         let at = self.begins();
+        self.done().log.note(|| format!("{call} of {task} is recorded, at {at}"));
         self.done().given.entry((task.to_owned(), call.to_owned())).or_insert(at);
     }
 
     fn effect(&self, task: &str, call: &str, key: &str) -> bool {
         let mut done = self.done();
+        done.log.note(|| format!("{call} of {task} happens under {key}"));
         let (times, keys) = done.effects.entry((task.to_owned(), call.to_owned())).or_default();
         *times += 1;
         keys.insert(key.to_owned());

@@ -2,6 +2,8 @@
 
 use super::kit::*;
 use crate::runtime::kit::*;
+use callboard::port::bus::fault::Odds;
+use callboard::port::store::fault::Odds as StoreOdds;
 use callboard::prelude::*;
 use callboard::{Builder, RunOutcome};
 use std::future::IntoFuture;
@@ -198,4 +200,24 @@ async fn after_a_failure_the_next_attempt_goes_to_another_node() {
     for board in boards {
         board.shutdown().await.unwrap();
     }
+}
+
+/// The bus brings every dispatch twice, and the second is taken while the result of the first is on its way to a slow store.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_delivered_again_while_its_result_is_on_its_way_does_not_begin_again() {
+    let town = Town::of(PARTITIONS);
+    let (gate, tally) = (Gate::shut(), Tally::default());
+    let owner = Mortal::of(&town, |builder| builder).await;
+    let agents = waiting(town.node().client(), "agent", 1, &gate, &tally).start().await.unwrap();
+    until(&owner, |nodes| nodes.len() == 2).await;
+    owner.bus.faults().random(1, Odds { duplicate: 1.0, ..Odds::default() });
+    owner.store.random(1, StoreOdds { delay_max: Duration::from_millis(50), ..StoreOdds::default() });
+    for n in 0..20 {
+        let said: String = owner.call(act(&n.to_string())).await.unwrap();
+        assert_eq!(said, n.to_string());
+    }
+    let times = (0..20).map(|n| tally.of(&format!("agent: {n}")));
+    assert_eq!(times.collect::<Vec<_>>(), [1; 20]);
+    agents.shutdown().await.unwrap();
+    owner.board.shutdown().await.unwrap();
 }

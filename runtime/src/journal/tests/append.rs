@@ -1,6 +1,6 @@
 use super::store::Objects;
 use super::*;
-use crate::journal::append::Refusal;
+use crate::journal::append::{Refusal, Standing};
 use crate::journal::batch;
 
 fn store() -> Arc<Scripted> {
@@ -97,6 +97,25 @@ async fn l6_l7_a_deposed_owner_fails_and_stays_deposed() {
     assert_eq!(append(&mut old.appender, &[9]).await, Outcome::Failed { at: at(1, 3) });
     assert!(matches!(append(&mut old.appender, &[9]).await, Outcome::Refused(Refusal::Deposed(_))));
     assert!(old.appender.status().borrow().ended.is_some());
+    commit(&mut new.appender, 2).await;
+    assert_eq!(read(&store).await.all, [1, 2]);
+}
+
+/// What an owner that appends nothing finds when it looks: a seal where its next record would go. One get.
+#[tokio::test(start_paused = true)]
+async fn an_idle_owner_sees_that_it_is_deposed() {
+    let store = store();
+    let (mut old, _) = claim(&store, 1).await;
+    commit(&mut old.appender, 1).await;
+    store.calls();
+    assert_eq!(old.appender.standing().await, Standing::Serving);
+    assert_eq!(store.calls(), [Op::Get]);
+    store.on(Op::Get, "log/", Fault::LoseAnswer);
+    assert_eq!(old.appender.standing().await, Standing::Unknown);
+    let (mut new, _) = claim(&store, 2).await;
+    assert_eq!(old.appender.standing().await, Standing::Deposed);
+    assert!(matches!(append(&mut old.appender, &[9]).await, Outcome::Refused(Refusal::Deposed(_))));
+    assert_eq!(new.appender.standing().await, Standing::Serving);
     commit(&mut new.appender, 2).await;
     assert_eq!(read(&store).await.all, [1, 2]);
 }

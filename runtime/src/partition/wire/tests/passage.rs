@@ -201,6 +201,7 @@ fn name(message: &Message) -> Option<&'static str> {
         | Message::NotDelivered(..)
         | Message::NodeIsGone(_)
         | Message::Appended(_)
+        | Message::Looked(..)
         | Message::Snapshotted(_)
         | Message::Archived { .. }
         | Message::Tick => return None,

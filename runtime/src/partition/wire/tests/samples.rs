@@ -175,7 +175,7 @@ impl Bits {
 
     pub(super) fn summaries(&self) -> Vec<Summary> {
         let summary = serde_json::json!({
-            "page": self.number, "count": self.number, "oldest_ms": self.moment, "newest_ms": self.moment,
+            "page": self.number / 2, "count": self.number, "oldest_ms": self.moment, "newest_ms": self.moment,
             "fingerprints": "0000004affff", "again": [self.run()],
         });
         vec![serde_json::from_value(summary).unwrap()]

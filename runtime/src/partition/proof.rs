@@ -1,0 +1,185 @@
+//! Whether this owner is known to serve still.
+//!
+//! A deposed owner learns of that when it appends; until then it may not have whoever holds a task begin anything, for the
+//! next owner may have given the task to another. So it answers a holder only when it knew shortly before that nobody
+//! serves in its place: by a commit, or by a look at the slot that a successor would have sealed first. And one that
+//! nobody asks looks now and then, so that it does not answer for ever what its successor knows better.
+
+use super::message::Reply;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What an owner knows of its own standing.
+#[derive(Debug)]
+pub(super) struct Proof {
+    lease: Duration,
+    /// When it was certain; `None` before the first time.
+    certain_at: Option<Instant>,
+    /// When the batch in flight was sent.
+    sent_at: Instant,
+    /// When it is to be looked next, if nothing is committed before.
+    look_at: Instant,
+    is_looking: bool,
+    /// Holders that are answered when it is certain.
+    waiting: Vec<Reply>,
+}
+
+impl Proof {
+    pub(super) fn new(lease: Duration) -> Self {
+        let now = Instant::now();
+        let mut proof =
+            Self { lease, certain_at: None, sent_at: now, look_at: now, is_looking: false, waiting: Vec::new() };
+        proof.rest(now);
+        proof
+    }
+
+    /// What was known so long ago is known: a holder begins nothing later than half a lease after it has asked
+    /// (`Floor::ours_for`), and the sixth that is left is for clocks of other speeds.
+    fn fresh_for(&self) -> Duration {
+        self.lease / 3
+    }
+
+    /// Nothing needs to be looked at for a while.
+    fn rest(&mut self, now: Instant) {
+        self.look_at = now + 5 * self.lease;
+    }
+
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.certain_at.is_some_and(|at| now.saturating_duration_since(at) <= self.fresh_for())
+    }
+
+    /// Tells a holder that what it said counts, as soon as that is certain.
+    pub(super) fn vouch(&mut self, reply: Reply) {
+        let now = Instant::now();
+        if self.is_fresh(now) {
+            let _gone = reply.send(Ok(()));
+        } else {
+            self.waiting.push(reply);
+            self.look_at = self.look_at.min(now);
+        }
+    }
+
+    /// There is a reason to look.
+    pub(super) fn doubt(&mut self) {
+        self.look_at = self.look_at.min(Instant::now());
+    }
+
+    /// A batch is sent: what becomes of it will tell.
+    pub(super) fn sent(&mut self) {
+        self.sent_at = Instant::now();
+    }
+
+    /// The batch is committed, so nobody served in this owner's place when it was sent.
+    pub(super) fn committed(&mut self) {
+        self.is_certain(self.sent_at);
+    }
+
+    /// Whether it is to be looked now. It is noted as being done.
+    pub(super) fn is_due(&mut self) -> bool {
+        let is_due = self.next().is_some_and(|at| at <= Instant::now());
+        self.is_looking |= is_due;
+        is_due
+    }
+
+    /// When it is to be looked next.
+    pub(super) fn next(&self) -> Option<Instant> {
+        (!self.is_looking).then_some(self.look_at)
+    }
+
+    /// The look has told: nobody serves in this owner's place, or nobody knows.
+    pub(super) fn looked(&mut self, asked_at: Instant, is_serving: bool) {
+        self.is_looking = false;
+        if is_serving {
+            self.is_certain(asked_at);
+        } else {
+            self.waiting.retain(|reply| !reply.is_closed());
+            self.look_at = Instant::now() + self.lease / 6;
+        }
+    }
+
+    fn is_certain(&mut self, at: Instant) {
+        let now = Instant::now();
+        self.certain_at = self.certain_at.max(Some(at));
+        self.rest(now);
+        if self.is_fresh(now) {
+            self.waiting.drain(..).for_each(|reply| drop(reply.send(Ok(()))));
+        } else if !self.waiting.is_empty() {
+            self.look_at = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Proof;
+    use crate::partition::message::Refusal;
+    use std::time::Duration;
+    use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
+    use tokio::time::{Instant, advance};
+
+    const LEASE: Duration = Duration::from_secs(6);
+
+    fn asked(proof: &mut Proof) -> Receiver<Result<(), Refusal>> {
+        let (reply, answer) = oneshot::channel();
+        proof.vouch(reply);
+        answer
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_fresh_is_said_at_once_and_what_is_not_is_looked_at() {
+        let mut proof = Proof::new(LEASE);
+        let mut first = asked(&mut proof);
+        assert_eq!(first.try_recv().unwrap_err(), TryRecvError::Empty);
+        assert!(proof.is_due() && !proof.is_due(), "it is looked once");
+        let asked_at = Instant::now();
+        advance(Duration::from_secs(1)).await;
+        proof.looked(asked_at, true);
+        assert!(first.try_recv().unwrap().is_ok());
+        assert!(asked(&mut proof).try_recv().unwrap().is_ok());
+        advance(Duration::from_millis(1_001)).await;
+        let mut late = asked(&mut proof);
+        assert_eq!(
+            late.try_recv().unwrap_err(),
+            TryRecvError::Empty,
+            "a third of a lease after it was asked, not heard"
+        );
+        proof.sent();
+        advance(Duration::from_millis(10)).await;
+        proof.committed();
+        assert!(late.try_recv().unwrap().is_ok());
+        assert!(!proof.is_due());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_tells_nothing_is_repeated_and_one_that_took_too_long_too() {
+        let mut proof = Proof::new(LEASE);
+        let (mut waits, gone) = (asked(&mut proof), asked(&mut proof));
+        drop(gone);
+        assert!(proof.is_due());
+        proof.looked(Instant::now(), false);
+        assert!(!proof.is_due());
+        assert_eq!(proof.waiting.len(), 1);
+        advance(LEASE / 6).await;
+        assert!(proof.is_due());
+        let asked_at = Instant::now();
+        advance(LEASE / 2).await;
+        proof.looked(asked_at, true);
+        assert_eq!(waits.try_recv().unwrap_err(), TryRecvError::Empty);
+        assert!(proof.is_due());
+        proof.looked(Instant::now(), true);
+        assert!(waits.try_recv().unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whom_nobody_asks_looks_after_five_leases_and_on_doubt() {
+        let mut proof = Proof::new(LEASE);
+        advance(5 * LEASE - Duration::from_millis(1)).await;
+        assert!(!proof.is_due());
+        advance(Duration::from_millis(1)).await;
+        assert!(proof.is_due());
+        proof.looked(Instant::now(), true);
+        assert!(!proof.is_due());
+        proof.doubt();
+        assert!(proof.is_due());
+    }
+}
