@@ -161,6 +161,13 @@ pub(crate) struct Appender {
     tenure: Tenure,
 }
 
+/// Nobody waits any more for the answer to what was under way.
+impl Drop for Appender {
+    fn drop(&mut self) {
+        self.tenure.settled();
+    }
+}
+
 impl Appender {
     pub(super) fn new(journal: Arc<Journal>, writer: String, last: Mark, tenure: Tenure) -> Self {
         Self { journal, writer, last, in_doubt: false, tenure }

@@ -49,9 +49,10 @@ impl Door {
         }
     }
 
-    /// Refuses what would only wait: the store has not given a clear answer for a while.
+    /// Refuses what would only wait: the store has not given its owner here a clear answer for a while.
     pub(super) fn admit(&self) -> Result<()> {
-        match self.health.stuck().filter(|stuck| stuck.since.elapsed() > STUCK_MAX) {
+        let stuck = self.health.stuck().filter(|stuck| stuck.since.elapsed() > STUCK_MAX);
+        match stuck.filter(|_| self.slot.current().is_some()) {
             None => Ok(()),
             Some(Stuck { since, tries, last_error }) => {
                 let message =

@@ -51,6 +51,21 @@ async fn l2_a_hang_is_unclear_and_shows_meanwhile() {
     }
 }
 
+/// A tenure that is ended while the store is away leaves nothing behind that looks as if somebody still waited.
+#[tokio::test(start_paused = true)]
+async fn an_appender_that_is_gone_is_stuck_no_more() {
+    let store = store();
+    let (mut owner, _) = claim(&store, 1).await;
+    let status = owner.appender.status();
+    store.on(Op::Create, "log/", Fault::HangBefore);
+    store.on(Op::Get, "log/", Fault::HangBefore);
+    let appending = tokio::time::timeout(Duration::from_secs(11), append(&mut owner.appender, &[7]));
+    assert!(appending.await.is_err());
+    assert!(status.borrow().stuck.is_some());
+    drop(owner.appender);
+    assert!(status.borrow().stuck.is_none());
+}
+
 /// Our own late create lands first; then the name exists, which says nothing about whose it is.
 #[tokio::test(start_paused = true)]
 async fn l3_exists_is_unclear() {
