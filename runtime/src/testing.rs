@@ -2,6 +2,8 @@
 //!
 //! Not a public interface: it exists only with the feature `test`, and says less than the journal does.
 
+pub mod audit;
+
 pub use crate::chance::simulated::Source;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,6 +75,12 @@ pub struct Owned {
     pub start: Place,
     /// The lines replayed.
     pub lines: Vec<String>,
+}
+
+/// The bytes of every seal of a log.
+#[must_use]
+pub fn seal() -> Bytes {
+    crate::journal::batch::seal()
 }
 
 /// Claims the partition.

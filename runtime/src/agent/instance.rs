@@ -313,7 +313,6 @@ impl Performer {
         }
         // From now on it can be stopped: a cancellation may follow the acceptance before we hear of that.
         let stop = self.role.floor.stops.running(&speaker);
-        let asked_at = Instant::now();
         if let Err(unheard) = self.role.floor.partitions.speak(&speaker, Say::Accept).await {
             self.role.floor.stops.ended(&speaker);
             tracing::debug!(task = %speaker.task, %unheard, "the task was not accepted");
@@ -326,7 +325,8 @@ impl Performer {
         let loan = self.place.lend();
         let (clock, trap) = (self.role.floor.clock.clone(), self.role.floor.trap.clone());
         let ctx = Ctx::new(&speaker, name, capability, voice(&self.role, &self.place), loan.inbox(), clock, trap);
-        ctx.calls().is_ours(asked_at + self.role.floor.ours_for());
+        // That it is ours is known when our acceptance is durable, which a task without steps does not wait for.
+        ctx.calls().is_ours(Instant::now());
         tracing::trace!(task = %speaker.task, token = %speaker.token, holder = %speaker.holder, "the task begins");
         self.role.floor.saw(&speaker, ctx.capability(), Sight::Begins);
         let (ended, delivery) = match self.role.floor.recorded(&speaker).await {

@@ -5,7 +5,7 @@ use super::instance::Floor;
 use crate::durable::trap::Sight;
 use crate::journal::payload;
 use crate::limits::check_output;
-use crate::partition::handle::Unheard;
+use crate::partition::handle::{AGAIN, Unheard};
 use crate::partition::message::Say;
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -219,11 +219,14 @@ pub(super) async fn keep_lease(floor: &Floor, speaker: &Speaker, ctx: &Ctx) -> U
         let alive = tokio::select! {
             () = tokio::time::sleep(floor.heartbeat()) => Alive::Instance,
             () = ctx.heartbeats() => Alive::Handler,
+            // A step is to begin.
+            () = ctx.calls().wants_lease() => Alive::Instance,
             // The new owner may not know of the acceptance, which nobody waits for to be durable.
             () = floor.partitions.moved(speaker.task.run) => Alive::Instance,
         };
         match floor.partitions.heartbeat(speaker, alive).await {
-            Ok(asked_at) => asked_at.into_iter().for_each(|at| ctx.calls().is_ours(at + floor.ours_for())),
+            Ok(Some(asked_at)) => ctx.calls().is_ours(asked_at + floor.ours_for()),
+            Ok(None) => tokio::time::sleep(AGAIN).await,
             Err(unheard) => return unheard,
         }
     }

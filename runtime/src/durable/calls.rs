@@ -13,6 +13,7 @@ use callboard_core::{Child, Entry, Failure, FailureClass, Json, Note, Noted, Tas
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// The name of a call in the journal.
@@ -24,6 +25,8 @@ pub(crate) struct Calls {
     table: Mutex<Table>,
     /// Who is told what code runs, in a test.
     witness: Option<Witness>,
+    /// Tells whoever keeps the lease that it is wanted.
+    lease: Notify,
 }
 
 #[derive(Debug)]
@@ -43,6 +46,14 @@ struct Table {
     withdrawing: bool,
     /// Until when the task is known to be the handler's own; `None` where nobody else can have it.
     ours_until: Option<Instant>,
+    /// Whether a step waits for that.
+    wants_lease: bool,
+    /// How many outcomes were delivered.
+    delivered: u64,
+    /// The number of the last of those that were given to the handler since this was looked at.
+    consumed: u64,
+    /// Whether only what is recorded already is given: nothing is asked for, and nothing begins.
+    is_peeking: bool,
 }
 
 /// Where an activation stands.
@@ -73,6 +84,8 @@ struct Call {
     /// What is recorded of its beginning.
     mark: Option<Mark>,
     outcome: Option<Outcome>,
+    /// Which of the delivered outcomes that is, from 1.
+    number: u64,
     /// Whether the handler has made it, in this activation.
     is_made: bool,
     /// Whether what it waits for is known to take long.
@@ -125,8 +138,12 @@ impl Calls {
             running: 0,
             withdrawing: false,
             ours_until: None,
+            wants_lease: false,
+            delivered: 0,
+            consumed: 0,
+            is_peeking: false,
         };
-        Self { table: Mutex::new(table), witness }
+        Self { table: Mutex::new(table), witness, lease: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -161,23 +178,41 @@ impl Calls {
     }
 
     /// Waits for the outcome of a call, or until it may go on: everything that is recorded was given back, and of this
-    /// call there is nothing. Nor does anything begin while the task may be another's, which may have recorded it.
+    /// call there is nothing.
     pub(crate) fn poll_turn(&self, key: &Key, cx: &Context<'_>) -> Poll<Result<Turn>> {
         let mut table = self.lock();
         let phase = table.phase;
-        let is_ours = table.ours_until.is_none_or(|until| Instant::now() < until);
+        let is_peeking = table.is_peeking;
         let call = table.made(key);
         let turn = match (phase, &call.outcome) {
             (Phase::Cancelled | Phase::Over, _) => Err(over(phase)),
             (_, Some(outcome)) => Ok(Turn::Outcome(outcome.clone())),
-            (Phase::Live, None) if is_ours => Ok(Turn::Go(call.mark.clone())),
+            (Phase::Live, None) if !is_peeking => Ok(Turn::Go(call.mark.clone())),
             (Phase::Live | Phase::Replaying, None) => {
                 table.waits(key, cx);
                 return Poll::Pending;
             }
         };
-        table.rest(key);
+        table.gives(key, &turn);
         Poll::Ready(turn)
+    }
+
+    /// Waits until the task is known to be the handler's own: what a step does must not begin while another holder may have
+    /// done and recorded it.
+    pub(crate) fn poll_ours(&self, key: &Key, cx: &Context<'_>) -> Poll<Result<()>> {
+        let mut table = self.lock();
+        let phase = table.phase;
+        if matches!(phase, Phase::Cancelled | Phase::Over) {
+            return Poll::Ready(Err(over(phase)));
+        }
+        if table.is_ours() {
+            table.rest(key);
+            return Poll::Ready(Ok(()));
+        }
+        table.waits(key, cx);
+        table.wants_lease = true;
+        self.lease.notify_one();
+        Poll::Pending
     }
 
     /// Waits until a call has an outcome, or has been marked in a way that `until` wants to hear of.
@@ -194,7 +229,7 @@ impl Calls {
                 return Poll::Pending;
             }
         };
-        table.rest(key);
+        table.gives(key, &turn);
         Poll::Ready(turn)
     }
 
@@ -227,7 +262,9 @@ impl Calls {
                 for key in recorded_by(&note) {
                     table.made(key);
                 }
-                table.outbox.push(note);
+                if !table.is_peeking {
+                    table.outbox.push(note);
+                }
                 Ok(())
             }
             phase => Err(over(phase)),
@@ -245,6 +282,29 @@ impl Calls {
         if let Some(witness) = &self.witness {
             witness.saw(Sight::Runs(key));
         }
+    }
+
+    /// Polls something, and tells the number of the last outcome that it was given, 0 if it was given none.
+    pub(crate) fn consuming<T>(&self, poll: impl FnOnce() -> T) -> (T, u64) {
+        let before = std::mem::take(&mut self.lock().consumed);
+        let polled = poll();
+        let mut table = self.lock();
+        let consumed = table.consumed;
+        table.consumed = before.max(consumed);
+        (polled, consumed)
+    }
+
+    /// The same for something that is to begin nothing.
+    pub(crate) fn peeking<T>(&self, poll: impl FnOnce() -> T) -> (T, u64) {
+        let before = std::mem::replace(&mut self.lock().is_peeking, true);
+        let polled = self.consuming(poll);
+        self.lock().is_peeking = before;
+        polled
+    }
+
+    /// Which of the outcomes that were delivered is that of this call.
+    pub(crate) fn number(&self, key: &Key) -> u64 {
+        self.lock().calls.get(key).map_or(0, |call| call.number)
     }
 
     /// Drops `what`, and takes back the calls that end with it.
@@ -280,9 +340,16 @@ impl Calls {
     /// The task is the handler's own until then: what waits for that may begin.
     pub(crate) fn is_ours(&self, until: Instant) {
         let mut table = self.lock();
-        let was_ours = table.ours_until.replace(until).is_none_or(|was| Instant::now() < was);
-        if !was_ours {
+        table.ours_until = Some(until);
+        if table.is_ours() && std::mem::take(&mut table.wants_lease) {
             table.wake_all();
+        }
+    }
+
+    /// Waits until a step waits for the task to be the handler's own.
+    pub(crate) async fn wants_lease(&self) {
+        while !self.lock().wants_lease {
+            self.lease.notified().await;
         }
     }
 
@@ -299,14 +366,16 @@ impl Calls {
     pub(crate) fn deliver(&self, entry: &Entry, outcome: Option<Outcome>) -> bool {
         let mut table = self.lock();
         let here = table.phase == Phase::Live;
+        table.delivered += 1;
+        let number = table.delivered;
         let call = table.calls.entry(entry.key.clone()).or_default();
         match (mark_of(&entry.what, here), outcome) {
             (Some(mark), _) => call.mark = Some(mark),
             // What a call came to first is what its handler has seen.
-            (None, Some(outcome)) => {
-                call.outcome.get_or_insert(outcome);
+            (None, Some(outcome)) if call.outcome.is_none() => {
+                (call.outcome, call.number) = (Some(outcome), number);
             }
-            (None, None) => {}
+            (None, _) => {}
         }
         match call.waker.take() {
             Some(waker) => {
@@ -412,6 +481,19 @@ impl Table {
         if !self.awaited.contains(key) {
             self.awaited.insert(key.clone());
         }
+    }
+
+    /// Whether the task is known to be the handler's own.
+    fn is_ours(&self) -> bool {
+        self.ours_until.is_none_or(|until| Instant::now() < until)
+    }
+
+    /// The handler is given what came of a call.
+    fn gives(&mut self, key: &Key, turn: &Result<Turn>) {
+        if let Ok(Turn::Outcome(_)) = turn {
+            self.consumed = self.consumed.max(self.calls.get(key).map_or(0, |call| call.number));
+        }
+        self.rest(key);
     }
 
     /// Nothing waits for it any more.
@@ -587,6 +669,11 @@ impl Waiting {
         std::future::poll_fn(|cx| self.calls.poll_turn(&self.key, cx)).await
     }
 
+    /// See [`Calls::poll_ours`].
+    pub(crate) async fn ours(&self) -> Result<()> {
+        std::future::poll_fn(|cx| self.calls.poll_ours(&self.key, cx)).await
+    }
+
     /// The same for a call whose beginning its handler sees, so that it is seen again where it was seen before.
     pub(crate) async fn turn_or_mark(&self) -> Result<Turn> {
         let Self { calls, key } = self;
@@ -646,13 +733,17 @@ mod tests {
         let (waker, key) = (noop_waker(), key("step:a#1"));
         let cx = Context::from_waker(&waker);
         let until = Instant::now() + Duration::from_secs(1);
+        assert!(matches!(calls.poll_ours(&key, &cx), Poll::Ready(Ok(()))), "nobody else can have it");
         calls.is_ours(until);
-        assert!(matches!(calls.poll_turn(&key, &cx), Poll::Ready(Ok(Turn::Go(None)))));
+        assert!(matches!(calls.poll_ours(&key, &cx), Poll::Ready(Ok(()))));
         advance(Duration::from_secs(1)).await;
-        assert!(calls.poll_turn(&key, &cx).is_pending());
+        assert!(calls.poll_ours(&key, &cx).is_pending());
+        calls.wants_lease().await;
         assert!(calls.lock().calls[&key].waker.is_some());
+        calls.is_ours(until);
+        assert!(calls.poll_ours(&key, &cx).is_pending(), "it is over already");
         calls.is_ours(until + Duration::from_secs(1));
         assert!(calls.lock().calls[&key].waker.is_none(), "whoever waits is woken");
-        assert!(matches!(calls.poll_turn(&key, &cx), Poll::Ready(Ok(Turn::Go(None)))));
+        assert!(matches!(calls.poll_ours(&key, &cx), Poll::Ready(Ok(()))));
     }
 }

@@ -229,14 +229,16 @@ impl Crowd {
         self.fill()?;
         let Self { open, deadline, calls, .. } = self;
         let (n, outcome) = poll_fn(|cx| {
-            for (n, (call, _)) in open.iter() {
-                if let Poll::Ready(turn) = calls.poll_news(&call.key, cx, |_| false) {
-                    return Poll::Ready((Some(*n), turn));
-                }
-            }
-            match deadline.as_ref().map(|call| calls.poll_news(&call.key, cx, |_| false)) {
-                Some(Poll::Ready(turn)) => Poll::Ready((None, turn)),
-                _ => Poll::Pending,
+            let all = open.iter().map(|(n, (call, _))| (Some(*n), call));
+            let all = all.chain(deadline.iter().map(|call| (None, call)));
+            let ended = all.filter_map(|(n, call)| match calls.poll_news(&call.key, cx, |_| false) {
+                Poll::Ready(turn) => Some((calls.number(&call.key), n, turn)),
+                Poll::Pending => None,
+            });
+            // Several may have been recorded while the handler was busy elsewhere.
+            match ended.min_by_key(|(number, _, _)| *number) {
+                Some((_, n, turn)) => Poll::Ready((n, turn)),
+                None => Poll::Pending,
             }
         })
         .await;

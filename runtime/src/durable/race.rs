@@ -1,9 +1,10 @@
 //! Races: the first of several durable calls wins, and the others are taken back.
 
+use super::calls::Calls;
 use crate::Ctx;
 use std::future::{IntoFuture, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// Which of two came first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +31,16 @@ impl Ctx {
         let calls = self.calls().clone();
         let (first, second) = (first.into_future(), second.into_future());
         async move {
-            let (mut first, mut second) = (Box::pin(first), Box::pin(second));
+            let (mut first, mut second) = (Lane::new(first), Lane::new(second));
             let won = poll_fn(|cx| {
-                if let Poll::Ready(output) = first.as_mut().poll(cx) {
-                    return Poll::Ready(Either::First(output));
+                let (one, moment) = match first.poll(&calls, cx) {
+                    Poll::Ready(ended) => ended,
+                    Poll::Pending => return second.poll(&calls, cx).map(|(other, _)| Either::Second(other)),
+                };
+                match second.peek(&calls, cx) {
+                    Poll::Ready((other, earlier)) if earlier < moment => Poll::Ready(Either::Second(other)),
+                    _ => Poll::Ready(Either::First(one)),
                 }
-                second.as_mut().poll(cx).map(Either::Second)
             })
             .await;
             calls.withdrawing((first, second));
@@ -50,19 +55,54 @@ impl Ctx {
         futures: I,
     ) -> impl Future<Output = (usize, F::Output)> + use<F, I> {
         let calls = self.calls().clone();
-        let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
+        let mut lanes: Vec<_> = futures.into_iter().map(Lane::new).collect();
         async move {
-            let mut race = pin!(poll_fn(|cx| {
-                for (n, future) in futures.iter_mut().enumerate() {
-                    if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                        return Poll::Ready((n, output));
+            let won = poll_fn(|cx| {
+                let mut best: Option<(usize, F::Output, u64)> = None;
+                for (n, lane) in lanes.iter_mut().enumerate() {
+                    let polled = match best {
+                        None => lane.poll(&calls, cx),
+                        Some(_) => lane.peek(&calls, cx),
+                    };
+                    if let Poll::Ready((output, moment)) = polled
+                        && best.as_ref().is_none_or(|(_, _, earliest)| moment < *earliest)
+                    {
+                        best = Some((n, output, moment));
                     }
                 }
-                Poll::Pending
-            }));
-            let won = race.as_mut().await;
-            calls.withdrawing(futures);
+                best.map_or(Poll::Pending, |(n, output, _)| Poll::Ready((n, output)))
+            })
+            .await;
+            calls.withdrawing(lanes);
             won
         }
+    }
+}
+
+/// One that races. When several have what they wait for, because all of it was recorded before the handler came so far,
+/// the first is the one that had it first.
+struct Lane<F> {
+    future: Pin<Box<F>>,
+    /// The number of the last outcome that it was given.
+    moment: u64,
+}
+
+impl<F: Future> Lane<F> {
+    fn new(future: F) -> Self {
+        Self { future: Box::pin(future), moment: 0 }
+    }
+
+    /// Polls it; tells what it comes to, and when it had all that it needed for that.
+    fn poll(&mut self, calls: &Calls, cx: &mut Context<'_>) -> Poll<(F::Output, u64)> {
+        let (polled, moment) = calls.consuming(|| self.future.as_mut().poll(cx));
+        self.moment = self.moment.max(moment);
+        polled.map(|output| (output, self.moment))
+    }
+
+    /// The same for one that has lost unless it has ended already: it begins nothing.
+    fn peek(&mut self, calls: &Calls, cx: &mut Context<'_>) -> Poll<(F::Output, u64)> {
+        let (polled, moment) = calls.peeking(|| self.future.as_mut().poll(cx));
+        self.moment = self.moment.max(moment);
+        polled.map(|output| (output, self.moment))
     }
 }

@@ -38,6 +38,7 @@ impl Ctx {
             {
                 return outcome.read(&call.key);
             }
+            call.ours().await?;
             let result = {
                 let _running = call.calls.running();
                 call.calls.runs(&call.key);
@@ -75,6 +76,7 @@ impl Ctx {
                 if let Turn::Outcome(outcome) = call.turn().await? {
                     return outcome.read(&call.key);
                 }
+                call.ours().await?;
                 running.get_or_insert_with(|| call.calls.running());
                 tried += 1;
                 call.calls.runs(&call.key);

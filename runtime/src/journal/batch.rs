@@ -17,7 +17,7 @@ const KIND: &str = "slot";
 static SEAL: LazyLock<Bytes> = LazyLock::new(|| envelope::assemble(KIND, b"{\"kind\":\"seal\"}\n", &[]));
 
 /// The bytes of every seal.
-pub(super) fn seal() -> Bytes {
+pub(crate) fn seal() -> Bytes {
     SEAL.clone()
 }
 

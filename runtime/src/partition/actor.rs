@@ -110,6 +110,10 @@ impl Tenant {
 
     /// Decided and answered in memory: whoever would learn too late that it was not durable is fenced by its token.
     fn accept(&mut self, speaker: Speaker, reply: Reply) {
+        let _gone = reply.send(self.accepted(speaker).map_err(Refusal::from));
+    }
+
+    fn accepted(&mut self, speaker: Speaker) -> Result<(), Rejected> {
         let task = speaker.task;
         let out = self.handed_out.get(&task).filter(|out| out.token == speaker.token);
         let chosen = out.and_then(|out| out.chosen.clone());
@@ -118,26 +122,20 @@ impl Tenant {
         if matches!(result, Ok(()) | Err(Rejected::Paused { .. })) {
             self.handed_out.remove(&task);
         }
-        self.vouch(result, reply);
-    }
-
-    /// Answers a holder, who may begin something on that.
-    fn vouch(&mut self, result: Result<(), Rejected>, reply: Reply) {
-        match result {
-            Ok(()) => self.proof.vouch(reply),
-            Err(rejected) => drop(reply.send(Err(rejected.into()))),
-        }
+        result
     }
 
     /// Whoever extends the lease of a task that nobody holds has accepted it in an earlier tenure, and that was not durable
     /// yet: it is the first to speak up, and has the task still.
     fn heartbeat(&mut self, speaker: Speaker, alive: Alive, reply: Reply) {
-        let result = self.state.heartbeat(self.now(), &speaker, alive);
-        let is_free = result.is_ok() && self.state.is_ready(speaker.task);
-        if is_free {
-            return self.accept(speaker, reply);
+        let mut result = self.state.heartbeat(self.now(), &speaker, alive);
+        if result.is_ok() && self.state.is_ready(speaker.task) {
+            result = self.accepted(speaker);
         }
-        self.vouch(result, reply);
+        match result {
+            Ok(()) => self.vouch(reply),
+            Err(rejected) => drop(reply.send(Err(rejected.into()))),
+        }
     }
 
     fn wait_for(&mut self, id: RunId, target: Target, reply: oneshot::Sender<Verdict>) {

@@ -15,6 +15,8 @@ pub(crate) struct Batch {
     pub(crate) news: Vec<TaskRef>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) told: Vec<Told>,
+    /// Holders whose words have counted: what they hold is theirs when this is durable.
+    pub(crate) vouched: Vec<Reply>,
     /// Whether anybody waits for it; if not, it may wait for company.
     pub(crate) awaited: bool,
 }

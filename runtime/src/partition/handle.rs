@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 /// How long a caller waits for the answer to a command before it is told that the outcome is unknown.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// The pause before something that may be repeated is repeated.
-pub(super) const AGAIN: Duration = Duration::from_millis(20);
+pub(crate) const AGAIN: Duration = Duration::from_millis(20);
 
 /// All partitions of a name space.
 #[derive(Clone)]

@@ -236,6 +236,17 @@ impl Tenant {
         }
     }
 
+    /// Tells a holder that its task is its own: what it holds is durable then, and nobody serves in our place.
+    pub(super) fn vouch(&mut self, reply: Reply) {
+        match self.tail() {
+            Some(batch) => {
+                batch.vouched.push(reply);
+                batch.awaited = true;
+            }
+            None => self.proof.vouch(reply),
+        }
+    }
+
     /// Tells something when everything that it rests on is durable.
     pub(super) fn tell(&mut self, what: impl FnOnce() + Send + 'static) {
         match self.tail() {
@@ -297,6 +308,7 @@ impl Tenant {
         for answer in std::mem::take(&mut batch.answers) {
             let _gone = answer.reply.send(answer.result.map_err(Refusal::from));
         }
+        std::mem::take(&mut batch.vouched).into_iter().for_each(|reply| self.proof.vouch(reply));
         std::mem::take(&mut batch.told).into_iter().for_each(|Told(tell)| tell());
         self.followers.released(&self.state, self.durable, &batch.events, std::mem::take(&mut batch.news));
         self.watchers.released(&batch, self.durable, &self.state, &self.history, &self.pending);

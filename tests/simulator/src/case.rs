@@ -17,6 +17,8 @@ pub struct Case {
     /// The key under which it is submitted.
     pub key: String,
     tasks: Vec<(Vec<Op>, Vec<usize>)>,
+    /// How urgent each of them is.
+    priorities: Vec<Priority>,
     /// How long after its submission it is to be cancelled, if it is.
     cancel_after: Option<Duration>,
     /// Whether it is given up when its submission is refused: it must not be there then.
@@ -51,9 +53,11 @@ impl Case {
             needs.dedup();
             (ops, needs)
         });
-        let tasks = tasks.collect();
+        let tasks: Vec<_> = tasks.collect();
+        let levels = [Priority::Background, Priority::Medium, Priority::Critical];
+        let priorities = tasks.iter().map(|_| *random.one_of(&levels)).collect();
         let cancel_after = (cancels && random.once_in(4)).then(|| random.millis(2_000));
-        Self { key, tasks, cancel_after, gives_up: random.once_in(4), known: Mutex::default() }
+        Self { key, tasks, priorities, cancel_after, gives_up: random.once_in(4), known: Mutex::default() }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -81,7 +85,7 @@ impl Case {
         for (n, (ops, needs)) in self.tasks.iter().enumerate() {
             let given = needs.iter().map(|need| nodes[*need].clone()).collect::<Vec<_>>().as_slice().gather();
             let task = workflow.task(format!("t{n}"), Program { ops: ops.clone(), given });
-            nodes.push(task.losses(1_000));
+            nodes.push(task.losses(1_000).priority(self.priorities[n]));
         }
         workflow
     }
@@ -93,7 +97,7 @@ impl Case {
     /// Looks after the run through a node, for as long as that helps.
     pub async fn look_after(self: Arc<Self>, board: Callboard, deeds: Deeds) {
         if self.known().is_given_up {
-            return self.look_for_it(&board).await;
+            return self.look_for_it(&board, &deeds).await;
         }
         let Some(run) = self.submit(&board).await else { return };
         let cancel = async {
@@ -152,8 +156,11 @@ impl Case {
     }
 
     /// What was refused is not there, not even later.
-    async fn look_for_it(&self, board: &Callboard) {
+    async fn look_for_it(&self, board: &Callboard, deeds: &Deeds) {
         let run = board.run(board.run_id_of_key(&self.key));
+        if deeds.have_begun(run.id()) {
+            self.wrong("its submission was refused, and its code has run".to_owned());
+        }
         match timeout(PATIENCE, run.info()).await {
             Ok(Ok(_)) => self.wrong("its submission was refused, and it is there".to_owned()),
             Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {
@@ -231,6 +238,10 @@ impl Case {
             }
         }
         let Ok(Some(events)) = timeout(PATIENCE, self.events(run)).await else { return };
+        if outcome == RunOutcome::Failed {
+            let failures = events.iter().filter(|event| matches!(event.what, callboard::What::Failed { .. }));
+            failures.for_each(|event| self.wrong(format!("{event:?}")));
+        }
         let mut completed: BTreeMap<Arc<str>, usize> = BTreeMap::new();
         let mut recorded: BTreeMap<(Option<Arc<str>>, Arc<str>), usize> = BTreeMap::new();
         for event in &events {

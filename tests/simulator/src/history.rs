@@ -1,13 +1,17 @@
 //! One history: everything that follows from a seed.
 
 use crate::log::Log;
+use crate::matter::Matter;
 use crate::plan::{Plan, Trouble};
 use crate::process::{Condition, Make, Process};
 use crate::program::Deeds;
 use crate::random::Random;
 use crate::world::World;
 use callboard::port::bus::fault::Cut;
+use callboard::testing::audit::{Audit, audit};
 use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -32,8 +36,8 @@ pub struct Report {
     pub simulated: Duration,
     /// How often each trouble was made.
     pub troubles: BTreeMap<Trouble, usize>,
-    /// How many faults the ports had by chance and by order.
-    pub faults: u64,
+    /// How often the ports had each fault, by chance and by order: `store LoseAnswer` and the like.
+    pub faults: BTreeMap<String, u64>,
     /// How many lives of processes there were.
     pub lives: usize,
     /// How many runs there were.
@@ -50,6 +54,10 @@ pub fn play(seed: u64, is_shown: bool) -> Report {
     let mut random = Random(seed);
     let plan = Plan::draw(&mut random);
     Stage::new(plan, random, Log::new(is_shown)).play()
+}
+
+fn count(faults: &mut BTreeMap<String, u64>, port: &str, kind: &impl Debug, times: u64) {
+    *faults.entry(format!("{port} {kind:?}")).or_default() += times;
 }
 
 /// A place for a process: one, or the time at which the next begins.
@@ -77,7 +85,7 @@ struct Stage {
     mends: Vec<(Duration, String)>,
     is_calm: bool,
     done: BTreeMap<Trouble, usize>,
-    faults: u64,
+    faults: BTreeMap<String, u64>,
     /// What processes have seen that must not be.
     breaches: Vec<String>,
 }
@@ -86,7 +94,7 @@ impl Stage {
     fn new(plan: Plan, mut random: Random, log: Log) -> Self {
         let world = World::new(plan.latency_ms, random.any(), log.clone());
         let places = plan.makes.iter().map(|_| Place::Free { until: Duration::ZERO }).collect();
-        let customers = plan.cases.iter().map(|_| None).collect();
+        let customers = plan.matters.iter().map(|_| None).collect();
         let deeds = Deeds::new(log.clone());
         let trouble_at = plan.troubles.first().map_or(Duration::ZERO, |(after, _)| *after);
         Self {
@@ -104,7 +112,7 @@ impl Stage {
             mends: Vec::new(),
             is_calm: false,
             done: BTreeMap::new(),
-            faults: 0,
+            faults: BTreeMap::new(),
             breaches: Vec::new(),
         }
     }
@@ -112,7 +120,7 @@ impl Stage {
     fn play(mut self) -> Report {
         let mut breaches = Vec::new();
         let mut patience = PATIENCE;
-        while !(self.is_calm && self.plan.cases.iter().all(|(_, case)| case.is_done())) {
+        while !(self.is_calm && self.plan.matters.iter().all(|(_, case)| case.is_done())) {
             for _ in 0..LOOK {
                 self.pass();
             }
@@ -120,15 +128,17 @@ impl Stage {
             if self.is_calm {
                 patience = patience.saturating_sub(WINDOW * LOOK);
                 if patience.is_zero() {
-                    let open = self.plan.cases.iter().filter(|(_, case)| !case.is_done());
+                    let open = self.plan.matters.iter().filter(|(_, case)| !case.is_done());
                     breaches.extend(open.map(|(_, case)| format!("it does not end: {}", case.status())));
                     break;
                 }
             }
         }
         breaches.extend(self.end());
+        breaches.extend(self.audit());
         breaches.append(&mut self.breaches);
-        breaches.extend(self.plan.cases.iter().flat_map(|(_, case)| case.breaches()));
+        breaches.extend(self.world.store.breaches());
+        breaches.extend(self.plan.matters.iter().flat_map(|(_, case)| case.breaches()));
         breaches.extend(self.deeds.breaches());
         let (hash, lines) = self.log.hash();
         Report {
@@ -138,7 +148,7 @@ impl Stage {
             troubles: self.done,
             faults: self.faults,
             lives: self.lives,
-            runs: self.plan.cases.len(),
+            runs: self.plan.matters.iter().filter(|(_, matter)| matches!(matter, Matter::Case(_))).count(),
             bodies: self.deeds.bodies(),
             breaches,
         }
@@ -186,9 +196,12 @@ impl Stage {
                 let breaches = process.board().map(|board| board.breaches()).unwrap_or_default();
                 self.breaches.extend(breaches.iter().map(ToString::to_string));
                 let ports = &process.remote;
-                self.faults += ports.store.injected_total()
-                    + ports.bus.faults().injected_total()
-                    + ports.directory.faults().injected_total();
+                let of_store = ports.store.injected_by_kind();
+                of_store.iter().for_each(|(kind, times)| count(&mut self.faults, "store", kind, *times));
+                let of_bus = ports.bus.faults().injected_by_kind();
+                of_bus.iter().for_each(|(kind, times)| count(&mut self.faults, "bus", kind, *times));
+                let of_directory = ports.directory.faults().injected_by_kind();
+                of_directory.iter().for_each(|(kind, times)| count(&mut self.faults, "directory", kind, *times));
                 process.crash()
             }
             Place::Free { .. } => String::new(),
@@ -331,8 +344,8 @@ impl Stage {
 
     /// Has every case that is due looked after by some process that is up.
     fn attend(&mut self) {
-        for n in 0..self.plan.cases.len() {
-            let (due, case) = &self.plan.cases[n];
+        for n in 0..self.plan.matters.len() {
+            let (due, case) = &self.plan.matters[n];
             if *due > self.at || case.is_done() || self.is_attended(n) {
                 continue;
             }
@@ -357,6 +370,17 @@ impl Stage {
         let Some((name, task)) = &self.customers[n] else { return false };
         let is_alive = self.processes().any(|process| process.name == *name);
         is_alive && task.as_ref().is_some_and(|task| !task.is_finished())
+    }
+
+    /// Holds every journal, from its first event on, against what is left of it.
+    fn audit(&self) -> Vec<String> {
+        let partitions = self.plan.makes[0].settings.partitions;
+        let (now, ever) = (Arc::new(self.world.store.clone()), Arc::new(self.world.store.ever()));
+        let audits = (0..partitions).map(|n| match self.world.now(audit(now.clone(), ever.clone(), "default", n)) {
+            Ok(Audit { breaches, .. }) => breaches.iter().map(|breach| format!("partition {n}: {breach}")).collect(),
+            Err(error) => vec![error],
+        });
+        audits.flatten().collect()
     }
 
     /// Has every process end in order.

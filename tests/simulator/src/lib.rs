@@ -5,12 +5,15 @@
 
 pub mod case;
 pub mod history;
+pub mod ledger;
 pub mod log;
+pub mod matter;
 pub mod plan;
 pub mod process;
 pub mod program;
 pub mod random;
 pub mod remote;
+pub mod timetable;
 pub mod world;
 
 pub use history::{Report, play};

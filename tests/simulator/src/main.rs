@@ -1,5 +1,6 @@
 //! Plays histories, each from a seed, and says what must not be.
 
+use callboard_simulator::plan::Trouble;
 use callboard_simulator::{Report, play};
 use clap::Parser;
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ struct Sum {
     lives: usize,
     runs: usize,
     bodies: u64,
-    faults: u64,
+    faults: BTreeMap<String, u64>,
     simulated_secs: f64,
     troubles: BTreeMap<String, usize>,
     failed: BTreeMap<u64, Vec<String>>,
@@ -53,7 +54,9 @@ impl Sum {
         self.lives += report.lives;
         self.runs += report.runs;
         self.bodies += report.bodies;
-        self.faults += report.faults;
+        for (fault, times) in report.faults {
+            *self.faults.entry(fault).or_default() += times;
+        }
         self.simulated_secs += report.simulated.as_secs_f64();
         for (trouble, times) in report.troubles {
             *self.troubles.entry(format!("{trouble:?}")).or_default() += times;
@@ -61,6 +64,43 @@ impl Sum {
         if !report.breaches.is_empty() {
             self.failed.insert(seed, report.breaches);
         }
+    }
+}
+
+/// So many histories must have met everything that can go wrong.
+const ENOUGH: u64 = 1_000;
+/// What the ports can do wrong.
+const FAULTS: [&str; 22] = [
+    "store Refuse",
+    "store DiskFull",
+    "store LoseRequest",
+    "store LoseAnswer",
+    "store Late",
+    "store Twice",
+    "store Hang",
+    "store Exists",
+    "bus Refuse",
+    "bus LoseRequest",
+    "bus LoseAnswer",
+    "bus Late",
+    "bus Forget",
+    "bus Duplicate",
+    "bus Reorder",
+    "bus Cut",
+    "directory Refuse",
+    "directory LoseRequest",
+    "directory LoseAnswer",
+    "directory Late",
+    "directory Forget",
+    "directory Cut",
+];
+
+impl Sum {
+    /// What never went wrong: a simulation that does not meet it says nothing about it.
+    fn missed(&self) -> Vec<String> {
+        let faults = FAULTS.into_iter().map(str::to_owned).filter(|fault| !self.faults.contains_key(fault));
+        let troubles = Trouble::ALL.into_iter().map(|trouble| format!("{trouble:?}"));
+        faults.chain(troubles.filter(|trouble| !self.troubles.contains_key(trouble))).collect()
     }
 }
 
@@ -95,9 +135,10 @@ fn main() -> ExitCode {
         breaches.iter().for_each(|breach| println!("  {breach}"));
         println!("  again, with everything that happens: make simulate FROM={seed} SHOW=1");
     }
+    let faults: u64 = sum.faults.values().sum();
     println!(
         "{} histories from seed {} in {:.0?}: {:.1} simulated hours, {} lives of processes, {} runs, {} bodies of steps and \
-         effects, {} faults of ports, {:?}; {} with breaches",
+         effects, {faults} faults of ports; {} with breaches",
         sum.histories,
         wishes.from,
         began.elapsed(),
@@ -105,11 +146,13 @@ fn main() -> ExitCode {
         sum.lives,
         sum.runs,
         sum.bodies,
-        sum.faults,
-        sum.troubles,
         sum.failed.len(),
     );
-    ExitCode::from(u8::from(!sum.failed.is_empty()))
+    println!("troubles: {:?}", sum.troubles);
+    println!("faults: {:?}", sum.faults);
+    let missed = if wishes.seeds < ENOUGH || wishes.sabotage.is_some() { Vec::new() } else { sum.missed() };
+    missed.iter().for_each(|point| println!("never hit: {point}"));
+    ExitCode::from(u8::from(!sum.failed.is_empty() || !missed.is_empty()))
 }
 
 fn work(wishes: &Wishes, next: &AtomicU64, sum: &Mutex<Sum>) {

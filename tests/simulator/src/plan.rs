@@ -4,8 +4,10 @@
 //! Settings are small, so that what is rare in production is common here.
 
 use crate::case::Case;
+use crate::matter::Matter;
 use crate::process::Make;
 use crate::random::Random;
+use crate::timetable::Timetable;
 use callboard::Settings;
 use callboard::port::bus::fault::Odds as BusOdds;
 use callboard::port::store::fault::Odds as StoreOdds;
@@ -81,8 +83,8 @@ pub struct Plan {
     pub directory: Option<BusOdds>,
     /// How far wall clocks are apart, in milliseconds.
     pub skew_ms: i64,
-    /// The runs, and when each is submitted.
-    pub cases: Vec<(Duration, Arc<Case>)>,
+    /// The runs and the schedules, and when each is submitted or set.
+    pub matters: Vec<(Duration, Matter)>,
 }
 
 impl Plan {
@@ -141,10 +143,15 @@ impl Plan {
         let mut at = Duration::ZERO;
         let cases = (0..runs).map(|n| {
             at += random.millis(1_000);
-            (at, Arc::new(Case::draw(format!("run {n}"), random, most, cancels)))
+            (at, Matter::Case(Arc::new(Case::draw(format!("run {n}"), random, most, cancels))))
         });
-        let cases = cases.collect();
-        Self { makes, latency_ms, troubles, store, bus, directory, skew_ms, cases }
+        let mut matters: Vec<_> = cases.collect();
+        let count = if random.once_in(3) { random.between(1, 2) } else { 0 };
+        matters.extend((0..count).map(|n| {
+            let table = Timetable::draw(format!("table {n}"), random);
+            (random.millis(2_000), Matter::Timetable(Arc::new(table)))
+        }));
+        Self { makes, latency_ms, troubles, store, bus, directory, skew_ms, matters }
     }
 }
 

@@ -48,6 +48,8 @@ pub enum Op {
     Beside(u32, Vec<Op>),
     /// Both at once.
     Both(Vec<Op>, Vec<Op>),
+    /// Two steps of one name, of which now one and now the other is polled first.
+    Twins(u32, u32),
     /// Draws a number.
     Random,
     /// Says how far it is.
@@ -102,7 +104,7 @@ fn many(random: &mut Random, depth: usize, most: usize) -> Vec<Op> {
 
 fn one(random: &mut Random, depth: usize, most: usize) -> Op {
     let number = |random: &mut Random| random.below(1_000) as u32;
-    match random.below(if depth < 2 { 24 } else { 18 }) {
+    match random.below(if depth < 2 { 25 } else { 19 }) {
         0..3 => Op::Step(number(random)),
         3 => Op::Fails(number(random)),
         4 => Op::Call(number(random)),
@@ -123,8 +125,9 @@ fn one(random: &mut Random, depth: usize, most: usize) -> Op {
             _ => Op::Progress,
         },
         17 => Op::Again,
-        18 | 19 => Op::Child(many(random, depth + 1, most)),
-        20 | 21 => Op::Beside(number(random), many(random, depth + 1, most)),
+        18 => Op::Twins(number(random), number(random)),
+        19 | 20 => Op::Child(many(random, depth + 1, most)),
+        21 | 22 => Op::Beside(number(random), many(random, depth + 1, most)),
         _ => Op::Both(many(random, depth + 1, most), many(random, depth + 1, most)),
     }
 }
@@ -172,6 +175,7 @@ pub fn oracle(ops: &[Op]) -> String {
         }
         Op::Fails(n) | Op::Doomed(n) => format!("no {n}"),
         Op::Map(numbers) => format!("{numbers:?}"),
+        Op::Twins(one, other) => format!("{one}+{other}"),
         Op::First(_) => "one".to_owned(),
         Op::Sleep(_) | Op::Outlasts(_) | Op::Random | Op::Progress | Op::Again => String::new(),
         Op::Signal => "signal".to_owned(),
@@ -237,6 +241,8 @@ struct Done {
     /// How often each effect happened, and under which keys.
     effects: BTreeMap<Call, (usize, BTreeSet<String>)>,
     bodies: u64,
+    /// The runs of which code has run.
+    begun: BTreeSet<String>,
     breaches: Vec<String>,
 }
 
@@ -267,6 +273,18 @@ impl Deeds {
         breaches
     }
 
+    /// Whether code of a run has run.
+    #[must_use]
+    pub fn have_begun(&self, run: RunId) -> bool {
+        self.done().begun.contains(&run.to_string())
+    }
+
+    /// How many runs have performed a task of this name.
+    #[must_use]
+    pub fn performed(&self, task: &str) -> usize {
+        self.done().given.keys().filter(|(id, _)| id.split_once(' ').is_some_and(|(_, name)| name == task)).count()
+    }
+
     /// How often the code of a step or an effect ran.
     #[must_use]
     pub fn bodies(&self) -> u64 {
@@ -284,6 +302,7 @@ impl Outside for Deeds {
     fn body(&self, task: &str, call: &str, begun: u64) {
         let mut done = self.done();
         done.bodies += 1;
+        done.begun.insert(task.split_once(' ').map_or(task, |(run, _)| run).to_owned());
         done.log.note(|| format!("{call} of {task} runs, for a handler of {begun}"));
         let given = done.given.get(&(task.to_owned(), call.to_owned())).copied();
         if let Some(at) = given.filter(|at| *at < begun) {
@@ -421,6 +440,15 @@ impl<O: Outside> Performance<'_, O> {
                 let both = futures::join!(left.all(a, format!("{name}a")), right.all(b, format!("{name}b")));
                 format!("{{{} | {}}}", both.0?, both.1?)
             }
+            Op::Twins(one, other) => {
+                let (first, second) = (self.twin(&name, one), self.twin(&name, other));
+                let (early, late) = (Duration::ZERO, Duration::from_millis(1 + begun % 3));
+                let (before, behind) = if begun.is_multiple_of(2) { (early, late) } else { (late, early) };
+                let first = async { tokio::time::sleep(before).then(|()| first).await };
+                let second = async { tokio::time::sleep(behind).then(|()| second).await };
+                let both = futures::join!(first, second);
+                format!("{}+{}", both.0?, both.1?)
+            }
             Op::Random => {
                 let (random, was) = (ctx.random(), ctx.step(&name, async || Ok(ctx.task_name().len())).await?);
                 if random == 0 || was != ctx.task_name().len() {
@@ -434,6 +462,14 @@ impl<O: Outside> Performance<'_, O> {
             }
             Op::Again if ctx.attempt() == 1 => return Err(Error::retryable("again")),
             Op::Again => String::new(),
+        })
+    }
+
+    /// A step that is told from another of its name by the order of the calls alone.
+    fn twin<'b>(&'b self, name: &'b str, n: &'b u32) -> impl Future<Output = Result<String>> + Send + 'b {
+        self.ctx.step(name, async move || {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            Ok(n.to_string())
         })
     }
 

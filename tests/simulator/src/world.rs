@@ -3,12 +3,12 @@
 //! Processes reach them over a [`Link`]: what is asked for is done in the world's time, after a while, and answered after
 //! another while. It is done even if the process that has asked is dead by then, as with any network.
 
+use crate::ledger::Ledger;
 use crate::log::Log;
 use crate::random::Random;
 use crate::remote::Remote;
 use callboard::port::bus::memory::MemoryBus;
 use callboard::port::directory::memory::MemoryDirectory;
-use callboard::port::store::MemoryStore;
 use futures::future::BoxFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct World {
     latency_ms: u64,
     log: Log,
     /// Where processes keep what is durable.
-    pub store: MemoryStore,
+    pub store: Ledger,
     /// What carries their messages.
     pub bus: MemoryBus,
     /// Where they find one another.
@@ -42,7 +42,7 @@ impl World {
         let tokio = paused(chance);
         let (ask, deeds) = mpsc::unbounded_channel();
         let began = tokio.block_on(async { Instant::now() });
-        let (store, bus, directory) = (MemoryStore::new(), MemoryBus::new(), Arc::default());
+        let (store, bus, directory) = (Ledger::default(), MemoryBus::new(), Arc::default());
         Self { tokio, began, deeds, ask, latency_ms, log, store, bus, directory }
     }
 

@@ -93,6 +93,12 @@ impl<O: Kind> Faults<O> {
         self.told().injected.of(kind(fault))
     }
 
+    /// How often each kind of fault has been injected that has been.
+    #[must_use]
+    pub fn injected_by_kind(&self) -> Vec<(Fault, u64)> {
+        self.told().injected.all()
+    }
+
     /// How many faults of all kinds have been injected.
     #[must_use]
     pub fn injected_total(&self) -> u64 {

@@ -23,6 +23,13 @@ impl<K: PartialEq> Tally<K> {
         self.0.iter().find(|(counted, _)| *counted == kind).map_or(0, |(_, count)| *count)
     }
 
+    pub(crate) fn all(&self) -> Vec<(K, u64)>
+    where
+        K: Copy,
+    {
+        self.0.clone()
+    }
+
     pub(crate) fn total(&self) -> u64 {
         self.0.iter().map(|(_, count)| count).sum()
     }

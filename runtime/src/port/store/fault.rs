@@ -226,6 +226,12 @@ impl FaultStore {
         self.told().injected.of(fault)
     }
 
+    /// How often each kind of fault has been injected that has been.
+    #[must_use]
+    pub fn injected_by_kind(&self) -> Vec<(Fault, u64)> {
+        self.told().injected.all()
+    }
+
     /// How many faults of all kinds have been injected.
     #[must_use]
     pub fn injected_total(&self) -> u64 {
