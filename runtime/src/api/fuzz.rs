@@ -55,13 +55,22 @@ impl Served {
     }
 }
 
+/// What is kept to the end of its thread: by then nothing is left of what a runtime needs to end.
+struct Kept(Option<Served>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        std::mem::forget(self.0.take());
+    }
+}
+
 /// A request: the method and the target on the first line, then headers, an empty line, the body. `RUN` stands for the id of
 /// a run that is there.
 pub(crate) fn request(bytes: &[u8]) {
     thread_local! {
-        static SERVED: RefCell<Option<Served>> = const { RefCell::new(None) };
+        static SERVED: RefCell<Kept> = const { RefCell::new(Kept(None)) };
     }
-    SERVED.with_borrow_mut(|slot| {
+    SERVED.with_borrow_mut(|Kept(slot)| {
         let served = slot.get_or_insert_with(Served::new);
         served.requests += 1;
         if let Some(request) = read(bytes, &served.run) {

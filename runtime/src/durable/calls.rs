@@ -197,20 +197,20 @@ impl Calls {
         Poll::Ready(turn)
     }
 
-    /// Waits until the task is known to be the handler's own: what a step does must not begin while another holder may have
-    /// done and recorded it.
+    /// Waits until the task is known to be the handler's own: what a step or an effect does must not begin while another
+    /// holder may have done and recorded it.
     pub(crate) fn poll_ours(&self, key: &Key, cx: &Context<'_>) -> Poll<Result<()>> {
         let mut table = self.lock();
         let phase = table.phase;
         if matches!(phase, Phase::Cancelled | Phase::Over) {
             return Poll::Ready(Err(over(phase)));
         }
-        if table.is_ours() {
+        if table.is_ours() && !table.is_peeking {
             table.rest(key);
             return Poll::Ready(Ok(()));
         }
         table.waits(key, cx);
-        table.wants_lease = true;
+        table.wants_lease = !table.is_ours();
         self.lease.notify_one();
         Poll::Pending
     }

@@ -185,6 +185,7 @@ impl Site {
         if let Turn::Outcome(outcome) = self.call.turn().await? {
             return outcome.read(&self.call.key);
         }
+        self.call.ours().await?;
         let result = {
             let _running = self.call.calls.running();
             self.call.calls.runs(&self.call.key);
@@ -213,6 +214,8 @@ impl Site {
         F: FnMut(IdempotencyKey) -> R + Send,
         R: Future<Output = Result<T>> + Send,
     {
+        // While we were on the way here somebody may have been told that nobody knows, and have decided.
+        self.call.ours().await?;
         let result = {
             let _running = self.call.calls.running();
             self.call.calls.runs(&self.call.key);

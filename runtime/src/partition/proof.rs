@@ -13,6 +13,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Proof {
     lease: Duration,
+    /// Nobody else can own it: where a folder is locked there is nothing to look at.
+    is_alone: bool,
     /// When it was certain; `None` before the first time.
     certain_at: Option<Instant>,
     /// When the batch in flight was sent.
@@ -25,10 +27,10 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    pub(super) fn new(lease: Duration) -> Self {
-        let now = Instant::now();
+    pub(super) fn new(lease: Duration, is_alone: bool) -> Self {
+        let (now, waiting) = (Instant::now(), Vec::new());
         let mut proof =
-            Self { lease, certain_at: None, sent_at: now, look_at: now, is_looking: false, waiting: Vec::new() };
+            Self { lease, is_alone, certain_at: None, sent_at: now, look_at: now, is_looking: false, waiting };
         proof.rest(now);
         proof
     }
@@ -45,7 +47,7 @@ impl Proof {
     }
 
     fn is_fresh(&self, now: Instant) -> bool {
-        self.certain_at.is_some_and(|at| now.saturating_duration_since(at) <= self.fresh_for())
+        self.is_alone || self.certain_at.is_some_and(|at| now.saturating_duration_since(at) <= self.fresh_for())
     }
 
     /// Tells a holder that what it said counts, as soon as that is certain.
@@ -83,7 +85,7 @@ impl Proof {
 
     /// When it is to be looked next.
     pub(super) fn next(&self) -> Option<Instant> {
-        (!self.is_looking).then_some(self.look_at)
+        (!self.is_looking && !self.is_alone).then_some(self.look_at)
     }
 
     /// The look has told: nobody serves in this owner's place, or nobody knows.
@@ -127,7 +129,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_fresh_is_said_at_once_and_what_is_not_is_looked_at() {
-        let mut proof = Proof::new(LEASE);
+        let mut proof = Proof::new(LEASE, false);
         let mut first = asked(&mut proof);
         assert_eq!(first.try_recv().unwrap_err(), TryRecvError::Empty);
         assert!(proof.is_due() && !proof.is_due(), "it is looked once");
@@ -152,7 +154,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_look_that_tells_nothing_is_repeated_and_one_that_took_too_long_too() {
-        let mut proof = Proof::new(LEASE);
+        let mut proof = Proof::new(LEASE, false);
         let (mut waits, gone) = (asked(&mut proof), asked(&mut proof));
         drop(gone);
         assert!(proof.is_due());
@@ -172,7 +174,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whom_nobody_asks_looks_after_five_leases_and_on_doubt() {
-        let mut proof = Proof::new(LEASE);
+        let mut proof = Proof::new(LEASE, false);
         advance(5 * LEASE - Duration::from_millis(1)).await;
         assert!(!proof.is_due());
         advance(Duration::from_millis(1)).await;

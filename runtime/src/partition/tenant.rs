@@ -96,7 +96,7 @@ impl Tenant {
             epoch: tenure.appender.last().position().epoch,
             durable: tenure.state.seq(),
             closing: Closing::new(tenure.archive),
-            proof: Proof::new(tenure.state.limits().lease),
+            proof: Proof::new(tenure.state.limits().lease, tenure.nodes.is_some()),
             state: tenure.state,
             history: tenure.history,
             pending: Pending::default(),

@@ -59,7 +59,7 @@ async fn an_appender_that_is_gone_is_stuck_no_more() {
     let status = owner.appender.status();
     store.on(Op::Create, "log/", Fault::HangBefore);
     store.on(Op::Get, "log/", Fault::HangBefore);
-    let appending = tokio::time::timeout(Duration::from_secs(11), append(&mut owner.appender, &[7]));
+    let appending = tokio::time::timeout(Duration::from_millis(10_002), append(&mut owner.appender, &[7]));
     assert!(appending.await.is_err());
     assert!(status.borrow().stuck.is_some());
     drop(owner.appender);
