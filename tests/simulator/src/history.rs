@@ -20,6 +20,8 @@ use tokio::task::JoinHandle;
 const WINDOW: Duration = Duration::from_millis(5);
 /// How often it is looked whether something is to be done to the processes.
 const LOOK: u32 = 4;
+/// Nobody has anything for longer than that without saying so again.
+const EXPIRY: Duration = Duration::from_secs(60);
 /// No history needs so long behind its last trouble.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// The first of January 2026, midnight in Greenwich, in milliseconds since 1970.
@@ -136,6 +138,7 @@ impl Stage {
         }
         breaches.extend(self.end());
         breaches.extend(self.audit());
+        breaches.extend(self.leftovers());
         breaches.append(&mut self.breaches);
         breaches.extend(self.world.store.breaches());
         breaches.extend(self.plan.matters.iter().flat_map(|(_, case)| case.breaches()));
@@ -381,6 +384,14 @@ impl Stage {
             Err(error) => vec![error],
         });
         audits.flatten().collect()
+    }
+
+    /// What is left when all have gone and what they had for a time has expired.
+    fn leftovers(&mut self) -> Vec<String> {
+        self.world.play(self.at + EXPIRY);
+        let queues = self.world.bus.queues().into_iter().map(|queue| format!("queue {queue}"));
+        let known = self.world.now(async { self.world.directory.live() });
+        queues.chain(known).map(|what| format!("{what} is left behind")).collect()
     }
 
     /// Has every process end in order.

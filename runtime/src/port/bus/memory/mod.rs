@@ -57,6 +57,11 @@ impl MemoryBus {
         queues.values().for_each(|queue| queue.close());
     }
 
+    /// The names of all queues.
+    pub fn queues(&self) -> Vec<QueueName> {
+        self.lock().queues.keys().cloned().collect()
+    }
+
     /// How many messages of `queue` wait for a consumer, or `None` when there is no such queue.
     pub fn ready(&self, queue: &QueueName) -> Option<usize> {
         self.lock().queues.get(queue).map(|queue| queue.ready())

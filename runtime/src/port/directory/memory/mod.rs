@@ -41,6 +41,16 @@ impl MemoryDirectory {
         *self.lock() = Inner::default();
     }
 
+    /// What has not expired: entries as `kind/id`, leases by their names.
+    pub fn live(&self) -> Vec<String> {
+        let inner = self.lock();
+        let now = Instant::now();
+        let entries = inner.entries.map.iter().filter(|(_, held)| held.until > now);
+        let leases = inner.leases.map.iter().filter(|(_, held)| held.until > now);
+        let entries = entries.map(|((kind, id), _)| format!("{kind}/{id}"));
+        entries.chain(leases.map(|(name, _)| format!("lease {name}"))).collect()
+    }
+
     /// No foreign code runs under the lock, so a poisoned map is a whole one.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
