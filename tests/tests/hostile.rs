@@ -6,7 +6,7 @@ use callboard::fuzz::edit::{self, Edit};
 use callboard::fuzz::{ENTRIES, Entry};
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner, contextualize_config};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,15 +43,8 @@ fn peak_of(entry: &Entry, bytes: &[u8]) -> usize {
 }
 
 fn config(cases: u32) -> Config {
-    let told = |name: &str| std::env::var_os(name).is_some();
-    let mut config = Config { failure_persistence: None, ..Config::default() };
-    if !told("PROPTEST_CASES") {
-        config.cases = cases;
-    }
-    if !told("PROPTEST_RNG_SEED") {
-        config.rng_seed = RngSeed::Fixed(2026);
-    }
-    config
+    let rng_seed = RngSeed::Fixed(2026);
+    contextualize_config(Config { cases, rng_seed, failure_persistence: None, ..Config::default() })
 }
 
 /// Large cases: depth, and parts of a sample over and over.

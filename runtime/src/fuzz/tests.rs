@@ -3,22 +3,15 @@
 use super::edit::{self, Edit};
 use super::{ENTRIES, Entry};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner, contextualize_config};
 use std::ops::Range;
 use std::panic::catch_unwind;
 use std::path::Path;
 
 /// The same `cases` every time, unless `PROPTEST_CASES` or `PROPTEST_RNG_SEED` say otherwise.
 fn config(cases: u32) -> Config {
-    let told = |name: &str| std::env::var_os(name).is_some();
-    let mut config = Config { failure_persistence: None, ..Config::default() };
-    if !told("PROPTEST_CASES") {
-        config.cases = cases;
-    }
-    if !told("PROPTEST_RNG_SEED") {
-        config.rng_seed = RngSeed::Fixed(2026);
-    }
-    config
+    let rng_seed = RngSeed::Fixed(2026);
+    contextualize_config(Config { cases, rng_seed, failure_persistence: None, ..Config::default() })
 }
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {

@@ -24,19 +24,12 @@ mod values;
 mod words;
 
 use crate::{Part, Payload};
-use proptest::test_runner::{Config, RngSeed};
+use proptest::test_runner::{Config, RngSeed, contextualize_config};
 
 /// The same `cases` every time, unless `PROPTEST_CASES` or `PROPTEST_RNG_SEED` say otherwise.
 fn config(cases: u32) -> Config {
-    let told = |name: &str| std::env::var_os(name).is_some();
-    let mut config = Config { failure_persistence: None, ..Config::default() };
-    if !told("PROPTEST_CASES") {
-        config.cases = cases;
-    }
-    if !told("PROPTEST_RNG_SEED") {
-        config.rng_seed = RngSeed::Fixed(2026);
-    }
-    config
+    let rng_seed = RngSeed::Fixed(2026);
+    contextualize_config(Config { cases, rng_seed, failure_persistence: None, ..Config::default() })
 }
 
 /// The JSON text of a resolved input whose outputs are all in the journal.
