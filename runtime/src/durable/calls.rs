@@ -4,15 +4,22 @@
 //! recorded, one outcome at a time, and sends on what the handler wants to be recorded. While the record is played back
 //! nothing is sent and no step runs.
 
+mod table;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+pub(crate) use waiting::{Running, Waiting};
+
 use super::key::{self, KEY_BYTES_MAX};
 use super::root::Root;
 use super::trap::{Sight, Witness, recorded_by};
 use crate::{Error, ErrorClass, ErrorKind, Result};
-use callboard_core::sabotage::{self, Sabotage};
-use callboard_core::{Child, Entry, Failure, FailureClass, Json, Note, Noted, TaskIndex};
+use callboard_core::{Entry, Failure, FailureClass, Json, Note, TaskIndex};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
+use table::{Call, Table, keys, mark_of};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -27,33 +34,6 @@ pub(crate) struct Calls {
     witness: Option<Witness>,
     /// Tells whoever keeps the lease that it is wanted.
     lease: Notify,
-}
-
-#[derive(Debug)]
-struct Table {
-    phase: Phase,
-    /// How often each stem was called.
-    occurrences: HashMap<String, u32>,
-    calls: HashMap<Key, Call>,
-    /// Those of the calls that a future of the handler waits for: few, however many there were.
-    awaited: HashSet<Key>,
-    outbox: Vec<Note>,
-    /// What the handler has said last of how far it is, if that is not sent.
-    progress: Option<Json>,
-    /// Steps whose code runs.
-    running: usize,
-    /// Whether calls that are dropped now are taken back.
-    withdrawing: bool,
-    /// Until when the task is known to be the handler's own; `None` where nobody else can have it.
-    ours_until: Option<Instant>,
-    /// Whether a step waits for that.
-    wants_lease: bool,
-    /// How many outcomes were delivered.
-    delivered: u64,
-    /// The number of the last of those that were given to the handler since this was looked at.
-    consumed: u64,
-    /// Whether only what is recorded already is given: nothing is asked for, and nothing begins.
-    is_peeking: bool,
 }
 
 /// Where an activation stands.
@@ -76,23 +56,6 @@ pub(crate) enum Patience {
     Short,
     /// Not at all: it is known to take long.
     None,
-}
-
-/// What is known of a call.
-#[derive(Debug, Default)]
-struct Call {
-    /// What is recorded of its beginning.
-    mark: Option<Mark>,
-    outcome: Option<Outcome>,
-    /// Which of the delivered outcomes that is, from 1.
-    number: u64,
-    /// Whether the handler has made it, in this activation.
-    is_made: bool,
-    /// Whether what it waits for is known to take long.
-    is_long: bool,
-    /// Whether this activation has sent on what it asks for.
-    is_asked: bool,
-    waker: Option<Waker>,
 }
 
 /// What is recorded of the beginning of a call.
@@ -471,128 +434,6 @@ impl Calls {
     }
 }
 
-impl Table {
-    /// A future of the handler waits for this call.
-    fn waits(&mut self, key: &Key, cx: &Context<'_>) {
-        let call = self.calls.entry(key.clone()).or_default();
-        if call.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
-            call.waker = Some(cx.waker().clone());
-        }
-        if !self.awaited.contains(key) {
-            self.awaited.insert(key.clone());
-        }
-    }
-
-    /// Whether the task is known to be the handler's own.
-    fn is_ours(&self) -> bool {
-        self.ours_until.is_none_or(|until| Instant::now() < until)
-    }
-
-    /// The handler is given what came of a call.
-    fn gives(&mut self, key: &Key, turn: &Result<Turn>) {
-        if let Ok(Turn::Outcome(_)) = turn {
-            self.consumed = self.consumed.max(self.calls.get(key).map_or(0, |call| call.number));
-        }
-        self.rest(key);
-    }
-
-    /// Nothing waits for it any more.
-    fn rest(&mut self, key: &Key) {
-        if self.awaited.remove(key)
-            && let Some(call) = self.calls.get_mut(key)
-        {
-            call.waker = None;
-        }
-    }
-
-    fn awaited(&self) -> impl Iterator<Item = (&Key, &Call)> {
-        self.awaited.iter().filter_map(|key| Some((key, self.calls.get(key)?)))
-    }
-
-    /// A call that the handler makes.
-    fn made(&mut self, key: &Key) -> &mut Call {
-        let call = self.calls.entry(key.clone()).or_default();
-        call.is_made = true;
-        call
-    }
-
-    /// How many of the calls that the handler waits for keep its own waker.
-    fn kept_of(&self, root: &Root) -> usize {
-        let keeps = |call: &Call| call.waker.as_ref().is_some_and(|waker| waker.will_wake(root.waker()));
-        self.awaited().filter(|(_, call)| keeps(call)).count()
-    }
-
-    fn wake_all(&mut self) {
-        self.calls.values_mut().filter_map(|call| call.waker.take()).for_each(Waker::wake);
-    }
-
-    fn withdraw(&mut self, keys: Vec<Key>) {
-        if matches!(self.phase, Phase::Cancelled | Phase::Over) {
-            return;
-        }
-        for note in &mut self.outbox {
-            match note {
-                Note::Children(children) => children.retain(|child| !keys.contains(&child.key)),
-                Note::Wait { key, .. } if keys.contains(key) => *note = Note::Withdraw(Vec::new()),
-                _ => {}
-            }
-        }
-        self.outbox.push(Note::Withdraw(keys));
-    }
-
-    /// These notes are on their way.
-    fn sent(&mut self, notes: &[Note]) {
-        for note in notes {
-            let (Note::Children(_) | Note::Wait { .. }) = note else { continue };
-            keys(note).into_iter().for_each(|key| self.calls.entry(key.clone()).or_default().is_asked = true);
-        }
-    }
-
-    /// What of a note is not recorded yet.
-    fn still_wanted(&self, note: Note) -> Option<Note> {
-        let call = |key: &Key| self.calls.get(key);
-        let mark = |key: &Key| call(key).and_then(|call| call.mark.as_ref());
-        let is_over = |key: &Key| call(key).is_some_and(|call| call.outcome.is_some());
-        match note {
-            Note::Children(mut children) => {
-                let is_wanted = |child: &Child| mark(&child.key).is_none() && !is_over(&child.key);
-                // Those that refer to one another go together: what is there already is what the others refer to.
-                if children.iter().any(|child| child.alias.is_some()) {
-                    return children.iter().any(is_wanted).then_some(Note::Children(children));
-                }
-                children.retain(is_wanted);
-                (!children.is_empty()).then_some(Note::Children(children))
-            }
-            Note::Wait { ref key, .. } => (mark(key).is_none() && !is_over(key)).then_some(note),
-            Note::Withdraw(mut keys) => {
-                let is_asked = |key: &Key| call(key).is_some_and(|call| call.mark.is_some() || call.is_asked);
-                keys.retain(|key| !is_over(key) && is_asked(key));
-                (!keys.is_empty()).then_some(Note::Withdraw(keys))
-            }
-            note => Some(note),
-        }
-    }
-}
-
-/// The keys of a note.
-fn keys(note: &Note) -> Vec<&Key> {
-    match note {
-        Note::Withdraw(keys) => keys.iter().collect(),
-        note => recorded_by(note),
-    }
-}
-
-fn mark_of(what: &Noted, here: bool) -> Option<Mark> {
-    match what {
-        Noted::Submitted { child, hash } => Some(Mark::Submitted { child: *child, hash: hash.clone() }),
-        Noted::Begun(_) => Some(Mark::Begun { here }),
-        Noted::Unknown => Some(Mark::Unknown),
-        Noted::NotDone => Some(Mark::NotDone),
-        Noted::Waits => Some(Mark::Waits),
-        Noted::Value(_) | Noted::Failed(_) => None,
-    }
-}
-
 /// Why a call comes to nothing.
 fn over(phase: Phase) -> Error {
     match phase {
@@ -630,120 +471,4 @@ pub(crate) fn error_of(failure: Failure) -> Error {
         _ => ErrorKind::Failed,
     };
     Error::of_failure(failure).of_kind(kind)
-}
-
-/// That the code of a step runs.
-#[derive(Debug)]
-pub(crate) struct Running(Arc<Calls>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.lock().running -= 1;
-    }
-}
-
-/// A call that somebody waits for; dropped with the future that does.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) calls: Arc<Calls>,
-    pub(crate) key: Key,
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.calls.dropped(&self.key);
-    }
-}
-
-impl Waiting {
-    /// The call as it is when it is polled first: the same.
-    pub(crate) fn polled(self) -> Self {
-        if !sabotage::is(Sabotage::OccurrenceAtFirstPoll) {
-            return self;
-        }
-        Self { calls: self.calls.clone(), key: self.calls.key_at_poll(&self.key) }
-    }
-
-    /// See [`Calls::poll_turn`].
-    pub(crate) async fn turn(&self) -> Result<Turn> {
-        std::future::poll_fn(|cx| self.calls.poll_turn(&self.key, cx)).await
-    }
-
-    /// See [`Calls::poll_ours`].
-    pub(crate) async fn ours(&self) -> Result<()> {
-        std::future::poll_fn(|cx| self.calls.poll_ours(&self.key, cx)).await
-    }
-
-    /// The same for a call whose beginning its handler sees, so that it is seen again where it was seen before.
-    pub(crate) async fn turn_or_mark(&self) -> Result<Turn> {
-        let Self { calls, key } = self;
-        std::future::poll_fn(|cx| match calls.mark(key) {
-            Some(_) => calls.poll_news(key, cx, |_| true),
-            None => calls.poll_turn(key, cx),
-        })
-        .await
-    }
-
-    /// See [`Calls::poll_news`].
-    pub(crate) async fn news(&self, until: impl Fn(&Mark) -> bool) -> Result<Turn> {
-        std::future::poll_fn(|cx| self.calls.poll_news(&self.key, cx, &until)).await
-    }
-
-    /// Waits for the outcome.
-    pub(crate) async fn outcome(&self) -> Result<Outcome> {
-        match self.news(|_| false).await? {
-            Turn::Outcome(outcome) => Ok(outcome),
-            Turn::Go(_) => Err(Error::new(ErrorKind::Corrupt, "a call went on without an outcome")),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use futures::task::noop_waker;
-    use std::time::Duration;
-    use tokio::time::advance;
-
-    fn key(name: &str) -> Key {
-        name.into()
-    }
-
-    fn entry(key: &Key, what: Noted) -> Entry {
-        Entry { seq: 1, at: callboard_core::Millis(0), key: key.clone(), what }
-    }
-
-    /// What was recorded behind the outcome that decided a race is of what the race takes back.
-    #[test]
-    fn what_has_ended_takes_back_what_it_was_not_told_of() {
-        let calls = Calls::new(None);
-        let (child, gone, never) = (key("call:a#1"), key("call:b#1"), key("call:c#1"));
-        calls.replay();
-        calls.withdraw(vec![child.clone(), gone.clone(), never]);
-        calls.untold(&entry(&child, Noted::Submitted { child: TaskIndex(1), hash: None }));
-        calls.untold(&entry(&gone, Noted::Submitted { child: TaskIndex(2), hash: None }));
-        calls.untold(&entry(&gone, Noted::Value(callboard_core::Payload::Json(Json::null()))));
-        let withdrawals = calls.take_withdrawals();
-        assert!(matches!(&withdrawals[..], [Note::Withdraw(keys)] if *keys == [child]), "{withdrawals:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nothing_begins_while_the_task_may_be_anothers() {
-        let calls = Calls::new(None);
-        let (waker, key) = (noop_waker(), key("step:a#1"));
-        let cx = Context::from_waker(&waker);
-        let until = Instant::now() + Duration::from_secs(1);
-        assert!(matches!(calls.poll_ours(&key, &cx), Poll::Ready(Ok(()))), "nobody else can have it");
-        calls.is_ours(until);
-        assert!(matches!(calls.poll_ours(&key, &cx), Poll::Ready(Ok(()))));
-        advance(Duration::from_secs(1)).await;
-        assert!(calls.poll_ours(&key, &cx).is_pending());
-        calls.wants_lease().await;
-        assert!(calls.lock().calls[&key].waker.is_some());
-        calls.is_ours(until);
-        assert!(calls.poll_ours(&key, &cx).is_pending(), "it is over already");
-        calls.is_ours(until + Duration::from_secs(1));
-        assert!(calls.lock().calls[&key].waker.is_none(), "whoever waits is woken");
-        assert!(matches!(calls.poll_ours(&key, &cx), Poll::Ready(Ok(()))));
-    }
 }
