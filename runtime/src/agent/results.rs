@@ -12,6 +12,7 @@ use bytes::Bytes;
 use callboard_core::{
     Alive, Entry, Failure, FailureClass, Json, LossReason, Payload, Speaker, StopReason, TaskRef, Token,
 };
+use futures::FutureExt;
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -107,8 +108,6 @@ impl Results {
 
     /// Sees to it that the partition hears how it ended; a result goes to the journal while the instance goes on.
     pub(super) async fn report(&mut self, speaker: Speaker, ctx: &Ctx, ended: Ended) {
-        let floor = self.floor.clone();
-        let performed = (speaker.task, speaker.token);
         self.sweep();
         if self.under_way.len() >= RESULTS_MAX
             && let Some(Ok(heard)) = self.under_way.join_next().await
@@ -125,19 +124,21 @@ impl Results {
             Ended::Done(Err(error)) => Say::Fail(error.into_failure()),
             Ended::Done(Ok(output)) => {
                 let ctx = ctx.clone();
-                self.unheard.insert(performed);
-                self.under_way.spawn(async move {
-                    floor.hand_in(&speaker, &ctx, output).await;
-                    performed
-                });
-                return;
+                return self.send(speaker, async move |floor, speaker| floor.hand_in(&speaker, &ctx, output).await);
             }
         };
+        self.send(speaker, async move |floor, speaker| floor.tell(&speaker, say).await);
+    }
+
+    fn send<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        speaker: Speaker,
+        heard: impl FnOnce(Floor, Speaker) -> F,
+    ) {
+        let performed = (speaker.task, speaker.token);
+        let heard = heard(self.floor.clone(), speaker);
         self.unheard.insert(performed);
-        self.under_way.spawn(async move {
-            floor.tell(&speaker, say).await;
-            performed
-        });
+        self.under_way.spawn(heard.map(move |()| performed));
     }
 }
 
