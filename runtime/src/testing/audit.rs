@@ -12,17 +12,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 
-/// What an audit has found.
-#[derive(Debug)]
-pub struct Audit {
-    /// Events since the beginning.
-    pub events: u64,
-    /// What must not be.
-    pub breaches: Vec<Breach>,
-}
-
 /// Reads the journal of a partition twice: as it is, from its newest snapshot on, and from `ever`, a store of which nothing
-/// was ever deleted, from its first event on. Both must lead to the same, and the whole must keep the promises.
+/// was ever deleted, from its first event on. Both must lead to the same, and the whole must keep the promises: what must not
+/// be is given back.
 ///
 /// # Errors
 /// One of the two cannot be read: the journal's error, in words.
@@ -31,7 +23,7 @@ pub async fn audit(
     ever: Arc<dyn Store>,
     namespace: &str,
     partition: u16,
-) -> Result<Audit, String> {
+) -> Result<Vec<Breach>, String> {
     let limits = Limits::default();
     let (mut rest, mut whole) = (Recovery::new(limits), Whole::new(limits));
     read(store, namespace, partition, &mut rest).await?;
@@ -39,7 +31,7 @@ pub async fn audit(
     let mut breaches = check_snapshot(&whole.recovery.state, &rest.state);
     breaches.extend(rest.diverged);
     breaches.extend(whole.history.breaches().iter().cloned());
-    Ok(Audit { events: whole.history.seq(), breaches })
+    Ok(breaches)
 }
 
 async fn read(store: Arc<dyn Store>, namespace: &str, partition: u16, to: &mut dyn Replay) -> Result<(), String> {

@@ -1,16 +1,15 @@
 //! The runs of a simulation: what each is, what was told of it, and what it must come to.
 
+use crate::matter::{AGAIN, Findings, Matter, PATIENCE};
 use crate::program::{Deeds, Op, Outside, Program, draw, id_of, number_of, oracle, signals, unscoped};
 use crate::random::Random;
 use callboard::prelude::*;
 use callboard::{Run, RunId};
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{sleep, timeout};
-
-/// Longer than a node that answers at all takes to answer.
-const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What a run is and what becomes of it, whoever looks after it.
 pub struct Case {
@@ -24,6 +23,7 @@ pub struct Case {
     /// Whether it is given up when its submission is refused: it must not be there then.
     gives_up: bool,
     known: Mutex<Known>,
+    findings: Findings,
 }
 
 /// What those outside know.
@@ -37,8 +37,6 @@ struct Known {
     is_perhaps_cancelled: bool,
     signalled: usize,
     outcome: Option<RunOutcome>,
-    is_done: bool,
-    breaches: Vec<String>,
 }
 
 impl Case {
@@ -57,26 +55,12 @@ impl Case {
         let levels = [Priority::Background, Priority::Medium, Priority::Critical];
         let priorities = tasks.iter().map(|_| *random.one_of(&levels)).collect();
         let cancel_after = (cancels && random.once_in(4)).then(|| random.millis(2_000));
-        Self { key, tasks, priorities, cancel_after, gives_up: random.once_in(4), known: Mutex::default() }
+        let (gives_up, known, findings) = (random.once_in(4), Mutex::default(), Findings::default());
+        Self { key, tasks, priorities, cancel_after, gives_up, known, findings }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether nobody needs to look after it any more.
-    pub fn is_done(&self) -> bool {
-        self.known().is_done
-    }
-
-    /// What of it is not as it should be.
-    pub fn breaches(&self) -> Vec<String> {
-        self.known().breaches.clone()
-    }
-
-    /// What is known of it, for somebody who wonders why it does not end.
-    pub fn status(&self) -> String {
-        format!("{}: {:?} {:?}", self.key, *self.known(), self.tasks)
     }
 
     fn workflow(&self) -> Workflow {
@@ -91,11 +75,10 @@ impl Case {
     }
 
     fn wrong(&self, what: String) {
-        self.known().breaches.push(format!("{}: {what}", self.key));
+        self.findings.breach(format!("{}: {what}", self.key));
     }
 
-    /// Looks after the run through a node, for as long as that helps.
-    pub async fn look_after(self: Arc<Self>, board: Callboard, deeds: Deeds) {
+    async fn attended(&self, board: Callboard, deeds: Deeds) {
         if self.known().is_given_up {
             return self.look_for_it(&board, &deeds).await;
         }
@@ -151,7 +134,7 @@ impl Case {
             if self.known().is_given_up {
                 return None; // it is looked for later
             }
-            sleep(Duration::from_millis(200)).await;
+            sleep(AGAIN).await;
         }
     }
 
@@ -165,9 +148,9 @@ impl Case {
             Ok(Ok(_)) => self.wrong("its submission was refused, and it is there".to_owned()),
             Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {
                 sleep(Duration::from_secs(1)).await;
-                self.known().is_done = true;
+                self.findings.done();
             }
-            _ => sleep(Duration::from_millis(200)).await,
+            _ => sleep(AGAIN).await,
         }
     }
 
@@ -184,7 +167,7 @@ impl Case {
                 }
                 // It has ended.
                 Ok(Err(error)) if error.kind() == ErrorKind::Conflict => return,
-                _ => sleep(Duration::from_millis(200)).await,
+                _ => sleep(AGAIN).await,
             }
         }
     }
@@ -224,7 +207,7 @@ impl Case {
             let mut known = self.known();
             match known.outcome {
                 Some(before) if before != outcome => {
-                    known.breaches.push(format!("{}: ended as {before:?} and as {outcome:?}", self.key));
+                    self.wrong(format!("ended as {before:?} and as {outcome:?}"));
                 }
                 _ => known.outcome = Some(outcome),
             }
@@ -234,7 +217,7 @@ impl Case {
                 RunOutcome::Failed => false,
             };
             if !is_allowed {
-                known.breaches.push(format!("{}: ended as {outcome:?}", self.key));
+                self.wrong(format!("ended as {outcome:?}"));
             }
         }
         let Ok(Some(events)) = timeout(PATIENCE, self.events(run)).await else { return };
@@ -271,11 +254,25 @@ impl Case {
                 _ => return, // somebody asks again
             }
         }
-        self.known().is_done = true;
+        self.findings.done();
     }
 
     async fn events(&self, run: &Run) -> Option<Vec<callboard::RunEvent>> {
         let _there = run.info().await.ok()?;
         Some(run.events().collect().await)
+    }
+}
+
+impl Matter for Case {
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn status(&self) -> String {
+        format!("{}: {:?} {:?}", self.key, *self.known(), self.tasks)
+    }
+
+    fn look_after(self: Arc<Self>, board: Callboard, deeds: Deeds) -> BoxFuture<'static, ()> {
+        async move { self.attended(board, deeds).await }.boxed()
     }
 }

@@ -1,14 +1,13 @@
 //! One history: everything that follows from a seed.
 
 use crate::log::Log;
-use crate::matter::Matter;
 use crate::plan::{Plan, Trouble};
 use crate::process::{Condition, Make, Process};
 use crate::program::Deeds;
 use crate::random::Random;
 use crate::world::World;
 use callboard::port::bus::fault::Cut;
-use callboard::testing::audit::{Audit, audit};
+use callboard::testing::audit::audit;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -68,7 +67,7 @@ enum Place {
     Free { until: Duration },
 }
 
-/// Who looks after a case: the life of a process, and what it does.
+/// Who looks after a matter: the life of a process, and what it does.
 type Customer = Option<(String, Option<JoinHandle<()>>)>;
 
 struct Stage {
@@ -122,7 +121,7 @@ impl Stage {
     fn play(mut self) -> Report {
         let mut breaches = Vec::new();
         let mut patience = PATIENCE;
-        while !(self.is_calm && self.plan.matters.iter().all(|(_, case)| case.is_done())) {
+        while !(self.is_calm && self.plan.matters.iter().all(|(_, matter)| matter.findings().are_done())) {
             for _ in 0..LOOK {
                 self.pass();
             }
@@ -130,8 +129,8 @@ impl Stage {
             if self.is_calm {
                 patience = patience.saturating_sub(WINDOW * LOOK);
                 if patience.is_zero() {
-                    let open = self.plan.matters.iter().filter(|(_, case)| !case.is_done());
-                    breaches.extend(open.map(|(_, case)| format!("it does not end: {}", case.status())));
+                    let open = self.plan.matters.iter().filter(|(_, matter)| !matter.findings().are_done());
+                    breaches.extend(open.map(|(_, matter)| format!("it does not end: {}", matter.status())));
                     break;
                 }
             }
@@ -141,7 +140,7 @@ impl Stage {
         breaches.extend(self.leftovers());
         breaches.append(&mut self.breaches);
         breaches.extend(self.world.store.breaches());
-        breaches.extend(self.plan.matters.iter().flat_map(|(_, case)| case.breaches()));
+        breaches.extend(self.plan.matters.iter().flat_map(|(_, matter)| matter.findings().breaches()));
         breaches.extend(self.deeds.breaches());
         let (hash, lines) = self.log.hash();
         Report {
@@ -151,7 +150,7 @@ impl Stage {
             troubles: self.done,
             faults: self.faults,
             lives: self.lives,
-            runs: self.plan.matters.iter().filter(|(_, matter)| matches!(matter, Matter::Case(_))).count(),
+            runs: self.plan.runs,
             bodies: self.deeds.bodies(),
             breaches,
         }
@@ -169,7 +168,7 @@ impl Stage {
         }
     }
 
-    /// Starts, breaks and mends processes, and has cases looked after.
+    /// Starts, breaks and mends processes, and has matters looked after.
     fn tend(&mut self) {
         self.bury();
         self.start();
@@ -345,14 +344,14 @@ impl Stage {
         }
     }
 
-    /// Has every case that is due looked after by some process that is up.
+    /// Has every matter that is due looked after by some process that is up.
     fn attend(&mut self) {
         for n in 0..self.plan.matters.len() {
-            let (due, case) = &self.plan.matters[n];
-            if *due > self.at || case.is_done() || self.is_attended(n) {
+            let (due, matter) = &self.plan.matters[n];
+            if *due > self.at || matter.findings().are_done() || self.is_attended(n) {
                 continue;
             }
-            let (case, deeds) = (case.clone(), self.deeds.clone());
+            let (matter, deeds) = (matter.clone(), self.deeds.clone());
             let up: Vec<&Process> = self
                 .processes()
                 .filter(|process| !process.is_suspended() && process.condition() == Condition::Up)
@@ -363,7 +362,7 @@ impl Stage {
             let chosen = self.random.clone().below(up.len());
             let process = up[chosen];
             let Some(board) = process.board() else { return };
-            let customer = (process.name.clone(), process.spawn(case.look_after(board, deeds)));
+            let customer = (process.name.clone(), process.spawn(matter.look_after(board, deeds)));
             self.customers[n] = Some(customer);
             self.random.any();
         }
@@ -380,7 +379,7 @@ impl Stage {
         let partitions = self.plan.makes[0].settings.partitions;
         let (now, ever) = (Arc::new(self.world.store.clone()), Arc::new(self.world.store.ever()));
         let audits = (0..partitions).map(|n| match self.world.now(audit(now.clone(), ever.clone(), "default", n)) {
-            Ok(Audit { breaches, .. }) => breaches.iter().map(|breach| format!("partition {n}: {breach}")).collect(),
+            Ok(breaches) => breaches.iter().map(|breach| format!("partition {n}: {breach}")).collect(),
             Err(error) => vec![error],
         });
         audits.flatten().collect()

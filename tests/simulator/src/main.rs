@@ -82,7 +82,7 @@ const ENOUGH: u64 = 1_000;
 const SHOWN: usize = 8;
 /// Seeds that have shown a fault, as far as they still draw the same: played with every thousand.
 const FOUND: [u64; 1] = [5_857];
-/// What the ports can do wrong.
+/// What the ports can do wrong, but for mere delays, which every request has by chance, and wipes, which are troubles.
 const FAULTS: [&str; 22] = [
     "store Refuse",
     "store DiskFull",

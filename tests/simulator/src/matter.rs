@@ -1,55 +1,69 @@
 //! What somebody outside looks after, through whichever process is up.
 
-use crate::case::Case;
 use crate::program::Deeds;
-use crate::timetable::Timetable;
-use callboard::Callboard;
-use futures::FutureExt;
+use callboard::prelude::*;
 use futures::future::BoxFuture;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::{sleep, timeout};
+
+/// Longer than a node that answers at all takes to answer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
+/// The pause before what has come to nothing is tried again.
+pub(crate) const AGAIN: Duration = Duration::from_millis(200);
 
 /// A run, or a schedule.
-#[derive(Clone)]
-pub enum Matter {
-    /// A run.
-    Case(Arc<Case>),
-    /// A schedule.
-    Timetable(Arc<Timetable>),
+pub trait Matter: Send + Sync {
+    /// What has been found out about it.
+    fn findings(&self) -> &Findings;
+
+    /// What is known of it, for somebody who wonders why it does not end.
+    fn status(&self) -> String;
+
+    /// Looks after it through a node, for as long as that helps.
+    fn look_after(self: Arc<Self>, board: Callboard, deeds: Deeds) -> BoxFuture<'static, ()>;
 }
 
-impl Matter {
+/// What has been found out about a matter.
+#[derive(Debug, Default)]
+pub struct Findings {
+    is_done: AtomicBool,
+    breaches: Mutex<Vec<String>>,
+}
+
+impl Findings {
     /// Whether nobody needs to look after it any more.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        match self {
-            Self::Case(case) => case.is_done(),
-            Self::Timetable(table) => table.is_done(),
-        }
+    pub fn are_done(&self) -> bool {
+        self.is_done.load(Ordering::SeqCst)
+    }
+
+    /// Nobody needs to look after it any more.
+    pub fn done(&self) {
+        self.is_done.store(true, Ordering::SeqCst);
     }
 
     /// What of it is not as it should be.
-    #[must_use]
     pub fn breaches(&self) -> Vec<String> {
-        match self {
-            Self::Case(case) => case.breaches(),
-            Self::Timetable(table) => table.breaches(),
-        }
+        self.breaches.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What is known of it, for somebody who wonders why it does not end.
-    #[must_use]
-    pub fn status(&self) -> String {
-        match self {
-            Self::Case(case) => case.status(),
-            Self::Timetable(table) => table.status(),
-        }
+    /// Notes what is not as it should be.
+    pub fn breach(&self, what: String) {
+        self.breaches.lock().unwrap_or_else(PoisonError::into_inner).push(what);
     }
+}
 
-    /// Looks after it through a node, for as long as that helps.
-    pub fn look_after(self, board: Callboard, deeds: Deeds) -> BoxFuture<'static, ()> {
-        match self {
-            Self::Case(case) => case.look_after(board, deeds).boxed(),
-            Self::Timetable(table) => table.look_after(board, deeds).boxed(),
+/// Asks again and again until there is an answer that another try would not change.
+pub(crate) async fn insisted<T, F>(mut ask: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    loop {
+        match timeout(PATIENCE, ask()).await {
+            Ok(Err(error)) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unknown) => {}
+            Ok(answer) => return answer,
+            Err(_elapsed) => {}
         }
+        sleep(AGAIN).await;
     }
 }

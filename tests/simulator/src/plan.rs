@@ -84,7 +84,9 @@ pub struct Plan {
     /// How far wall clocks are apart, in milliseconds.
     pub skew_ms: i64,
     /// The runs and the schedules, and when each is submitted or set.
-    pub matters: Vec<(Duration, Matter)>,
+    pub matters: Vec<(Duration, Arc<dyn Matter>)>,
+    /// How many of them are runs.
+    pub runs: usize,
 }
 
 impl Plan {
@@ -143,15 +145,16 @@ impl Plan {
         let mut at = Duration::ZERO;
         let cases = (0..runs).map(|n| {
             at += random.millis(1_000);
-            (at, Matter::Case(Arc::new(Case::draw(format!("run {n}"), random, most, cancels))))
+            let case: Arc<dyn Matter> = Arc::new(Case::draw(format!("run {n}"), random, most, cancels));
+            (at, case)
         });
         let mut matters: Vec<_> = cases.collect();
         let count = if random.once_in(3) { random.between(1, 2) } else { 0 };
         matters.extend((0..count).map(|n| {
             let table = Timetable::draw(format!("table {n}"), random);
-            (random.millis(2_000), Matter::Timetable(Arc::new(table)))
+            (random.millis(2_000), Arc::new(table) as Arc<dyn Matter>)
         }));
-        Self { makes, latency_ms, troubles, store, bus, directory, skew_ms, matters }
+        Self { makes, latency_ms, troubles, store, bus, directory, skew_ms, matters, runs }
     }
 }
 

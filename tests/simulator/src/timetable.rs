@@ -1,14 +1,15 @@
 //! Schedules of a simulation: what they start is started once, not early, and runs.
 
+use crate::matter::{AGAIN, Findings, Matter, insisted};
 use crate::program::{Deeds, Op, Program};
 use crate::random::Random;
 use callboard::prelude::*;
-use callboard::{ErrorKind, Overlap, Schedule, ScheduleInfo, ScheduleStatus};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::time::{sleep, timeout};
-
-/// Longer than a node that answers at all takes to answer.
-const PATIENCE: Duration = Duration::from_secs(8);
+use callboard::{Overlap, Schedule, ScheduleInfo, ScheduleStatus};
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::time::sleep;
 
 /// A schedule, and what becomes of it, whoever looks after it.
 pub struct Timetable {
@@ -17,16 +18,10 @@ pub struct Timetable {
     overlap: Overlap,
     /// How long after it was set it is paused, for good.
     lasts: Duration,
-    known: Mutex<Known>,
-}
-
-/// What those outside know.
-#[derive(Clone, Debug, Default)]
-struct Known {
-    is_set: bool,
-    is_paused: bool,
-    is_done: bool,
-    breaches: Vec<String>,
+    /// Whether it was set, and whether it was paused.
+    is_set: AtomicBool,
+    is_paused: AtomicBool,
+    findings: Findings,
 }
 
 impl Timetable {
@@ -37,65 +32,43 @@ impl Timetable {
             period: Duration::from_millis(200) + random.millis(1_000),
             overlap: *random.one_of(&[Overlap::Skip, Overlap::Queue, Overlap::Allow]),
             lasts: random.millis(5_000),
-            known: Mutex::default(),
+            is_set: AtomicBool::new(false),
+            is_paused: AtomicBool::new(false),
+            findings: Findings::default(),
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether nobody needs to look after it any more.
-    pub fn is_done(&self) -> bool {
-        self.known().is_done
-    }
-
-    /// What of it is not as it should be.
-    pub fn breaches(&self) -> Vec<String> {
-        self.known().breaches.clone()
-    }
-
-    /// What is known of it, for somebody who wonders why it does not end.
-    pub fn status(&self) -> String {
-        format!("{}: {:?}", self.name, *self.known())
-    }
-
-    /// Looks after it through a node, for as long as that helps.
-    pub async fn look_after(self: Arc<Self>, board: Callboard, deeds: Deeds) {
-        while !self.known().is_set {
-            let workflow = Workflow::new(&self.name);
-            let _node = workflow.task(&self.name, Program::new(vec![Op::Step(1)])).losses(1_000);
-            let schedule = Schedule::every(self.period).overlap(self.overlap);
-            match timeout(PATIENCE, board.schedule(&*self.name, schedule, workflow).into_future()).await {
-                Ok(Ok(_)) => self.known().is_set = true,
-                Ok(Err(error)) if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unknown) => {
-                    return self.wrong(format!("it is refused: {error:#}"));
-                }
-                _ => sleep(Duration::from_millis(200)).await,
-            }
+    async fn attended(&self, board: Callboard, deeds: Deeds) -> Result<()> {
+        if !self.is_set.load(Ordering::SeqCst) {
+            insisted(|| self.set(&board)).await?;
+            self.is_set.store(true, Ordering::SeqCst);
         }
         sleep(self.lasts).await;
         let scheduled = board.scheduled(&*self.name);
-        while !self.known().is_paused {
-            match timeout(PATIENCE, scheduled.pause("enough")).await {
-                Ok(Ok(())) => self.known().is_paused = true,
-                _ => sleep(Duration::from_millis(200)).await,
-            }
+        if !self.is_paused.load(Ordering::SeqCst) {
+            insisted(|| scheduled.pause("enough")).await?;
+            self.is_paused.store(true, Ordering::SeqCst);
         }
         loop {
-            if let Ok(Ok(info)) = timeout(PATIENCE, scheduled.info()).await
-                && info.open_runs.is_empty()
-            {
-                return self.check(&info, &deeds);
+            let info = insisted(|| scheduled.info()).await?;
+            if info.open_runs.is_empty() {
+                self.check(&info, &deeds);
+                return Ok(());
             }
-            sleep(Duration::from_millis(200)).await;
+            sleep(AGAIN).await;
         }
     }
 
+    fn set(&self, board: &Callboard) -> impl Future<Output = Result<()>> + use<> {
+        let workflow = Workflow::new(&self.name);
+        let _node = workflow.task(&self.name, Program::new(vec![Op::Step(1)])).losses(1_000);
+        let schedule = Schedule::every(self.period).overlap(self.overlap);
+        let set = board.schedule(&*self.name, schedule, workflow).into_future();
+        set.map_ok(drop)
+    }
+
     fn wrong(&self, what: String) {
-        let mut known = self.known();
-        known.breaches.push(format!("{}: {what}", self.name));
-        known.is_done = true;
+        self.findings.breach(format!("{}: {what}", self.name));
     }
 
     /// When no run of it is open and no more will be started.
@@ -110,8 +83,27 @@ impl Timetable {
         }
         let performed = deeds.performed(&self.name);
         if performed as u64 != info.fired {
-            return self.wrong(format!("it has started {} runs, and {performed} have run", info.fired));
+            self.wrong(format!("it has started {} runs, and {performed} have run", info.fired));
         }
-        self.known().is_done = true;
+    }
+}
+
+impl Matter for Timetable {
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn status(&self) -> String {
+        format!("{}: set {:?}, paused {:?}", self.name, self.is_set, self.is_paused)
+    }
+
+    fn look_after(self: Arc<Self>, board: Callboard, deeds: Deeds) -> BoxFuture<'static, ()> {
+        async move {
+            if let Err(error) = self.attended(board, deeds).await {
+                self.wrong(format!("it is refused: {error:#}"));
+            }
+            self.findings.done();
+        }
+        .boxed()
     }
 }
