@@ -3,7 +3,8 @@
 //! A handler is ordinary async code. Each durable call has a key ([`key`]); what it came to is an entry in the record of
 //! its task. When the handler begins again, after a crash, a failed attempt or a long wait, it is given what is recorded,
 //! one outcome at a time and in the order in which it was recorded, and is polled to rest in between ([`driver`]): so
-//! branches that run beside one another see what they saw.
+//! branches that run beside one another see what they saw. A handler that waits for anything else meanwhile may find several
+//! outcomes at once: whatever chooses among them (a race, a map, a vote) goes by the order of the record.
 //!
 //! # What is absent
 //!

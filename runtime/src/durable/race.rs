@@ -1,9 +1,13 @@
 //! Races: the first of several durable calls wins, and the others are taken back.
 
+#[cfg(test)]
+mod tests;
+
 use super::calls::Calls;
 use crate::Ctx;
 use std::future::{IntoFuture, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// Which of two came first.
@@ -18,7 +22,8 @@ pub enum Either<A, B> {
 impl Ctx {
     /// Waits for whichever of two comes first, and takes the other back: its children are cancelled, its waits withdrawn.
     ///
-    /// Dropping a durable call otherwise cancels nothing.
+    /// First is what was recorded first, so it is the same when the handler begins again. Dropping a durable call otherwise
+    /// cancels nothing.
     pub fn race<A: IntoFuture, B: IntoFuture>(
         &self,
         first: A,
@@ -28,24 +33,7 @@ impl Ctx {
         A::Output: Unpin,
         B::Output: Unpin,
     {
-        let calls = self.calls().clone();
-        let (first, second) = (first.into_future(), second.into_future());
-        async move {
-            let (mut first, mut second) = (Lane::new(first), Lane::new(second));
-            let won = poll_fn(|cx| {
-                let (one, moment) = match first.poll(&calls, cx) {
-                    Poll::Ready(ended) => ended,
-                    Poll::Pending => return second.poll(&calls, cx).map(|(other, _)| Either::Second(other)),
-                };
-                match second.peek(&calls, cx) {
-                    Poll::Ready((other, earlier)) if earlier < moment => Poll::Ready(Either::Second(other)),
-                    _ => Poll::Ready(Either::First(one)),
-                }
-            })
-            .await;
-            calls.withdrawing((first, second));
-            won
-        }
+        of_two(self.calls().clone(), first.into_future(), second.into_future())
     }
 
     /// Waits for whichever of many comes first, tells its number, and takes the others back, as [`race`](Self::race).
@@ -54,29 +42,47 @@ impl Ctx {
         &self,
         futures: I,
     ) -> impl Future<Output = (usize, F::Output)> + use<F, I> {
-        let calls = self.calls().clone();
-        let mut lanes: Vec<_> = futures.into_iter().map(Lane::new).collect();
-        async move {
-            let won = poll_fn(|cx| {
-                let mut best: Option<(usize, F::Output, u64)> = None;
-                for (n, lane) in lanes.iter_mut().enumerate() {
-                    let polled = match best {
-                        None => lane.poll(&calls, cx),
-                        Some(_) => lane.peek(&calls, cx),
-                    };
-                    if let Poll::Ready((output, moment)) = polled
-                        && best.as_ref().is_none_or(|(_, _, earliest)| moment < *earliest)
-                    {
-                        best = Some((n, output, moment));
-                    }
-                }
-                best.map_or(Poll::Pending, |(n, output, _)| Poll::Ready((n, output)))
-            })
-            .await;
-            calls.withdrawing(lanes);
-            won
-        }
+        of_many(self.calls().clone(), futures.into_iter().collect())
     }
+}
+
+async fn of_two<A: Future, B: Future>(calls: Arc<Calls>, first: A, second: B) -> Either<A::Output, B::Output> {
+    let (mut first, mut second) = (Lane::new(first), Lane::new(second));
+    let won = poll_fn(|cx| {
+        let (one, moment) = match first.poll(&calls, cx) {
+            Poll::Ready(ended) => ended,
+            Poll::Pending => return second.poll(&calls, cx).map(|(other, _)| Either::Second(other)),
+        };
+        match second.peek(&calls, cx) {
+            Poll::Ready((other, earlier)) if earlier < moment => Poll::Ready(Either::Second(other)),
+            _ => Poll::Ready(Either::First(one)),
+        }
+    })
+    .await;
+    calls.withdrawing((first, second));
+    won
+}
+
+async fn of_many<F: Future>(calls: Arc<Calls>, futures: Vec<F>) -> (usize, F::Output) {
+    let mut lanes: Vec<_> = futures.into_iter().map(Lane::new).collect();
+    let won = poll_fn(|cx| {
+        let mut best: Option<(usize, F::Output, u64)> = None;
+        for (n, lane) in lanes.iter_mut().enumerate() {
+            let polled = match best {
+                None => lane.poll(&calls, cx),
+                Some(_) => lane.peek(&calls, cx),
+            };
+            if let Poll::Ready((output, moment)) = polled
+                && best.as_ref().is_none_or(|(_, _, earliest)| moment < *earliest)
+            {
+                best = Some((n, output, moment));
+            }
+        }
+        best.map_or(Poll::Pending, |(n, output, _)| Poll::Ready((n, output)))
+    })
+    .await;
+    calls.withdrawing(lanes);
+    won
 }
 
 /// One that races. When several have what they wait for, because all of it was recorded before the handler came so far,

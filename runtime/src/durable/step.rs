@@ -17,6 +17,9 @@ impl Ctx {
     /// dies between the effect and the record, the next activation runs it again. Where that matters, say more of it with
     /// [`effect`](Self::effect).
     ///
+    /// `f` begins when the task is known to be its holder's own, which waits for the acceptance of the task to be durable and
+    /// for no longer than that while nothing fails; with the store away it does not begin.
+    ///
     /// An error of `f` is the error of this call for the rest of the attempt, also after a restart; the next attempt runs
     /// the step again.
     ///

@@ -3,7 +3,7 @@
 use super::kit::*;
 use crate::runtime::kit::*;
 use callboard::port::bus::fault::Odds;
-use callboard::port::store::fault::Odds as StoreOdds;
+use callboard::port::store::fault::{Fault, Odds as StoreOdds, Operation};
 use callboard::prelude::*;
 use callboard::{Builder, RunOutcome};
 use std::future::IntoFuture;
@@ -218,6 +218,44 @@ async fn a_task_that_is_delivered_again_while_its_result_is_on_its_way_does_not_
     }
     let times = (0..20).map(|n| tally.of(&format!("agent: {n}")));
     assert_eq!(times.collect::<Vec<_>>(), [1; 20]);
+    agents.shutdown().await.unwrap();
+    owner.board.shutdown().await.unwrap();
+}
+
+/// A step may be paid for, so it does not begin before it is durable whose it is: a successor of the owner would not know.
+#[tokio::test(start_paused = true)]
+async fn a_step_begins_when_it_is_durable_whose_it_is() {
+    let town = Town::of(PARTITIONS);
+    let owner = Mortal::of(&town, |builder| builder).await;
+    let tally = Tally::default();
+    let agent = {
+        let tally = tally.clone();
+        move || {
+            let tally = tally.clone();
+            let f = move |ctx: callboard::Ctx, what: String| {
+                let tally = tally.clone();
+                async move {
+                    tally.add("begun");
+                    ctx.step("paid", async || {
+                        tally.add("paid");
+                        Ok(what.clone())
+                    })
+                    .await
+                }
+            };
+            Actor { f }
+        }
+    };
+    let agents = town.node().client().add(callboard::Pool::new(agent).handles::<Act>()).start().await.unwrap();
+    until(&owner, |nodes| nodes.len() == 2).await;
+    owner.store.script(Operation::Create, "*/log/*", [Fault::Pass, Fault::Hang]);
+    let run = owner.start(one(act("x")).0).await.unwrap();
+    tally.reaches("begun", 1).await;
+    owner.store.until_held(1).await;
+    assert_eq!(tally.of("paid"), 0);
+    owner.store.release_all().await;
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    assert_eq!(tally.of("paid"), 1);
     agents.shutdown().await.unwrap();
     owner.board.shutdown().await.unwrap();
 }
