@@ -26,6 +26,8 @@ mod delivery;
 mod envelope;
 pub mod memory;
 mod queue_name;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 
 #[cfg(any(test, feature = "test"))]
 pub mod conformance;

@@ -26,6 +26,8 @@ mod liars;
 pub mod memory;
 mod name;
 pub mod probe;
+#[cfg(feature = "s3")]
+pub mod s3;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;

@@ -1,0 +1,3 @@
+//! Real servers as processes of one's own, and what can be done to them.
+
+pub mod servers;

@@ -1,0 +1,1 @@
+//! RabbitMQ, Redis and an S3 server, started and stopped by process id.
