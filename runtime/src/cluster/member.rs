@@ -6,13 +6,16 @@
 
 mod directory;
 mod message;
+mod strangers;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use message::{Member, Message};
+pub(crate) use strangers::no_strangers;
 
 use self::directory::{Hint, NODE, lease_name, told_and_listed};
+use self::strangers::Strangers;
 use super::note::Note;
 use super::routes::Routes;
 use super::steward::{Act, Movement, Pace, Stage, Steward, Why};
@@ -31,6 +34,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
 
 /// Every which beat is heard by all.
 const HEARD_EVERY: u64 = 8;
@@ -46,6 +50,8 @@ const RELEASE_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Surroundings {
     pub(crate) node: Arc<str>,
     pub(crate) namespace: Arc<str>,
+    /// The identity of the name space in the store.
+    pub(crate) home: Uuid,
     /// What it is when nothing is wrong: an owner, or a client.
     pub(crate) standing: Standing,
     pub(crate) heartbeat: Duration,
@@ -100,6 +106,7 @@ struct Post {
     is_outdated: bool,
     /// The leases that the directory has forgotten.
     forgotten: BTreeSet<u16>,
+    strangers: Strangers,
 }
 
 /// What of a beat others have to know at once when it changes.
@@ -156,6 +163,7 @@ impl Actor for MemberActor {
             is_listing: false,
             is_outdated: false,
             forgotten: BTreeSet::new(),
+            strangers: Strangers::default(),
             myself,
             around,
         })
@@ -192,7 +200,7 @@ impl Post {
         match message {
             Message::Beat => self.on_beat(now),
             Message::Heard(beat) => {
-                if beat.node == self.around.node {
+                if beat.node == self.around.node || self.strangers.are_joined_by(&beat, self.around.home) {
                     return;
                 }
                 let node = beat.node.clone();
@@ -306,6 +314,7 @@ impl Post {
             refuses: self.steward.refuses().clone(),
             up_ms: now.as_millis() as u64,
             hears_directory: self.hears,
+            home: self.around.home,
         }
     }
 
@@ -384,7 +393,10 @@ impl Post {
                 self.forgotten = forgotten;
                 self.hears = Hears::Yes;
                 self.is_settled = true;
-                for beat in beats.into_iter().filter(|beat| beat.node != self.around.node) {
+                let others = beats.into_iter().filter(|beat| {
+                    beat.node != self.around.node && !self.strangers.are_joined_by(beat, self.around.home)
+                });
+                for beat in others {
                     let node = beat.node.clone();
                     if self.view.heard(beat, now) == Heard::Newcomer {
                         // The directory tells of the dead, too, for a while.

@@ -13,10 +13,6 @@ impl ServerUrl {
         &self.0
     }
 
-    pub(super) fn scheme(&self) -> &str {
-        self.0.split(':').next().unwrap_or_default()
-    }
-
     /// Reads a URL of one of these schemes.
     ///
     /// # Errors
