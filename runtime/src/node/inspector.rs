@@ -22,12 +22,13 @@ pub(super) struct Beat {
 
 /// The inspector as a child of its node.
 pub(super) fn inspector(beat: Beat) -> ChildSpec {
-    let policy = Policy { on_give_up: OnGiveUp::StopTree, ..Policy::default() };
+    // No restart is allowed, and only that after a lie is counted.
+    let policy = Policy { restarts_max: 0, on_give_up: OnGiveUp::StopTree, ..Policy::default() };
     let (spec, _nobody_asks_it) = ChildSpec::actor("inspector", policy, move || (Inspector, beat.clone()));
     spec.judged_by(|stopped| match stopped {
-        Stopped::Failed(Failure { kind: FailureKind::Invalid, .. }) => Ruling::GiveUp,
+        Stopped::Failed(Failure { kind: FailureKind::Invalid, .. }) => Ruling::Restart,
         Stopped::Finished(_) => Ruling::Done,
-        _ => Ruling::Restart,
+        _ => Ruling::RestartUncounted,
     })
 }
 

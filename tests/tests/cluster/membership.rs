@@ -2,7 +2,11 @@
 
 use super::kit::*;
 use crate::runtime::kit::*;
+use callboard::port::directory::fault::FaultyDirectory;
+use callboard::port::store::MemoryStore;
+use callboard::port::store::fault::{Fault, FaultStore, Operation};
 use callboard::prelude::*;
+use std::sync::Arc;
 
 const PARTITIONS: u16 = 8;
 
@@ -82,4 +86,40 @@ async fn a_node_whose_consumer_the_broker_forgets_in_silence_listens_anew() {
     let workflow = Workflow::new("deaf");
     let said = workflow.task("it", echo("heard"));
     assert_eq!(one.start(workflow).key(key).await.unwrap().output(&said).await.unwrap(), "heard");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_of_another_store_are_not_joined() {
+    let (town, elsewhere) = (Town::of(PARTITIONS), Town::of(PARTITIONS));
+    let one = echoing(town.node()).start().await.unwrap();
+    until(&one, |nodes| nodes[0].partitions.len() == usize::from(PARTITIONS)).await;
+    let error = town.node_on(elsewhere.store.clone(), Arc::new(town.bus.clone()), town.directory.clone());
+    let error = error.start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(full(&error).contains("another cluster uses this bus"), "{error:#}");
+
+    // While the directory is away nobody can say; they hear each other over the bus.
+    let directory = FaultyDirectory::new(town.directory.clone());
+    directory.cut();
+    let two = town.node_on(elsewhere.store.clone(), Arc::new(town.bus.clone()), Arc::new(directory.clone()));
+    let two = echoing(two).start().await.unwrap();
+    until(&two, |nodes| nodes[0].partitions.len() == usize::from(PARTITIONS)).await;
+    directory.heal();
+    for board in [&one, &two] {
+        let said: String = board.call(echo("hello")).await.unwrap();
+        assert_eq!((said.as_str(), board.nodes().await.unwrap().len()), ("hello", 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_spoiled_later_ends_the_node() {
+    let store = FaultStore::new(Arc::new(MemoryStore::new()));
+    let board = callboard::Callboard::dev().store(Arc::new(store.clone())).start().await.unwrap();
+    store.always(Operation::Create, "*/probe/*", Fault::Refuse);
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    assert!(board.nodes().await.is_ok(), "a store that is away is no liar");
+    store.calm();
+    store.always(Operation::Create, "*/probe/*", Fault::Exists);
+    let ended = tokio::time::timeout(Duration::from_secs(2 * 3600), board.ended()).await;
+    assert!(ended.is_ok(), "it goes on with a store that lies");
 }
