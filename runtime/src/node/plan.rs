@@ -90,10 +90,10 @@ struct Pace {
 }
 
 impl Pace {
-    fn of(settings: &Settings) -> Self {
+    fn of(settings: &Settings, garbage_late: Duration) -> Self {
         Self {
             sleep_max: Duration::from_secs(1),
-            collect: settings.garbage_late / 4,
+            collect: garbage_late / 4,
             registry: (settings.agent_heartbeat, settings.agent_life),
             probe: Some(settings.store_probe_every),
         }
@@ -116,8 +116,9 @@ impl Plan {
         stage: Option<Stage>,
         cluster: Option<Cluster>,
     ) -> Self {
-        let journal = crate::journal::Settings { garbage_late: settings.garbage_late, ..Default::default() };
-        let pace = if stage.is_some() { Pace::still() } else { Pace::of(&settings) };
+        let garbage_late = settings.garbage_late_of(cluster.is_some());
+        let journal = crate::journal::Settings { garbage_late, ..Default::default() };
+        let pace = if stage.is_some() { Pace::still() } else { Pace::of(&settings, garbage_late) };
         let (node, clock, trap) = match stage {
             Some(Stage { name, clock, trap }) => (name, clock, Some(trap)),
             // A life, not a machine: whoever held a task in an earlier life of this process is gone.

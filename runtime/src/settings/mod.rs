@@ -60,6 +60,10 @@ impl Settings {
             let reason = format!("payload_inline_max ({inline}) is at most payload_bytes_max ({max})");
             faults.push(Fault { keys: vec!["payload_inline_max", "payload_bytes_max"], reason });
         }
+        if self.garbage_late > Duration::ZERO && self.garbage_late < Duration::from_secs(1) {
+            let reason = format!("garbage_late is 1s to 365d, or 0s, not {:?}", self.garbage_late);
+            faults.push(Fault { keys: vec!["garbage_late"], reason });
+        }
         if self.graph_tasks_max > self.live_tasks_max {
             let (graph, live) = (self.graph_tasks_max, self.live_tasks_max);
             let reason = format!("graph_tasks_max ({graph}) is at most live_tasks_max ({live})");
@@ -106,6 +110,15 @@ impl Settings {
         match (self.partitions, in_cluster) {
             (0, true) => 16,
             (0, false) => 1,
+            (said, _) => said,
+        }
+    }
+
+    /// How late garbage is collected, in a cluster or alone.
+    pub(crate) fn garbage_late_of(&self, in_cluster: bool) -> Duration {
+        match (self.garbage_late, in_cluster) {
+            (Duration::ZERO, true) => Duration::from_secs(3600),
+            (Duration::ZERO, false) => Duration::from_secs(60),
             (said, _) => said,
         }
     }

@@ -270,10 +270,10 @@ settings! {
         "closed_for" closed_for: Duration = Time("10m"), "0s" to "365d",
         "When it grows, memory does; when it shrinks, more questions about ended runs go to the store.";
 
-        /// How late garbage of the journal is deleted. A minute is enough for a folder, whose lock shuts out every
-        /// request of an earlier life; a store that nodes share wants an hour, far longer than any request can take
-        /// effect late. A process that lives shorter than this deletes nothing.
-        "garbage_late" garbage_late: Duration = Time("1m"), "1s" to "365d",
+        /// How late garbage of the journal is deleted, from "1s"; "0s" is a minute for a process alone, which is enough for
+        /// a folder, whose lock shuts out every request of an earlier life, and an hour for a cluster, far longer than any
+        /// request can take effect late. A process that lives shorter than this deletes nothing.
+        "garbage_late" garbage_late: Duration = Time("0s"), "0s" to "365d",
         "When it grows, the store holds more that nobody needs.";
 
         tables {

@@ -176,8 +176,8 @@ fn settings_that_contradict_one_another_are_told_together() {
         ],
     );
     // What a program has set is held to the same ranges.
-    let settings = Settings { garbage_late: Duration::ZERO, namespace: String::new(), ..Settings::default() };
-    let faults = ["namespace is 1 to 64 of A-Z a-z 0-9 _ -, not \"\"", "garbage_late is 1s to 365d, not 0s"];
+    let settings = Settings { garbage_late: Duration::from_millis(1), namespace: String::new(), ..Settings::default() };
+    let faults = ["namespace is 1 to 64 of A-Z a-z 0-9 _ -, not \"\"", "garbage_late is 1s to 365d, or 0s, not 1ms"];
     assert_eq!(settings.faults(), faults);
 }
 
@@ -258,13 +258,19 @@ fn what_this_build_has_no_adapter_for_is_refused_without_its_secrets() {
 }
 
 #[test]
-fn a_cluster_has_more_partitions_unless_somebody_says_how_many() {
+fn a_cluster_has_more_partitions_and_keeps_garbage_longer_unless_somebody_says_otherwise() {
     let of = |text: &str| {
         let settings = super::load::text_alone(text).expect("good settings");
         (settings.partitions_of(false), settings.partitions_of(true))
     };
     assert_eq!(of(""), (1, 16));
     assert_eq!(of("partitions = 3"), (3, 3));
+    let late = |text: &str| {
+        let settings = super::load::text_alone(text).expect("good settings");
+        (settings.garbage_late_of(false).as_secs(), settings.garbage_late_of(true).as_secs())
+    };
+    assert_eq!(late(""), (60, 3600));
+    assert_eq!(late("garbage_late = \"5m\""), (300, 300));
 }
 
 #[test]
