@@ -10,9 +10,11 @@ mod port;
 mod process;
 mod program;
 mod rabbitmq;
+mod radosgw;
 mod redis;
 
 pub use certificate::Certificate;
 pub use error::Error;
 pub use rabbitmq::{Alarm, RabbitMq, RabbitMqOptions};
+pub use radosgw::{Key, RadosGw, RadosGwOptions, Response, Versioning};
 pub use redis::{Redis, RedisOptions, Reply};

@@ -2,4 +2,5 @@
 
 mod kit;
 mod rabbitmq;
+mod radosgw;
 mod redis;
