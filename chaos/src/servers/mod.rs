@@ -1,1 +1,18 @@
 //! RabbitMQ, Redis and an S3 server, started and stopped by process id.
+//!
+//! Each is a real server as a process of our own, on free ports of 127.0.0.1, with its data and its log in a folder that
+//! the caller gives. It ends when it is dropped, and when this process ends in another way.
+
+mod certificate;
+mod error;
+mod guard;
+mod port;
+mod process;
+mod program;
+mod rabbitmq;
+mod redis;
+
+pub use certificate::Certificate;
+pub use error::Error;
+pub use rabbitmq::{Alarm, RabbitMq, RabbitMqOptions};
+pub use redis::{Redis, RedisOptions, Reply};
