@@ -4,6 +4,8 @@ use crate::port::directory::Error;
 use deadpool_redis::redis::{ErrorKind, RedisError, ServerErrorKind};
 use deadpool_redis::{PoolError, TimeoutType};
 use std::error::Error as _;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a request has no good answer, by what became of it.
@@ -152,9 +154,18 @@ fn tls_fault(error: &RedisError) -> Option<String> {
         if let Some(tls) = fault.downcast_ref::<rustls::Error>() {
             return Some(tls.to_string());
         }
-        // An I/O error's source is its content's source, which leaves out the content itself.
-        let content = fault.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
-        next = content.map_or_else(|| fault.source(), |content| Some(content as _));
+        next = within(fault);
     }
     None
+}
+
+/// The next deeper one. A shared error and an I/O error name the source of what they hold, and leave out what they hold.
+fn within<'a>(fault: &'a (dyn std::error::Error + 'static)) -> Option<&'a (dyn std::error::Error + 'static)> {
+    if let Some(shared) = fault.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>() {
+        return Some(&**shared);
+    }
+    match fault.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(content) => Some(content),
+        None => fault.source(),
+    }
 }
