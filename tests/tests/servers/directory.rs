@@ -1,1 +1,51 @@
 //! The directory on Redis.
+
+mod clock;
+mod connect;
+mod cost;
+mod failover;
+mod kit;
+mod loss;
+
+use self::kit::{Cluster, Sentinels, directory, options};
+use callboard::port::directory::conformance;
+use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
+use callboard_chaos::servers::{Certificate, Redis};
+
+#[tokio::test]
+async fn conforms_on_one_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = Redis::start(folder.path()).await.unwrap();
+    conformance::all(&directory(&redis).await).await;
+}
+
+#[tokio::test]
+async fn conforms_over_tls_with_a_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::make(&folder.path().join("tls")).await.unwrap();
+    let authority = certificate.ca();
+    let server = callboard_chaos::servers::RedisOptions {
+        password: Some("geheim".into()),
+        certificate: Some(certificate),
+        more: Vec::new(),
+    };
+    let redis = Redis::start_with(&folder.path().join("redis"), server).await.unwrap();
+    let options = RedisOptions { ca_file: Some(authority), ..options(&redis.tls_url().unwrap()) };
+    conformance::all(&RedisDirectory::connect(options).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn conforms_behind_sentinels() {
+    let folder = tempfile::tempdir().unwrap();
+    let sentinels = Sentinels::start(folder.path()).await;
+    let directory = RedisDirectory::connect(options(&sentinels.url())).await.unwrap();
+    conformance::all(&directory).await;
+}
+
+#[tokio::test]
+async fn conforms_on_a_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(folder.path()).await;
+    let directory = RedisDirectory::connect(options(&cluster.url())).await.unwrap();
+    conformance::all(&directory).await;
+}

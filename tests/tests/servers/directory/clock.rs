@@ -1,0 +1,77 @@
+//! Expiry: by the clock of the server, to the millisecond, and with nothing left behind.
+
+use super::kit::{LONG, directory, ids, keys, put, until};
+use bytes::Bytes;
+use callboard::port::directory::{Directory, Lease};
+use callboard_chaos::servers::Redis;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const SHORT: Duration = Duration::from_millis(200);
+
+#[tokio::test]
+async fn nothing_expires_early() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = Redis::start(folder.path()).await.unwrap();
+    let directory = directory(&redis).await;
+    for _ in 0..10 {
+        // The answer comes after the registration, so what is measured is less than its life.
+        let begun = Instant::now();
+        directory.put("node", "a", Bytes::new(), SHORT).await.unwrap();
+        assert_eq!(directory.acquire("partition.1", "a", SHORT).await, Ok(Lease::Held));
+        let told = Instant::now();
+        until("the registration is gone", async || ids(&directory, "node").await.is_empty()).await;
+        assert!(begun.elapsed() >= SHORT, "gone after {:?}", begun.elapsed());
+        until("the lease is gone", async || directory.renew("partition.1", "b", SHORT).await == Ok(Lease::Free)).await;
+        assert!(begun.elapsed() >= SHORT, "gone after {:?}, told after {:?}", begun.elapsed(), told - begun);
+    }
+}
+
+#[tokio::test]
+async fn no_key_is_left_when_nobody_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = Redis::start(folder.path()).await.unwrap();
+    let directory = directory(&redis).await;
+    for id in ["a", "b"] {
+        directory.put("node", id, Bytes::new(), SHORT).await.unwrap();
+        directory.put("capability:review", id, Bytes::new(), SHORT * 2).await.unwrap();
+    }
+    put(&directory, "agent").await;
+    directory.remove("agent", "a").await.unwrap();
+    assert_eq!(directory.acquire("partition.1", "a", SHORT).await, Ok(Lease::Held));
+    let there = ["capability:review", "capability:review/values", "lease:partition.1", "node", "node/values"];
+    let keys_of_ours = async || {
+        let keys = keys(&redis).await.into_iter().filter(|key| !key.ends_with(":probe"));
+        keys.map(|key| key.trim_start_matches("{cb:test}:").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys_of_ours().await, there);
+    until("nothing is left", async || keys(&redis).await.is_empty()).await;
+}
+
+#[tokio::test]
+async fn an_index_keeps_no_dead() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = Redis::start(folder.path()).await.unwrap();
+    let directory = directory(&redis).await;
+    let size = async |key: &str, command: &str| redis.ask(&[command, key]).await.unwrap().to_string();
+    let puts = (0..2_500).map(|number| (format!("dead-{number}"), Bytes::new()));
+    for (id, value) in puts {
+        directory.put("node", &id, value, SHORT).await.unwrap();
+    }
+    // Nobody lists the kind: who puts takes the dead out.
+    until("the dead are taken out by puts", async || {
+        put(&directory, "node").await;
+        size("{cb:test}:node", "ZCARD").await == "1"
+    })
+    .await;
+    assert_eq!(size("{cb:test}:node/values", "HLEN").await, "1");
+    // A thousand and more at once, as after a silence.
+    for number in 0..2_500 {
+        let life = SHORT * 5;
+        directory.put("agent", &format!("dead-{number}"), Bytes::new(), life).await.unwrap();
+    }
+    directory.put("agent", "a", Bytes::new(), LONG).await.unwrap();
+    until("a listing has only the living", async || ids(&directory, "agent").await == ["a"]).await;
+    assert_eq!(size("{cb:test}:agent", "ZCARD").await, "1");
+    assert_eq!(size("{cb:test}:agent/values", "HLEN").await, "1");
+}
