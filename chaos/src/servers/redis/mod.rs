@@ -4,7 +4,7 @@ mod resp;
 
 pub use resp::Reply;
 
-use super::process::{Lives, Process};
+use super::process::Process;
 use super::{Certificate, Error, port, program};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,7 +38,6 @@ pub struct Redis {
     options: RedisOptions,
     port: u16,
     tls_port: Option<u16>,
-    lives: Lives,
     process: Option<Process>,
 }
 
@@ -58,15 +57,11 @@ impl Redis {
     ///
     /// As of [`start`](Self::start).
     pub async fn start_with(folder: &Path, options: RedisOptions) -> Result<Self, Error> {
-        Self::launch(folder, options, Lives::WithUs).await
-    }
-
-    pub(super) async fn launch(folder: &Path, options: RedisOptions, lives: Lives) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
         port::retry(async || {
             let tls_port = options.certificate.as_ref().map(|_| port::free());
             let (folder, options) = (folder.to_owned(), options.clone());
-            let mut redis = Self { folder, options, port: port::free(), tls_port, lives, process: None };
+            let mut redis = Self { folder, options, port: port::free(), tls_port, process: None };
             redis.start_again().await?;
             Ok(redis)
         })
@@ -82,7 +77,7 @@ impl Redis {
         self.kill();
         let mut command = program::command(SERVER)?;
         command.args(self.words());
-        let process = self.process.insert(Process::spawn("redis", command, &self.folder.join("log"), self.lives)?);
+        let process = self.process.insert(Process::spawn("redis", command, &self.folder.join("log"))?);
         let (port, options, id) = (self.port, &self.options, process.id().to_string());
         // Whoever else may listen on the port is a different process.
         let probe = async || match ask(port, options, &["INFO", "server"]).await {
@@ -148,6 +143,11 @@ impl Redis {
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)
+    }
+
+    /// Leaves it running when we end, and gives its process ids.
+    pub(super) fn detach(mut self) -> Vec<u32> {
+        self.process.take().map(Process::detach).into_iter().collect()
     }
 
     /// Where it writes what it does.
