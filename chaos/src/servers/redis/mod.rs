@@ -1,8 +1,12 @@
 //! Redis: one server, Sentinel, Cluster.
 
+mod cluster;
 mod resp;
+mod sentinel;
 
+pub use cluster::RedisCluster;
 pub use resp::Reply;
+pub use sentinel::Sentinel;
 
 use super::process::Process;
 use super::{Certificate, Error, port, program};
@@ -78,14 +82,8 @@ impl Redis {
         let mut command = program::command(SERVER)?;
         command.args(self.words());
         let process = self.process.insert(Process::spawn("redis", command, &self.folder.join("log"))?);
-        let (port, options, id) = (self.port, &self.options, process.id().to_string());
-        // Whoever else may listen on the port is a different process.
-        let probe = async || match ask(port, options, &["INFO", "server"]).await {
-            Ok(Reply::Text(info)) if info.contains(&format!("process_id:{id}\r\n")) => Ok(()),
-            Ok(other) => Err(other.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        let answers = process.answers(READY, probe).await;
+        let (port, options, id) = (self.port, &self.options, process.id());
+        let answers = process.answers(READY, async || serves(port, options, id).await).await;
         if answers.is_err() {
             self.process = None;
         }
@@ -94,8 +92,7 @@ impl Redis {
 
     fn words(&self) -> Vec<String> {
         let folder = self.folder.display();
-        let mut words = format!("--port {} --bind 127.0.0.1 --appendonly yes --appendfsync everysec", self.port);
-        words.push_str(" --daemonize no --enable-debug-command local");
+        let mut words = format!("--port {} --bind 127.0.0.1 --daemonize no --appendonly yes --appendfsync everysec", self.port);
         if let Some(port) = self.tls_port {
             words.push_str(&format!(" --tls-port {port} --tls-auth-clients no"));
         }
@@ -227,6 +224,15 @@ impl Redis {
     /// Lets it go on (SIGCONT).
     pub fn resume(&self) {
         self.process.iter().for_each(Process::resume);
+    }
+}
+
+/// Whether the process of this id answers at the port: whoever else may listen there is another one.
+async fn serves(port: u16, options: &RedisOptions, id: u32) -> Result<(), String> {
+    match ask(port, options, &["INFO", "server"]).await {
+        Ok(Reply::Text(info)) if info.contains(&format!("process_id:{id}\r\n")) => Ok(()),
+        Ok(other) => Err(other.to_string()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

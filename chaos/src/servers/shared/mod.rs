@@ -154,7 +154,8 @@ fn running_in(folder: &Path) -> Result<Running, Error> {
 
 /// Below the checkout, wherever a build goes.
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/services")
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_folder.parent().unwrap_or(crate_folder).join("target/services")
 }
 
 fn file(folder: &Path) -> PathBuf {
