@@ -12,38 +12,26 @@ use tokio::time::{Instant, sleep};
 /// How often a process is looked at that is waited for.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long a server lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lives {
-    /// Until it is dropped, and never longer than this process.
-    WithUs,
-    /// Until somebody ends it by its id.
-    OnItsOwn,
-}
-
-/// A process with all that it starts: the leader of a process group.
+/// A process with all that it starts: the leader of a process group. It ends when it is dropped, and with us.
 #[derive(Debug)]
 pub(crate) struct Process {
     name: &'static str,
     child: Child,
     group: Pid,
     log: PathBuf,
-    lives: Lives,
 }
 
 impl Process {
     /// Starts the program with its output at the end of the log, in a process group of its own.
-    pub(crate) fn spawn(name: &'static str, mut command: Command, log: &Path, lives: Lives) -> Result<Self, Error> {
+    pub(crate) fn spawn(name: &'static str, mut command: Command, log: &Path) -> Result<Self, Error> {
         let file = OpenOptions::new().create(true).append(true).open(log).map_err(Error::file(log))?;
         let also = file.try_clone().map_err(Error::file(log))?;
         command.stdin(Stdio::null()).stdout(file).stderr(also).process_group(0);
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().map_err(|source| Error::Spawn { program, source })?;
         let group = Pid::from_child(&child);
-        let process = Self { name, child, group, log: log.to_owned(), lives };
-        if lives == Lives::WithUs {
-            guard::watch(group)?;
-        }
+        let process = Self { name, child, group, log: log.to_owned() };
+        guard::watch(group)?;
         Ok(process)
     }
 
@@ -52,9 +40,12 @@ impl Process {
         self.child.id()
     }
 
-    /// Where its output goes.
-    pub(crate) fn log(&self) -> &Path {
-        &self.log
+    /// Leaves it running when we end, and gives its id.
+    pub(crate) fn detach(self) -> u32 {
+        guard::forget(self.group);
+        let id = self.id();
+        std::mem::forget(self); // what is dropped is killed
+        id
     }
 
     /// Its last line of output that says something.
@@ -118,6 +109,7 @@ impl Process {
             }
             sleep(LOOK).await;
         }
+
         self.signal(Signal::KILL);
         self.reap()
     }
@@ -147,9 +139,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.lives == Lives::WithUs {
-            self.kill();
-        }
+        self.kill();
     }
 }
 

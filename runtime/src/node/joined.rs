@@ -1,5 +1,8 @@
 //! The ports that the settings name.
 
+#[cfg(any(feature = "rabbitmq", feature = "redis", feature = "s3"))]
+mod servers;
+
 use crate::port::bus::Bus;
 use crate::port::directory::Directory;
 use crate::port::store::{FolderStore, MemoryStore, Store};
@@ -22,7 +25,7 @@ pub(super) async fn store(settings: &Settings) -> Result<Arc<dyn Store>> {
             opened.map_err(|error| Error::new(ErrorKind::Unavailable, "the store can not be used").caused_by(&error))
         }
         #[cfg(feature = "s3")]
-        StoreSettings::S3(url) => todo_s3(settings, url).await,
+        StoreSettings::S3(url) => servers::s3(settings, url).await,
         #[cfg(not(feature = "s3"))]
         StoreSettings::S3(url) => Err(no_adapter(url)),
     }

@@ -9,14 +9,15 @@ pub(super) trait Choice {
     const WORDS: &'static [&'static str];
 }
 
-/// What keeps the messages of queues that several nodes may read, on RabbitMQ.
+/// Of which kind the queues are that nodes share, on RabbitMQ. A queue of one's own and a subscription are always classic: no
+/// other kind ends with its connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum QueueKind {
-    /// One node of the broker: what it holds is gone with that node's disk, and Callboard sends it again.
+    /// On one node of the broker. A restart keeps what it holds, the loss of that node does not; Callboard sends it again.
     #[default]
     Classic,
-    /// A majority of the broker's nodes.
+    /// Replicated over the broker's nodes by consensus. Slower, and it counts deliveries.
     Quorum,
 }
 

@@ -5,7 +5,7 @@ mod s3;
 
 pub use s3::Response;
 
-use super::process::{Lives, Process};
+use super::process::Process;
 use super::{Certificate, Error, port};
 use ceph::Ceph;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,6 @@ pub struct RadosGw {
     ceph: Ceph,
     options: RadosGwOptions,
     key: Key,
-    lives: Lives,
     monitor: Option<Process>,
     disk: Option<Process>,
     gateway: Option<Process>,
@@ -84,15 +83,11 @@ impl RadosGw {
     ///
     /// As of [`start`](Self::start).
     pub async fn start_with(folder: &Path, options: RadosGwOptions) -> Result<Self, Error> {
-        Self::launch(folder, options, Lives::WithUs).await
-    }
-
-    pub(super) async fn launch(folder: &Path, options: RadosGwOptions, lives: Lives) -> Result<Self, Error> {
         port::retry(async || {
             let data = folder.join("ceph");
             let ceph = Ceph { data, monitor: port::free(), gateway: port::free(), tls: port::free() };
             let (folder, options, key) = (folder.to_owned(), options.clone(), Key::default());
-            let mut server = Self { folder, ceph, options, key, lives, monitor: None, disk: None, gateway: None };
+            let mut server = Self { folder, ceph, options, key, monitor: None, disk: None, gateway: None };
             server.start_anew().await?;
             Ok(server)
         })
@@ -155,7 +150,7 @@ impl RadosGw {
     }
 
     fn spawn(&self, name: &'static str, words: &str, log: &str) -> Result<Process, Error> {
-        Process::spawn(name, self.ceph.command(name, words)?, &self.folder.join(log), self.lives)
+        Process::spawn(name, self.ceph.command(name, words)?, &self.folder.join(log))
     }
 
     /// Waits until the list of buckets is answered with one of these.
@@ -204,11 +199,16 @@ impl RadosGw {
         &self.key
     }
 
-    /// The ids of the processes that are running.
+    /// The process id of the gateway, or nothing when it was killed or stopped.
     #[must_use]
-    pub fn ids(&self) -> Vec<u32> {
-        let all = [&self.monitor, &self.disk, &self.gateway];
-        all.into_iter().flatten().map(Process::id).collect()
+    pub fn id(&self) -> Option<u32> {
+        self.gateway.as_ref().map(Process::id)
+    }
+
+    /// Leaves it running when we end, and gives its process ids.
+    pub(super) fn detach(mut self) -> Vec<u32> {
+        let all = [self.gateway.take(), self.disk.take(), self.monitor.take()];
+        all.into_iter().flatten().map(Process::detach).collect()
     }
 
     /// Where the gateway writes what it does; `monitor.log` and `disk.log` are beside it.

@@ -1,20 +1,9 @@
 //! How a bus on RabbitMQ differs from the plain one.
 
+pub use crate::settings::QueueKind;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// Of which kind the queues are that nodes share. A queue of one's own and a subscription are always classic: no other kind
-/// ends with its connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum QueueKind {
-    /// On one node of the broker. A restart keeps what it holds, the loss of that node does not.
-    #[default]
-    Classic,
-    /// Replicated over the broker's nodes by consensus. Slower, and it counts deliveries:
-    /// see [`RabbitMqOptions::deliveries_max`].
-    Quorum,
-}
 
 /// Where the broker is and how it is used.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,104 +1,131 @@
-//! The two clients: one creates, and never tries again behind our back; one reads and deletes, and does.
+//! The two clients: one that sends a request once, and one that sends it again.
 
-use super::error::ConnectError;
-use super::options::S3Options;
-use crate::settings::Addressing;
-use aws_config::Region;
-use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{
-    BehaviorVersion, Credentials, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
-};
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// So often a read is tried.
-const READS_MAX: u32 = 3;
-/// The longest wait for a connection.
-const CONNECT_MAX: Duration = Duration::from_secs(3);
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryPartition;
+use aws_sdk_s3::config::{
+    Builder, Credentials, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+    StalledStreamProtectionConfig,
+};
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
-/// The clients of one bucket.
-#[derive(Debug)]
+use super::connect::ConnectError;
+use super::options::{Addressing, S3Key, S3Options};
+
+/// Servers close an idle connection after 5 to 65 s; a request that meets that moment is lost, so be the first.
+const IDLE: Duration = Duration::from_secs(4);
+/// Tries of a request that only looks, in all, and the first wait between two.
+const TRIES: u32 = 3;
+const WAIT: Duration = Duration::from_millis(50);
+const WAIT_MAX: Duration = Duration::from_secs(1);
+/// The region when nobody names one.
+const REGION: &str = "us-east-1";
+
+/// What the options and the environment come to.
 pub(super) struct Clients {
-    /// For creates: one request each, whatever comes of it. A retry would answer "exists" to the create that succeeded.
-    pub(super) create: Client,
-    /// For everything that may be asked twice.
-    pub(super) ask: Client,
+    pub(super) once: Client,
+    pub(super) again: Client,
+    /// Of both.
+    pub(super) sdk: SdkConfig,
+    /// In words, for errors.
+    pub(super) server: String,
 }
 
-impl Clients {
-    pub(super) async fn of(options: &S3Options) -> Result<Self, ConnectError> {
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
-        if let Some(region) = &options.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(endpoint) = &options.endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        if let Some(key) = &options.credentials {
-            loader = loader.credentials_provider(Credentials::new(&*key.id, &*key.secret, None, None, "callboard"));
-        }
-        if let Some(client) = trusting(options)? {
-            loader = loader.http_client(client);
-        }
-        let shared = loader.load().await;
-        let is_elsewhere = shared.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
-        let region = match shared.region() {
-            Some(region) => region.clone(),
-            // Only a part of the signature there; Amazon's own would send us to another place.
-            None if is_elsewhere => Region::from_static("us-east-1"),
-            None => {
-                return Err(ConnectError::Unfit {
-                    bucket: options.bucket.clone(),
-                    saw: "nobody has said in which region it is: set store.region, or AWS_REGION".to_owned(),
-                });
-            }
-        };
-        let by_path = match options.addressing {
-            Addressing::Auto => is_elsewhere,
-            Addressing::Path => true,
-            Addressing::Virtual => false,
-        };
-        let config = aws_sdk_s3::config::Builder::from(&shared)
-            .region(region)
-            .force_path_style(by_path)
-            // Every object of the journal carries its own digest, and older servers do not know these headers.
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            // Each request has its time limit; a slow one is not a stalled one.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        let create = config.clone().retry_config(RetryConfig::disabled()).timeout_config(limits(options.timeout, 1));
-        // A client without retries takes nothing from the budget of retries that the other has.
-        let retries = RetryConfig::standard().with_max_attempts(READS_MAX);
-        let ask = config.retry_config(retries).timeout_config(limits(options.timeout, READS_MAX));
-        Ok(Self { create: Client::from_conf(create.build()), ask: Client::from_conf(ask.build()) })
+/// Reads the environment and the files of AWS, where the options leave something out.
+pub(super) async fn clients(options: &S3Options) -> Result<Clients, ConnectError> {
+    let sdk = load(options).await?;
+    let endpoint = options.endpoint.clone().or_else(of_s3).or_else(|| sdk.endpoint_url().map(str::to_owned));
+    let path = match options.addressing {
+        Addressing::Auto => endpoint.is_some(),
+        Addressing::Path => true,
+        Addressing::Virtual => false,
+    };
+    let once = shared(&sdk, options, path).retry_config(RetryConfig::disabled());
+    let once = once.timeout_config(timeouts(options).build());
+    let again = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(WAIT).with_max_backoff(WAIT_MAX);
+    let again = shared(&sdk, options, path)
+        .retry_config(again)
+        .retry_partition(RetryPartition::new("callboard-store-reads"))
+        .timeout_config(timeouts(options).operation_attempt_timeout(options.read_attempt_timeout).build());
+    let server = endpoint.unwrap_or_else(|| "AWS".to_owned());
+    Ok(Clients { once: Client::from_conf(once.build()), again: Client::from_conf(again.build()), sdk, server })
+}
+
+async fn load(options: &S3Options) -> Result<SdkConfig, ConnectError> {
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http(options)?);
+    if let Some(S3Key { id, secret, token }) = &options.key {
+        loader = loader.credentials_provider(Credentials::new(id, secret, token.clone(), None, "options"));
     }
+    if let Some(region) = &options.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(endpoint) = &options.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    Ok(loader.load().await)
 }
 
-fn limits(attempt: Duration, attempts: u32) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(attempt.min(CONNECT_MAX))
-        .operation_attempt_timeout(attempt)
-        .operation_timeout(attempt * attempts)
-        .build()
+/// What both clients have.
+///
+/// No checksum header where none is demanded: older servers refuse it, and the body is in the signature anyway. What
+/// the server has a checksum of is verified on the way back. That a stream does not stall is watched by our own limits
+/// alone: one clock for a request, not two.
+fn shared(sdk: &SdkConfig, options: &S3Options, path: bool) -> Builder {
+    let mut builder = Builder::from(sdk)
+        .force_path_style(path)
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenSupported)
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    if sdk.region().is_none() {
+        builder = builder.region(Region::from_static(REGION));
+    }
+    if let Some(endpoint) = &options.endpoint {
+        builder = builder.endpoint_url(endpoint);
+    }
+    builder
 }
 
-/// A client that trusts the authorities of a file, if one is named.
-fn trusting(options: &S3Options) -> Result<Option<SharedHttpClient>, ConnectError> {
-    let bundle = || std::env::var_os("AWS_CA_BUNDLE").filter(|file| !file.is_empty()).map(PathBuf::from);
-    let Some(file) = options.ca_file.clone().or_else(bundle) else { return Ok(None) };
-    let unfit = |saw: String| ConnectError::Unfit { bucket: options.bucket.clone(), saw };
-    let pem = std::fs::read(&file)
-        .map_err(|error| unfit(format!("the certificates in {} can not be read: {error}", file.display())))?;
-    let trusted = TrustStore::empty().with_pem_certificate(pem);
-    let context = TlsContext::builder()
-        .with_trust_store(trusted)
-        .build()
-        .map_err(|error| unfit(format!("the certificates in {} are of no use: {error}", file.display())))?;
-    let provider = tls::Provider::Rustls(CryptoMode::AwsLc);
-    Ok(Some(aws_smithy_http_client::Builder::new().tls_provider(provider).tls_context(context).build_https()))
+/// The limit on a whole request is the store's, not the SDK's, because that of the SDK ends where a body begins.
+fn timeouts(options: &S3Options) -> aws_config::timeout::TimeoutConfigBuilder {
+    TimeoutConfig::builder().connect_timeout(options.dial_timeout)
+}
+
+/// The endpoint of S3 alone, which the SDK reads too, but does not tell.
+fn of_s3() -> Option<String> {
+    std::env::var("AWS_ENDPOINT_URL_S3").ok()
+}
+
+fn http(options: &S3Options) -> Result<SharedHttpClient, ConnectError> {
+    let mut trusted = TrustStore::default();
+    let bundle = options.ca_bundle.clone().or_else(|| std::env::var_os("AWS_CA_BUNDLE").map(PathBuf::from));
+    if let Some(path) = bundle {
+        trusted.add_pem_certificate(certificates(&path)?);
+    }
+    let wrong = |error: &dyn std::fmt::Display| ConnectError::Options { reason: error.to_string() };
+    let context = TlsContext::builder().with_trust_store(trusted).build().map_err(|error| wrong(&error))?;
+    Ok(aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(context)
+        .pool_idle_timeout(IDLE)
+        .build_https())
+}
+
+/// The bytes of a file of certificates. The SDK panics on what is none, so they are read here first.
+fn certificates(path: &Path) -> Result<Vec<u8>, ConnectError> {
+    let fault = |reason: String| ConnectError::CaBundle { path: path.to_owned(), reason };
+    let pem = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| fault(error.to_string()))?;
+        roots.add(certificate).map_err(|error| fault(error.to_string()))?;
+    }
+    if roots.is_empty() { Err(fault("it holds no certificate".to_owned())) } else { Ok(pem) }
 }

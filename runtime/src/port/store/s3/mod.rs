@@ -1,114 +1,196 @@
-//! The store on S3, or on any server that speaks its protocol and keeps the [contract](super).
+//! The store on S3: any server that answers `PUT` with `If-None-Match: *` exactly.
 //!
-//! A create is one put with `If-None-Match: *`. It is sent once: with the SDK's own retries a create whose answer was lost
-//! would be told that its name is taken, by itself. What may have reached the server and was not answered plainly is
-//! [`Error::Unclear`], and the journal looks at what is there. Reads and deletes are tried up to three times.
+//! An object is one object of the bucket, its key the name below a prefix. A create is a single `PUT` that the
+//! server carries out only if the key is free; nothing else is used for coordination.
 //!
-//! | | requests |
-//! |---|---|
-//! | create | 1 put; after 409, which says that another create of the name is under way, up to 3 more of the same bytes |
-//! | get | 1 get |
-//! | list | 1 list for each 1,000 names |
-//! | delete | 1 delete |
+//! # How answers are told apart
+//!
+//! - What changes something is sent **once**: a second request behind the caller's back turns its own success into
+//!   "exists", and a refusal of the second says nothing about the first. What only looks is sent up to three times.
+//! - A create is `Created` by a 200 with an `ETag` and `Exists` by a 412. A 409 has to be sent again (S3 says so), with
+//!   the same bytes, a few times. It is `Refused` only by words of the server that leave no doubt (wrong key, no such
+//!   bucket, malformed request). All else is `Unclear`: 5xx, a timeout, a cut or refused connection, an answer that is
+//!   none of S3's. A refused connection might be called `Refused`, but is a server that comes back: whoever is told
+//!   `Unclear` tries again, whoever is told `Refused` gives up.
+//! - A free name is a 404 that says `NoSuchKey`. Any other 404 is none: a bucket that is gone must not look like an
+//!   empty journal.
+//! - A body has exactly the length that its header names, and a page of a list the number of keys that it names, in
+//!   order. What is cut short is `Unclear`, never short.
+//!
+//! # Limits
+//!
+//! - A list of more than a page (1,000 names) shows every name that was there throughout, and is not one moment: each
+//!   page is one of its own, in order, so what is created at the end while the first is read is still seen.
+//! - An object has at most 5 GB, and less by the options. A large one has more time, by its size.
+//! - Keys below the prefix that are not names of ours are not shown.
+//! - A success of a delete has nothing in it by which to tell S3 from something between: it is believed.
+//! - A versioned bucket, and one that expires or moves objects by itself, is refused when connecting: on some servers
+//!   the condition does not exclude in the former, and the latter takes what was promised to stay.
 
+mod answer;
 mod bucket;
 mod client;
-mod error;
+mod connect;
+mod key;
 mod options;
+#[cfg(test)]
+mod tests;
 
-use super::{Create, Error, Store, name};
+use std::fmt;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
-use client::Clients;
-use error::Seen;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use std::time::Duration;
-use tokio::time::{sleep, timeout};
 
-pub use error::ConnectError;
-pub use options::{S3Credentials, S3Options};
+pub use self::connect::ConnectError;
+pub use self::options::{Addressing, S3Key, S3Options, UrlError};
 
-/// So often a create is sent again that met another of its name.
-const CONFLICTS_MAX: u32 = 3;
-/// The pause before each of them.
-const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
-/// A large object may take so many times the limit of a request until its last byte is there.
-const BODY_TIMES: u32 = 4;
+use self::answer::Failure;
+use self::key::Keys;
+use super::{Create, Error, Store, name};
 
-/// A bucket, or a part of one.
-#[derive(Debug)]
+/// So often a create that met another one (409) is sent again, after 20 ms and twice as long each time.
+const CONFLICTS_MAX: u32 = 4;
+const CONFLICT_WAIT: Duration = Duration::from_millis(20);
+/// What a connection carries at the very least; an object has so much more time.
+const BYTES_PER_SECOND_MIN: usize = 1 << 20;
+
+/// Objects of a bucket. See the module for what its answers mean.
+///
+/// A clone is the same store. Dropping a returned future closes the request's connection.
+#[derive(Clone)]
 pub struct S3Store {
-    clients: Clients,
-    options: S3Options,
+    /// Sends a request once.
+    once: Client,
+    /// Sends a request up to three times.
+    again: Client,
+    keys: Keys,
+    bucket: String,
+    object_bytes_max: usize,
+    write_timeout: Duration,
+    read_timeout: Duration,
+}
+
+impl fmt::Debug for S3Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Store").field("bucket", &self.bucket).field("keys", &self.keys).finish_non_exhaustive()
+    }
 }
 
 impl S3Store {
-    /// Connects to a bucket, after a look at whether it is there, lets us in, keeps no versions and deletes nothing by its
-    /// age. Whether the server keeps the contract is what [`probe`](super::probe::probe) looks at.
+    /// Finds credentials and server, and looks whether the bucket is fit: that it is there, that it may be listed, that
+    /// it keeps no versions and takes nothing away by itself. Writes nothing; whether the server keeps the contract is
+    /// for the [`probe`](super::probe) to ask. A server that does not say whether a bucket has versions or rules is
+    /// taken, with a line in the log.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`], with what was seen and what to do.
+    /// [`ConnectError`] with what to do about it, within [`S3Options::connect_timeout`].
     pub async fn connect(options: S3Options) -> Result<Self, ConnectError> {
-        let clients = Clients::of(&options).await?;
-        bucket::examine(&clients, &options).await?;
-        Ok(Self { clients, options })
+        connect::connect(options).await
     }
 
-    async fn put_once(&self, name: &str, bytes: Bytes) -> Result<Create, Seen> {
-        let put = self.clients.create.put_object().bucket(&self.options.bucket).key(self.options.key(name));
-        match put.if_none_match("*").body(ByteStream::from(bytes)).send().await {
-            Ok(_) => Ok(Create::Created),
-            Err(error) => {
-                let seen = Seen::of(&error);
-                if seen.status == Some(412) { Ok(Create::Exists) } else { Err(seen) }
-            }
-        }
-    }
-
-    async fn get_all(&self, name: &str) -> Result<Option<Bytes>, Error> {
-        let get = self.clients.ask.get_object().bucket(&self.options.bucket).key(self.options.key(name));
-        let found = match get.send().await {
-            Ok(found) => found,
-            Err(error) => {
-                let seen = Seen::of(&error);
-                // A bucket that is gone is no empty one.
-                return if seen.is("NoSuchKey") { Ok(None) } else { Err(seen.into_error()) };
-            }
-        };
-        let promised = found.content_length();
-        let unclear = |reason: String| Error::Unclear { reason };
-        let body = found.body.collect().await.map_err(|error| unclear(format!("{name} was cut short: {error}")))?;
-        let bytes = body.into_bytes();
-        match promised.and_then(|length| u64::try_from(length).ok()) {
-            Some(length) if length != bytes.len() as u64 => {
-                Err(unclear(format!("{name} has {length} bytes, and {} came", bytes.len())))
-            }
-            _ => Ok(Some(bytes)),
-        }
-    }
-
-    async fn list_all(&self, prefix: &str, after: &str) -> Result<Vec<String>, Error> {
-        let list = self.clients.ask.list_objects_v2().bucket(&self.options.bucket).prefix(self.options.key(prefix));
-        let list = if after.is_empty() { list } else { list.start_after(self.options.key(after)) };
-        let (mut names, mut next) = (Vec::new(), None);
+    async fn create_key(&self, key: &str, bytes: Bytes) -> Result<Create, Error> {
+        let mut conflicts = 0;
         loop {
-            let page = list.clone().set_continuation_token(next.take()).send().await;
-            let page = page.map_err(|error| Seen::of(&error).into_error())?;
-            let keys = page.contents().iter().filter_map(|object| object.key());
-            names.extend(keys.filter_map(|key| self.options.name(key)).map(str::to_owned));
-            next = page.next_continuation_token().map(str::to_owned);
-            if next.is_none() && page.is_truncated() == Some(true) {
-                return Err(Error::Unclear { reason: "a list ends in the middle, and does not say how it goes on".into() });
-            }
-            if next.is_none() {
-                break;
+            match self.put(key, bytes.clone()).await {
+                Ok(create) => return Ok(create),
+                Err(failure) if failure.is_conflict() && conflicts < CONFLICTS_MAX => {
+                    tokio::time::sleep(CONFLICT_WAIT * 2_u32.pow(conflicts)).await;
+                    conflicts += 1;
+                }
+                // What was sent before the refused one may have been carried out.
+                Err(failure) if conflicts > 0 => return Err(failure.unclear()),
+                Err(failure) => return Err(failure.error()),
             }
         }
-        // The protocol promises the order of bytes, and some servers have another.
-        names.sort_unstable();
-        Ok(names)
+    }
+
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<Create, Failure> {
+        let put = self.once.put_object().bucket(&self.bucket).key(key).if_none_match("*");
+        match put.body(ByteStream::from(bytes)).send().await.map_err(Failure::from) {
+            Ok(stored) if stored.e_tag().is_some() => Ok(Create::Created),
+            Ok(_) => Err(Failure::strange("a success without an ETag is no answer of S3")),
+            Err(failure) if failure.is_precondition_failed() => Ok(Create::Exists),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn get_key(&self, key: &str) -> Result<Option<Bytes>, Error> {
+        match within(self.read_timeout, self.object(key)).await? {
+            Some(object) => self.body(object).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn object(&self, key: &str) -> Result<Option<GetObjectOutput>, Error> {
+        match self.again.get_object().bucket(&self.bucket).key(key).send().await.map_err(Failure::from) {
+            Ok(object) => Ok(Some(object)),
+            Err(failure) if failure.is_no_such_key() => Ok(None),
+            Err(failure) => Err(failure.error()),
+        }
+    }
+
+    /// All of an object, or nothing.
+    async fn body(&self, object: GetObjectOutput) -> Result<Bytes, Error> {
+        if object.e_tag().is_none() {
+            return Err(Failure::strange("an object without an ETag").unclear());
+        }
+        let Some(length) = object.content_length().and_then(|length| usize::try_from(length).ok()) else {
+            return Err(Failure::strange("an object without a length").unclear());
+        };
+        self.admit(length)?;
+        let collected = within(transfer(length), object.body.collect().map(Ok)).await?;
+        let bytes = collected.map_err(|error| Failure::cut(&error).unclear())?.into_bytes();
+        if bytes.len() != length {
+            let saw = format!("{} bytes of an object of {length}", bytes.len());
+            return Err(Failure::strange(&saw).unclear());
+        }
+        Ok(bytes)
+    }
+
+    async fn list_keys(&self, prefix: &str, after: &str) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
+        let Some(mut after) = self.keys.start(prefix, after) else { return Ok(names) };
+        let prefix = self.keys.of(prefix);
+        loop {
+            let page = within(self.read_timeout, self.page(&prefix, after.as_deref())).await?;
+            let more = page.is_truncated() == Some(true);
+            let keys = key::in_order(page, &prefix, after.as_deref())?;
+            names.extend(keys.iter().filter_map(|key| self.keys.name(key)));
+            match keys.into_iter().next_back() {
+                Some(last) if more => after = Some(last),
+                None if more => return Err(Failure::strange("a page without a key, and more to come").unclear()),
+                _ => return Ok(names),
+            }
+        }
+    }
+
+    async fn page(&self, prefix: &str, after: Option<&str>) -> Result<ListObjectsV2Output, Error> {
+        let page = self.again.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        let page = page.set_start_after(after.map(str::to_owned));
+        page.send().await.map_err(|error| Failure::from(error).error())
+    }
+
+    async fn delete_key(&self, key: &str) -> Result<(), Error> {
+        match self.once.delete_object().bucket(&self.bucket).key(key).send().await.map_err(Failure::from) {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.is_no_such_key() => Ok(()),
+            Err(failure) => Err(failure.error()),
+        }
+    }
+
+    fn admit(&self, bytes: usize) -> Result<(), Error> {
+        if bytes <= self.object_bytes_max {
+            return Ok(());
+        }
+        let max = self.object_bytes_max;
+        Err(Error::Refused { reason: format!("an object of {bytes} bytes is larger than the limit of {max}") })
     }
 }
 
@@ -116,13 +198,9 @@ impl Store for S3Store {
     fn create<'a>(&'a self, name: &'a str, bytes: Bytes) -> BoxFuture<'a, Result<Create, Error>> {
         async move {
             name::check(name)?;
-            for _ in 0..CONFLICTS_MAX {
-                match self.put_once(name, bytes.clone()).await {
-                    Err(Seen { status: Some(409), .. }) => sleep(CONFLICT_PAUSE).await,
-                    told => return told.map_err(Seen::into_error),
-                }
-            }
-            self.put_once(name, bytes).await.map_err(Seen::into_error)
+            self.admit(bytes.len())?;
+            let limit = self.write_timeout + transfer(bytes.len());
+            within(limit, self.create_key(&self.keys.of(name), bytes)).await
         }
         .boxed()
     }
@@ -130,29 +208,31 @@ impl Store for S3Store {
     fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, Error>> {
         async move {
             name::check(name)?;
-            let limit = self.options.timeout * BODY_TIMES;
-            let late = |_| Error::Unclear { reason: format!("{name} did not come within {limit:?}") };
-            timeout(limit, self.get_all(name)).await.map_err(late)?
+            self.get_key(&self.keys.of(name)).await
         }
         .boxed()
     }
 
     fn list<'a>(&'a self, prefix: &'a str, after: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
-        self.list_all(prefix, after).boxed()
+        self.list_keys(prefix, after).boxed()
     }
 
     fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Error>> {
         async move {
             name::check(name)?;
-            let delete = self.clients.ask.delete_object().bucket(&self.options.bucket).key(self.options.key(name));
-            match delete.send().await {
-                Ok(_) => Ok(()),
-                Err(error) => {
-                    let seen = Seen::of(&error);
-                    if seen.is("NoSuchKey") { Ok(()) } else { Err(seen.into_error()) }
-                }
-            }
+            within(self.write_timeout, self.delete_key(&self.keys.of(name))).await
         }
         .boxed()
     }
+}
+
+/// The time that so many bytes may take on the way.
+fn transfer(bytes: usize) -> Duration {
+    Duration::from_secs((bytes / BYTES_PER_SECOND_MIN) as u64)
+}
+
+/// An answer in time, or an unclear one.
+async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let late = |_| Err(Error::Unclear { reason: format!("no answer within {limit:?}") });
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
 }
