@@ -1,12 +1,10 @@
 //! Nodes that are killed.
 
 use super::kit::*;
+use super::number;
 use callboard::prelude::*;
 use tokio::time::Instant;
 
-fn number(name: &str, default: usize) -> usize {
-    std::env::var(name).map_or(default, |count| count.parse().unwrap())
-}
 
 /// Three nodes, agents on two of them. `TEST_NODE_KILLS` kills (3 by default) of nodes that own partitions and run agents,
 /// while `TEST_NODE_RUNS` runs of 20 tasks (250 by default) are under way.

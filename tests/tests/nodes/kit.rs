@@ -10,8 +10,10 @@ use callboard::port::bus::rabbitmq::{RabbitMqBus, RabbitMqOptions};
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
 use callboard::port::store::s3::{S3Key, S3Options, S3Store};
 use callboard::prelude::*;
+use callboard_chaos::proxy::Proxy;
 use callboard_chaos::servers::{RabbitMq, RadosGw, Redis};
 use callboard_chaos::store_proxy::StoreProxy;
+use callboard_tests::{Add, How};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// How long a state may take to come true.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How soon after a server's return a call must come through. The promise is 5 s; machines of tests are slow.
+pub(crate) const RETURN_MAX: Duration = Duration::from_secs(15);
 /// The bucket of all tests.
 const BUCKET: &str = "callboard-nodes";
 
@@ -115,6 +119,24 @@ impl Town {
         Process::start(&variables, log).await
     }
 
+    /// A node behind wires of its own.
+    pub(crate) async fn node_behind(&self, wires: &Wires, instances: usize) -> Process {
+        let through = |url: &str, port: u16| {
+            let (start, rest) = url.split_once("127.0.0.1:").expect("it is on this machine");
+            let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+            format!("{start}127.0.0.1:{port}{rest}")
+        };
+        let bus = through(&self.rabbitmq, wires.bus.port());
+        let directory = through(&self.redis, wires.directory.port());
+        let store = format!("http://127.0.0.1:{}", wires.store.port());
+        let more = [
+            ("CALLBOARD_BUS__URL", &*bus),
+            ("CALLBOARD_DIRECTORY__URL", &*directory),
+            ("CALLBOARD_STORE__ENDPOINT", &*store),
+        ];
+        self.node_with(instances, &more).await
+    }
+
     /// A client in this process. It is told where everything is in words of its own: the environment is the test's.
     pub(crate) async fn client(&self) -> Callboard {
         let mut bus = RabbitMqOptions::new(&self.rabbitmq);
@@ -132,6 +154,34 @@ impl Town {
         let builder = Callboard::dev().bus(Arc::new(bus)).directory(Arc::new(directory)).store(Arc::new(store));
         builder.settings(|settings| settings.namespace = name).client().start().await.unwrap()
     }
+}
+
+/// What lies between one node and the servers.
+pub(crate) struct Wires {
+    pub(crate) bus: Proxy,
+    pub(crate) directory: Proxy,
+    pub(crate) store: Proxy,
+}
+
+impl Wires {
+    pub(crate) async fn to(servers: &Servers) -> Self {
+        let of = async |port| Proxy::start(port).await.unwrap();
+        Self {
+            bus: of(servers.rabbitmq.port()).await,
+            directory: of(servers.redis.port()).await,
+            store: of(servers.radosgw.port()).await,
+        }
+    }
+}
+
+/// Waits until a call comes through, and answers how long that took.
+pub(crate) async fn traffic(client: &Callboard) -> Duration {
+    until("a call comes through", async || {
+        let id = format!("traffic-{}", uuid::Uuid::new_v4().simple());
+        let call = client.call(Add { id, how: How::AtOnce, ms: 0, parts: Vec::new().into() });
+        timeout(Duration::from_secs(3), call).await.is_ok_and(|told| told.is_ok())
+    })
+    .await
 }
 
 /// Waits until it is so, and answers how long that took.

@@ -1,6 +1,15 @@
 //! Nodes as processes of their own on real servers: RabbitMQ, Redis and radosgw.
 //!
 //! One set of servers for all tests, which run one after the other: each breaks the servers as it likes, and leaves them whole.
+//! `TEST_NODE_...` make the tests longer than they are by default.
 
 mod kit;
 mod kills;
+mod networks;
+mod servers_away;
+mod store_away;
+
+/// A number of the environment.
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |count| count.parse().unwrap())
+}

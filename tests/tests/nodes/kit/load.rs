@@ -26,9 +26,14 @@ pub(crate) struct Load {
 impl Load {
     /// Begins `runs` runs of `tasks` tasks each, so many at a time.
     pub(crate) fn begin(client: &Callboard, runs: usize, tasks: usize, at_once: usize) -> Self {
+        Self::begin_at(client, 0, runs, tasks, at_once)
+    }
+
+    /// The same with names from this number on.
+    pub(crate) fn begin_at(client: &Callboard, first: usize, runs: usize, tasks: usize, at_once: usize) -> Self {
         let mut under_way = JoinSet::new();
         let slots = Arc::new(tokio::sync::Semaphore::new(at_once));
-        for n in 0..runs {
+        for n in first..first + runs {
             let (client, slots) = (client.clone(), slots.clone());
             under_way.spawn(async move {
                 let _slot = slots.acquire().await;
