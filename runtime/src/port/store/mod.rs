@@ -34,6 +34,8 @@ use futures::future::BoxFuture;
 
 pub use folder::{FolderStore, OpenError};
 pub use memory::MemoryStore;
+#[cfg(feature = "s3")]
+pub use s3::{S3Options, S3Store};
 
 /// What a `create` found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
