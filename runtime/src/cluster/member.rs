@@ -6,6 +6,7 @@
 
 mod directory;
 mod message;
+mod outage;
 mod strangers;
 
 #[cfg(test)]
@@ -15,6 +16,7 @@ pub(crate) use message::{Member, Message};
 pub(crate) use strangers::no_strangers;
 
 use self::directory::{Hint, NODE, lease_name, told_and_listed};
+use self::outage::Outage;
 use self::strangers::Strangers;
 use super::note::Note;
 use super::routes::Routes;
@@ -93,8 +95,7 @@ struct Post {
     hears: Hears,
     /// Whether it has ever answered, or others were listened to for a life.
     is_settled: bool,
-    /// When a message of our own last came round.
-    came_round: Duration,
+    outage: Outage,
     /// Since when the store has not answered.
     store: Trust,
     is_leaving: bool,
@@ -155,7 +156,7 @@ impl Actor for MemberActor {
             number: 0,
             hears: Hears::Yes,
             is_settled: false,
-            came_round: Duration::ZERO,
+            outage: Outage::new(around.life, around.heartbeat),
             store: Trust::Works,
             is_leaving: around.closing.has_begun(),
             last_said: None,
@@ -218,7 +219,7 @@ impl Post {
                 }
             }
             Message::Listed(listed) => self.listed(listed, now),
-            Message::CameRound => self.came_round = now,
+            Message::CameRound => self.outage.came_round(now),
             Message::Reached(node) => self.view.reached(&node),
             Message::Unreachable(node) => self.unreachable(node, now),
             Message::Suspected(node) => {
@@ -292,13 +293,13 @@ impl Post {
         if self.is_leaving {
             return Standing::Leaving;
         }
-        let is_reached = now.saturating_sub(self.came_round) < self.around.life;
-        if is_reached && self.store == Trust::Works { Standing::Owner } else { Standing::Unfit }
+        if !self.outage.is_deaf(now) && self.store == Trust::Works { Standing::Owner } else { Standing::Unfit }
     }
 
-    fn movement(&self) -> Movement {
+    fn movement(&self, now: Duration) -> Movement {
         match self.hears {
-            _ if !self.is_settled => Movement::Unsettled,
+            _ if !self.is_settled || self.outage.is_unsettled(now) => Movement::Unsettled,
+            _ if self.outage.may_be_of_all(now) => Movement::Held,
             Hears::Yes => Movement::Free,
             Hears::No => Movement::Frozen,
         }
@@ -464,7 +465,8 @@ impl Post {
 
     /// Does what the steward says, and shows where the partitions are.
     fn act(&mut self, now: Duration) {
-        let (standing, movement) = (self.standing(now), self.movement());
+        self.outage.others(now, !self.view.owners(now).is_empty());
+        let (standing, movement) = (self.standing(now), self.movement(now));
         for act in self.steward.acts(&self.view, now, standing, movement) {
             match act {
                 Act::Claim(partition) => self.ask_for_lease(partition),

@@ -123,3 +123,44 @@ async fn a_store_that_is_spoiled_later_ends_the_node() {
     let ended = tokio::time::timeout(Duration::from_secs(2 * 3600), board.ended()).await;
     assert!(ended.is_ok(), "it goes on with a store that lies");
 }
+
+/// Each partition with its owner and the epoch of that.
+async fn tenures(board: &callboard::Callboard) -> std::collections::BTreeMap<u16, (String, u64)> {
+    let nodes = board.nodes().await.unwrap();
+    let of = |node: callboard::NodeInfo| {
+        let id = node.id.to_string();
+        node.partitions.into_iter().map(move |(partition, epoch)| (partition, (id.clone(), epoch)))
+    };
+    nodes.into_iter().flat_map(of).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_was_away_for_all_moves_nothing() {
+    use callboard::port::bus::fault::Cut;
+    let town = Town::of(PARTITIONS);
+    let nodes = [
+        Mortal::of(&town, echoing).await,
+        Mortal::of(&town, echoing).await,
+        Mortal::of(&town, echoing).await,
+    ];
+    until_even(&nodes[0], 3, PARTITIONS).await;
+    let before = tenures(&nodes[0]).await;
+    assert_eq!(before.len(), usize::from(PARTITIONS));
+    for directory_too in [false, true] {
+        for node in &nodes {
+            node.bus.cut(Cut::Both);
+            if directory_too {
+                node.directory.cut();
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        town.directory.wipe();
+        // Not all are back at once.
+        for (node, after_ms) in nodes.iter().zip([0, 400, 700]) {
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            node.heal();
+        }
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(tenures(&nodes[0]).await, before, "directory too: {directory_too}");
+    }
+}

@@ -1,7 +1,8 @@
 //! Nodes as processes of their own on real servers: RabbitMQ, Redis and radosgw.
 //!
 //! One set of servers for all tests, which run one after the other: each breaks the servers as it likes, and leaves them whole.
-//! `TEST_NODE_...` make the tests longer than they are by default.
+//! `TEST_NODE_...` make the tests longer than they are by default; with `TEST_KEEP` the logs and the ledger stay in the folder
+//! for temporary files.
 
 mod kit;
 mod kills;

@@ -13,8 +13,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// It is killed when it is dropped.
 pub(crate) struct Process {
-    /// What its life is called.
-    pub(crate) node: String,
     log: PathBuf,
     child: Child,
 }
@@ -29,10 +27,9 @@ impl Process {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = timeout(PATIENCE, lines.next_line()).await;
         let ready = ready.ok().and_then(Result::ok).flatten();
-        let Some(node) = ready.as_deref().and_then(|line| line.strip_prefix("ready ")).map(str::to_owned) else {
-            panic!("a node did not start:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
-        };
-        Self { node, log, child }
+        let is_ready = ready.is_some_and(|line| line.starts_with("ready "));
+        assert!(is_ready, "a node did not start:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
+        Self { log, child }
     }
 
     /// SIGKILL.
