@@ -92,7 +92,8 @@ impl Redis {
 
     fn words(&self) -> Vec<String> {
         let folder = self.folder.display();
-        let mut words = format!("--port {} --bind 127.0.0.1 --daemonize no --appendonly yes --appendfsync everysec", self.port);
+        let mut words =
+            format!("--port {} --bind 127.0.0.1 --daemonize no --appendonly yes --appendfsync everysec", self.port);
         if let Some(port) = self.tls_port {
             words.push_str(&format!(" --tls-port {port} --tls-auth-clients no"));
         }
