@@ -1,12 +1,24 @@
 use super::{Error, Health, Identity, State, down_in, running_in, up_in};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
+use tokio::process::Command;
+
+/// Ends what was started there, also when the test fails.
+struct Ends(PathBuf);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        State::read(&self.0).unwrap_or_default().processes().iter().for_each(Identity::kill);
+    }
+}
 
 /// Everything of one set in one test, because a start takes seconds.
 #[tokio::test]
 async fn up_keeps_what_runs_and_down_leaves_nothing() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("services");
+    let _ends = Ends(folder.clone());
     assert!(matches!(running_in(&folder), Err(Error::NoServers { .. })));
 
     let first = up_in(&folder).await.unwrap();
@@ -38,19 +50,23 @@ async fn up_keeps_what_runs_and_down_leaves_nothing() {
 
 #[tokio::test]
 async fn a_process_is_itself_until_it_ends() {
-    let mut child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
-    let itself = Identity::of(child.id()).unwrap();
+    // Nothing waits for its output, and it is not left behind when this fails.
+    let mut command = Command::new("sleep");
+    command.arg("600").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    let id = child.id().unwrap();
+    let itself = Identity::of(id).unwrap();
     assert!(itself.lives());
     // A later one of the same id is another one, and is not killed.
-    let earlier: Identity = serde_json::from_value(serde_json::json!({ "id": child.id(), "started": 1 })).unwrap();
+    let earlier: Identity = serde_json::from_value(serde_json::json!({ "id": id, "started": 1 })).unwrap();
     assert!(!earlier.lives());
     earlier.kill();
     assert!(itself.lives());
-    child.kill().unwrap();
-    // Not waited for: it has ended, whoever may keep its exit status.
+    child.start_kill().unwrap();
+    // It has ended, whoever may keep its exit status.
     tokio::time::timeout(Duration::from_secs(10), itself.gone()).await.unwrap();
-    child.wait().unwrap();
-    assert_eq!(Identity::of(child.id()), None);
+    child.wait().await.unwrap();
+    assert_eq!(Identity::of(id), None);
 }
 
 #[test]
