@@ -20,6 +20,8 @@ const READY: Duration = Duration::from_secs(120);
 const ANSWER: Duration = Duration::from_secs(20);
 /// For a clean end; measured: 2 s.
 const STOP: Duration = Duration::from_secs(40);
+/// What it writes when it takes connections.
+const STARTED: &str = "Server startup complete";
 /// With what a client of AMQP 0-9-1 begins.
 const HELLO: &[u8; 8] = b"AMQP\x00\x00\x09\x01";
 /// With what the server's answer begins: a frame of a method.
@@ -97,6 +99,8 @@ impl RabbitMq {
         let names = Process::spawn("epmd", install::names(&self.folder, self.ports)?, &self.folder.join("names.log"))?;
         let server = Process::spawn("rabbitmq", install::server(&self.folder, self.ports)?, &self.log())?;
         let mut processes = Processes { server, names };
+        // It is asked only then: each question is a program of its own.
+        processes.server.says(READY, STARTED).await?;
         processes.server.answers(READY, async || self.greets().await).await?;
         self.processes = Some(processes);
         Ok(())

@@ -11,7 +11,7 @@ use ceph::Ceph;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// From start to answer; measured: 10 s from nothing, 11 s after a kill of everything, 0.6 s for the gateway alone.
+/// From start to answer; measured: 7 s from nothing, 2 s after a kill of everything, 0.6 s for the gateway alone.
 const READY: Duration = Duration::from_secs(120);
 /// For one request.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -104,7 +104,7 @@ impl RadosGw {
         self.ceph.make_monitor(&self.options).await?;
         self.start_monitor()?;
         self.ceph.make_disk().await?;
-        self.start_disk()?;
+        self.start_disk().await?;
         self.start_gateway_process()?;
         // The gateway's first start makes the pools that the user is in.
         self.answers(&[401, 403]).await?;
@@ -120,7 +120,7 @@ impl RadosGw {
     pub async fn start_again(&mut self) -> Result<(), Error> {
         self.kill();
         self.start_monitor()?;
-        self.start_disk()?;
+        self.start_disk().await?;
         self.start_gateway().await
     }
 
@@ -139,9 +139,10 @@ impl RadosGw {
         Ok(())
     }
 
-    fn start_disk(&mut self) -> Result<(), Error> {
-        self.disk = Some(self.spawn("ceph-osd", "-f -i 0", "disk.log")?);
-        Ok(())
+    /// Returns when the disk serves: a gateway that is there earlier calls one in vain and tries again ten seconds later.
+    async fn start_disk(&mut self) -> Result<(), Error> {
+        let disk = self.spawn("ceph-osd", "-f -i 0", "disk.log")?;
+        self.disk.insert(disk).says(READY, "booting -> active").await
     }
 
     fn start_gateway_process(&mut self) -> Result<(), Error> {

@@ -92,7 +92,8 @@ impl Redis {
 
     fn words(&self) -> Vec<String> {
         let folder = self.folder.display();
-        let mut words = format!("--port {} --bind 127.0.0.1 --daemonize no --appendonly yes --appendfsync everysec", self.port);
+        let mut words =
+            format!("--port {} --bind 127.0.0.1 --daemonize no --appendonly yes --appendfsync everysec", self.port);
         if let Some(port) = self.tls_port {
             words.push_str(&format!(" --tls-port {port} --tls-auth-clients no"));
         }
@@ -227,12 +228,14 @@ impl Redis {
     }
 }
 
-/// Whether the process of this id answers at the port: whoever else may listen there is another one.
+/// Whether the process of this id serves at the port: whoever else may listen there is another one, and one that still
+/// reads its data answers only this question.
 async fn serves(port: u16, options: &RedisOptions, id: u32) -> Result<(), String> {
-    match ask(port, options, &["INFO", "server"]).await {
-        Ok(Reply::Text(info)) if info.contains(&format!("process_id:{id}\r\n")) => Ok(()),
-        Ok(other) => Err(other.to_string()),
-        Err(error) => Err(error.to_string()),
+    let info = ask(port, options, &["INFO"]).await.map_err(|error| error.to_string())?.to_string();
+    match (info.contains(&format!("\r\nprocess_id:{id}\r\n")), info.contains("\r\nloading:1\r\n")) {
+        (true, false) => Ok(()),
+        (true, true) => Err("it is reading its data".to_owned()),
+        (false, _) => Err("another process answers".to_owned()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! One set of servers for all tests of a checkout, and for trying things out: it outlives the command that starts it.
 
 mod identity;
+#[cfg(test)]
+mod tests;
 
 use super::{Error, RabbitMq, RadosGw, Redis};
 use identity::Identity;
