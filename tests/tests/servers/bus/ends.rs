@@ -40,7 +40,11 @@ async fn a_queue_of_another_process_is_its_own() {
         Ok(()) => Err(Error::Unclear { reason: "not full yet".into() }),
         Err(error) => Ok(error),
     });
-    assert_eq!(full.await, Error::Full { queue: own.clone(), limit: None }, "the limit is known to who has declared it");
+    assert_eq!(
+        full.await,
+        Error::Full { queue: own.clone(), limit: None },
+        "the limit is known to who has declared it"
+    );
     drop(here);
     until(async || match there.publish(&own, message("2")).await {
         Err(Error::Unroutable { queue }) if queue == own => Ok(()),

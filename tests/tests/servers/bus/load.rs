@@ -1,6 +1,6 @@
 //! Many messages, and many buses.
 
-use super::kit::{broker, connect, limit, message, options, prefetch, queue, soon};
+use super::kit::{PATIENCE, broker, connect, limit, message, options, prefetch, queue, soon};
 use callboard::port::bus::Bus;
 use callboard::port::bus::rabbitmq::{QueueKind, RabbitMqOptions};
 use futures::StreamExt;
@@ -49,7 +49,8 @@ async fn thousands_of_messages_are_carried() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_buses_are_connected() {
     let broker = broker().await;
-    let options = options(broker.server.url());
+    // All at once, on whatever machine this is.
+    let options = RabbitMqOptions { connect: PATIENCE, ..options(broker.server.url()) };
     let begun = Instant::now();
     let connecting = (0..100).map(|_| connect(options.clone())).collect::<FuturesUnordered<_>>();
     let buses: Vec<_> = soon(connecting.collect()).await;

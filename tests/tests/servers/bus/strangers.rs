@@ -82,7 +82,8 @@ async fn what_cannot_be_read_is_dead_and_says_why() {
     .await;
     found.acker.ack(BasicAckOptions::default()).await.expect("acked");
     let headers = found.delivery.properties.headers().clone().expect("headers");
-    let text = |name: &str| headers.inner().get(name).and_then(|value| value.as_long_string()).map(|text| text.to_string());
+    let text =
+        |name: &str| headers.inner().get(name).and_then(|value| value.as_long_string()).map(|text| text.to_string());
     assert_eq!(text("cb_reason").as_deref(), Some("the attribute cloudEvents_type is missing"));
     assert_eq!(text("cb_routing_key").as_deref(), Some(&*key));
     assert_eq!(found.delivery.properties.message_id().as_ref().map(|id| id.as_str()), Some("bad"));

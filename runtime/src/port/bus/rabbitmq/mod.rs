@@ -43,6 +43,7 @@ mod tap;
 mod taps;
 mod topology;
 mod trouble;
+mod wire;
 
 #[cfg(test)]
 mod tests;

@@ -128,15 +128,24 @@ fn what_is_malformed_is_named() {
     let cases = [
         ("cb_attempt", long("-1"), "the attribute cb_attempt is not what it should be: \"-1\""),
         ("cb_run", AMQPValue::Boolean(true), "the attribute cb_run is not what it should be: \"Boolean\""),
-        ("cloudEvents_time", long("yesterday"), "the attribute cloudEvents_time is not what it should be: \"yesterday\""),
-        ("cloudEvents_specversion", long("2.0"), "the attribute cloudEvents_specversion is not what it should be: \"2.0\""),
+        (
+            "cloudEvents_time",
+            long("yesterday"),
+            "the attribute cloudEvents_time is not what it should be: \"yesterday\"",
+        ),
+        (
+            "cloudEvents_specversion",
+            long("2.0"),
+            "the attribute cloudEvents_specversion is not what it should be: \"2.0\"",
+        ),
     ];
     for (name, value, words) in cases {
         assert_eq!(read(&[(name, value)]).unwrap_err().to_string(), words);
     }
     let bare = decode(&BasicProperties::default(), Bytes::new(), &plain());
     assert_eq!(bare.unwrap_err().to_string(), "the attribute cloudEvents_id is missing");
-    let reply = BasicProperties::default().with_message_id("1".into()).with_type("t".into()).with_reply_to("amq.x".into());
+    let reply =
+        BasicProperties::default().with_message_id("1".into()).with_type("t".into()).with_reply_to("amq.x".into());
     let mut headers = FieldTable::default();
     headers.insert("cloudEvents_source".into(), long("s"));
     let reply = decode(&reply.with_headers(headers), Bytes::new(), &plain());
