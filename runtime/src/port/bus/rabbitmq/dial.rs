@@ -4,9 +4,11 @@ use super::names::Names;
 use super::options::RabbitMqOptions;
 use super::topology;
 use super::trouble::{Trouble, place};
-use lapin::tcp::{AMQPUriTcpExt, OwnedTLSConfig};
+use super::wire::Wire;
+use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Connection, ConnectionProperties};
+use lapin::{AsyncTcpStream, Connection, ConnectionProperties};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -42,7 +44,8 @@ impl Dial {
         }
         let heartbeat = u16::try_from(options.heartbeat.as_secs()).unwrap_or(u16::MAX).max(1);
         uri.query.heartbeat = uri.query.heartbeat.or(Some(heartbeat));
-        let unread = |path: &std::path::Path, error: String| Trouble::Certificates(format!("{}: {error}", path.display()));
+        let unread =
+            |path: &std::path::Path, error: String| Trouble::Certificates(format!("{}: {error}", path.display()));
         let cert_chain = match (&options.ca, &uri.scheme) {
             (Some(path), AMQPScheme::AMQPS) => {
                 Some(std::fs::read_to_string(path).map_err(|error| unread(path, error.to_string()))?)
@@ -66,30 +69,46 @@ impl Dial {
         place(&self.uri)
     }
 
-    /// One attempt: a connection on which our exchanges exist.
-    pub(super) async fn connect(&self) -> Result<Connection, Trouble> {
+    /// One attempt: a connection on which our exchanges exist, and its socket, which is closed if nothing comes of it.
+    pub(super) async fn connect(&self) -> Result<(Connection, Wire), Trouble> {
         let limit = self.options.connect;
         let silent = || Trouble::Silent { place: self.place(), limit };
-        let connection = timeout(limit, self.open()).await.map_err(|_| silent())?;
+        let wire = Wire::default();
+        let scissors = wire.scissors();
+        let connection = timeout(limit, self.open(wire.clone())).await.map_err(|_| silent())?;
         let connection = connection.map_err(|error| Trouble::of(&error, &self.uri))?;
         let declared = topology::declare(&connection, &self.names, &self.options);
         match timeout(limit, declared).await {
-            Ok(Ok(())) => Ok(connection),
+            Ok(Ok(())) => {
+                scissors.disarm();
+                Ok((connection, wire))
+            }
             Ok(Err(error)) => Err(Trouble::of_topology(&error, &self.uri)),
             Err(_) => Err(silent()),
         }
     }
 
-    /// The client's thread connects; it is told to give up in time, which it does not by itself.
-    async fn open(&self) -> lapin::Result<Connection> {
+    /// The client connects on a thread of its own. It would wait there for as long as it takes.
+    async fn open(&self, wire: Wire) -> lapin::Result<Connection> {
         let name = format!("callboard {} {}", self.options.namespace, self.role());
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let (tls, limit): (_, Duration) = (self.tls.clone(), self.options.connect);
-        let connect = async move |uri: AMQPUri, runtime| {
-            let connecting = uri.connect_with_config_async(tls.as_ref().as_ref(), &runtime);
-            let stream = timeout(limit, connecting).await.map_err(std::io::Error::from)?;
-            Ok(stream?)
+        let runtime = lapin::runtime::default_runtime()?;
+        let reactor = runtime.clone();
+        let connect = async move |uri: AMQPUri, _runtime| {
+            let connecting = async {
+                let place = (uri.authority.host.clone(), uri.authority.port);
+                let stream = AsyncTcpStream::connect(&reactor, reactor.to_socket_addrs(place)).await?;
+                if let AsyncTcpStream::Plain(socket) = &stream {
+                    wire.connected(socket.get_ref())?;
+                }
+                match uri.scheme {
+                    AMQPScheme::AMQP => Ok(stream),
+                    AMQPScheme::AMQPS => stream.into_tls(&uri.authority.host, tls.as_ref().as_ref()).await,
+                }
+            };
+            Ok(timeout(limit, connecting).await.map_err(io::Error::from)??)
         };
-        Connection::connector(self.uri.clone(), lapin::runtime::default_runtime()?, connect, properties).await
+        Connection::connector(self.uri.clone(), runtime, connect, properties).await
     }
 }

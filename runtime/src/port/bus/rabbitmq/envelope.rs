@@ -127,9 +127,8 @@ pub(super) fn encode(envelope: &Envelope, names: &Names, keep: Keep) -> Message 
             None => headers.put(TIME_MS, at),
         }
     }
-    let mut properties = BasicProperties::default()
-        .with_content_type("application/json".into())
-        .with_delivery_mode(keep.mode());
+    let mut properties =
+        BasicProperties::default().with_content_type("application/json".into()).with_delivery_mode(keep.mode());
     if let Some(id) = short(&head.id) {
         properties = properties.with_message_id(id);
     }

@@ -54,6 +54,7 @@ impl Line {
         let _late = timeout(limit, settled).await;
         match &*self.0.borrow() {
             Now::Up(_) => Ok(()),
+            Now::Down(Trouble::Starting) => Err(Trouble::Late { limit }),
             Now::Down(trouble) => Err(trouble.clone()),
         }
     }
@@ -65,8 +66,8 @@ async fn keep(dial: Dial, tell: watch::Sender<Now>) {
     loop {
         let begun = Instant::now();
         match dial.connect().await {
-            Ok(connected) => {
-                let (session, alive) = Session::new(connected);
+            Ok((connection, wire)) => {
+                let (session, alive) = Session::new(connection, wire);
                 tell.send_replace(Now::Up(session.clone()));
                 let end = session.watch().await;
                 tracing::warn!(end = %end, line = dial.role(), "the connection to rabbitmq is lost");

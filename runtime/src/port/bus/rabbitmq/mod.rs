@@ -43,6 +43,7 @@ mod tap;
 mod taps;
 mod topology;
 mod trouble;
+mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+/// How much longer than an attempt may take is waited for what it has to say.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 /// How long a bus that ends waits for its connections to be closed.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
 
@@ -103,7 +106,8 @@ impl RabbitMqBus {
             Ok(Line::keep(dial, &mut tasks))
         };
         let (publishing, consuming) = (line(Role::Publish)?, line(Role::Consume)?);
-        tokio::try_join!(publishing.first(options.connect), consuming.first(options.connect))?;
+        let limit = options.connect + LAST_WORDS;
+        tokio::try_join!(publishing.first(limit), consuming.first(limit))?;
 
         let (dead, coming) = mpsc::channel(dead::WAITING_MAX);
         let publisher = Publisher::new(publishing, names.clone(), options.unconfirmed_max, options.answer);

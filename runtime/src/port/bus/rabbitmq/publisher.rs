@@ -70,7 +70,9 @@ impl Publisher {
         let way = match timeout_at(deadline, self.way()).await {
             Ok(way) => way?,
             // Nothing has been written yet.
-            Err(_) => return Err(Refusal::Refused(format!("RabbitMQ was too slow to take a message within {limit:?}"))),
+            Err(_) => {
+                return Err(Refusal::Refused(format!("RabbitMQ was too slow to take a message within {limit:?}")));
+            }
         };
         let head_bytes = message.head_bytes() + FRAME_OVERHEAD;
         let frame_bytes_max = way.session.frame_bytes_max();

@@ -1,5 +1,6 @@
 //! One connection for as long as it lasts.
 
+use super::wire::Wire;
 use futures::{FutureExt, StreamExt};
 use lapin::{Channel, Connection, Event};
 use std::fmt;
@@ -19,6 +20,7 @@ pub(super) struct Session {
     connection: Connection,
     life: watch::Receiver<()>,
     given_up: Notify,
+    wire: Wire,
     /// Channels in confirm mode on which nothing is under way; the one used last comes first.
     idle: Mutex<Vec<Channel>>,
 }
@@ -31,9 +33,9 @@ pub(super) struct Alive {
 
 impl Session {
     /// A session, and what it lives with.
-    pub(super) fn new(connection: Connection) -> (Arc<Self>, Alive) {
+    pub(super) fn new(connection: Connection, wire: Wire) -> (Arc<Self>, Alive) {
         let (alive, life) = watch::channel(());
-        let session = Arc::new(Self { connection, life, given_up: Notify::new(), idle: Mutex::default() });
+        let session = Arc::new(Self { connection, life, wire, given_up: Notify::new(), idle: Mutex::default() });
         (session.clone(), Alive { session, _life: alive })
     }
 
@@ -44,14 +46,19 @@ impl Session {
         let mut last = None;
         while self.connection.status().connected() {
             tokio::select! {
-                () = self.given_up.notified() => return "nothing came round any more".to_owned(),
+                () = self.given_up.notified() => {
+                    // Nobody is there to say goodbye to.
+                    self.wire.cut();
+                    return "nothing came round any more".to_owned();
+                }
                 _ = look.tick() => {}
                 event = events.next() => match event {
                     Some(Event::ConnectionBlocked(reason)) => {
                         tracing::warn!(reason, "rabbitmq takes no messages: it is short of memory or disk");
                     }
                     Some(Event::ConnectionUnblocked) => tracing::info!("rabbitmq takes messages again"),
-                    Some(Event::Error(error)) => last = Some(error.to_string()),
+                    // What ends a channel alone is an error too.
+                    Some(Event::Error(error)) if !self.connection.status().connected() => last = Some(error.to_string()),
                     Some(_) => {}
                     None => return "the client has ended".to_owned(),
                 },

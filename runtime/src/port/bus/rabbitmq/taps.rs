@@ -12,9 +12,7 @@ use super::topology::{DURABLE, OWN, of_own, of_shared, of_subscription};
 use crate::port::bus::QueueName;
 use futures::join;
 use lapin::Channel;
-use lapin::options::{
-    BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
-};
+use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{FieldTable, ShortString};
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -38,12 +36,7 @@ pub(super) struct Taps {
 }
 
 impl Taps {
-    pub(super) fn new(
-        line: Line,
-        names: Arc<Names>,
-        options: Arc<RabbitMqOptions>,
-        dead: mpsc::Sender<Dead>,
-    ) -> Self {
+    pub(super) fn new(line: Line, names: Arc<Names>, options: Arc<RabbitMqOptions>, dead: mpsc::Sender<Dead>) -> Self {
         Self { line, names, options, dead }
     }
 

@@ -12,6 +12,8 @@ pub(super) enum Trouble {
     /// The first attempt is not over.
     #[error("not connected yet")]
     Starting,
+    #[error("not connected within {limit:?}")]
+    Late { limit: Duration },
     #[error("not a URL such as \"amqp://user:password@host:5672/vhost\": {0}")]
     Url(String),
     #[error("{0}")]
@@ -43,6 +45,7 @@ impl Trouble {
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Starting
+            | Self::Late { .. }
             | Self::Refused { .. }
             | Self::Unreachable { .. }
             | Self::Silent { .. }
