@@ -11,6 +11,7 @@ use self::kit::{Cluster, Sentinels, directory, options};
 use callboard::port::directory::conformance;
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
 use callboard_chaos::servers::{Certificate, Redis};
+use std::time::Duration;
 
 #[tokio::test]
 async fn conforms_on_one_server() {
@@ -30,7 +31,9 @@ async fn conforms_over_tls_with_a_password() {
         more: Vec::new(),
     };
     let redis = Redis::start_with(&folder.path().join("redis"), server).await.unwrap();
-    let options = RedisOptions { ca_file: Some(authority), ..options(&redis.tls_url().unwrap()) };
+    // A debug build takes a tenth of a second for each handshake, and the checks make 16 connections at once.
+    let (connect, call) = (Duration::from_secs(10), Duration::from_secs(20));
+    let options = RedisOptions { ca_file: Some(authority), connect, call, ..options(&redis.tls_url().unwrap()) };
     conformance::all(&RedisDirectory::connect(options).await.unwrap()).await;
 }
 

@@ -1,18 +1,82 @@
 //! Another master.
 
-use super::kit::{Cluster, LONG, Sentinels, ids, options, put, until};
+use super::kit::{Cluster, Door, LONG, Sentinels, ids, keys, options, put, until};
 use bytes::Bytes;
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
-use callboard::port::directory::{Directory, Lease};
+use callboard::port::directory::{Directory, Error, Lease};
+use callboard_chaos::servers::{self, Redis};
 use futures::future::join_all;
+use std::path::Path;
 use std::time::Duration;
 
 /// How soon writes are to succeed again, with what a busy machine adds.
 const SOON: Duration = Duration::from_secs(10);
 
-/// A server that is demoted stays up and answers every `PING`.
+/// A master, and a replica of it.
+async fn two(folder: &Path) -> [Redis; 2] {
+    let master = Redis::start(&folder.join("master")).await.unwrap();
+    let more = ["--replicaof", "127.0.0.1", &master.port().to_string()].map(str::to_owned).into();
+    let options = servers::RedisOptions { more, ..Default::default() };
+    [master, Redis::start_with(&folder.join("replica"), options).await.unwrap()]
+}
+
+/// Makes the second the master and the first its replica, by hand: no connection is closed by that.
+async fn change_places(servers: &[Redis; 2]) {
+    servers[1].ask(&["REPLICAOF", "NO", "ONE"]).await.unwrap();
+    servers[0].ask(&["REPLICAOF", "127.0.0.1", &servers[1].port().to_string()]).await.unwrap();
+}
+
+/// A master that was demoted answers every `PING`, and refuses every write.
 #[tokio::test]
 async fn connections_to_a_demoted_master_leave_the_pool() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = two(folder.path()).await;
+    let door = Door::open(servers[0].port()).await;
+    let directory = RedisDirectory::connect(options(&door.url())).await.unwrap();
+    join_all((0..8).map(|_| put(&directory, "node"))).await;
+
+    change_places(&servers).await;
+    door.lead_to(servers[1].port());
+    for _ in 0..3 {
+        join_all((0..8).map(|_| put(&directory, "agent"))).await;
+    }
+    assert_eq!(servers[1].ask(&["ZCARD", "{cb:test}:agent"]).await.unwrap().to_string(), "1");
+    let refused = servers[0].ask(&["INFO", "errorstats"]).await.unwrap().to_string();
+    assert!(refused.contains("errorstat_READONLY:"), "nobody has met the demoted one: {refused}");
+}
+
+/// Nor is it read from by somebody who writes nothing.
+#[tokio::test]
+async fn a_demoted_master_is_not_read_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = two(folder.path()).await;
+    let door = Door::open(servers[0].port()).await;
+    let directory = RedisDirectory::connect(options(&door.url())).await.unwrap();
+    put(&directory, "node").await;
+
+    change_places(&servers).await;
+    door.lead_to(servers[1].port());
+    // Cut off from its master, it has what it had.
+    servers[0].ask(&["REPLICAOF", "127.0.0.1", "1"]).await.unwrap();
+    servers[1].flush().await.unwrap();
+    assert!(ids(&directory, "node").await.is_empty());
+}
+
+/// Nobody else is the master: each call is refused, and the first after its return succeeds.
+#[tokio::test]
+async fn without_a_master_it_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = two(folder.path()).await;
+    let directory = RedisDirectory::connect(options(&servers[0].url())).await.unwrap();
+    change_places(&servers).await;
+    let refused = directory.put("node", "a", Bytes::new(), LONG).await.unwrap_err();
+    assert!(matches!(&refused, Error::Refused { reason } if reason.contains("READONLY")), "{refused:?}");
+    servers[0].ask(&["REPLICAOF", "NO", "ONE"]).await.unwrap();
+    put(&directory, "node").await;
+}
+
+#[tokio::test]
+async fn sentinels_lead_to_the_new_master() {
     let folder = tempfile::tempdir().unwrap();
     let sentinels = Sentinels::start(folder.path()).await;
     let directory = RedisDirectory::connect(options(&sentinels.url())).await.unwrap();
@@ -25,26 +89,7 @@ async fn connections_to_a_demoted_master_leave_the_pool() {
     // Every connection now, not only the one that has met it.
     join_all((0..16).map(|_| put(&directory, "agent"))).await;
     assert_eq!(directory.acquire("partition.1", "a", LONG).await, Ok(Lease::Held));
-    let there = sentinels.servers[1].ask(&["ZCARD", "{cb:test}:agent"]).await.unwrap();
-    assert_eq!(there.to_string(), "1");
-}
-
-/// Who only reads is led to the new master as well.
-#[tokio::test]
-async fn a_demoted_master_is_not_read_from() {
-    let folder = tempfile::tempdir().unwrap();
-    let sentinels = Sentinels::start(folder.path()).await;
-    let [reader, writer] = [(); 2].map(|()| RedisDirectory::new(options(&sentinels.url())).unwrap());
-    put(&reader, "node").await;
-    sentinels.fail_over().await;
-    // It follows nobody, and so has what it had.
-    let old = &sentinels.servers[0];
-    until("the old master is a replica", async || {
-        old.ask(&["INFO", "replication"]).await.unwrap().to_string().contains("role:slave")
-    })
-    .await;
-    until("the writer has removed it", async || writer.remove("node", "a").await.is_ok()).await;
-    assert!(ids(&reader, "node").await.is_empty());
+    assert_eq!(sentinels.servers[1].ask(&["ZCARD", "{cb:test}:agent"]).await.unwrap().to_string(), "1");
 }
 
 #[tokio::test]
@@ -69,7 +114,7 @@ async fn a_master_of_a_cluster_comes_back() {
     put(&directory, "node").await;
     let mut at = 0;
     for (number, server) in cluster.servers.iter().enumerate() {
-        if !super::kit::keys(server).await.is_empty() {
+        if !keys(server).await.is_empty() {
             at = number;
         }
     }

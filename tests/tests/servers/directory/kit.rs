@@ -4,9 +4,14 @@ use bytes::Bytes;
 use callboard::port::directory::Directory;
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
 use callboard_chaos::servers::{self, Redis, Reply};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 /// How long a state is waited for.
@@ -104,10 +109,14 @@ impl Sentinels {
         told.lines().nth(1).unwrap().parse().unwrap()
     }
 
-    /// Has the replica promoted, and waits until the Sentinels say so.
+    /// Has the replica promoted and the master demoted, and waits until both are.
     pub(crate) async fn fail_over(&self) {
         self.sentinels[0].ask("sentinel failover board");
         until("the replica is promoted", async || self.master() == self.servers[1].port()).await;
+        // A server that is demoted closes the connections of its clients, which may be that of the question.
+        let role = async || self.servers[0].ask(&["INFO", "replication"]).await;
+        until("the master is demoted", async || role().await.is_ok_and(|told| told.to_string().contains("role:slave")))
+            .await;
     }
 }
 
@@ -133,6 +142,41 @@ impl Sentinel {
         let mut command = Command::new("redis-cli");
         let said = command.args(["-p", &self.port.to_string()]).args(words.split(' ')).output().unwrap();
         String::from_utf8(said.stdout).unwrap()
+    }
+}
+
+/// A door to servers that can be led to another one: for connections that come, while those that are there stay.
+pub(crate) struct Door {
+    at: SocketAddr,
+    leads_to: watch::Sender<u16>,
+    _open: JoinSet<()>,
+}
+
+impl Door {
+    pub(crate) async fn open(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (at, leads_to) = (listener.local_addr().unwrap(), watch::Sender::new(port));
+        let (port, mut open) = (leads_to.subscribe(), JoinSet::new());
+        open.spawn(async move {
+            let mut passages = JoinSet::new();
+            loop {
+                let (mut here, _) = listener.accept().await.unwrap();
+                let port = *port.borrow();
+                passages.spawn(async move {
+                    let mut there = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                    let _closed = copy_bidirectional(&mut here, &mut there).await;
+                });
+            }
+        });
+        Self { at, leads_to, _open: open }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}", self.at)
+    }
+
+    pub(crate) fn lead_to(&self, port: u16) {
+        self.leads_to.send_replace(port);
     }
 }
 
