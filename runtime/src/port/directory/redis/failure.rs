@@ -74,6 +74,11 @@ impl Failure {
         Self::Unanswered(Trouble::away(format!("no answer within {limit:?}")))
     }
 
+    /// Whether the connection is of no more use, and those like it are suspect.
+    pub(super) fn blames_the_connection(&self) -> bool {
+        !matches!(self, Self::Refused(_))
+    }
+
     pub(super) fn trouble(self) -> Trouble {
         match self {
             Self::Unsent(trouble) | Self::Refused(trouble) | Self::Displaced(trouble) | Self::Unanswered(trouble) => {
