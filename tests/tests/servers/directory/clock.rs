@@ -1,6 +1,6 @@
 //! Expiry: by the clock of the server, to the millisecond, and with nothing left behind.
 
-use super::kit::{LONG, directory, ids, keys, put, until};
+use super::kit::{LONG, directory, ids, keys, put, put_many, until};
 use bytes::Bytes;
 use callboard::port::directory::{Directory, Lease};
 use callboard_chaos::servers::{Redis, Reply};
@@ -69,10 +69,7 @@ async fn an_index_keeps_no_dead() {
     let redis = Redis::start(folder.path()).await.unwrap();
     let directory = directory(&redis).await;
     let size = async |key: &str, command: &str| redis.ask(&[command, key]).await.unwrap().to_string();
-    let puts = (0..2_500).map(|number| (format!("dead-{number}"), Bytes::new()));
-    for (id, value) in puts {
-        directory.put("node", &id, value, SHORT).await.unwrap();
-    }
+    put_many(&directory, "node", 500, &Bytes::new(), SHORT).await;
     // Nobody lists the kind: who puts takes the dead out.
     until("the dead are taken out by puts", async || {
         put(&directory, "node").await;
@@ -80,12 +77,15 @@ async fn an_index_keeps_no_dead() {
     })
     .await;
     assert_eq!(size("{cb:test}:node/values", "HLEN").await, "1");
-    // A thousand and more at once, as after a silence.
-    for number in 0..2_500 {
-        let life = SHORT * 5;
-        directory.put("agent", &format!("dead-{number}"), Bytes::new(), life).await.unwrap();
-    }
-    directory.put("agent", "a", Bytes::new(), LONG).await.unwrap();
+    // More of them at once than one turn of a listing takes out.
+    put_many(&directory, "agent", 2_500, &Bytes::new(), SHORT * 20).await;
+    assert_eq!(size("{cb:test}:agent", "ZCARD").await, "2500");
+    put(&directory, "agent").await;
+    let living = "return redis.call('ZCOUNT', KEYS[1], redis.call('TIME')[1] * 1000, '+inf')";
+    until("all the others are dead", async || {
+        redis.ask(&["EVAL", living, "1", "{cb:test}:agent"]).await.unwrap() == Reply::Number(1)
+    })
+    .await;
     until("a listing has only the living", async || ids(&directory, "agent").await == ["a"]).await;
     assert_eq!(size("{cb:test}:agent", "ZCARD").await, "1");
     assert_eq!(size("{cb:test}:agent/values", "HLEN").await, "1");

@@ -1,6 +1,6 @@
 //! Another master.
 
-use super::kit::{Cluster, Door, LONG, Sentinels, ids, keys, options, put, until};
+use super::kit::{Cluster, Door, LONG, Sentinels, ids, keys, options, patient, put, until};
 use bytes::Bytes;
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
 use callboard::port::directory::{Directory, Error, Lease};
@@ -32,7 +32,7 @@ async fn connections_to_a_demoted_master_leave_the_pool() {
     let folder = tempfile::tempdir().unwrap();
     let servers = two(folder.path()).await;
     let door = Door::open(servers[0].port()).await;
-    let directory = RedisDirectory::connect(options(&door.url())).await.unwrap();
+    let directory = RedisDirectory::connect(patient(&door.url())).await.unwrap();
     join_all((0..8).map(|_| put(&directory, "node"))).await;
 
     change_places(&servers).await;
@@ -52,7 +52,7 @@ async fn a_demoted_master_is_not_read_from() {
     let folder = tempfile::tempdir().unwrap();
     let servers = two(folder.path()).await;
     let door = Door::open(servers[0].port()).await;
-    let directory = RedisDirectory::connect(options(&door.url())).await.unwrap();
+    let directory = RedisDirectory::connect(patient(&door.url())).await.unwrap();
     put(&directory, "node").await;
 
     change_places(&servers).await;
@@ -80,7 +80,7 @@ async fn without_a_master_it_is_refused_in_words() {
 async fn sentinels_lead_to_the_new_master() {
     let folder = tempfile::tempdir().unwrap();
     let sentinels = Sentinels::start(folder.path()).await;
-    let directory = RedisDirectory::connect(options(&sentinels.url())).await.unwrap();
+    let directory = RedisDirectory::connect(patient(&sentinels.url())).await.unwrap();
     join_all((0..8).map(|_| put(&directory, "node"))).await;
 
     sentinels.fail_over().await;
@@ -97,7 +97,7 @@ async fn sentinels_lead_to_the_new_master() {
 async fn a_killed_master_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let mut sentinels = Sentinels::start(folder.path()).await;
-    let directory = RedisDirectory::connect(options(&sentinels.url())).await.unwrap();
+    let directory = RedisDirectory::connect(patient(&sentinels.url())).await.unwrap();
     join_all((0..8).map(|_| put(&directory, "node"))).await;
     sentinels.servers[0].kill();
     let write = async || directory.put("agent", "a", Bytes::new(), LONG).await.is_ok();

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use callboard::port::directory::Directory;
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
 use callboard_chaos::servers::{self, Redis, Reply};
+use futures::{StreamExt, stream};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -24,9 +25,15 @@ pub(crate) fn options(url: &str) -> RedisOptions {
     RedisOptions::new(url, "test")
 }
 
+/// Options of somebody whose limits are not what is tested: a debug build on a busy machine takes its time.
+pub(crate) fn patient(url: &str) -> RedisOptions {
+    let limit = Duration::from_secs(5);
+    RedisOptions { wait: limit, connect: limit, response: limit, call: limit * 2, start: PATIENCE, ..options(url) }
+}
+
 /// A directory on this server.
 pub(crate) async fn directory(redis: &Redis) -> RedisDirectory {
-    RedisDirectory::connect(options(&redis.url())).await.unwrap()
+    RedisDirectory::connect(patient(&redis.url())).await.unwrap()
 }
 
 /// Waits until it is so.
@@ -42,6 +49,14 @@ pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) -> D
 /// Registers `a` of a kind, for long.
 pub(crate) async fn put(directory: &dyn Directory, kind: &str) {
     directory.put(kind, "a", Bytes::from_static(b"1"), LONG).await.unwrap();
+}
+
+/// Registers so many of a kind, 16 at once.
+pub(crate) async fn put_many(directory: &dyn Directory, kind: &str, many: usize, value: &Bytes, life: Duration) {
+    let puts = stream::iter((0..many).map(|number| async move {
+        directory.put(kind, &format!("agent-{number:05}"), value.clone(), life).await.unwrap();
+    }));
+    puts.buffer_unordered(16).collect::<()>().await;
 }
 
 /// The ids of a kind.
