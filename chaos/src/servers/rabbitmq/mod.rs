@@ -5,7 +5,7 @@ mod options;
 
 pub use options::RabbitMqOptions;
 
-use super::process::{Lives, Process};
+use super::process::Process;
 use super::{Error, port};
 use install::Ports;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,8 @@ const READY: Duration = Duration::from_secs(120);
 const ANSWER: Duration = Duration::from_secs(20);
 /// For a clean end; measured: 2 s.
 const STOP: Duration = Duration::from_secs(40);
+/// What it writes when it takes connections.
+const STARTED: &str = "Server startup complete";
 /// With what a client of AMQP 0-9-1 begins.
 const HELLO: &[u8; 8] = b"AMQP\x00\x00\x09\x01";
 /// With what the server's answer begins: a frame of a method.
@@ -41,7 +43,6 @@ pub struct RabbitMq {
     options: RabbitMqOptions,
     ports: Ports,
     cookie: String,
-    lives: Lives,
     processes: Option<Processes>,
 }
 
@@ -68,16 +69,12 @@ impl RabbitMq {
     ///
     /// As of [`start`](Self::start).
     pub async fn start_with(folder: &Path, options: RabbitMqOptions) -> Result<Self, Error> {
-        Self::launch(folder, options, Lives::WithUs).await
-    }
-
-    pub(super) async fn launch(folder: &Path, options: RabbitMqOptions, lives: Lives) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
         let cookie = cookie(folder)?;
         port::retry(async || {
             let ports = Ports { amqp: port::free(), tls: port::free(), erlang: port::free(), names: port::free() };
             let (folder, options, cookie) = (folder.to_owned(), options.clone(), cookie.clone());
-            let mut rabbit = Self { folder, options, ports, cookie, lives, processes: None };
+            let mut rabbit = Self { folder, options, ports, cookie, processes: None };
             rabbit.start_again().await?;
             Ok(rabbit)
         })
@@ -99,14 +96,11 @@ impl RabbitMq {
         for (name, text) in files {
             std::fs::write(self.folder.join(name), text).map_err(Error::file(self.folder.join(name)))?;
         }
-        let names = Process::spawn(
-            "epmd",
-            install::names(&self.folder, self.ports)?,
-            &self.folder.join("names.log"),
-            self.lives,
-        )?;
-        let server = Process::spawn("rabbitmq", install::server(&self.folder, self.ports)?, &self.log(), self.lives)?;
+        let names = Process::spawn("epmd", install::names(&self.folder, self.ports)?, &self.folder.join("names.log"))?;
+        let server = Process::spawn("rabbitmq", install::server(&self.folder, self.ports)?, &self.log())?;
         let mut processes = Processes { server, names };
+        // It is asked only then: each question is a program of its own.
+        processes.server.says(READY, STARTED).await?;
         processes.server.answers(READY, async || self.greets().await).await?;
         self.processes = Some(processes);
         Ok(())
@@ -152,6 +146,12 @@ impl RabbitMq {
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.processes.as_ref().map(|processes| processes.server.id())
+    }
+
+    /// Leaves it running when we end, and gives its process ids.
+    pub(super) fn detach(mut self) -> Vec<u32> {
+        let processes = self.processes.take().into_iter();
+        processes.flat_map(|Processes { server, names }| [server.detach(), names.detach()]).collect()
     }
 
     /// Where it writes what it does.
