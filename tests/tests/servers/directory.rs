@@ -8,10 +8,10 @@ mod failover;
 mod kit;
 mod loss;
 
-use self::kit::{Cluster, Sentinels, directory, patient};
+use self::kit::{by_cluster, by_sentinels, directory, patient};
 use callboard::port::directory::conformance;
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
-use callboard_chaos::servers::{Certificate, Redis};
+use callboard_chaos::servers::{Certificate, Redis, RedisCluster, Sentinel};
 
 #[tokio::test]
 async fn conforms_on_one_server() {
@@ -38,15 +38,15 @@ async fn conforms_over_tls_with_a_password() {
 #[tokio::test]
 async fn conforms_behind_sentinels() {
     let folder = tempfile::tempdir().unwrap();
-    let sentinels = Sentinels::start(folder.path()).await;
-    let directory = RedisDirectory::connect(patient(&sentinels.url())).await.unwrap();
+    let sentinels = Sentinel::start(folder.path()).await.unwrap();
+    let directory = RedisDirectory::connect(patient(&by_sentinels(&sentinels, Sentinel::NAME))).await.unwrap();
     conformance::all(&directory).await;
 }
 
 #[tokio::test]
 async fn conforms_on_a_cluster() {
     let folder = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(folder.path()).await;
-    let directory = RedisDirectory::connect(patient(&cluster.url())).await.unwrap();
+    let cluster = RedisCluster::start(folder.path()).await.unwrap();
+    let directory = RedisDirectory::connect(patient(&by_cluster(&cluster))).await.unwrap();
     conformance::all(&directory).await;
 }

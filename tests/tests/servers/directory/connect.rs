@@ -1,8 +1,8 @@
 //! The first contact: what is wrong is said in words.
 
-use super::kit::{Cluster, PATIENCE, Sentinels, directory, options};
+use super::kit::{PATIENCE, by_sentinels, directory, options};
 use callboard::port::directory::redis::{ConnectError, Eviction, RedisDirectory, RedisOptions};
-use callboard_chaos::servers::{self, Certificate, Redis};
+use callboard_chaos::servers::{self, Certificate, Redis, RedisCluster, Sentinel};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -134,8 +134,8 @@ async fn a_policy_that_forgets_is_seen() {
 #[tokio::test]
 async fn sentinels_that_know_no_such_master() {
     let folder = tempfile::tempdir().unwrap();
-    let sentinels = Sentinels::start(folder.path()).await;
-    let error = refused(soon(&sentinels.url().replace("/board", "/other"))).await;
+    let sentinels = Sentinel::start(folder.path()).await.unwrap();
+    let error = refused(soon(&by_sentinels(&sentinels, "other"))).await;
     assert!(matches!(error, ConnectError::Away { .. }), "{error:?}");
     assert!(error.to_string().contains("they know no working master of this name"), "{error}");
 }
@@ -143,9 +143,9 @@ async fn sentinels_that_know_no_such_master() {
 #[tokio::test]
 async fn a_cluster_that_is_taken_for_one_server_and_one_server_that_is_taken_for_a_cluster() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let cluster = Cluster::start(here.path()).await;
+    let mut cluster = RedisCluster::start(here.path()).await.unwrap();
     let mut seen = Vec::new();
-    for server in &cluster.servers {
+    for server in cluster.nodes() {
         seen.extend(RedisDirectory::connect(soon(&server.url())).await.err());
     }
     // One of the three has the keys, and could be used as long as it has them.

@@ -38,7 +38,8 @@
 //! release may then be told `NotHeld` for what it has just released.)
 //!
 //! A connection that has shown a fault is closed, and with it all that are idle: those to a master that was demoted would
-//! pass every `PING`, and refuse every write.
+//! pass every `PING`, and refuse every write. Behind Sentinels no connection is used for more than 3 s: they tell a master
+//! that was replaced, and lives, only after 8 s, and until then it takes writes that it will lose.
 
 mod address;
 mod connect;
