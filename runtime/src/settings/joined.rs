@@ -36,9 +36,13 @@ pub enum DirectorySettings {
     /// This process.
     #[default]
     Memory,
-    /// Redis, `redis://HOST:PORT/DATABASE` or `rediss://...`.
+    /// Redis: `redis://HOST:PORT/DATABASE`, `redis+sentinel://HOST,HOST/MASTER/DATABASE`, `redis+cluster://HOST,HOST`, or
+    /// the same with `rediss` for TLS.
     Redis(ServerUrl),
 }
+
+/// One server, the master that Sentinels know, a cluster; each with and without TLS.
+const REDIS: [&str; 6] = ["redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"];
 
 impl Default for StoreSettings {
     fn default() -> Self {
@@ -162,7 +166,7 @@ impl Field for DirectorySettings {
         let url = text(amount)?;
         *self = match url.as_str() {
             "memory:" => Self::Memory,
-            _ => Self::Redis(server("a directory is \"memory:\" or \"redis://HOST\"", &url, &["redis", "rediss"])?),
+            _ => Self::Redis(server("a directory is \"memory:\" or \"redis://HOST\"", &url, &REDIS)?),
         };
         Ok(())
     }

@@ -1,4 +1,5 @@
 //! The directory on Redis.
+#![expect(clippy::unwrap_used, reason = "a test that fails here may panic")]
 
 mod clock;
 mod connect;
@@ -7,10 +8,10 @@ mod failover;
 mod kit;
 mod loss;
 
-use self::kit::{Cluster, Sentinels, directory, options};
+use self::kit::{by_cluster, by_sentinels, directory, patient};
 use callboard::port::directory::conformance;
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
-use callboard_chaos::servers::{Certificate, Redis};
+use callboard_chaos::servers::{Certificate, Redis, RedisCluster, Sentinel};
 
 #[tokio::test]
 async fn conforms_on_one_server() {
@@ -30,22 +31,22 @@ async fn conforms_over_tls_with_a_password() {
         more: Vec::new(),
     };
     let redis = Redis::start_with(&folder.path().join("redis"), server).await.unwrap();
-    let options = RedisOptions { ca_file: Some(authority), ..options(&redis.tls_url().unwrap()) };
+    let options = RedisOptions { ca_file: Some(authority), ..patient(&redis.tls_url().unwrap()) };
     conformance::all(&RedisDirectory::connect(options).await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn conforms_behind_sentinels() {
     let folder = tempfile::tempdir().unwrap();
-    let sentinels = Sentinels::start(folder.path()).await;
-    let directory = RedisDirectory::connect(options(&sentinels.url())).await.unwrap();
+    let sentinels = Sentinel::start(folder.path()).await.unwrap();
+    let directory = RedisDirectory::connect(patient(&by_sentinels(&sentinels, Sentinel::NAME))).await.unwrap();
     conformance::all(&directory).await;
 }
 
 #[tokio::test]
 async fn conforms_on_a_cluster() {
     let folder = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(folder.path()).await;
-    let directory = RedisDirectory::connect(options(&cluster.url())).await.unwrap();
+    let cluster = RedisCluster::start(folder.path()).await.unwrap();
+    let directory = RedisDirectory::connect(patient(&by_cluster(&cluster))).await.unwrap();
     conformance::all(&directory).await;
 }

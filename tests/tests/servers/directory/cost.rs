@@ -1,11 +1,10 @@
 //! What a call costs: commands, and time.
 
-use super::kit::{LONG, directory};
+use super::kit::{LONG, directory, put_many};
 use bytes::Bytes;
 use callboard::port::directory::redis::RedisDirectory;
 use callboard::port::directory::{Directory, Release};
 use callboard_chaos::servers::Redis;
-use futures::{StreamExt, stream};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -77,19 +76,15 @@ async fn a_thousand_and_ten_thousand_are_listed() {
     for number in [1_000, 10_000] {
         let kind = format!("capability:of-{number}");
         let begun = Instant::now();
-        let puts = stream::iter((0..number).map(|n| {
-            let (directory, kind, value) = (&directory, &kind, value.clone());
-            async move { directory.put(kind, &format!("agent-{n:05}:node"), value, LONG).await.unwrap() }
-        }));
-        puts.buffer_unordered(16).collect::<()>().await;
-        let put = begun.elapsed() / number;
+        put_many(&directory, &kind, number, &value, LONG).await;
+        let put = begun.elapsed() / number as u32;
         let mut client: Vec<Duration> = Vec::new();
         redis.ask(&["CONFIG", "RESETSTAT"]).await.unwrap();
         for _ in 0..31 {
             let begun = Instant::now();
             let entries = directory.list(&kind).await.unwrap();
             client.push(begun.elapsed());
-            assert_eq!(entries.len(), number as usize);
+            assert_eq!(entries.len(), number);
             assert!(entries.is_sorted_by(|a, b| a.id < b.id));
         }
         client.sort_unstable();

@@ -1,6 +1,6 @@
 //! A Redis that forgets, dies, or stops in its tracks.
 
-use super::kit::{LONG, directory, ids, put, until};
+use super::kit::{LONG, directory, ids, options, put, until};
 use bytes::Bytes;
 use callboard::port::directory::redis::RedisDirectory;
 use callboard::port::directory::{Directory, Error, Lease, Release};
@@ -68,7 +68,7 @@ async fn killed_it_is_refused_at_once_and_of_use_soon_after_its_return() {
 async fn a_server_that_hangs_holds_nobody_for_long() {
     let folder = tempfile::tempdir().unwrap();
     let redis = Redis::start(folder.path()).await.unwrap();
-    let directory = directory(&redis).await;
+    let directory = RedisDirectory::connect(options(&redis.url())).await.unwrap();
     join_all((0..8).map(|_| put(&directory, "node"))).await;
     redis.pause();
     for _ in 0..2 {
@@ -85,7 +85,7 @@ async fn a_server_that_hangs_holds_nobody_for_long() {
 async fn hanging_in_the_middle_of_a_call_it_is_unclear() {
     let folder = tempfile::tempdir().unwrap();
     let redis = Redis::start(folder.path()).await.unwrap();
-    let directory = directory(&redis).await;
+    let directory = RedisDirectory::connect(options(&redis.url())).await.unwrap();
     // The server takes the script and lets nobody hear of it: `CLIENT PAUSE` stops commands, and `PING` is no write.
     redis.ask(&["CLIENT", "PAUSE", "60000", "WRITE"]).await.unwrap();
     let put = directory.put("node", "a", Bytes::new(), LONG);

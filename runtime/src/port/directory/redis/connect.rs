@@ -21,8 +21,8 @@ pub enum ConnectError {
         /// What is wrong with them, and what they may be.
         reason: String,
     },
-    /// It could not be reached for as long as it was tried.
-    #[error("the directory at {at} can not be reached: {seen}; is Redis running there?")]
+    /// It could not be reached, or took no writes, for as long as it was tried.
+    #[error("the directory at {at} can not be used: {seen}; start Redis there, or correct the address")]
     Away {
         /// Where.
         at: String,

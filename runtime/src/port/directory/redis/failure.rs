@@ -74,6 +74,11 @@ impl Failure {
         Self::Unanswered(Trouble::away(format!("no answer within {limit:?}")))
     }
 
+    /// Whether the connection is of no more use, and those like it are suspect.
+    pub(super) fn blames_the_connection(&self) -> bool {
+        !matches!(self, Self::Refused(_))
+    }
+
     pub(super) fn trouble(self) -> Trouble {
         match self {
             Self::Unsent(trouble) | Self::Refused(trouble) | Self::Displaced(trouble) | Self::Unanswered(trouble) => {
@@ -118,6 +123,7 @@ fn cause(error: &RedisError) -> Cause {
     match error.kind() {
         ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => Cause::Denied,
         ErrorKind::Parse | ErrorKind::RESP3NotSupported => Cause::NotRedis,
+        ErrorKind::Server(ServerErrorKind::Moved) => Cause::NotRedis,
         _ if answered(error).is_some_and(|(code, _)| code == "NOAUTH" || code == "WRONGPASS") => Cause::Denied,
         _ if tls_fault(error).is_some() => Cause::Tls,
         _ => Cause::Away,
@@ -128,10 +134,14 @@ fn in_words(error: &RedisError) -> String {
     if let Some(fault) = tls_fault(error) {
         return fault;
     }
+    if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) {
+        return "it belongs to a cluster: write redis+cluster:// instead of redis://".to_owned();
+    }
     if let Some((code, details)) = answered(error) {
         return format!("it answers {code}: {details}");
     }
     match error.kind() {
+        ErrorKind::MasterNameNotFoundBySentinel => "they know no working master of this name".to_owned(),
         _ if error.is_connection_refusal() => "it refuses the connection".to_owned(),
         _ if error.is_timeout() => "it does not answer in time".to_owned(),
         ErrorKind::AuthenticationFailed => "it refuses the user or the password".to_owned(),

@@ -38,7 +38,8 @@
 //! release may then be told `NotHeld` for what it has just released.)
 //!
 //! A connection that has shown a fault is closed, and with it all that are idle: those to a master that was demoted would
-//! pass every `PING`, and refuse every write.
+//! pass every `PING`, and refuse every write. Behind Sentinels no connection is used for more than 3 s: they tell a master
+//! that was replaced, and lives, only after 8 s, and until then it takes writes that it will lose.
 
 mod address;
 mod connect;
@@ -58,8 +59,8 @@ pub use options::RedisOptions;
 use self::address::Address;
 use self::failure::Failure;
 use self::keys::Keys;
-use self::pool::Pool;
-use self::script::Request;
+use self::pool::{Lent, Pool};
+use self::script::{Request, Script};
 use super::{Directory, Entry, Error, Lease, Release, check_names, check_ttl};
 use bytes::Bytes;
 use deadpool_redis::redis::{self, FromRedisValue};
@@ -118,23 +119,27 @@ impl RedisDirectory {
     }
 
     async fn attempt<T: FromRedisValue>(&self, request: &Request, deadline: Instant) -> Result<T, Failure> {
-        let mut lent =
-            timeout_at(deadline, self.pool.lend()).await.unwrap_or_else(|_| Err(Failure::unsent(self.call)))?;
-        let until = deadline.min(Instant::now() + self.response);
-        let answer = timeout_at(until, request.send(&mut lent)).await;
-        let failure = match answer {
-            Ok(Ok(value)) => {
-                lent.give_back();
-                return Ok(value);
-            }
-            Ok(Err(error)) => Failure::of(&error),
-            Err(_) => Failure::silent(self.response),
+        let lent = timeout_at(deadline, self.pool.lend()).await;
+        let answer = match lent.unwrap_or_else(|_| Err(Failure::unsent(self.call))) {
+            Ok(lent) => self.send(request, lent, deadline).await,
+            Err(failure) => Err(failure),
         };
-        match failure {
-            Failure::Refused(_) => lent.give_back(),
-            _ => self.pool.purge(), // and `lent` is closed
+        if answer.as_ref().is_err_and(Failure::blames_the_connection) {
+            self.pool.purge();
         }
-        Err(failure)
+        answer
+    }
+
+    async fn send<T: FromRedisValue>(&self, request: &Request, mut by: Lent, deadline: Instant) -> Result<T, Failure> {
+        let until = deadline.min(Instant::now() + self.response);
+        let answer = match timeout_at(until, request.send(&mut by)).await {
+            Ok(answer) => answer.map_err(|error| Failure::of(&error)),
+            Err(_) => Err(Failure::silent(self.response)),
+        };
+        if !answer.as_ref().is_err_and(Failure::blames_the_connection) {
+            by.give_back();
+        }
+        answer
     }
 
     async fn put_now(&self, kind: &str, id: &str, value: &[u8], ttl: Duration) -> Result<(), Error> {
@@ -161,13 +166,7 @@ impl RedisDirectory {
         Ok(entries)
     }
 
-    async fn lease(
-        &self,
-        script: &'static script::Script,
-        name: &str,
-        holder: &str,
-        ttl: Duration,
-    ) -> Result<Lease, Error> {
+    async fn lease(&self, script: &'static Script, name: &str, holder: &str, ttl: Duration) -> Result<Lease, Error> {
         check_names(&[name, holder])?;
         let request = Request::new(script, [self.keys.lease(name)]).arg(holder).arg(millis(ttl)?);
         let holds: Option<String> = self.call(&request, Repeat::IfUndone).await?;

@@ -21,8 +21,8 @@ pub struct RedisOptions {
     /// Trusts only the authorities of this file, in PEM, in the place of the system's. For `rediss://` alone: Sentinels and
     /// clusters go by the system's, which may be set by `SSL_CERT_FILE`.
     pub ca_file: Option<PathBuf>,
-    /// The connections at most, each for one call at a time. More of them do more at once, and cost the server memory.
-    /// 16 if not set.
+    /// The connections at most, each for one call at a time. More of them do more at once, cost the server memory, and
+    /// take longer to be made again after a failover: Sentinels are asked for one after the other. 8 if not set.
     pub connections_max: usize,
     /// How long a call waits for a connection while all are taken. 1 s if not set.
     pub wait: Duration,
@@ -46,7 +46,7 @@ impl RedisOptions {
             url: url.into(),
             namespace: namespace.into(),
             ca_file: None,
-            connections_max: 16,
+            connections_max: 8,
             wait: Duration::from_secs(1),
             connect: Duration::from_secs(1),
             recycle: Duration::from_millis(500),

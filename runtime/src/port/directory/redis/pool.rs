@@ -4,12 +4,18 @@ use super::address::{Address, Topology, Transport};
 use super::failure::Failure;
 use super::options::RedisOptions;
 use super::tls;
-use deadpool_redis::redis::aio::ConnectionLike;
+use deadpool_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
 use deadpool_redis::redis::{
     AsyncConnectionConfig, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisFuture, RedisResult, Value,
 };
 use deadpool_redis::sentinel::{self, SentinelNodeConnectionInfo, SentinelServerType, TlsMode};
-use deadpool_redis::{Manager, PoolConfig, QueueMode, Runtime, Timeouts, cluster};
+use deadpool_redis::{Manager, Metrics, PoolConfig, QueueMode, Runtime, Timeouts, cluster};
+use std::time::Duration;
+
+/// How long a connection to a master that Sentinels named is used before they are asked again. They tell a master that
+/// was replaced while it lives only after 8 s (4 times `SENTINEL_PUBLISH_PERIOD`), and it takes writes until then, which
+/// are lost.
+const NAMED_FOR: Duration = Duration::from_secs(3);
 
 /// The connections to a Redis.
 pub(super) enum Pool {
@@ -71,7 +77,8 @@ impl Pool {
                 let sentinels = address.urls();
                 let manager =
                     sentinel::Manager::new(sentinels, master.clone(), Some(info), SentinelServerType::Master)?;
-                let pool = sentinel::Pool::builder(manager).config(config).runtime(RUNTIME).build();
+                let pool = sentinel::Pool::builder(manager).config(config).runtime(RUNTIME);
+                let pool = pool.pre_recycle(sentinel::Hook::sync_fn(named_lately)).build();
                 Self::Sentinel(pool.expect(with_runtime))
             }
             Topology::Cluster => {
@@ -100,6 +107,10 @@ impl Pool {
             Self::Cluster(pool) => drop(pool.retain(|_, _| false)),
         }
     }
+}
+
+fn named_lately(_: &mut MultiplexedConnection, seen: &Metrics) -> Result<(), sentinel::HookError> {
+    if seen.age() < NAMED_FOR { Ok(()) } else { Err(sentinel::HookError::message("named too long ago")) }
 }
 
 impl Lent {

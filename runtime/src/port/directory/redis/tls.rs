@@ -4,7 +4,7 @@ use super::address::{Address, Topology, Transport};
 use deadpool_redis::redis::{Client, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
 use std::path::Path;
 
-/// Has rustls know its cryptography, unless the process has chosen for itself: without it every connection would panic.
+/// Has rustls know its cryptography, unless the process has chosen for itself.
 pub(super) fn choose_cryptography() {
     let _chosen = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
