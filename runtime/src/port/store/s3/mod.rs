@@ -23,6 +23,7 @@
 //!   page is one of its own, in order, so what is created at the end while the first is read is still seen.
 //! - An object has at most 5 GB, and less by the options. A large one has more time, by its size.
 //! - Keys below the prefix that are not names of ours are not shown.
+//! - A success of a delete has nothing in it by which to tell S3 from something between: it is believed.
 //! - A versioned bucket, and one that expires or moves objects by itself, is refused when connecting: on some servers
 //!   the condition does not exclude in the former, and the latter takes what was promised to stay.
 
@@ -137,6 +138,9 @@ impl S3Store {
 
     /// All of an object, or nothing.
     async fn body(&self, object: GetObjectOutput) -> Result<Bytes, Error> {
+        if object.e_tag().is_none() {
+            return Err(Failure::strange("an object without an ETag").unclear());
+        }
         let Some(length) = object.content_length().and_then(|length| usize::try_from(length).ok()) else {
             return Err(Failure::strange("an object without a length").unclear());
         };
