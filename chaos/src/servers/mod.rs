@@ -12,9 +12,12 @@ mod program;
 mod rabbitmq;
 mod radosgw;
 mod redis;
+mod shared;
 
 pub use certificate::Certificate;
 pub use error::Error;
+pub(crate) use port::free as free_port;
 pub use rabbitmq::{Alarm, RabbitMq, RabbitMqOptions};
 pub use radosgw::{Key, RadosGw, RadosGwOptions, Response, Versioning};
-pub use redis::{Redis, RedisOptions, Reply};
+pub use redis::{Redis, RedisCluster, RedisOptions, Reply, Sentinel};
+pub use shared::{Running, S3, Service, down, running, status, up};

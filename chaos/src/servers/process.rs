@@ -3,6 +3,7 @@
 use super::{Error, guard};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,38 +13,29 @@ use tokio::time::{Instant, sleep};
 /// How often a process is looked at that is waited for.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long a server lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lives {
-    /// Until it is dropped, and never longer than this process.
-    WithUs,
-    /// Until somebody ends it by its id.
-    OnItsOwn,
-}
-
-/// A process with all that it starts: the leader of a process group.
+/// A process with all that it starts: the leader of a process group. It ends when it is dropped, and with us.
 #[derive(Debug)]
 pub(crate) struct Process {
     name: &'static str,
     child: Child,
     group: Pid,
     log: PathBuf,
-    lives: Lives,
+    /// Where its own words begin in the log; those of earlier ones are before.
+    from: u64,
 }
 
 impl Process {
     /// Starts the program with its output at the end of the log, in a process group of its own.
-    pub(crate) fn spawn(name: &'static str, mut command: Command, log: &Path, lives: Lives) -> Result<Self, Error> {
+    pub(crate) fn spawn(name: &'static str, mut command: Command, log: &Path) -> Result<Self, Error> {
         let file = OpenOptions::new().create(true).append(true).open(log).map_err(Error::file(log))?;
+        let from = file.metadata().map_err(Error::file(log))?.len();
         let also = file.try_clone().map_err(Error::file(log))?;
         command.stdin(Stdio::null()).stdout(file).stderr(also).process_group(0);
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().map_err(|source| Error::Spawn { program, source })?;
         let group = Pid::from_child(&child);
-        let process = Self { name, child, group, log: log.to_owned(), lives };
-        if lives == Lives::WithUs {
-            guard::watch(group)?;
-        }
+        let process = Self { name, child, group, log: log.to_owned(), from };
+        guard::watch(group)?;
         Ok(process)
     }
 
@@ -52,14 +44,17 @@ impl Process {
         self.child.id()
     }
 
-    /// Where its output goes.
-    pub(crate) fn log(&self) -> &Path {
-        &self.log
+    /// Leaves it running when we end, and gives its id.
+    pub(crate) fn detach(self) -> u32 {
+        guard::forget(self.group);
+        let id = self.id();
+        std::mem::forget(self); // what is dropped is killed
+        id
     }
 
     /// Its last line of output that says something.
     pub(crate) fn last_words(&self) -> String {
-        let all = read(&self.log);
+        let all = read(&self.log, self.from);
         let last = all.lines().rev().find(|line| !line.trim().is_empty());
         last.unwrap_or("it wrote nothing").trim().to_owned()
     }
@@ -68,7 +63,7 @@ impl Process {
     pub(crate) fn ended(&mut self) -> Option<Error> {
         let status = self.child.try_wait().ok()??;
         let (server, log) = (self.name, self.log.clone());
-        if port_taken(&read(&log)) {
+        if port_taken(&read(&log, self.from)) {
             return Some(Error::PortTaken { server, log });
         }
         Some(Error::Ended { server, status, last: self.last_words(), log })
@@ -101,6 +96,16 @@ impl Process {
         }
     }
 
+    /// The same until it has written these words.
+    pub(crate) async fn says(&mut self, limit: Duration, words: &str) -> Result<(), Error> {
+        let (log, from) = (self.log.clone(), self.from);
+        let said = async || match read(&log, from).contains(words) {
+            true => Ok(()),
+            false => Err(format!("it has not said `{words}`")),
+        };
+        self.answers(limit, said).await
+    }
+
     /// SIGKILL to the whole group; returns when the leader is gone.
     pub(crate) fn kill(&mut self) {
         self.signal(Signal::KILL);
@@ -118,6 +123,7 @@ impl Process {
             }
             sleep(LOOK).await;
         }
+
         self.signal(Signal::KILL);
         self.reap()
     }
@@ -147,9 +153,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.lives == Lives::WithUs {
-            self.kill();
-        }
+        self.kill();
     }
 }
 
@@ -160,10 +164,12 @@ fn port_taken(log: &str) -> bool {
     tail.iter().any(|line| says.iter().any(|word| line.to_ascii_lowercase().contains(word)))
 }
 
-fn read(log: &Path) -> String {
-    let bytes = File::open(log).and_then(|mut file| {
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut file, &mut bytes).map(|_| bytes)
+/// What is in the log from there on; nothing if it cannot be read.
+fn read(log: &Path, from: u64) -> String {
+    let mut bytes = Vec::new();
+    let read = File::open(log).and_then(|mut file| {
+        file.seek(SeekFrom::Start(from))?;
+        file.read_to_end(&mut bytes)
     });
-    String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+    read.map(|_| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }

@@ -47,10 +47,7 @@ pub(super) fn server(folder: &Path, ports: Ports) -> Result<Command, Error> {
         .env("ERL_EPMD_PORT", ports.names.to_string())
         .env("ERL_EPMD_ADDRESS", "127.0.0.1")
         .env("ERL_CRASH_DUMP_SECONDS", "0")
-        .env(
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-            "+S 2 -kernel inet_dist_use_interface {127,0,0,1} -start_epmd false",
-        )
+        .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ARGUMENTS)
         // The script becomes Erlang itself: the process that we have started is the server.
         .env("RUNNING_UNDER_SYSTEMD", "true");
     Ok(command)

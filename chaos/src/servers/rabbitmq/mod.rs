@@ -5,7 +5,7 @@ mod options;
 
 pub use options::RabbitMqOptions;
 
-use super::process::{Lives, Process};
+use super::process::Process;
 use super::{Error, port};
 use install::Ports;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,6 @@ pub struct RabbitMq {
     options: RabbitMqOptions,
     ports: Ports,
     cookie: String,
-    lives: Lives,
     processes: Option<Processes>,
 }
 
@@ -68,16 +67,12 @@ impl RabbitMq {
     ///
     /// As of [`start`](Self::start).
     pub async fn start_with(folder: &Path, options: RabbitMqOptions) -> Result<Self, Error> {
-        Self::launch(folder, options, Lives::WithUs).await
-    }
-
-    pub(super) async fn launch(folder: &Path, options: RabbitMqOptions, lives: Lives) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
         let cookie = cookie(folder)?;
         port::retry(async || {
             let ports = Ports { amqp: port::free(), tls: port::free(), erlang: port::free(), names: port::free() };
             let (folder, options, cookie) = (folder.to_owned(), options.clone(), cookie.clone());
-            let mut rabbit = Self { folder, options, ports, cookie, lives, processes: None };
+            let mut rabbit = Self { folder, options, ports, cookie, processes: None };
             rabbit.start_again().await?;
             Ok(rabbit)
         })
@@ -99,13 +94,8 @@ impl RabbitMq {
         for (name, text) in files {
             std::fs::write(self.folder.join(name), text).map_err(Error::file(self.folder.join(name)))?;
         }
-        let names = Process::spawn(
-            "epmd",
-            install::names(&self.folder, self.ports)?,
-            &self.folder.join("names.log"),
-            self.lives,
-        )?;
-        let server = Process::spawn("rabbitmq", install::server(&self.folder, self.ports)?, &self.log(), self.lives)?;
+        let names = Process::spawn("epmd", install::names(&self.folder, self.ports)?, &self.folder.join("names.log"))?;
+        let server = Process::spawn("rabbitmq", install::server(&self.folder, self.ports)?, &self.log())?;
         let mut processes = Processes { server, names };
         processes.server.answers(READY, async || self.greets().await).await?;
         self.processes = Some(processes);
@@ -152,6 +142,12 @@ impl RabbitMq {
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.processes.as_ref().map(|processes| processes.server.id())
+    }
+
+    /// Leaves it running when we end, and gives its process ids.
+    pub(super) fn detach(mut self) -> Vec<u32> {
+        let processes = self.processes.take().into_iter();
+        processes.flat_map(|Processes { server, names }| [server.detach(), names.detach()]).collect()
     }
 
     /// Where it writes what it does.

@@ -1,10 +1,14 @@
 //! Redis: one server, Sentinel, Cluster.
 
+mod cluster;
 mod resp;
+mod sentinel;
 
+pub use cluster::RedisCluster;
 pub use resp::Reply;
+pub use sentinel::Sentinel;
 
-use super::process::{Lives, Process};
+use super::process::Process;
 use super::{Certificate, Error, port, program};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,7 +42,6 @@ pub struct Redis {
     options: RedisOptions,
     port: u16,
     tls_port: Option<u16>,
-    lives: Lives,
     process: Option<Process>,
 }
 
@@ -58,15 +61,11 @@ impl Redis {
     ///
     /// As of [`start`](Self::start).
     pub async fn start_with(folder: &Path, options: RedisOptions) -> Result<Self, Error> {
-        Self::launch(folder, options, Lives::WithUs).await
-    }
-
-    pub(super) async fn launch(folder: &Path, options: RedisOptions, lives: Lives) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
         port::retry(async || {
             let tls_port = options.certificate.as_ref().map(|_| port::free());
             let (folder, options) = (folder.to_owned(), options.clone());
-            let mut redis = Self { folder, options, port: port::free(), tls_port, lives, process: None };
+            let mut redis = Self { folder, options, port: port::free(), tls_port, process: None };
             redis.start_again().await?;
             Ok(redis)
         })
@@ -82,15 +81,9 @@ impl Redis {
         self.kill();
         let mut command = program::command(SERVER)?;
         command.args(self.words());
-        let process = self.process.insert(Process::spawn("redis", command, &self.folder.join("log"), self.lives)?);
-        let (port, options, id) = (self.port, &self.options, process.id().to_string());
-        // Whoever else may listen on the port is a different process.
-        let probe = async || match ask(port, options, &["INFO", "server"]).await {
-            Ok(Reply::Text(info)) if info.contains(&format!("process_id:{id}\r\n")) => Ok(()),
-            Ok(other) => Err(other.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        let answers = process.answers(READY, probe).await;
+        let process = self.process.insert(Process::spawn("redis", command, &self.folder.join("log"))?);
+        let (port, options, id) = (self.port, &self.options, process.id());
+        let answers = process.answers(READY, async || serves(port, options, id).await).await;
         if answers.is_err() {
             self.process = None;
         }
@@ -99,8 +92,8 @@ impl Redis {
 
     fn words(&self) -> Vec<String> {
         let folder = self.folder.display();
-        let mut words = format!("--port {} --bind 127.0.0.1 --appendonly yes --appendfsync everysec", self.port);
-        words.push_str(" --daemonize no --enable-debug-command local");
+        let mut words =
+            format!("--port {} --bind 127.0.0.1 --daemonize no --appendonly yes --appendfsync everysec", self.port);
         if let Some(port) = self.tls_port {
             words.push_str(&format!(" --tls-port {port} --tls-auth-clients no"));
         }
@@ -148,6 +141,11 @@ impl Redis {
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)
+    }
+
+    /// Leaves it running when we end, and gives its process ids.
+    pub(super) fn detach(mut self) -> Vec<u32> {
+        self.process.take().map(Process::detach).into_iter().collect()
     }
 
     /// Where it writes what it does.
@@ -227,6 +225,15 @@ impl Redis {
     /// Lets it go on (SIGCONT).
     pub fn resume(&self) {
         self.process.iter().for_each(Process::resume);
+    }
+}
+
+/// Whether the process of this id answers at the port: whoever else may listen there is another one.
+async fn serves(port: u16, options: &RedisOptions, id: u32) -> Result<(), String> {
+    match ask(port, options, &["INFO", "server"]).await {
+        Ok(Reply::Text(info)) if info.contains(&format!("process_id:{id}\r\n")) => Ok(()),
+        Ok(other) => Err(other.to_string()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

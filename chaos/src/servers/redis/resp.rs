@@ -21,6 +21,13 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// The value behind this name in a list of names and values, or nothing.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let Self::List(list) = self else { return None };
+        list.chunks(2).find(|pair| pair[0].text() == Some(name)).and_then(|pair| pair.get(1)?.text())
+    }
+
     /// The text of a text, or nothing.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
