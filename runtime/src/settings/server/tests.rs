@@ -10,7 +10,7 @@ fn schemes_with_a_plus_have_several_hosts() {
     good("redis+cluster://a");
     let shown = ServerUrl::read("redis+cluster://u:geheim@a,b:7001/0", &SCHEMES).unwrap();
     assert_eq!(shown.to_string(), "redis+cluster://u:***@a,b:7001/0");
-    assert_eq!(shown.scheme(), "redis+cluster");
+    assert!(shown.with_secrets().starts_with("redis+cluster:"));
 }
 
 #[test]

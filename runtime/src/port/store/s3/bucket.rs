@@ -55,7 +55,12 @@ impl Bucket<'_> {
         match failure {
             Failure::Answered { status: 400 | 403 | 404 | 405 | 501, .. } => {
                 let (bucket, saw) = (self.name, failure.words());
-                tracing::warn!(bucket, what, saw, "the server does not tell a setting of the bucket: see that it is off");
+                tracing::warn!(
+                    bucket,
+                    what,
+                    saw,
+                    "the server does not tell a setting of the bucket: see that it is off"
+                );
                 Ok(())
             }
             failure => Err(ConnectError::Unavailable { bucket: self.name.to_owned(), saw: failure.words() }),

@@ -196,7 +196,8 @@ fn explain(failure: &Failure, server: &str, bucket: &str) -> ConnectError {
         (301 | 307, _) | (_, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
             ConnectError::WrongRegion { bucket, region: region.clone(), saw }
         }
-        (_, "") => ConnectError::NoAnswer { server, saw },
+        // The SDK calls a 404 without words `NotFound`.
+        (_, "" | "NotFound") => ConnectError::NoAnswer { server, saw },
         (401 | 403, _) => ConnectError::Denied { bucket, saw },
         _ => ConnectError::Unavailable { bucket, saw },
     }

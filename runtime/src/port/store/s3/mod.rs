@@ -23,6 +23,7 @@
 //!   page is one of its own, in order, so what is created at the end while the first is read is still seen.
 //! - An object has at most 5 GB, and less by the options. A large one has more time, by its size.
 //! - Keys below the prefix that are not names of ours are not shown.
+//! - A success of a delete has nothing in it by which to tell S3 from something between: it is believed.
 //! - A versioned bucket, and one that expires or moves objects by itself, is refused when connecting: on some servers
 //!   the condition does not exclude in the former, and the latter takes what was promised to stay.
 
@@ -45,6 +46,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
 pub use self::connect::ConnectError;
 pub use self::options::{Addressing, S3Key, S3Options, UrlError};
@@ -121,8 +123,9 @@ impl S3Store {
     }
 
     async fn get_key(&self, key: &str) -> Result<Option<Bytes>, Error> {
+        let began = Instant::now();
         match within(self.read_timeout, self.object(key)).await? {
-            Some(object) => self.body(object).await.map(Some),
+            Some(object) => self.body(object, began).await.map(Some),
             None => Ok(None),
         }
     }
@@ -135,14 +138,17 @@ impl S3Store {
         }
     }
 
-    /// All of an object, or nothing.
-    async fn body(&self, object: GetObjectOutput) -> Result<Bytes, Error> {
+    /// All of an object that was asked for at `began`, or nothing.
+    async fn body(&self, object: GetObjectOutput, began: Instant) -> Result<Bytes, Error> {
+        if object.e_tag().is_none() {
+            return Err(Failure::strange("an object without an ETag").unclear());
+        }
         let Some(length) = object.content_length().and_then(|length| usize::try_from(length).ok()) else {
             return Err(Failure::strange("an object without a length").unclear());
         };
         self.admit(length)?;
-        let collected = within(transfer(length), object.body.collect().map(Ok)).await?;
-        let bytes = collected.map_err(|error| Failure::cut(&error).unclear())?.into_bytes();
+        let body = object.body.collect().map(|body| body.map_err(|error| Failure::cut(&error).unclear()));
+        let bytes = ends(began, self.read_timeout + transfer(length), body).await?.into_bytes();
         if bytes.len() != length {
             let saw = format!("{} bytes of an object of {length}", bytes.len());
             return Err(Failure::strange(&saw).unclear());
@@ -227,8 +233,13 @@ fn transfer(bytes: usize) -> Duration {
     Duration::from_secs((bytes / BYTES_PER_SECOND_MIN) as u64)
 }
 
-/// An answer in time, or an unclear one.
+/// An answer in time from now, or an unclear one.
 async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    ends(Instant::now(), limit, answer).await
+}
+
+/// An answer in time from `began`, or an unclear one.
+async fn ends<T>(began: Instant, limit: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let late = |_| Err(Error::Unclear { reason: format!("no answer within {limit:?}") });
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
+    tokio::time::timeout_at(began + limit, answer).await.unwrap_or_else(late)
 }

@@ -24,7 +24,9 @@ enum Told {
     Refused,
     Unclear,
 }
-use Fault::{AfterAll, CutAfter, CutBefore, CutBody, CutBodyUnsaid, Hang, HangInHead, Html, Instead, Nothing, Pass};
+use Fault::{
+    AfterAll, CutAfter, CutBefore, CutBody, CutBodyUnsaid, Hang, HangInHead, Html, Instead, LateBody, Nothing, Pass,
+};
 use Told::{Done, Exists, Refused, Unclear};
 
 /// Whether a create or a delete has happened.
@@ -48,6 +50,7 @@ struct Row {
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     Row { fault: Pass, create: (Done, Yes, 1), delete: (Done, Yes, 1), get: (Done, 1), list: (Done, 1) },
+    Row { fault: LateBody, create: (Done, Yes, 1), delete: (Done, Yes, 1), get: (Done, 1), list: (Done, 1) },
     Row { fault: CutBefore, create: (Unclear, No, 1), delete: (Unclear, No, 1), get: (Done, 2), list: (Done, 2) },
     Row { fault: CutAfter, create: (Unclear, Yes, 1), delete: (Unclear, Yes, 1), get: (Done, 2), list: (Done, 2) },
     Row { fault: Hang, create: (Unclear, No, 1), delete: (Unclear, No, 1), get: (Done, 2), list: (Done, 2) },

@@ -37,6 +37,8 @@ pub(super) enum Fault {
     Hang,
     /// Does it, and sends the first line of an answer.
     HangInHead,
+    /// Does it, and sends the answer's body a while after its head.
+    LateBody,
     /// Does it, and sends all but the last byte of the answer's body before it closes.
     CutBody,
     /// The same with a body whose length it has not said.
@@ -183,7 +185,8 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
                 return std::future::pending().await;
             }
             Fault::CutBody | Fault::CutBodyUnsaid => return cut(&mut stream, answer, fault).await,
-            _ => write(&mut stream, answer).await,
+            Fault::LateBody => write(&mut stream, answer, Duration::from_millis(50)).await,
+            _ => write(&mut stream, answer, Duration::ZERO).await,
         };
         if sent.is_err() {
             return;
@@ -245,10 +248,15 @@ fn error(status: u16, code: &str) -> Answer {
     Answer { status, headers: "", body: body.into() }
 }
 
-async fn write(stream: &mut BufStream<TcpStream>, answer: Answer) -> io::Result<()> {
+/// Head and body, so long one after the other.
+async fn write(stream: &mut BufStream<TcpStream>, answer: Answer, between: Duration) -> io::Result<()> {
     let Answer { status, headers, body } = answer;
     let length = if status == 204 { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     stream.write_all(format!("HTTP/1.1 {status} -\r\n{headers}{length}\r\n").as_bytes()).await?;
+    if !between.is_zero() {
+        stream.flush().await?;
+        tokio::time::sleep(between).await;
+    }
     stream.write_all(&body).await?;
     stream.flush().await
 }
@@ -256,7 +264,8 @@ async fn write(stream: &mut BufStream<TcpStream>, answer: Answer) -> io::Result<
 /// An answer whose body ends too early.
 async fn cut(stream: &mut BufStream<TcpStream>, answer: Answer, fault: Fault) {
     let Answer { headers, mut body, .. } = answer;
-    let length = if fault == Fault::CutBody { format!("Content-Length: {}\r\n", body.len().max(1)) } else { String::new() };
+    let length =
+        if fault == Fault::CutBody { format!("Content-Length: {}\r\n", body.len().max(1)) } else { String::new() };
     // A list loses its end and an object, and is a beginning of good XML still.
     let at = String::from_utf8_lossy(&body).rfind("<Contents>").unwrap_or(body.len().saturating_sub(1));
     body.truncate(at);
