@@ -100,12 +100,7 @@ impl StoreProxy {
     pub fn traffic(&self) -> Traffic {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let Shared { requests, creates, body_bytes, spoiled, .. } = &*self.shared;
-        Traffic {
-            requests: of(requests),
-            creates: of(creates),
-            body_bytes: of(body_bytes),
-            spoiled: of(spoiled),
-        }
+        Traffic { requests: of(requests), creates: of(creates), body_bytes: of(body_bytes), spoiled: of(spoiled) }
     }
 }
 

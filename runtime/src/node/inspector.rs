@@ -61,7 +61,10 @@ impl Actor for Inspector {
         match found.0 {
             Ok(()) => tracing::debug!("the store keeps its contract"),
             Err(error @ ProbeError::Unavailable(_)) => {
-                tracing::warn!(error = format!("{error:#}"), "the store could not be probed, and is probed again later");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "the store could not be probed, and is probed again later"
+                );
             }
             Err(error @ ProbeError::Lies { .. }) => {
                 tracing::error!(%error, "the node ends: nothing that this store acknowledges is safe");

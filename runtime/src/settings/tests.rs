@@ -243,7 +243,8 @@ fn half_a_cluster_is_refused() {
 
 #[test]
 fn what_this_build_has_no_adapter_for_is_refused_without_its_secrets() {
-    let text = "bus.url = \"amqp://u:geheim@mq:5672/v\"\ndirectory.url = \"rediss://:geheim@[::1]/0\"\nstore.url = \"s3://b\"";
+    let text =
+        "bus.url = \"amqp://u:geheim@mq:5672/v\"\ndirectory.url = \"rediss://:geheim@[::1]/0\"\nstore.url = \"s3://b\"";
     let settings = super::load::text_alone(text).expect("each is good");
     let said: Vec<String> = settings.lacking().into_iter().map(|fault| fault.reason).collect();
     let expected = |lacking: bool, key: &str, url: &str, what: &str, feature: &str| {

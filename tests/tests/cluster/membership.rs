@@ -138,11 +138,7 @@ async fn tenures(board: &callboard::Callboard) -> std::collections::BTreeMap<u16
 async fn a_broker_that_was_away_for_all_moves_nothing() {
     use callboard::port::bus::fault::Cut;
     let town = Town::of(PARTITIONS);
-    let nodes = [
-        Mortal::of(&town, echoing).await,
-        Mortal::of(&town, echoing).await,
-        Mortal::of(&town, echoing).await,
-    ];
+    let nodes = [Mortal::of(&town, echoing).await, Mortal::of(&town, echoing).await, Mortal::of(&town, echoing).await];
     until_even(&nodes[0], 3, PARTITIONS).await;
     let before = tenures(&nodes[0]).await;
     assert_eq!(before.len(), usize::from(PARTITIONS));

@@ -1,6 +1,5 @@
 //! Messages between agents of several nodes.
 
-use std::sync::Arc;
 use super::kit::*;
 use crate::runtime::kit::*;
 use callboard::port::bus::fault::{Cut, Fault, Odds, Operation};
@@ -8,6 +7,7 @@ use callboard::prelude::*;
 use callboard::{Builder, Ctx, Filter, Observed, Pool};
 use futures::StreamExt;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::time::{Instant, sleep, timeout};
 
 const PARTITIONS: u16 = 2;

@@ -5,7 +5,6 @@ use super::number;
 use callboard::prelude::*;
 use tokio::time::Instant;
 
-
 /// Three nodes, agents on two of them. `TEST_NODE_KILLS` kills (3 by default) of nodes that own partitions and run agents,
 /// while `TEST_NODE_RUNS` runs of 20 tasks (250 by default) are under way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -80,7 +80,10 @@ impl Town {
         Self {
             name: format!("t{}", &uuid::Uuid::new_v4().simple().to_string()[..8]),
             store: StoreProxy::start(at).await.unwrap(),
-            folder: tempfile::Builder::new().disable_cleanup(std::env::var_os("TEST_KEEP").is_some()).tempdir().unwrap(),
+            folder: tempfile::Builder::new()
+                .disable_cleanup(std::env::var_os("TEST_KEEP").is_some())
+                .tempdir()
+                .unwrap(),
             rabbitmq: servers.rabbitmq.url(),
             redis: servers.redis.url(),
             key,

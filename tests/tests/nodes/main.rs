@@ -4,8 +4,8 @@
 //! `TEST_NODE_...` make the tests longer than they are by default; with `TEST_KEEP` the logs and the ledger stay in the folder
 //! for temporary files.
 
-mod kit;
 mod kills;
+mod kit;
 mod networks;
 mod servers_away;
 mod store_away;

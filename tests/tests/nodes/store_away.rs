@@ -52,7 +52,8 @@ async fn a_store_that_is_away_is_waited_for_and_callers_are_told() {
         town.store.set(sickness);
         let began = Instant::now();
         let told = timeout(Duration::from_secs(60), client.call(add(&format!("away-{n}"))));
-        let told = async { told.await.map(|told: Result<u64>| told.map_err(|error| (error.kind(), format!("{error:#}")))) };
+        let told =
+            async { told.await.map(|told: Result<u64>| told.map_err(|error| (error.kind(), format!("{error:#}")))) };
         let (told, ()) = tokio::join!(told, async {
             sleep(away(n)).await; // the fault lasts so long
             town.store.set(Sickness::None);

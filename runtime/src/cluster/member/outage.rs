@@ -22,13 +22,7 @@ pub(super) struct Outage {
 impl Outage {
     /// A node that starts now is not deaf yet.
     pub(super) fn new(life: Duration, heartbeat: Duration) -> Self {
-        Self {
-            life,
-            heartbeat,
-            came_round: Duration::ZERO,
-            others_since: None,
-            unsettled_until: Duration::ZERO,
-        }
+        Self { life, heartbeat, came_round: Duration::ZERO, others_since: None, unsettled_until: Duration::ZERO }
     }
 
     /// A message of its own came round.

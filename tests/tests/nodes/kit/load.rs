@@ -65,7 +65,10 @@ impl Load {
         let mut audit = Audit::of(&town.ledger()).unwrap();
         audit.wrong.extend(wrong);
         assert_eq!(audit.wrong, [""; 0]);
-        println!("{} tasks: {} handlers began, {} steps ran, {} recorded", self.tasks, audit.begun, audit.executed, audit.recorded);
+        println!(
+            "{} tasks: {} handlers began, {} steps ran, {} recorded",
+            self.tasks, audit.begun, audit.executed, audit.recorded
+        );
         assert_eq!(self.client.breaches(), []);
         audit
     }
