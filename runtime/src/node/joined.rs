@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub(super) fn store(settings: &Settings) -> BoxFuture<'_, Result<Arc<dyn Store>>> {
     async move {
         match &settings.store {
-            StoreSettings::Memory => Ok(Arc::new(MemoryStore::new())),
+            StoreSettings::Memory => Ok(Arc::new(MemoryStore::new()) as Arc<dyn Store>),
             StoreSettings::Folder(root) => {
                 let root = root.clone();
                 let opened = tokio::task::spawn_blocking(move || FolderStore::open(root)).await?;
