@@ -6,10 +6,10 @@ use callboard::prelude::*;
 use tokio::time::Instant;
 
 /// Three nodes, agents on two of them. `TEST_NODE_KILLS` kills (3 by default) of nodes that own partitions and run agents,
-/// while `TEST_NODE_RUNS` runs of 20 tasks (250 by default) are under way.
+/// while `TEST_NODE_RUNS` runs of 20 tasks (60 by default) are under way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_nodes_lose_nothing_and_repeat_nothing() {
-    let (kills, runs) = (number("TEST_NODE_KILLS", 3), number("TEST_NODE_RUNS", 250));
+    let (kills, runs) = (number("TEST_NODE_KILLS", 3), number("TEST_NODE_RUNS", 60));
     let servers = servers().await;
     let town = Town::on(&servers).await;
     let (owner, mut one, two) = (town.node(0).await, town.node(32).await, town.node(32).await);
@@ -28,7 +28,7 @@ async fn killed_nodes_lose_nothing_and_repeat_nothing() {
     let audit = load.finish(&town, wrong).await;
     takeovers.sort_unstable();
     println!("{:?} in all, takeovers {takeovers:?}, {audit:?}", started.elapsed());
-    assert!(takeovers.iter().all(|took| *took < Duration::from_secs(10)), "{takeovers:?}");
+    assert!(takeovers.iter().all(|took| *took < RETURN_MAX), "{takeovers:?}");
     client.shutdown().await.unwrap();
     for node in [owner, one, two] {
         node.stop().await;
