@@ -54,3 +54,20 @@ async fn a_bucket_that_keeps_versions() {
     gateway.server.set_versioning("versioned", Versioning::Suspended).await.unwrap();
     refused(options, "versioning of the bucket versioned is suspended").await;
 }
+
+#[tokio::test]
+async fn a_bucket_that_takes_objects_away() {
+    let gateway = gateway().await;
+    let options = options(&gateway, "expiring").await;
+    let rule = |prefix: &str| {
+        format!(
+            "<LifecycleConfiguration><Rule><ID>old</ID><Status>Enabled</Status><Filter><Prefix>{prefix}</Prefix></Filter>\
+            <Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>"
+        )
+    };
+    let set = async |prefix: &str| gateway.server.send("PUT", "/expiring?lifecycle", &rule(prefix)).await.unwrap();
+    assert_eq!(set("logs/").await.status, 200);
+    S3Store::connect(options.clone()).await.unwrap();
+    assert_eq!(set("some/").await.status, 200);
+    refused(options, "the life-cycle rule \"old\" of the bucket expiring would remove or move").await;
+}

@@ -66,6 +66,7 @@ const BYTES_PER_SECOND_MIN: usize = 1 << 20;
 /// A clone is the same store. Dropping a returned future closes the request's connection.
 #[derive(Clone)]
 pub struct S3Store {
+    // The SDK's futures have some 15 kB each: they are boxed where they are made.
     /// Sends a request once.
     once: Client,
     /// Sends a request up to three times.
@@ -114,7 +115,7 @@ impl S3Store {
 
     async fn put(&self, key: &str, bytes: Bytes) -> Result<Create, Failure> {
         let put = self.once.put_object().bucket(&self.bucket).key(key).if_none_match("*");
-        match put.body(ByteStream::from(bytes)).send().await.map_err(Failure::from) {
+        match put.body(ByteStream::from(bytes)).send().boxed().await.map_err(Failure::from) {
             Ok(stored) if stored.e_tag().is_some() => Ok(Create::Created),
             Ok(_) => Err(Failure::strange("a success without an ETag is no answer of S3")),
             Err(failure) if failure.is_precondition_failed() => Ok(Create::Exists),
@@ -131,7 +132,7 @@ impl S3Store {
     }
 
     async fn object(&self, key: &str) -> Result<Option<GetObjectOutput>, Error> {
-        match self.again.get_object().bucket(&self.bucket).key(key).send().await.map_err(Failure::from) {
+        match self.again.get_object().bucket(&self.bucket).key(key).send().boxed().await.map_err(Failure::from) {
             Ok(object) => Ok(Some(object)),
             Err(failure) if failure.is_no_such_key() => Ok(None),
             Err(failure) => Err(failure.error()),
@@ -176,11 +177,11 @@ impl S3Store {
     async fn page(&self, prefix: &str, after: Option<&str>) -> Result<ListObjectsV2Output, Error> {
         let page = self.again.list_objects_v2().bucket(&self.bucket).prefix(prefix);
         let page = page.set_start_after(after.map(str::to_owned));
-        page.send().await.map_err(|error| Failure::from(error).error())
+        page.send().boxed().await.map_err(|error| Failure::from(error).error())
     }
 
     async fn delete_key(&self, key: &str) -> Result<(), Error> {
-        match self.once.delete_object().bucket(&self.bucket).key(key).send().await.map_err(Failure::from) {
+        match self.once.delete_object().bucket(&self.bucket).key(key).send().boxed().await.map_err(Failure::from) {
             Ok(_) => Ok(()),
             Err(failure) if failure.is_no_such_key() => Ok(()),
             Err(failure) => Err(failure.error()),
