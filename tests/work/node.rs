@@ -6,11 +6,16 @@
 use callboard::Callboard;
 use callboard_tests::{Ledger, agents};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let of = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set"));
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    // The client of RabbitMQ logs whole messages that found no queue.
+    let ours = tracing_subscriber::filter::Targets::new().with_target("callboard", tracing::Level::INFO);
+    let written = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    tracing_subscriber::registry().with(written).with(ours).init();
     let ledger = Ledger::open(of("LEDGER")?.as_ref())?;
     let instances: usize = of("INSTANCES")?.parse()?;
     let mut term = signal(SignalKind::terminate())?;
