@@ -2,7 +2,6 @@
 
 use super::kit::*;
 use super::number;
-use callboard::prelude::*;
 use tokio::time::Instant;
 
 /// Three nodes, agents on two of them. `TEST_NODE_KILLS` kills (3 by default) of nodes that own partitions and run agents,
