@@ -125,8 +125,15 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let _ended = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// The connection to the server, if there is one.
-type Upstream = Option<SendRequest<Full<Bytes>>>;
+/// The connection to the server.
+struct Line {
+    sender: SendRequest<Full<Bytes>>,
+    /// What carries it; it ends with the line.
+    _carrying: JoinSet<()>,
+}
+
+/// It, if there is one.
+type Upstream = Option<Line>;
 
 impl Shared {
     fn sickness(&self) -> Sickness {
@@ -176,10 +183,11 @@ impl Shared {
 
     /// Passes a request on, and its answer back.
     async fn pass(&self, request: Request<Full<Bytes>>, upstream: &mut Upstream) -> io::Result<Response<Full<Bytes>>> {
-        let sender = match upstream.take().filter(|sender| !sender.is_closed()) {
-            Some(sender) => upstream.insert(sender),
-            None => upstream.insert(connect(self.server).await?),
+        let line = match upstream.take().filter(|line| !line.sender.is_closed()) {
+            Some(line) => line,
+            None => connect(self.server).await?,
         };
+        let sender = &mut upstream.insert(line).sender;
         sender.ready().await.map_err(io::Error::other)?;
         let answer = sender.send_request(request).await.map_err(io::Error::other)?;
         let (head, body) = answer.into_parts();
@@ -189,14 +197,14 @@ impl Shared {
     }
 }
 
-async fn connect(server: SocketAddr) -> io::Result<SendRequest<Full<Bytes>>> {
+async fn connect(server: SocketAddr) -> io::Result<Line> {
     let stream = TokioIo::new(TcpStream::connect(server).await?);
     let (sender, connection) = hyper::client::conn::http1::handshake(stream).await.map_err(io::Error::other)?;
-    // It ends when its sender is dropped, with the connection that it serves.
-    tokio::spawn(async move {
+    let mut carrying = JoinSet::new();
+    carrying.spawn(async move {
         let _ended = connection.await;
     });
-    Ok(sender)
+    Ok(Line { sender, _carrying: carrying })
 }
 
 /// An answer in the manner of S3.

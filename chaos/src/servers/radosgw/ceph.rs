@@ -118,7 +118,7 @@ impl Ceph {
             osd objectstore = bluestore\nbluestore block size = 10737418240\nosd memory target = 939524096\n\
             osd class dir = {}\nmon data = {data}/monitor\nosd data = {data}/disk\nkeyring = {data}/admin.keyring\n\
             run dir = {data}\nadmin socket =\nlog file =\nlog to stderr = true\n\
-            [client.admin]\nrgw enable lc threads = false\nrgw frontends = beast endpoint=127.0.0.1:{}{}\n{more}\n",
+            [client.admin]\nrgw enable lc threads = false\nrgw frontends = beast endpoint=127.0.0.1:{}{} tcp_nodelay=1\n{more}\n",
             self.monitor,
             classes.display(),
             self.gateway,

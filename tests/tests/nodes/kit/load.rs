@@ -90,7 +90,7 @@ async fn one(client: Callboard, name: String, seed: u64, tasks: usize) -> Vec<St
     };
     loop {
         match timeout(ANSWER, client.run(id).outcome()).await {
-            Ok(Ok(outcome)) if outcome == RunOutcome::Completed => break,
+            Ok(Ok(RunOutcome::Completed)) => break,
             Ok(Ok(outcome)) => return vec![format!("{name} has ended as {outcome:?}")],
             _ => sleep(Duration::from_millis(200)).await,
         }
