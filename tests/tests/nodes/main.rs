@@ -4,8 +4,9 @@
 //! `TEST_NODE_...` make the tests longer than they are by default; with `TEST_KEEP` the logs and the ledger stay in the folder
 //! for temporary files.
 
-mod kills;#![expect(clippy::unwrap_used, reason = "a test that fails here may panic")]
+#![expect(clippy::unwrap_used, reason = "a test that fails here may panic")]
 
+mod kills;
 mod kit;
 mod networks;
 mod servers_away;

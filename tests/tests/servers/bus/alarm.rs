@@ -4,7 +4,8 @@ use super::kit::{broker, connect, limit, message, options, prefetch, queue, rece
 use callboard::port::bus::rabbitmq::RabbitMqOptions;
 use callboard::port::bus::{Bus, Error};
 use callboard_chaos::servers::Alarm;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Publishes answer within their limit, and what is consumed goes on over the other connection, for as long as it lasts.
 #[tokio::test(flavor = "multi_thread")]

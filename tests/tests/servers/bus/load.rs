@@ -6,7 +6,7 @@ use callboard::port::bus::rabbitmq::{QueueKind, RabbitMqOptions};
 use futures::StreamExt;
 use futures::stream::{self, FuturesUnordered};
 use std::collections::BTreeSet;
-use std::time::Instant;
+use tokio::time::Instant;
 
 const MESSAGES: usize = 5_000;
 

@@ -4,7 +4,8 @@ use super::kit::{connect, limit, message, options, prefetch, queue, receive, sha
 use super::proxy::{Network, Proxy};
 use callboard::port::bus::rabbitmq::RabbitMqOptions;
 use callboard::port::bus::{Bus, Error};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What happens while the network is like this, and after it is whole again.
 async fn is_survived(network: Network) {

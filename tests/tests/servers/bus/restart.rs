@@ -3,7 +3,8 @@
 use super::kit::{broker, connect, limit, message, options, prefetch, queue, soon, there_and_back, until};
 use callboard::port::bus::rabbitmq::RabbitMqBus;
 use callboard::port::bus::{Bus, Consumer, Error, QueueName};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A consumer of a shared queue, one of a queue of its own, and a subscription.
 async fn begin(bus: &RabbitMqBus, shared: &QueueName, own: &QueueName) -> Result<[Consumer; 2], Error> {

@@ -7,24 +7,26 @@ use callboard_chaos::servers::{Certificate, RabbitMqOptions as ServerOptions};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 async fn says(options: RabbitMqOptions, words: &str) {
     let refused = soon(RabbitMqBus::connect(options)).await;
     assert!(matches!(&refused, Err(Error::Refused { reason }) if reason.contains(words)), "{words}: {refused:?}");
 }
 
-/// A server that greets everybody with this.
-async fn greeter(greeting: &'static [u8]) -> String {
+/// A server that greets everybody with this, for as long as the set is there.
+async fn greeter(greeting: &'static [u8]) -> (String, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let place = listener.local_addr().expect("bound");
-    tokio::task::spawn(async move {
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
         let mut held = Vec::new();
         while let Ok((mut stream, _)) = listener.accept().await {
             let _gone = stream.write_all(greeting).await;
             held.push(stream);
         }
     });
-    format!("amqp://{place}")
+    (format!("amqp://{place}"), serving)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +35,8 @@ async fn what_will_not_pass_is_said_at_once() {
     let place = format!("127.0.0.1:{}", broker.server.port());
     says(options(format!("amqp://guest:wrong@{place}")), "the user or the password is wrong: user \"guest\" at").await;
     says(options(format!("amqp://{place}/nowhere")), "no such virtual host").await;
-    says(options(greeter(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await), "does not speak AMQP").await;
+    let (web, _serving) = greeter(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+    says(options(web), "does not speak AMQP").await;
     says(options(format!("amqps://{place}")), "TLS failed").await;
 }
 
@@ -44,7 +47,8 @@ async fn what_may_pass_is_tried_until_the_limit() {
     says(nobody, "nobody listens there; start RabbitMQ or correct the URL: amqp://127.0.0.1:1").await;
     let unknown = RabbitMqOptions { url: "amqp://no.such.host.invalid".into(), ..soon.clone() };
     says(unknown, "can not be reached").await;
-    says(RabbitMqOptions { url: greeter(b"").await, ..soon }, "no answer within").await;
+    let (silent, _serving) = greeter(b"").await;
+    says(RabbitMqOptions { url: silent, ..soon }, "no answer within").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
