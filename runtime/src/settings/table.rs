@@ -90,7 +90,7 @@ settings! {
         "store.url" store: StoreSettings = Url("file://.callboard"), 1 to 4_096,
         "A password in it is not shown.";
 
-        /// Where S3 is, such as "https://s3.example.org". Without it AWS_ENDPOINT_URL says it, or else it is Amazon's.
+        /// Where S3 is, such as "https://HOST:PORT". Without it AWS_ENDPOINT_URL says it, or else it is Amazon's.
         /// Who may use it is said as all of Amazon's tools are told: in AWS_ACCESS_KEY_ID and its kin, or a profile.
         "store.endpoint" store_endpoint: String = Url(""), 0 to 4_096,
         "A bucket of one name is another bucket at another endpoint.";

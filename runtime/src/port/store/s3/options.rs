@@ -19,7 +19,7 @@ pub struct S3Options {
     /// What stands before each name in the bucket, without a slash at the end; empty for nothing. At most 511 bytes,
     /// well formed as a name.
     pub prefix: String,
-    /// The server, such as `https://s3.example:9000`; left out: by the environment, else AWS.
+    /// The server, such as `https://HOST:9000`; left out: by the environment, else AWS.
     pub endpoint: Option<String>,
     /// The region; left out: by the environment, else `us-east-1`, which most other servers take for theirs.
     pub region: Option<String>,
