@@ -10,19 +10,33 @@ TARPAULIN = $(TOOLS)/cargo-tarpaulin-0.37.5
 # The shard to try, such as 1/8; all in one go without.
 SHARD ?= 1/1
 
-.PHONY: help test test-long lint bench simulate sabotage fuzz mutants mutants-diff coverage
+.PHONY: help services services-down cluster test test-long lint bench simulate sabotage fuzz mutants mutants-diff coverage
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
+services: ## RabbitMQ, Redis and radosgw: what is missing is installed, what is not running is started
+	chaos/install
+	$(CARGO) run --quiet --locked -p callboard-chaos -- services up
+
+services-down: ## end these servers and remove their data
+	$(CARGO) run --quiet --locked -p callboard-chaos -- services down
+
+cluster: services ## three nodes on these servers, until Ctrl-C
+	chaos/cluster
+
+# Runs what is in $(1) with the servers, which end afterwards whatever comes of it.
+with_services = trap '$(MAKE) --no-print-directory services-down' EXIT; trap 'exit 130' INT TERM; \
+	$(MAKE) --no-print-directory services && $(1)
+
 test: ## everything the tests need, then all tests
 	$(CARGO) build $(ALL) --examples
-	$(CARGO) test $(ALL)
+	$(call with_services,$(CARGO) test $(ALL))
 	$(MAKE) simulate SEEDS=2000
 
 test-long: ## the same with deeper searches, more seeds and 50 kills
 	$(CARGO) build $(ALL) --examples
-	MODEL_DEPTH=long TEST_SEEDS=10000 TEST_KILLS=50 TEST_PARKED=10000 TEST_CLUSTER_SEEDS=20 TEST_LIVE=100000 TEST_SCHEDULES=100000 PROPTEST_CASES=4000 $(CARGO) test $(ALL)
+	$(call with_services,MODEL_DEPTH=long TEST_SEEDS=10000 TEST_KILLS=50 TEST_PARKED=10000 TEST_CLUSTER_SEEDS=20 TEST_LIVE=100000 TEST_SCHEDULES=100000 PROPTEST_CASES=4000 TEST_NODE_KILLS=20 TEST_NODE_RUNS=250 TEST_NODE_ROUNDS=15 TEST_NODE_AWAY=20 TEST_NODE_CUTS=12 $(CARGO) test $(ALL))
 	$(MAKE) simulate SEEDS=20000
 
 # One more build, in which time, ids and the order of wake-ups are the seed's, and promises can be broken on purpose.

@@ -110,7 +110,9 @@ async fn ask(arguments: &Arguments) -> Result<()> {
 /// Warnings and errors of a node go to standard error; RUST_LOG says otherwise, as `info` or `callboard=debug`.
 fn log() {
     let wanted = std::env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse().ok());
-    let targets = wanted.unwrap_or_else(|| Targets::new().with_default(Level::WARN));
+    // The client of RabbitMQ warns of each message that found no queue, with all of it: that is how a dead node is noticed.
+    let usual = || Targets::new().with_default(Level::WARN).with_target("lapin", Level::ERROR);
+    let targets = wanted.unwrap_or_else(usual);
     let written = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
     // Nobody else has set one: this is the first thing that the program does.
     let _first = tracing_subscriber::registry().with(written).with(targets).try_init();

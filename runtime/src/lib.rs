@@ -101,8 +101,8 @@ pub use run::{Events, Retrying, Run};
 pub use run_event::{Position, RunEvent, What};
 pub use schedule::{CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleStatus, Scheduled, SetSchedule};
 pub use settings::{
-    BusSettings, DirectorySettings, Effective, HttpSettings, Layers, RetrySettings, ServerUrl, Settings, Shown,
-    StoreSettings,
+    Addressing, BusSettings, DirectorySettings, Effective, HttpSettings, Layers, QueueKind, RetrySettings, ServerUrl,
+    Settings, Shown, StoreSettings,
 };
 pub use task::{In, Task};
 pub use workflow::{Gather, Node, Workflow};

@@ -1,5 +1,7 @@
 //! A node: ports, partitions and pools, under one supervisor.
 
+mod inspector;
+mod joined;
 mod plan;
 
 use plan::{Cluster, Plan};
@@ -9,6 +11,7 @@ use crate::agent::pool::{self, PoolSpec};
 use crate::breaches::Breaches;
 use crate::clock::Clock;
 use crate::closing_time::Bell;
+use crate::cluster::member::no_strangers;
 use crate::cluster::view::{Beat, Hears, Standing};
 use crate::cluster::{Member, NodeInfo};
 use crate::dispatch::backlog::Backlog;
@@ -21,12 +24,10 @@ use crate::port::bus::{Bus, QueueName};
 use crate::port::directory::Directory;
 use crate::port::directory::memory::MemoryDirectory;
 use crate::port::store::Store;
-use crate::port::store::folder::FolderStore;
-use crate::port::store::memory::MemoryStore;
 use crate::port::store::probe::{ProbeError, probe};
 use crate::registry::profile::Profile;
 use crate::registry::{Capability, Registry};
-use crate::settings::{Settings, StoreSettings, refuse_all};
+use crate::settings::{Settings, refuse_all};
 use crate::supervise::{self, Supervisor};
 use crate::{Error, ErrorKind, Result, root, schema};
 use callboard_core::{CheckedGraph, Graph, GraphFault, RunId, TaskIndex};
@@ -77,20 +78,31 @@ impl Node {
         refuse_all(settings.faults())?;
         let store = match ports.store {
             Some(store) => store,
-            None => open_store(&settings.store).await?,
+            None => joined::store(&settings).await?,
         };
         probe(&*store, &settings.namespace).await.map_err(|error| refused_store(&error))?;
-        let root = root::open(&*store, &settings.namespace, settings.partitions).await?;
-        let cluster = match (ports.bus, &ports.directory) {
+        let bus = match ports.bus {
+            Some(bus) => Some(bus),
+            None => joined::bus(&settings).await?,
+        };
+        let directory = match ports.directory {
+            Some(directory) => Some(directory),
+            None => joined::directory(&settings).await?,
+        };
+        let root = root::open(&*store, &settings.namespace, settings.partitions_of(bus.is_some())).await?;
+        let cluster = match (bus, &directory) {
             (None, _) => None,
-            (Some(bus), Some(_)) => Some(Cluster { bus, standing: ports.standing }),
+            (Some(bus), Some(directory)) => {
+                no_strangers(&**directory, root.id).await?;
+                Some(Cluster { bus, standing: ports.standing, home: root.id })
+            }
             (Some(_), None) => {
                 let message =
                     "a node that shares a bus with others shares a directory with them, too: bring both, or neither";
                 return Err(Error::new(ErrorKind::Invalid, message));
             }
         };
-        let directory = ports.directory.unwrap_or_else(|| Arc::new(MemoryDirectory::new()));
+        let directory = directory.unwrap_or_else(|| Arc::new(MemoryDirectory::new()));
         let plan = Plan::new(settings, store, directory, root.partitions, ports.stage, cluster);
         let node = Arc::new(plan.start().await?);
         node.floor.home.is(&node);
@@ -121,6 +133,7 @@ impl Node {
             refuses: BTreeSet::new(),
             up_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             hears_directory: Hears::Yes,
+            home: uuid::Uuid::nil(),
         })
     }
 
@@ -447,18 +460,4 @@ fn faulty(faults: &[GraphFault], misfits: &[String]) -> Error {
     let error =
         Error::new(ErrorKind::Invalid, format!("the workflow has {count} fault{}", if count == 1 { "" } else { "s" }));
     misfits.iter().fold(faults.iter().fold(error, Error::because), Error::because)
-}
-
-async fn open_store(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
-    match settings {
-        StoreSettings::Memory => Ok(Arc::new(MemoryStore::new())),
-        StoreSettings::Folder(root) => {
-            let root = root.clone();
-            let opened = tokio::task::spawn_blocking(move || FolderStore::open(root)).await?;
-            let opened = opened.map(|store| Arc::new(store) as Arc<dyn Store>);
-            opened.map_err(|error| Error::new(ErrorKind::Unavailable, "the store can not be used").caused_by(&error))
-        }
-        // The settings are refused before.
-        StoreSettings::S3(url) => Err(Error::invalid(format!("this build has no adapter for {url}"))),
-    }
 }

@@ -78,7 +78,10 @@ async fn live(settings: Settings, brings: Brings) -> Result<Ended> {
 
 async fn start(settings: &Settings, brings: Brings) -> Result<(Callboard, SocketAddr)> {
     let builder = agents::add(Callboard::builder(settings.clone()), settings, brings)?;
-    let builder = builder.store(store::open(&settings.store).await?);
+    let builder = match store::open(&settings.store).await? {
+        Some(store) => builder.store(store),
+        None => builder,
+    };
     let board = builder.start().await.map_err(|error| {
         let code = if error.kind() == ErrorKind::Invalid { Code::Agents } else { Code::of(error.kind()) };
         Failure::of(code, &error)

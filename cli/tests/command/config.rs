@@ -44,8 +44,8 @@ fn every_fault_is_told_at_once_with_where_it_was_seen() {
         &[],
         &[
             "FILE:2: store.url: a store is \"file://FOLDER\", \"memory:\" or \"s3://BUCKET\", not \"ftp://u:***@x\"",
-            "FILE:1: bus.url is \"amqp://u:***@mq\", and this build has no adapter for RabbitMQ (amqp://): it knows \
-             \"memory:\"; leave bus.url out, or use a build of callboard that has the adapter",
+            "FILE:1: bus.url names a broker and directory.url no server: nodes that share a bus share a directory, too; \
+             set directory.url to a Redis, \"redis://HOST\"",
         ],
     );
 }

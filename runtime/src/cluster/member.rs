@@ -6,13 +6,18 @@
 
 mod directory;
 mod message;
+mod outage;
+mod strangers;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use message::{Member, Message};
+pub(crate) use strangers::no_strangers;
 
 use self::directory::{Hint, NODE, lease_name, told_and_listed};
+use self::outage::Outage;
+use self::strangers::Strangers;
 use super::note::Note;
 use super::routes::Routes;
 use super::steward::{Act, Movement, Pace, Stage, Steward, Why};
@@ -31,6 +36,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
 
 /// Every which beat is heard by all.
 const HEARD_EVERY: u64 = 8;
@@ -46,6 +52,8 @@ const RELEASE_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Surroundings {
     pub(crate) node: Arc<str>,
     pub(crate) namespace: Arc<str>,
+    /// The identity of the name space in the store.
+    pub(crate) home: Uuid,
     /// What it is when nothing is wrong: an owner, or a client.
     pub(crate) standing: Standing,
     pub(crate) heartbeat: Duration,
@@ -87,8 +95,7 @@ struct Post {
     hears: Hears,
     /// Whether it has ever answered, or others were listened to for a life.
     is_settled: bool,
-    /// When a message of our own last came round.
-    came_round: Duration,
+    outage: Outage,
     /// Since when the store has not answered.
     store: Trust,
     is_leaving: bool,
@@ -100,6 +107,7 @@ struct Post {
     is_outdated: bool,
     /// The leases that the directory has forgotten.
     forgotten: BTreeSet<u16>,
+    strangers: Strangers,
 }
 
 /// What of a beat others have to know at once when it changes.
@@ -148,7 +156,7 @@ impl Actor for MemberActor {
             number: 0,
             hears: Hears::Yes,
             is_settled: false,
-            came_round: Duration::ZERO,
+            outage: Outage::new(around.life, around.heartbeat),
             store: Trust::Works,
             is_leaving: around.closing.has_begun(),
             last_said: None,
@@ -156,6 +164,7 @@ impl Actor for MemberActor {
             is_listing: false,
             is_outdated: false,
             forgotten: BTreeSet::new(),
+            strangers: Strangers::default(),
             myself,
             around,
         })
@@ -192,7 +201,7 @@ impl Post {
         match message {
             Message::Beat => self.on_beat(now),
             Message::Heard(beat) => {
-                if beat.node == self.around.node {
+                if beat.node == self.around.node || self.strangers.are_joined_by(&beat, self.around.home) {
                     return;
                 }
                 let node = beat.node.clone();
@@ -210,7 +219,7 @@ impl Post {
                 }
             }
             Message::Listed(listed) => self.listed(listed, now),
-            Message::CameRound => self.came_round = now,
+            Message::CameRound => self.outage.came_round(now),
             Message::Reached(node) => self.view.reached(&node),
             Message::Unreachable(node) => self.unreachable(node, now),
             Message::Suspected(node) => {
@@ -284,13 +293,13 @@ impl Post {
         if self.is_leaving {
             return Standing::Leaving;
         }
-        let is_reached = now.saturating_sub(self.came_round) < self.around.life;
-        if is_reached && self.store == Trust::Works { Standing::Owner } else { Standing::Unfit }
+        if !self.outage.is_deaf(now) && self.store == Trust::Works { Standing::Owner } else { Standing::Unfit }
     }
 
-    fn movement(&self) -> Movement {
+    fn movement(&self, now: Duration) -> Movement {
         match self.hears {
-            _ if !self.is_settled => Movement::Unsettled,
+            _ if !self.is_settled || self.outage.is_unsettled(now) => Movement::Unsettled,
+            _ if self.outage.may_be_of_all(now) => Movement::Held,
             Hears::Yes => Movement::Free,
             Hears::No => Movement::Frozen,
         }
@@ -306,6 +315,7 @@ impl Post {
             refuses: self.steward.refuses().clone(),
             up_ms: now.as_millis() as u64,
             hears_directory: self.hears,
+            home: self.around.home,
         }
     }
 
@@ -384,7 +394,10 @@ impl Post {
                 self.forgotten = forgotten;
                 self.hears = Hears::Yes;
                 self.is_settled = true;
-                for beat in beats.into_iter().filter(|beat| beat.node != self.around.node) {
+                let others = beats.into_iter().filter(|beat| {
+                    beat.node != self.around.node && !self.strangers.are_joined_by(beat, self.around.home)
+                });
+                for beat in others {
                     let node = beat.node.clone();
                     if self.view.heard(beat, now) == Heard::Newcomer {
                         // The directory tells of the dead, too, for a while.
@@ -452,7 +465,8 @@ impl Post {
 
     /// Does what the steward says, and shows where the partitions are.
     fn act(&mut self, now: Duration) {
-        let (standing, movement) = (self.standing(now), self.movement());
+        self.outage.others(now, !self.view.owners(now).is_empty());
+        let (standing, movement) = (self.standing(now), self.movement(now));
         for act in self.steward.acts(&self.view, now, standing, movement) {
             match act {
                 Act::Claim(partition) => self.ask_for_lease(partition),

@@ -30,6 +30,8 @@ pub(crate) enum Movement {
     Free,
     /// They do not: too little is known of the others. What a dead node had is claimed all the same.
     Frozen,
+    /// Nor does one that is unfit give any up: the others are not known to fare better.
+    Held,
     /// Nothing is claimed either: nothing is known of the others yet.
     Unsettled,
 }
@@ -264,6 +266,7 @@ impl Steward {
                         _ if !is_mine => {} // deposed, above
                         Standing::Owner if may_move => acts.push(Act::Release(partition, Why::HandedTo(node))),
                         Standing::Owner => {}
+                        Standing::Unfit if matches!(movement, Movement::Held | Movement::Unsettled) => {}
                         Standing::Unfit => acts.push(Act::Release(partition, Why::Unfit)),
                         Standing::Leaving | Standing::Gone | Standing::Client => {
                             acts.push(Act::Release(partition, Why::Leaving));

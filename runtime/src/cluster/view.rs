@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,9 @@ pub(crate) struct Beat {
     /// Whether the directory hears it: if not, it is to be told of others over the bus.
     #[serde(default)]
     pub(crate) hears_directory: Hears,
+    /// The identity of the name space in its store; nil if it says nothing.
+    #[serde(default)]
+    pub(crate) home: Uuid,
 }
 
 /// Whether a node takes part in the ownership of partitions.

@@ -1,5 +1,6 @@
 //! A node on paper, and its start.
 
+use super::inspector::{Beat, inspector};
 use super::{COMMIT_MAX, Node, Stage};
 use crate::agent::instance::Floor;
 use crate::breaches::Breaches;
@@ -35,6 +36,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// How long a node waits for its partitions at start.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -71,6 +73,8 @@ pub(super) struct Cluster {
     pub(super) bus: Arc<dyn Bus>,
     /// Whether it takes partitions.
     pub(super) standing: Standing,
+    /// The identity of the name space in the store.
+    pub(super) home: Uuid,
 }
 
 /// How often a node looks at what needs no looking at as a rule.
@@ -81,14 +85,17 @@ struct Pace {
     collect: Duration,
     /// How often a registration is renewed, and how long it lives without that.
     registry: (Duration, Duration),
+    /// How often the store is probed, if it is.
+    probe: Option<Duration>,
 }
 
 impl Pace {
-    fn of(settings: &Settings) -> Self {
+    fn of(settings: &Settings, garbage_late: Duration) -> Self {
         Self {
             sleep_max: Duration::from_secs(1),
-            collect: settings.garbage_late / 4,
+            collect: garbage_late / 4,
             registry: (settings.agent_heartbeat, settings.agent_life),
+            probe: Some(settings.store_probe_every),
         }
     }
 
@@ -96,7 +103,7 @@ impl Pace {
     /// simulated time must not cost a year's worth of looking.
     fn still() -> Self {
         const YEAR: Duration = Duration::from_secs(365 * 86_400);
-        Self { sleep_max: YEAR, collect: YEAR, registry: (YEAR, 2 * YEAR) }
+        Self { sleep_max: YEAR, collect: YEAR, registry: (YEAR, 2 * YEAR), probe: None }
     }
 }
 
@@ -109,8 +116,9 @@ impl Plan {
         stage: Option<Stage>,
         cluster: Option<Cluster>,
     ) -> Self {
-        let journal = crate::journal::Settings { garbage_late: settings.garbage_late, ..Default::default() };
-        let pace = if stage.is_some() { Pace::still() } else { Pace::of(&settings) };
+        let garbage_late = settings.garbage_late_of(cluster.is_some());
+        let journal = crate::journal::Settings { garbage_late, ..Default::default() };
+        let pace = if stage.is_some() { Pace::still() } else { Pace::of(&settings, garbage_late) };
         let (node, clock, trap) = match stage {
             Some(Stage { name, clock, trap }) => (name, clock, Some(trap)),
             // A life, not a machine: whoever held a task in an earlier life of this process is gone.
@@ -154,6 +162,10 @@ impl Plan {
         });
         let (courier_spec, courier) = self.courier();
         let mut children = vec![registry_spec, courier_spec];
+        if let Some(every) = self.pace.probe {
+            let (store, namespace) = (self.store.clone(), self.namespace.clone());
+            children.push(inspector(Beat { store, namespace, every }));
+        }
         let (partitions, member) = match self.cluster.clone() {
             None => {
                 let (specs, partitions) = self.partitions(&courier, &closing);
@@ -290,6 +302,7 @@ impl Plan {
         let _first = for_member.set(member::Surroundings {
             node: self.node.clone(),
             namespace: self.namespace.clone(),
+            home: cluster.home,
             standing: cluster.standing,
             heartbeat: self.settings.node_heartbeat,
             life: self.settings.node_life,

@@ -36,9 +36,13 @@ pub enum DirectorySettings {
     /// This process.
     #[default]
     Memory,
-    /// Redis, `redis://HOST:PORT/DATABASE` or `rediss://...`.
+    /// Redis: `redis://HOST:PORT/DATABASE`, `redis+sentinel://HOST,HOST/MASTER/DATABASE`, `redis+cluster://HOST,HOST`, or
+    /// the same with `rediss` for TLS.
     Redis(ServerUrl),
 }
+
+/// One server, the master that Sentinels know, a cluster; each with and without TLS.
+const REDIS: [&str; 6] = ["redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"];
 
 impl Default for StoreSettings {
     fn default() -> Self {
@@ -52,15 +56,15 @@ pub(super) struct Lacking<'a> {
     /// What was named, in a word.
     pub(super) what: &'static str,
     pub(super) url: &'a ServerUrl,
-    /// What this build knows instead.
-    pub(super) known: &'static str,
+    /// The feature of the crate that brings the adapter.
+    pub(super) feature: &'static str,
 }
 
 impl StoreSettings {
     pub(super) fn lacking(&self) -> Option<Lacking<'_>> {
         match self {
-            Self::S3(url) => Some(Lacking { what: "S3", url, known: "\"file://FOLDER\" and \"memory:\"" }),
-            Self::Folder(_) | Self::Memory => None,
+            Self::S3(url) if !cfg!(feature = "s3") => Some(Lacking { what: "S3", url, feature: "s3" }),
+            Self::S3(_) | Self::Folder(_) | Self::Memory => None,
         }
     }
 
@@ -76,8 +80,10 @@ impl StoreSettings {
 impl BusSettings {
     pub(super) fn lacking(&self) -> Option<Lacking<'_>> {
         match self {
-            Self::Amqp(url) => Some(Lacking { what: "RabbitMQ", url, known: "\"memory:\"" }),
-            Self::Memory => None,
+            Self::Amqp(url) if !cfg!(feature = "rabbitmq") => {
+                Some(Lacking { what: "RabbitMQ", url, feature: "rabbitmq" })
+            }
+            Self::Amqp(_) | Self::Memory => None,
         }
     }
 
@@ -92,8 +98,8 @@ impl BusSettings {
 impl DirectorySettings {
     pub(super) fn lacking(&self) -> Option<Lacking<'_>> {
         match self {
-            Self::Redis(url) => Some(Lacking { what: "Redis", url, known: "\"memory:\"" }),
-            Self::Memory => None,
+            Self::Redis(url) if !cfg!(feature = "redis") => Some(Lacking { what: "Redis", url, feature: "redis" }),
+            Self::Redis(_) | Self::Memory => None,
         }
     }
 
@@ -108,11 +114,10 @@ impl DirectorySettings {
 impl Lacking<'_> {
     /// Seen, known, and what to do.
     pub(super) fn in_words(&self, key: &str) -> String {
-        let Self { what, url, known } = self;
-        let scheme = url.scheme();
+        let Self { what, url, feature } = self;
         format!(
-            "{key} is {:?}, and this build has no adapter for {what} ({scheme}://): it knows {known}; \
-             leave {key} out, or use a build of callboard that has the adapter",
+            "{key} is {:?}, and this build has no adapter for {what}: leave {key} out, or build with the feature \
+             {feature:?} of the crate callboard (\"cluster\" has all three)",
             url.to_string()
         )
     }
@@ -161,7 +166,7 @@ impl Field for DirectorySettings {
         let url = text(amount)?;
         *self = match url.as_str() {
             "memory:" => Self::Memory,
-            _ => Self::Redis(server("a directory is \"memory:\" or \"redis://HOST\"", &url, &["redis", "rediss"])?),
+            _ => Self::Redis(server("a directory is \"memory:\" or \"redis://HOST\"", &url, &REDIS)?),
         };
         Ok(())
     }

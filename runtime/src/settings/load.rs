@@ -90,8 +90,8 @@ impl Layers {
     }
 }
 
-/// The settings of the text of a file alone, for `crate::fuzz`.
-#[cfg(feature = "test")]
+/// The settings of the text of a file alone, as far as each can be read by itself: for tests.
+#[cfg(any(test, feature = "test"))]
 pub(super) fn text_alone(text: &str) -> Result<Settings> {
     let mut loading = Loading::default();
     loading.text(Path::new("callboard.toml"), text);

@@ -1,5 +1,6 @@
 //! What a node is told: a table of settings, read in layers, each layer over the one before.
 
+mod choice;
 mod effective;
 #[cfg(feature = "test")]
 pub(crate) mod fuzz;
@@ -15,6 +16,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use choice::{Addressing, QueueKind};
 pub use effective::{Effective, Shown};
 pub use joined::{BusSettings, DirectorySettings, StoreSettings};
 pub use load::Layers;
@@ -58,6 +60,10 @@ impl Settings {
             let reason = format!("payload_inline_max ({inline}) is at most payload_bytes_max ({max})");
             faults.push(Fault { keys: vec!["payload_inline_max", "payload_bytes_max"], reason });
         }
+        if self.garbage_late > Duration::ZERO && self.garbage_late < Duration::from_secs(1) {
+            let reason = format!("garbage_late is 1s to 365d, or 0s, not {:?}", self.garbage_late);
+            faults.push(Fault { keys: vec!["garbage_late"], reason });
+        }
         if self.graph_tasks_max > self.live_tasks_max {
             let (graph, live) = (self.graph_tasks_max, self.live_tasks_max);
             let reason = format!("graph_tasks_max ({graph}) is at most live_tasks_max ({live})");
@@ -73,7 +79,51 @@ impl Settings {
             let reason = format!("node_heartbeat ({heartbeat:?}) is at most half of node_life ({life:?})");
             faults.push(Fault { keys: vec!["node_heartbeat", "node_life"], reason });
         }
+        if self.is_of_a_cluster() && self.directory == DirectorySettings::Memory {
+            let reason =
+                "bus.url names a broker and directory.url no server: nodes that share a bus share a directory, too; \
+                          set directory.url to a Redis, \"redis://HOST\""
+                    .to_owned();
+            faults.push(Fault { keys: vec!["bus.url", "directory.url"], reason });
+        }
+        if self.is_of_a_cluster() && self.store == StoreSettings::Memory {
+            let reason =
+                "bus.url names a broker and store.url is \"memory:\": nodes that share a bus share a store, too; set \
+                          store.url to a bucket, \"s3://BUCKET\""
+                    .to_owned();
+            faults.push(Fault { keys: vec!["bus.url", "store.url"], reason });
+        }
+        if let (StoreSettings::S3(_), false) = (&self.store, self.is_of_a_cluster()) {
+            let reason =
+                "store.url is a bucket, which several processes may open, and bus.url names no broker for them to \
+                          agree over; set bus.url and directory.url, too, or keep the journal in a folder"
+                    .to_owned();
+            faults.push(Fault { keys: vec!["store.url", "bus.url"], reason });
+        }
         faults
+    }
+
+    /// Whether there may be other nodes.
+    fn is_of_a_cluster(&self) -> bool {
+        self.bus != BusSettings::Memory
+    }
+
+    /// Into how many partitions a new name space is divided, in a cluster or alone.
+    pub(crate) fn partitions_of(&self, in_cluster: bool) -> u16 {
+        match (self.partitions, in_cluster) {
+            (0, true) => 16,
+            (0, false) => 1,
+            (said, _) => said,
+        }
+    }
+
+    /// How late garbage is collected, in a cluster or alone.
+    pub(crate) fn garbage_late_of(&self, in_cluster: bool) -> Duration {
+        match (self.garbage_late, in_cluster) {
+            (Duration::ZERO, true) => Duration::from_secs(3600),
+            (Duration::ZERO, false) => Duration::from_secs(60),
+            (said, _) => said,
+        }
     }
 
     /// How partitions move.

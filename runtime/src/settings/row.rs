@@ -1,7 +1,6 @@
 //! What a setting is: a row of the table, with its unit and its range, and a field of the settings.
 
 use super::units;
-use callboard_core::OnCycle;
 use std::net::SocketAddr;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -20,6 +19,8 @@ pub(super) struct Row {
     pub(super) meaning: &'static str,
     /// What gets worse when it grows.
     pub(super) worse: &'static str,
+    /// Of a choice, the words that it is made among.
+    pub(super) words: &'static [&'static str],
 }
 
 /// How a setting is written.
@@ -175,7 +176,7 @@ fn factor(text: &str) -> Result<Amount, String> {
     number.map(Amount::Factor).ok_or_else(|| format!("{text:?} is no number"))
 }
 
-fn misfit(amount: &Amount) -> String {
+pub(super) fn misfit(amount: &Amount) -> String {
     format!("{amount:?} does not fit")
 }
 
@@ -212,20 +213,6 @@ impl Field for SocketAddr {
         let Amount::Text(text) = amount else { return Err(misfit(&amount)) };
         let hint = "an address is an IP address and a port, such as \"127.0.0.1:7420\"";
         *self = text.parse().map_err(|_| format!("{hint}, not {text:?}"))?;
-        Ok(())
-    }
-}
-
-impl Field for OnCycle {
-    fn amount(&self) -> Amount {
-        Amount::Text(self.as_str().to_owned())
-    }
-
-    fn set(&mut self, amount: Amount) -> Result<(), String> {
-        let Amount::Text(text) = amount else { return Err(misfit(&amount)) };
-        let words: Vec<&str> = Self::ALL.iter().map(|choice| choice.as_str()).collect();
-        let found = Self::ALL.into_iter().find(|choice| choice.as_str() == text);
-        *self = found.ok_or_else(|| format!("it is one of {}, not {text:?}", words.join(", ")))?;
         Ok(())
     }
 }

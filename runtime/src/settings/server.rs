@@ -1,5 +1,8 @@
 //! Servers that a port may be joined to.
 
+#[cfg(test)]
+mod tests;
+
 use super::units;
 use std::fmt;
 
@@ -13,11 +16,7 @@ impl ServerUrl {
         &self.0
     }
 
-    pub(super) fn scheme(&self) -> &str {
-        self.0.split(':').next().unwrap_or_default()
-    }
-
-    /// Reads a URL of one of these schemes.
+    /// Reads a URL of one of these schemes. One with a plus, such as `redis+cluster`, is followed by one host or several.
     ///
     /// # Errors
     ///
@@ -26,21 +25,34 @@ impl ServerUrl {
         let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| schemes.contains(scheme)) else {
             return Err("it has another form".to_owned());
         };
+        if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(no_host(scheme));
+        }
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        // The colons of an IPv6 address are in brackets.
-        let (name, port) = match host.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
-            Some((name, port)) => (name, port),
-            None => (host, "1"),
-        };
-        if name.is_empty() || rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(format!("{scheme}:// is followed by a host, and by no blanks"));
-        }
-        if port.parse().unwrap_or(0_u16) == 0 {
-            return Err(format!("the port of {scheme}:// is 1 to 65535"));
-        }
+        let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
+        let has_several = scheme.contains('+');
+        hosts.split(|c| has_several && c == ',').try_for_each(|host| check_host(scheme, host))?;
         Ok(Self(url.to_owned()))
     }
+}
+
+fn check_host(scheme: &str, host: &str) -> Result<(), String> {
+    // The colons of an IPv6 address are in brackets.
+    let (name, port) = match host.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
+        Some((name, port)) => (name, port),
+        None => (host, "1"),
+    };
+    if name.is_empty() {
+        return Err(no_host(scheme));
+    }
+    if port.parse().unwrap_or(0_u16) == 0 {
+        return Err(format!("the port of {scheme}:// is 1 to 65535"));
+    }
+    Ok(())
+}
+
+fn no_host(scheme: &str) -> String {
+    format!("{scheme}:// is followed by a host, and by no blanks")
 }
 
 impl fmt::Display for ServerUrl {

@@ -1,6 +1,7 @@
 //! The table of settings: each stands here once, with its default, its range, its meaning and its price. Documentation,
 //! loading, writing and the annotated file all come from it.
 
+use super::choice::{Addressing, Choice, QueueKind};
 use super::row::{Field, Kind, Row};
 use super::units;
 use super::{BusSettings, DirectorySettings, StoreSettings};
@@ -54,6 +55,7 @@ macro_rules! settings {
                         range: [concat!($least), concat!($most)],
                         meaning: concat!($($doc),+),
                         worse: $worse,
+                        words: settings!(@words $kind, $type),
                     };
                     see(&ROW, &mut self.$field);
                 })*
@@ -70,6 +72,8 @@ macro_rules! settings {
     (@Address $text:literal, $type:ty) => { units::address_of($text) };
     (@Url $text:literal, $type:ty) => { <$type>::default() };
     (@Choice $text:literal, $type:ty) => { <$type>::default() };
+    (@words Choice, $type:ty) => { <$type as Choice>::WORDS };
+    (@words $kind:ident, $type:ty) => { &[] };
 }
 
 settings! {
@@ -81,26 +85,71 @@ settings! {
         "namespace" namespace: String = Name("default"), 1 to 64,
         "It is a part of every name in the store.";
 
-        /// Where the journal is kept: a folder, owned by one process at a time, or "memory:", which is gone when the
-        /// process ends.
+        /// Where the journal is kept: a folder, owned by one process at a time; a bucket, "s3://BUCKET/PREFIX", which the
+        /// nodes of a cluster share; or "memory:", which is gone when the process ends.
         "store.url" store: StoreSettings = Url("file://.callboard"), 1 to 4_096,
         "A password in it is not shown.";
 
-        /// What carries tasks to agents: a broker, or "memory:", which is this process.
+        /// Where S3 is, such as "https://HOST:PORT". Without it AWS_ENDPOINT_URL says it, or else it is Amazon's.
+        /// Who may use it is said as all of Amazon's tools are told: in AWS_ACCESS_KEY_ID and its kin, or a profile.
+        "store.endpoint" store_endpoint: String = Url(""), 0 to 4_096,
+        "A bucket of one name is another bucket at another endpoint.";
+
+        /// The region of the bucket. Without it AWS_REGION or a profile says it.
+        "store.region" store_region: String = Name(""), 0 to 64,
+        "Most servers that are not Amazon's take any.";
+
+        /// How a bucket is named in a request: "auto" is by path at an endpoint that is named, and by host at Amazon's.
+        "store.addressing" store_addressing: Addressing = Choice("auto"), 1 to 64,
+        "With the wrong one there seems to be no such bucket.";
+
+        /// How long one request to S3 may take. What it has done is looked up after that.
+        "store.timeout" store_timeout: Duration = Time("5s"), "100ms" to "5m",
+        "When it grows, callers wait longer for a store that hangs; when it shrinks, large objects fail.";
+
+        /// How often the store is probed while a node runs, as it is at its start: what is found to break its contract ends
+        /// the node.
+        "store.probe_every" store_probe_every: Duration = Time("1h"), "1s" to "7d",
+        "When it grows, a store that someone has spoiled is trusted for longer; a probe is some tens of requests.";
+
+        /// What carries tasks to agents: a broker, "amqp://USER:PASSWORD@HOST/VHOST", or "memory:", which is this process.
+        /// Nodes on one broker are a cluster; they share the directory and the store, too.
         "bus.url" bus: BusSettings = Url("memory:"), 1 to 4_096,
         "A password in it is not shown.";
 
-        /// Where agents are registered: a server, or "memory:", which is this process.
+        /// A file with the certificates of the authorities that "amqps://" trusts, in the place of the machine's own.
+        "bus.ca_file" bus_ca_file: String = Path(""), 0 to 4_096,
+        "Whoever it names may pass for the broker.";
+
+        /// How the broker keeps the queues that several nodes read: "classic" on one of its nodes, "quorum" on most. A
+        /// cluster that has run with one kind must delete its queues before it runs with the other.
+        "bus.queues" bus_queues: QueueKind = Choice("classic"), 1 to 64,
+        "Quorum queues cost the broker several times the work; nothing is lost with either.";
+
+        /// How long the broker may take to answer.
+        "bus.timeout" bus_timeout: Duration = Time("5s"), "100ms" to "5m",
+        "When it grows, a broker that hangs is given up later.";
+
+        /// Where agents and nodes are registered: Redis, "redis://HOST/DATABASE", or "memory:", which is this process.
         "directory.url" directory: DirectorySettings = Url("memory:"), 1 to 4_096,
         "A password in it is not shown.";
+
+        /// A file with the certificates of the authorities that "rediss://" trusts, in the place of the machine's own.
+        "directory.ca_file" directory_ca_file: String = Path(""), 0 to 4_096,
+        "Whoever it names may pass for Redis.";
+
+        /// How long the directory may take to answer.
+        "directory.timeout" directory_timeout: Duration = Time("1s"), "10ms" to "1m",
+        "When it grows, a directory that hangs is done without later.";
 
         /// The folder of the files that describe agents, read by the command `callboard`; none if it is empty.
         "agents.folder" agents_folder: String = Path(""), 0 to 4_096,
         "Whoever may write to it decides what runs on the machine.";
 
-        /// Into how many partitions the runs of a new name space are divided. It is fixed when the name space is
-        /// created and read from the store afterwards. One process on a folder is fastest with one.
-        "partitions" partitions: u16 = Count(1), 1 to 1_024,
+        /// Into how many partitions the runs of a new name space are divided: what the nodes of a cluster share out among
+        /// them. It is fixed when the name space is created and read from the store afterwards. 0 is 16 for a cluster, and 1
+        /// for a process alone, which is fastest with one.
+        "partitions" partitions: u16 = Count(0), 0 to 1_024,
         "When it grows, runs spread over more nodes, but each partition commits more often, in smaller batches.";
 
         /// How long a holder of a task may be silent before the task is given to another.
@@ -221,10 +270,10 @@ settings! {
         "closed_for" closed_for: Duration = Time("10m"), "0s" to "365d",
         "When it grows, memory does; when it shrinks, more questions about ended runs go to the store.";
 
-        /// How late garbage of the journal is deleted. A minute is enough for a folder, whose lock shuts out every
-        /// request of an earlier life; a store that nodes share wants an hour, far longer than any request can take
-        /// effect late. A process that lives shorter than this deletes nothing.
-        "garbage_late" garbage_late: Duration = Time("1m"), "1s" to "365d",
+        /// How late garbage of the journal is deleted, from "1s"; "0s" is a minute for a process alone, which is enough for
+        /// a folder, whose lock shuts out every request of an earlier life, and an hour for a cluster, far longer than any
+        /// request can take effect late. A process that lives shorter than this deletes nothing.
+        "garbage_late" garbage_late: Duration = Time("0s"), "0s" to "365d",
         "When it grows, the store holds more that nobody needs.";
 
         tables {

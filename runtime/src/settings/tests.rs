@@ -104,7 +104,7 @@ fn faults_of_all_layers_are_told_at_once_with_where_they_were_seen() {
         &[
             ("CALLBOARD_LAESE", "4"),
             ("CALLBOARD_STORE__ULR", "x"),
-            ("CALLBOARD_PARTITIONS", "0"),
+            ("CALLBOARD_PARTITIONS", "2000"),
             ("CALLBOARD_BUS__URL", "x"),
         ],
         &["losses_max=-1", "drain", "retries=4", "lease.x=1s", "nothing.like.it=1"],
@@ -116,7 +116,7 @@ fn faults_of_all_layers_are_told_at_once_with_where_they_were_seen() {
             "callboard.toml:8: there is no setting \"rety.cap\"; the closest is \"retry.cap\"",
             "CALLBOARD_LAESE: there is no setting \"laese\"; the closest is CALLBOARD_LEASE",
             "CALLBOARD_STORE__ULR: there is no setting \"store.ulr\"; the closest is CALLBOARD_STORE__URL",
-            "CALLBOARD_PARTITIONS: partitions is 1 to 1024, not 0",
+            "CALLBOARD_PARTITIONS: partitions is 0 to 1024, not 2000",
             "CALLBOARD_BUS__URL: bus.url: a bus is \"memory:\" or \"amqp://HOST\", not \"x\"",
             "the flag \"losses_max\": losses_max: \"-1\" is no whole number: invalid digit found in string",
             "the flag \"drain\" is not of the form key=value",
@@ -141,7 +141,7 @@ fn values_say_what_was_seen() {
     one("namespace = 4", "namespace: a text is wanted, not a TOML integer");
     one("namespace = \"a/b\"", "namespace is 1 to 64 of A-Z a-z 0-9 _ -, not \"a/b\"");
     one("partitions = \"4\"", "partitions: a whole number is wanted, not a TOML string");
-    one("partitions = 99999", "partitions is 1 to 1024, not 99999");
+    one("partitions = 99999", "partitions is 0 to 1024, not 99999");
     one("lease = \"1ms\"", "lease is 10ms to 1h, not 1ms");
     one("lease = { x = 1 }", "lease: a duration with its unit, such as \"30s\", is wanted, not a TOML table");
     one(
@@ -176,8 +176,8 @@ fn settings_that_contradict_one_another_are_told_together() {
         ],
     );
     // What a program has set is held to the same ranges.
-    let settings = Settings { garbage_late: Duration::ZERO, namespace: String::new(), ..Settings::default() };
-    let faults = ["namespace is 1 to 64 of A-Z a-z 0-9 _ -, not \"\"", "garbage_late is 1s to 365d, not 0s"];
+    let settings = Settings { garbage_late: Duration::from_millis(1), namespace: String::new(), ..Settings::default() };
+    let faults = ["namespace is 1 to 64 of A-Z a-z 0-9 _ -, not \"\"", "garbage_late is 1s to 365d, or 0s, not 1ms"];
     assert_eq!(settings.faults(), faults);
 }
 
@@ -197,26 +197,81 @@ fn a_secret_comes_from_a_file_of_its_own() {
         &[("CALLBOARD_LEASE_FILE", &absent), ("CALLBOARD_FILE", "x")],
         &[],
         &[
-            "CALLBOARD_LEASE_FILE: only what may hold a secret is read from a file of its own: store.url, bus.url, directory.url",
+            "CALLBOARD_LEASE_FILE: only what may hold a secret is read from a file of its own: store.url, store.endpoint, bus.url, directory.url",
             "CALLBOARD_FILE: there is no setting \"file\"",
         ],
     );
 }
 
 #[test]
-fn what_this_build_has_no_adapter_for_is_refused_without_its_secrets() {
+fn what_is_no_place_is_refused_without_its_secrets() {
     check(
-        "bus.url = \"amqp://u:geheim@mq:5672/v\"\ndirectory = { url = \"redis://:geheim@cache:0\" }",
-        &[("CALLBOARD_STORE__URL", "s3://state?key=geheim"), ("CALLBOARD_DIRECTORY__URL", "rediss://:geheim@[::1]/0")],
+        "directory = { url = \"redis://:geheim@cache:0\" }",
+        &[],
         &["http.listen=localhost"],
         &[
-            "callboard.toml:2: directory.url: a directory is \"memory:\" or \"redis://HOST\", not \"redis://:***@cache:0\": the port of redis:// is 1 to 65535",
+            "callboard.toml:1: directory.url: a directory is \"memory:\" or \"redis://HOST\", not \"redis://:***@cache:0\": the port of redis:// is 1 to 65535",
             "the flag \"http.listen\": http.listen: an address is an IP address and a port, such as \"127.0.0.1:7420\", not \"localhost\"",
-            "callboard.toml:1: bus.url is \"amqp://u:***@mq:5672/v\", and this build has no adapter for RabbitMQ (amqp://): it knows \"memory:\"; leave bus.url out, or use a build of callboard that has the adapter",
-            "CALLBOARD_DIRECTORY__URL: directory.url is \"rediss://:***@[::1]/0\", and this build has no adapter for Redis (rediss://): it knows \"memory:\"; leave directory.url out, or use a build of callboard that has the adapter",
-            "CALLBOARD_STORE__URL: store.url is \"s3://state?***\", and this build has no adapter for S3 (s3://): it knows \"file://FOLDER\" and \"memory:\"; leave store.url out, or use a build of callboard that has the adapter",
         ],
     );
+}
+
+/// Of settings of which each is good.
+#[track_caller]
+fn contradictions(text: &str) -> Vec<String> {
+    let said = super::load::text_alone(text).expect("each is good").contradictions();
+    said.into_iter().map(|fault| fault.reason).collect()
+}
+
+#[test]
+fn half_a_cluster_is_refused() {
+    assert_eq!(contradictions(""), [""; 0]);
+    assert_eq!(contradictions("bus.url = \"amqp://mq\"\ndirectory.url = \"redis://cache\""), [""; 0]);
+    let whole = "bus.url = \"amqp://mq\"\ndirectory.url = \"redis://cache\"\nstore.url = \"s3://bucket\"";
+    assert_eq!(contradictions(whole), [""; 0]);
+    let check = |text: &str, start: &str| {
+        let found = contradictions(text);
+        assert!(found.len() == 1 && found[0].starts_with(start), "{found:?}");
+    };
+    check("bus.url = \"amqp://mq\"", "bus.url names a broker and directory.url no server");
+    check(
+        "bus.url = \"amqp://mq\"\ndirectory.url = \"redis://cache\"\nstore.url = \"memory:\"",
+        "bus.url names a broker and store.url is \"memory:\"",
+    );
+    check("store.url = \"s3://bucket\"", "store.url is a bucket, which several processes may open");
+}
+
+#[test]
+fn what_this_build_has_no_adapter_for_is_refused_without_its_secrets() {
+    let text =
+        "bus.url = \"amqp://u:geheim@mq:5672/v\"\ndirectory.url = \"rediss://:geheim@[::1]/0\"\nstore.url = \"s3://b\"";
+    let settings = super::load::text_alone(text).expect("each is good");
+    let said: Vec<String> = settings.lacking().into_iter().map(|fault| fault.reason).collect();
+    let expected = |lacking: bool, key: &str, url: &str, what: &str, feature: &str| {
+        lacking.then(|| format!("{key} is {url:?}, and this build has no adapter for {what}: leave {key} out, or build with the feature {feature:?} of the crate callboard (\"cluster\" has all three)"))
+    };
+    let expected = [
+        expected(cfg!(not(feature = "rabbitmq")), "bus.url", "amqp://u:***@mq:5672/v", "RabbitMQ", "rabbitmq"),
+        expected(cfg!(not(feature = "redis")), "directory.url", "rediss://:***@[::1]/0", "Redis", "redis"),
+        expected(cfg!(not(feature = "s3")), "store.url", "s3://b", "S3", "s3"),
+    ];
+    assert_eq!(said, expected.into_iter().flatten().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_cluster_has_more_partitions_and_keeps_garbage_longer_unless_somebody_says_otherwise() {
+    let of = |text: &str| {
+        let settings = super::load::text_alone(text).expect("good settings");
+        (settings.partitions_of(false), settings.partitions_of(true))
+    };
+    assert_eq!(of(""), (1, 16));
+    assert_eq!(of("partitions = 3"), (3, 3));
+    let late = |text: &str| {
+        let settings = super::load::text_alone(text).expect("good settings");
+        (settings.garbage_late_of(false).as_secs(), settings.garbage_late_of(true).as_secs())
+    };
+    assert_eq!(late(""), (60, 3600));
+    assert_eq!(late("garbage_late = \"5m\""), (300, 300));
 }
 
 #[test]
@@ -233,7 +288,7 @@ fn each_setting_is_shown_with_its_origin_and_without_its_secrets() {
     check("partitions", "4", "flag partitions");
     check("http.listen", "\"127.0.0.1:0\"", "flag --listen");
     assert_eq!(effective.shown().len(), rows().len());
-    assert_eq!(effective.faults().len(), 2, "the lease, and the bus");
+    assert!(effective.faults().len() >= 2, "the lease, and half a cluster");
     assert!(!format!("{effective:?}").contains("geheim"), "not even when it is debugged");
 }
 

@@ -3,7 +3,7 @@
 use super::Settings;
 use super::load::rows;
 use super::row::{Amount, Kind, Raw, Row};
-use callboard_core::{Json, OnCycle};
+use callboard_core::Json;
 use serde_json::{Map, Value, json};
 
 /// The widest line of the annotated file.
@@ -62,7 +62,7 @@ fn value_schema(row: &Row) -> Value {
         Kind::Time | Kind::Bytes => json!({ "type": "string", "examples": [row.default] }),
         Kind::Count => json!({ "type": "integer", "minimum": bound(least), "maximum": bound(most) }),
         Kind::Factor => json!({ "type": "number", "minimum": bound(least), "maximum": bound(most) }),
-        Kind::Choice => json!({ "enum": OnCycle::ALL.map(OnCycle::as_str) }),
+        Kind::Choice => json!({ "enum": row.words }),
         Kind::Name | Kind::Url | Kind::Path | Kind::Address => {
             json!({ "type": "string", "minLength": bound(least), "maxLength": bound(most) })
         }

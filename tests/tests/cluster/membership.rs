@@ -2,7 +2,11 @@
 
 use super::kit::*;
 use crate::runtime::kit::*;
+use callboard::port::directory::fault::FaultyDirectory;
+use callboard::port::store::MemoryStore;
+use callboard::port::store::fault::{Fault, FaultStore, Operation};
 use callboard::prelude::*;
+use std::sync::Arc;
 
 const PARTITIONS: u16 = 8;
 
@@ -82,4 +86,77 @@ async fn a_node_whose_consumer_the_broker_forgets_in_silence_listens_anew() {
     let workflow = Workflow::new("deaf");
     let said = workflow.task("it", echo("heard"));
     assert_eq!(one.start(workflow).key(key).await.unwrap().output(&said).await.unwrap(), "heard");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_of_another_store_are_not_joined() {
+    let (town, elsewhere) = (Town::of(PARTITIONS), Town::of(PARTITIONS));
+    let one = echoing(town.node()).start().await.unwrap();
+    until(&one, |nodes| nodes[0].partitions.len() == usize::from(PARTITIONS)).await;
+    let error = town.node_on(elsewhere.store.clone(), Arc::new(town.bus.clone()), town.directory.clone());
+    let error = error.start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(full(&error).contains("another cluster uses this bus"), "{error:#}");
+
+    // While the directory is away nobody can say; they hear each other over the bus.
+    let directory = FaultyDirectory::new(town.directory.clone());
+    directory.cut();
+    let two = town.node_on(elsewhere.store.clone(), Arc::new(town.bus.clone()), Arc::new(directory.clone()));
+    let two = echoing(two).start().await.unwrap();
+    until(&two, |nodes| nodes[0].partitions.len() == usize::from(PARTITIONS)).await;
+    directory.heal();
+    for board in [&one, &two] {
+        let said: String = board.call(echo("hello")).await.unwrap();
+        assert_eq!((said.as_str(), board.nodes().await.unwrap().len()), ("hello", 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_spoiled_later_ends_the_node() {
+    let store = FaultStore::new(Arc::new(MemoryStore::new()));
+    let board = callboard::Callboard::dev().store(Arc::new(store.clone())).start().await.unwrap();
+    store.always(Operation::Create, "*/probe/*", Fault::Refuse);
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    assert!(board.nodes().await.is_ok(), "a store that is away is no liar");
+    store.calm();
+    store.always(Operation::Create, "*/probe/*", Fault::Exists);
+    let ended = tokio::time::timeout(Duration::from_secs(2 * 3600), board.ended()).await;
+    assert!(ended.is_ok(), "it goes on with a store that lies");
+}
+
+/// Each partition with its owner and the epoch of that.
+async fn tenures(board: &callboard::Callboard) -> std::collections::BTreeMap<u16, (String, u64)> {
+    let nodes = board.nodes().await.unwrap();
+    let of = |node: callboard::NodeInfo| {
+        let id = node.id.to_string();
+        node.partitions.into_iter().map(move |(partition, epoch)| (partition, (id.clone(), epoch)))
+    };
+    nodes.into_iter().flat_map(of).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_was_away_for_all_moves_nothing() {
+    use callboard::port::bus::fault::Cut;
+    let town = Town::of(PARTITIONS);
+    let nodes = [Mortal::of(&town, echoing).await, Mortal::of(&town, echoing).await, Mortal::of(&town, echoing).await];
+    until_even(&nodes[0], 3, PARTITIONS).await;
+    let before = tenures(&nodes[0]).await;
+    assert_eq!(before.len(), usize::from(PARTITIONS));
+    for directory_too in [false, true] {
+        for node in &nodes {
+            node.bus.cut(Cut::Both);
+            if directory_too {
+                node.directory.cut();
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        town.directory.wipe();
+        // Not all are back at once.
+        for (node, after_ms) in nodes.iter().zip([0, 400, 700]) {
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            node.heal();
+        }
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(tenures(&nodes[0]).await, before, "directory too: {directory_too}");
+    }
 }

@@ -7,6 +7,7 @@ use callboard::prelude::*;
 use callboard::{Builder, Ctx, Filter, Observed, Pool};
 use futures::StreamExt;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::time::{Instant, sleep, timeout};
 
 const PARTITIONS: u16 = 2;
@@ -477,7 +478,7 @@ async fn a_broadcast_reaches_every_inbox_of_every_node_but_the_senders() {
     a.tell("three", on("waits")).await.unwrap();
     let told = a.broadcast(on("second")).await.unwrap();
     assert_eq!((told.delivered, told.silent.len()), (3, 0));
-    assert_eq!(told.full, [format!("{}/three#1", id(&c).await).into()]);
+    assert_eq!(told.full, [Arc::<str>::from(format!("{}/three#1", id(&c).await))]);
     three.gate.open();
     three.heard("waits", 1).await;
     // One hears and is not heard.
@@ -485,7 +486,7 @@ async fn a_broadcast_reaches_every_inbox_of_every_node_but_the_senders() {
     let began = Instant::now();
     let told = a.broadcast(on("third")).await.unwrap();
     assert_eq!((told.delivered, told.full.len()), (3, 0));
-    assert_eq!(told.silent, [id(&c).await.into()]);
+    assert_eq!(told.silent, [Arc::<str>::from(id(&c).await)]);
     assert!(began.elapsed() <= Duration::from_millis(1_100), "{:?}", began.elapsed());
     three.heard("third", 1).await;
     c.bus.heal();

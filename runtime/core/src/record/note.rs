@@ -91,19 +91,6 @@ pub enum OnCycle {
     FailLeastUrgent,
 }
 
-impl OnCycle {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Reject, Self::FailLeastUrgent];
-
-    /// The word for it in settings.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Reject => "reject",
-            Self::FailLeastUrgent => "fail-least-urgent",
-        }
-    }
-}
-
 /// An answer to whoever waits for one in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

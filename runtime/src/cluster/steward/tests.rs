@@ -71,6 +71,7 @@ impl Stage {
                 refuses: steward.refuses().clone(),
                 up_ms: 0,
                 hears_directory: Hears::Yes,
+                home: uuid::Uuid::nil(),
             })
             .collect();
         let mut done = Vec::new();
@@ -199,6 +200,7 @@ fn a_deposed_owner_lets_go_and_the_next_claim_waits_longer_each_time() {
             refuses: BTreeSet::new(),
             up_ms: 0,
             hears_directory: Hears::Yes,
+            home: uuid::Uuid::nil(),
         };
         view.heard(beat(number, BTreeMap::from([(0, epoch + 1)]), Standing::Owner), now);
         let deposed = Act::Release(0, Why::Deposed("b".into()));

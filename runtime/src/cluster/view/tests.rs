@@ -19,6 +19,7 @@ fn beat(node: &str, number: u64, owns: &[(u16, u64)]) -> Beat {
         refuses: BTreeSet::new(),
         up_ms: 0,
         hears_directory: Hears::Yes,
+        home: uuid::Uuid::nil(),
     }
 }
 

@@ -68,6 +68,7 @@ pub async fn an_envelope_arrives_whole(bus: &dyn Bus) {
         head.reply_to = Some(QueueName::partition(3));
         head.run = Some("run-1".into());
         head.task = Some("draft".into());
+        head.capability = Some("text.draft".into());
         head.attempt = Some(2);
         head.activation = Some(u32::MAX);
         head.deadline_unix_ms = Some(-1);
@@ -113,7 +114,7 @@ pub async fn a_full_queue_says_so(bus: &dyn Bus) {
         assert!(taken < 64, "a queue for 3 messages has taken 64");
     };
     assert!(taken >= 3, "a queue for 3 messages was full at {taken}");
-    assert_eq!(refused, Error::Full { queue: queue.clone(), limit: 3 });
+    assert_eq!(refused, Error::Full { queue: queue.clone(), limit: Some(3) });
     let mut consumer = consumer(bus, &queue, 64).await;
     receive_all(&mut consumer, 0..taken).await;
     soon(bus.publish(&queue, message(99))).await.expect("there is room again");
@@ -282,7 +283,7 @@ pub async fn an_own_queue_carries_messages(bus: &dyn Bus) {
         }
         assert!(taken < 64, "a queue for 3 messages has taken 64");
     };
-    assert_eq!(refused, Error::Full { queue, limit: 3 });
+    assert_eq!(refused, Error::Full { queue, limit: Some(3) });
     receive_all(&mut own, 0..taken).await;
 }
 

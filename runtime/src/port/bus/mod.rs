@@ -26,6 +26,8 @@ mod delivery;
 mod envelope;
 pub mod memory;
 mod queue_name;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
 
 #[cfg(any(test, feature = "test"))]
 pub mod conformance;
@@ -53,12 +55,12 @@ pub enum Error {
         queue: QueueName,
     },
     /// The queue holds as many messages as it was declared for. Nothing was published and nothing will be.
-    #[error("queue is full at {limit} messages: {queue}")]
+    #[error("queue is full{}: {queue}", at(*limit))]
     Full {
         /// The full queue.
         queue: QueueName,
-        /// How many messages it was declared for.
-        limit: usize,
+        /// How many messages it was declared for, where that is known: a broker does not tell those who have not declared it.
+        limit: Option<usize>,
     },
     /// Nothing was done and nothing will be: there is no connection, or the arguments do not agree with what exists.
     #[error("the bus refused: {reason}")]
@@ -78,6 +80,10 @@ pub enum Error {
         /// What has gone.
         reason: String,
     },
+}
+
+fn at(limit: Option<usize>) -> String {
+    limit.map(|limit| format!(" at {limit} messages")).unwrap_or_default()
 }
 
 /// A carrier of messages. See the module for the contract.

@@ -18,6 +18,8 @@
 //! never walk over all keys. What is to be found in two ways is registered under two kinds.
 
 pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 #[cfg(any(test, feature = "test"))]
 pub mod conformance;

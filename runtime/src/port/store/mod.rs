@@ -26,12 +26,16 @@ mod liars;
 pub mod memory;
 mod name;
 pub mod probe;
+#[cfg(feature = "s3")]
+pub mod s3;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
 pub use folder::{FolderStore, OpenError};
 pub use memory::MemoryStore;
+#[cfg(feature = "s3")]
+pub use s3::{S3Options, S3Store};
 
 /// What a `create` found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

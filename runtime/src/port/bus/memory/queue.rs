@@ -99,7 +99,7 @@ impl Queue {
             return Err(Error::Unroutable { queue: self.name.clone() });
         }
         if state.ready.len() >= self.messages_max {
-            return Err(Error::Full { queue: self.name.clone(), limit: self.messages_max });
+            return Err(Error::Full { queue: self.name.clone(), limit: Some(self.messages_max) });
         }
         state.ready.push_back(Item { envelope, redelivered: false });
         let woken = state.hand_one();

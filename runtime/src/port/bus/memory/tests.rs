@@ -88,7 +88,7 @@ async fn a_full_queue_takes_what_comes_back() {
     let out = only.next().await.unwrap();
     bus.publish(&queue, one(1)).await.unwrap();
     let full = bus.publish(&queue, one(2)).await;
-    assert_eq!(full, Err(Error::Full { queue: queue.clone(), limit: 1 }));
+    assert_eq!(full, Err(Error::Full { queue: queue.clone(), limit: Some(1) }));
     drop(out);
     assert_eq!(bus.ready(&queue), Some(2));
 }

@@ -1,0 +1,161 @@
+use super::{Flow, Proxy, Way};
+use std::io::ErrorKind;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+/// Long enough for a wrong byte to arrive, and short enough for a test.
+const A_WHILE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server that says what it hears, and what it has heard.
+struct Echo {
+    port: u16,
+    heard: tokio::sync::mpsc::UnboundedReceiver<Vec<u8>>,
+    _tasks: JoinSet<()>,
+}
+
+async fn echo() -> Echo {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (tell, heard) = tokio::sync::mpsc::unbounded_channel();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let tell = tell.clone();
+            connections.spawn(async move {
+                let mut bytes = vec![0; 1024];
+                while let Ok(read @ 1..) = client.read(&mut bytes).await {
+                    let _kept = tell.send(bytes[..read].to_vec());
+                    let _said = client.write_all(&bytes[..read]).await;
+                }
+            });
+        }
+    });
+    Echo { port, heard, _tasks: tasks }
+}
+
+async fn set_up() -> (Echo, Proxy, TcpStream) {
+    let echo = echo().await;
+    let proxy = Proxy::start(echo.port).await.unwrap();
+    let client = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
+    (echo, proxy, client)
+}
+
+async fn say(client: &mut TcpStream, text: &str) {
+    client.write_all(text.as_bytes()).await.unwrap();
+}
+
+async fn hear(client: &mut TcpStream, bytes: usize) -> String {
+    let mut heard = vec![0; bytes];
+    timeout(PATIENCE, client.read_exact(&mut heard)).await.unwrap().unwrap();
+    String::from_utf8(heard).unwrap()
+}
+
+async fn hears_nothing(client: &mut TcpStream) -> bool {
+    timeout(A_WHILE, client.read(&mut [0; 1])).await.is_err()
+}
+
+#[tokio::test]
+async fn bytes_pass_and_so_does_the_end() {
+    let (_echo, _proxy, mut client) = set_up().await;
+    say(&mut client, "hello").await;
+    assert_eq!(hear(&mut client, 5).await, "hello");
+    client.shutdown().await.unwrap();
+    assert_eq!(timeout(PATIENCE, client.read(&mut [0; 1])).await.unwrap().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_cut_is_a_reset_and_new_connections_are_taken() {
+    let (_echo, proxy, mut client) = set_up().await;
+    say(&mut client, "hello").await;
+    hear(&mut client, 5).await;
+    proxy.cut();
+    let error = timeout(PATIENCE, client.read(&mut [0; 1])).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    let mut client = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
+    say(&mut client, "again").await;
+    assert_eq!(hear(&mut client, 5).await, "again");
+}
+
+#[tokio::test]
+async fn what_is_held_arrives_later_in_either_direction() {
+    for way in [Way::ToServer, Way::ToClient] {
+        let (mut echo, proxy, mut client) = set_up().await;
+        proxy.set(way, Flow::Hold);
+        say(&mut client, "hello").await;
+        assert!(hears_nothing(&mut client).await);
+        assert_eq!(echo.heard.try_recv().is_ok(), way == Way::ToClient);
+        proxy.set(way, Flow::Pass);
+        assert_eq!(hear(&mut client, 5).await, "hello");
+    }
+}
+
+#[tokio::test]
+async fn what_is_swallowed_never_arrives() {
+    let (mut echo, proxy, mut client) = set_up().await;
+    proxy.set(Way::ToServer, Flow::Swallow);
+    say(&mut client, "lost").await;
+    client.shutdown().await.unwrap();
+    assert!(hears_nothing(&mut client).await, "even the end is not told");
+    assert!(echo.heard.try_recv().is_err());
+    proxy.set_both(Flow::Pass);
+    assert_eq!(timeout(PATIENCE, client.read(&mut [0; 1])).await.unwrap().unwrap(), 0);
+    assert!(echo.heard.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_delay_is_for_each_byte_and_not_for_each_chunk() {
+    let (_echo, proxy, mut client) = set_up().await;
+    proxy.set(Way::ToClient, Flow::Delay(A_WHILE));
+    let since = Instant::now();
+    for _ in 0..20 {
+        say(&mut client, "hello").await;
+        tokio::task::yield_now().await;
+    }
+    hear(&mut client, 100).await;
+    assert!(since.elapsed() >= A_WHILE, "{:?}", since.elapsed());
+    // Far from twenty of them.
+    assert!(since.elapsed() < 15 * A_WHILE, "{:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn a_trickle_takes_its_time() {
+    let (_echo, proxy, mut client) = set_up().await;
+    let every = Duration::from_millis(5);
+    proxy.set(Way::ToServer, Flow::Trickle { bytes: 2, every });
+    let since = Instant::now();
+    say(&mut client, "0123456789").await;
+    assert_eq!(hear(&mut client, 10).await, "0123456789");
+    assert!(since.elapsed() >= 5 * every, "{:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn new_connections_are_refused_and_taken_again() {
+    let (_echo, mut proxy, mut client) = set_up().await;
+    say(&mut client, "hello").await;
+    hear(&mut client, 5).await;
+    proxy.refuse().await;
+    let error = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    say(&mut client, "still").await;
+    assert_eq!(hear(&mut client, 5).await, "still");
+    proxy.accept().await;
+    let mut client = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
+    say(&mut client, "again").await;
+    assert_eq!(hear(&mut client, 5).await, "again");
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_ends_the_connection() {
+    let echo = echo().await;
+    let proxy = Proxy::start(echo.port).await.unwrap();
+    drop(echo);
+    let mut client = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
+    let ended = timeout(PATIENCE, client.read(&mut [0; 1])).await.unwrap();
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+}

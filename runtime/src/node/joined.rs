@@ -1,0 +1,83 @@
+//! The ports that the settings name.
+//!
+//! Each is a boxed future: what lies behind it is deep, and whoever spawns the start of a node would have to raise the
+//! compiler's recursion limit.
+
+#[cfg(any(feature = "rabbitmq", feature = "redis", feature = "s3"))]
+mod servers;
+
+use crate::port::bus::Bus;
+use crate::port::directory::Directory;
+use crate::port::store::{FolderStore, MemoryStore, Store};
+use crate::settings::{BusSettings, DirectorySettings, Settings, StoreSettings};
+use crate::{Error, ErrorKind, Result};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+
+/// Opens the store.
+///
+/// # Errors
+///
+/// `Unavailable` if it can not be reached or is held by another process, `Invalid` if it is not fit for use.
+pub(super) fn store(settings: &Settings) -> BoxFuture<'_, Result<Arc<dyn Store>>> {
+    async move {
+        match &settings.store {
+            StoreSettings::Memory => Ok(Arc::new(MemoryStore::new()) as Arc<dyn Store>),
+            StoreSettings::Folder(root) => {
+                let root = root.clone();
+                let opened = tokio::task::spawn_blocking(move || FolderStore::open(root)).await?;
+                let opened = opened.map(|store| Arc::new(store) as Arc<dyn Store>);
+                opened
+                    .map_err(|error| Error::new(ErrorKind::Unavailable, "the store can not be used").caused_by(&error))
+            }
+            #[cfg(feature = "s3")]
+            StoreSettings::S3(url) => servers::s3(settings, url).await,
+            #[cfg(not(feature = "s3"))]
+            StoreSettings::S3(url) => Err(no_adapter(url)),
+        }
+    }
+    .boxed()
+}
+
+/// Joins the bus that nodes share; `None` without one.
+///
+/// # Errors
+///
+/// `Unavailable` if the broker can not be reached, `Denied` if it does not let us in.
+pub(super) fn bus(settings: &Settings) -> BoxFuture<'_, Result<Option<Arc<dyn Bus>>>> {
+    async move {
+        match &settings.bus {
+            BusSettings::Memory => Ok(None),
+            #[cfg(feature = "rabbitmq")]
+            BusSettings::Amqp(url) => servers::rabbitmq(settings, url).await.map(Some),
+            #[cfg(not(feature = "rabbitmq"))]
+            BusSettings::Amqp(url) => Err(no_adapter(url)),
+        }
+    }
+    .boxed()
+}
+
+/// Joins the directory that nodes share; `None` without one.
+///
+/// # Errors
+///
+/// `Unavailable` if the server can not be reached, `Denied` if it does not let us in.
+pub(super) fn directory(settings: &Settings) -> BoxFuture<'_, Result<Option<Arc<dyn Directory>>>> {
+    async move {
+        match &settings.directory {
+            DirectorySettings::Memory => Ok(None),
+            #[cfg(feature = "redis")]
+            DirectorySettings::Redis(url) => servers::redis(settings, url).await.map(Some),
+            #[cfg(not(feature = "redis"))]
+            DirectorySettings::Redis(url) => Err(no_adapter(url)),
+        }
+    }
+    .boxed()
+}
+
+/// The settings are refused before; a program may have changed them.
+#[cfg(not(all(feature = "rabbitmq", feature = "redis", feature = "s3")))]
+fn no_adapter(url: &crate::ServerUrl) -> Error {
+    Error::invalid(format!("this build has no adapter for {url}"))
+}

@@ -1,0 +1,66 @@
+//! The network between a bus and its broker is cut, in every way.
+
+use super::kit::{connect, limit, message, options, prefetch, queue, receive, shared, soon, there_and_back, until};
+use super::proxy::{Network, Proxy};
+use callboard::port::bus::rabbitmq::RabbitMqOptions;
+use callboard::port::bus::{Bus, Error};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What happens while the network is like this, and after it is whole again.
+async fn is_survived(network: Network) {
+    let broker = shared().await;
+    let proxy = Proxy::to(broker.server.port()).await;
+    let answer = Duration::from_secs(2);
+    let quick = RabbitMqOptions { answer, connect: answer, ..options(proxy.url()) };
+    let bus = connect(quick).await;
+    let (own, work) = (queue("node.a"), queue("work"));
+    soon(bus.declare(&work, limit(10))).await.expect("declared");
+    soon(bus.publish(&work, message("held"))).await.expect("published");
+    let mut sharing = soon(bus.consume(&work, prefetch(1))).await.expect("consuming");
+    let held = soon(sharing.next()).await.expect("delivered");
+    let mut alone = soon(bus.consume_own(&own, limit(10), prefetch(1))).await.expect("made");
+    let mut heard = soon(bus.subscribe()).await.expect("subscribed");
+    there_and_back(&bus, &mut alone, &own, "before").await;
+
+    proxy.set(network);
+    let begun = Instant::now();
+    let answered = soon(bus.publish(&own, message("lost"))).await;
+    assert!(matches!(answered, Err(Error::Unclear { .. } | Error::Refused { .. })), "{answered:?}");
+    assert!(begun.elapsed() < answer + Duration::from_secs(2), "an answer after {:?}", begun.elapsed());
+    assert!(soon(alone.next()).await.is_none(), "a deaf consumer ends");
+    assert!(soon(sharing.next()).await.is_none(), "a deaf consumer ends");
+    assert!(soon(heard.next()).await.is_none(), "a deaf subscription ends");
+    println!("{network:?}: known after {:?}", begun.elapsed());
+    assert!(matches!(soon(held.ack()).await, Err(Error::Closed { .. })));
+
+    proxy.set(Network::Whole);
+    let begun = Instant::now();
+    let own = queue("node.a2");
+    let mut alone = until(async || bus.consume_own(&own, limit(10), prefetch(1)).await).await;
+    until(async || bus.publish(&own, message("after")).await).await;
+    receive(&mut alone, "after").await;
+    println!("{network:?}: traffic {:?} after it is whole", begun.elapsed());
+    let mut sharing = until(async || bus.consume(&work, prefetch(1)).await).await;
+    receive(&mut sharing, "held").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_cut_are_made_again() {
+    is_survived(Network::Cut).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_loses_what_goes_to_the_broker_is_noticed() {
+    is_survived(Network::DeafBroker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_loses_what_comes_from_the_broker_is_noticed() {
+    is_survived(Network::DeafClient).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_is_silent_is_noticed() {
+    is_survived(Network::Silent).await;
+}

@@ -1,0 +1,5 @@
+//! What needs real servers: RabbitMQ, Redis and radosgw. A missing server is a failure; `make services` starts them.
+
+mod bus;
+mod directory;
+mod store;

@@ -1,0 +1,103 @@
+//! What the nodes of a test do, and how it is told afterwards whether it was done right: for tests of several processes.
+//!
+//! Everything that is done goes to a [`Ledger`] outside Callboard: one file for all processes, one line for each deed, in the
+//! order in which they were done.
+
+mod ledger;
+
+pub use ledger::{Audit, Ledger};
+
+use callboard::prelude::*;
+use callboard::{Builder, Ctx};
+use callboard_simulator::random::Random;
+use std::sync::Arc;
+
+/// Adds one to the sum of its parts.
+#[task(output = u64)]
+pub struct Add {
+    /// What the ledger calls it, unique among all tasks of a test.
+    pub id: String,
+    /// In which way it is done.
+    pub how: How,
+    /// How long each part of it takes, in milliseconds.
+    pub ms: u64,
+    /// What is added up.
+    pub parts: In<Vec<u64>>,
+}
+
+/// In which way a task is done.
+#[payload]
+#[derive(Copy)]
+pub enum How {
+    /// In one go.
+    AtOnce,
+    /// In three recorded steps.
+    InSteps,
+    /// With the help of a task that it asks for.
+    WithAChild,
+}
+
+/// Measures its id: what a child does.
+#[task(output = u64)]
+pub struct Part {
+    /// The id of its parent.
+    pub id: String,
+}
+
+/// Adds the agents that do this to a node: `instances` of each.
+pub fn agents(builder: Builder, ledger: &Ledger, instances: usize) -> Builder {
+    let ledger = Arc::new(ledger.clone());
+    let add = move |ctx: Ctx, task: Add| {
+        let ledger = ledger.clone();
+        async move { add(ctx, task, &ledger).await }
+    };
+    let part = |_: Ctx, task: Part| async move {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        Ok(task.id.len() as u64)
+    };
+    builder.add(Pool::task_fn(add).instances(instances)).add(Pool::task_fn(part).instances(instances))
+}
+
+async fn add(ctx: Ctx, task: Add, ledger: &Ledger) -> Result<u64> {
+    let pause = Duration::from_millis(task.ms);
+    let life = ledger.begin(&task.id)?;
+    match task.how {
+        How::AtOnce => tokio::time::sleep(pause).await,
+        How::InSteps => {
+            for n in 0..3 {
+                let key = format!("{}/{n}", task.id);
+                let step = async || {
+                    let value = ledger.execute(&key, &life)?;
+                    tokio::time::sleep(pause).await;
+                    Ok(value)
+                };
+                let value: String = ctx.step("step", step).await?;
+                ledger.given(&key, &value)?;
+            }
+        }
+        How::WithAChild => {
+            let part = ctx.call(Part { id: task.id.clone() }).await?;
+            if part != task.id.len() as u64 {
+                return Err(Error::terminal(format!("a child has answered {part}")));
+            }
+        }
+    }
+    Ok(task.parts.iter().sum::<u64>() + 1)
+}
+
+/// A random graph, in which each task needs up to three of those before it, and what each must come to.
+pub fn graph(name: &str, tasks: usize, random: &mut Random) -> (Workflow, Vec<u64>) {
+    let workflow = Workflow::new(name);
+    let (mut nodes, mut outputs): (Vec<Node<u64>>, Vec<u64>) = (Vec::new(), Vec::new());
+    for n in 0..tasks {
+        let needs: Vec<usize> = (0..random.below(4)).map(|_| random.below(n)).filter(|need| *need < n).collect();
+        let how = [How::AtOnce, How::InSteps, How::InSteps, How::WithAChild][random.below(4)];
+        let parts = needs.iter().map(|need| nodes[*need].clone()).collect::<Vec<_>>().as_slice().gather();
+        outputs.push(needs.iter().map(|need| outputs[*need]).sum::<u64>() + 1);
+        let ms = random.below(20) as u64;
+        let task = workflow.task(format!("t{n}"), Add { id: format!("{name}.t{n}"), how, ms, parts });
+        // Losses are what these tests are about.
+        nodes.push(task.losses(1_000));
+    }
+    (workflow, outputs)
+}
