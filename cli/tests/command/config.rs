@@ -54,7 +54,7 @@ fn every_fault_is_told_at_once_with_where_it_was_seen() {
 fn a_secret_of_a_file_of_its_own_is_never_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     let secret = folder.path().join("secret");
-    for url in ["redis://:geheim@cache/0", "redis:/geheim@cache", "redis://u:geheim@cache:0/?p=geheim"] {
+    for url in ["redis://:geheim@cache:70000/0", "redis:/geheim@cache", "redis://u:geheim@cache:0/?p=geheim"] {
         fs::write(&secret, url).expect("a file");
         for arguments in [["config", "show"], ["config", "check"], ["dev", "--ephemeral"]] {
             let said = Said::of(program(arguments).env("CALLBOARD_DIRECTORY__URL_FILE", &secret));
@@ -63,6 +63,10 @@ fn a_secret_of_a_file_of_its_own_is_never_shown() {
             assert!(!format!("{said:?}").contains("geheim"), "{said:?}");
         }
     }
+    fs::write(&secret, "redis://:geheim@cache/0").expect("a file");
+    let said = Said::of(program(["config", "show"]).env("CALLBOARD_DIRECTORY__URL_FILE", &secret));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("redis://:***@cache/0") && !said.out.contains("geheim"), "{said:?}");
 }
 
 #[test]
