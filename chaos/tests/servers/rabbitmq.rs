@@ -12,6 +12,8 @@ async fn rabbitmq_comes_back_with_its_data() {
     let (port, url) = (rabbit.port(), rabbit.url());
     assert_eq!(url, format!("amqp://guest:guest@127.0.0.1:{port}"));
     assert_eq!(rabbit.evaluate(DECLARE).await.unwrap(), "new");
+    // A queue is durable soon after it was declared; a kill may be faster.
+    assert_eq!(rabbit.evaluate("mnesia:sync_log()").await.unwrap(), "ok");
     rabbit.kill();
     kit::nothing_is_left(folder.path()).await;
     assert!(matches!(rabbit.evaluate(QUEUES).await, Err(Error::Stopped { .. })));

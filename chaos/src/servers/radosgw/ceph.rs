@@ -97,7 +97,8 @@ impl Ceph {
     /// Without authentication the gateway hangs. One copy of everything and one placement group a pool is enough, and
     /// nothing is moved between groups. Rules about how long an object lives are kept and not carried out: the gateway would
     /// wait for the one that was killed, also when it is to end. The monitor agrees with itself at once instead of gathering for a second, which
-    /// halves the start; so do waits of 10 ms instead of 250 each time the disk is closed. A gateway tells the others of each change of a bucket, and one that was killed is waited for: for two
+    /// halves the start; so do waits of 10 ms instead of 250 each time the disk is closed. The monitor would end on a machine
+    /// whose disk is 95 % full, however much is free. A gateway tells the others of each change of a bucket, and one that was killed is waited for: for two
     /// seconds, not thirty.
     fn file(&self, id: &str, options: &RadosGwOptions) -> String {
         let data = self.data.display();
@@ -114,6 +115,7 @@ impl Ceph {
             osd pool default size = 1\nosd pool default min size = 1\nosd pool default pg num = 1\n\
             osd pool default pg autoscale mode = off\nmon allow pool size one = true\nosd crush chooseleaf type = 0\n\
             paxos propose interval = 0.02\npaxos min wait = 0.01\nosd client watch timeout = 2\nbdev aio poll ms = 10\n\
+            mon data avail warn = 0\nmon data avail crit = 0\n\
             public addr = 127.0.0.1\ncluster addr = 127.0.0.1\nms bind msgr1 = false\n\
             osd objectstore = bluestore\nbluestore block size = 10737418240\nosd memory target = 939524096\n\
             osd class dir = {}\nmon data = {data}/monitor\nosd data = {data}/disk\nkeyring = {data}/admin.keyring\n\

@@ -103,7 +103,8 @@ impl RadosGw {
         }
         self.ceph.make_monitor(&self.options).await?;
         self.start_monitor()?;
-        self.ceph.make_disk().await?;
+        let made = self.ceph.make_disk().await;
+        self.below(made)?;
         self.start_disk().await?;
         self.start_gateway_process()?;
         // The gateway's first start makes the pools that the user is in.
@@ -142,7 +143,8 @@ impl RadosGw {
     /// Returns when the disk serves: a gateway that is there earlier calls one in vain and tries again ten seconds later.
     async fn start_disk(&mut self) -> Result<(), Error> {
         let disk = self.spawn("ceph-osd", "-f -i 0", "disk.log")?;
-        self.disk.insert(disk).says(READY, "booting -> active").await
+        let booted = self.disk.insert(disk).says(READY, "booting -> active").await;
+        self.below(booted)
     }
 
     fn start_gateway_process(&mut self) -> Result<(), Error> {
@@ -164,14 +166,17 @@ impl RadosGw {
         };
         let Some(gateway) = &mut self.gateway else { return Err(Error::Stopped { server: SERVER }) };
         let answers = gateway.answers(READY, probe).await;
-        if answers.is_err() {
-            // A gateway without its Ceph waits for ever: the Ceph's end is the better reason.
-            let below = [&mut self.monitor, &mut self.disk].into_iter().flatten();
-            let ended = below.filter_map(Process::ended).next();
-            self.kill();
-            return ended.map_or(answers, Err);
+        self.below(answers)
+    }
+
+    /// Whoever asks a Ceph that has ended waits in vain: its end is the better reason.
+    fn below(&mut self, done: Result<(), Error>) -> Result<(), Error> {
+        if done.is_ok() {
+            return done;
         }
-        answers
+        let ended = [&mut self.monitor, &mut self.disk].into_iter().flatten().filter_map(Process::ended).next();
+        self.kill();
+        ended.map_or(done, Err)
     }
 
     /// Where clients find it, such as `http://127.0.0.1:20817`; buckets are in the path.
