@@ -78,6 +78,7 @@ impl Tenant {
             Message::NodeIsGone(node) => self.node_is_gone(node),
             Message::Appended(outcome) => self.appended(outcome)?,
             Message::Looked(asked_at, standing) => self.looked(asked_at, standing)?,
+            Message::Doubted => self.doubted(),
             Message::Snapshotted(result) => self.snapshotted(result),
             Message::Archived { runs, page } => self.archived(runs, page),
             Message::Tick => self.tick(),
@@ -209,6 +210,7 @@ impl Tenant {
     fn starts_again(&mut self, failure: Failure) -> Failure {
         let never_tried = Refusal::Unavailable(format!("the partition starts again: {}", failure.message));
         std::mem::take(&mut self.pending).refuse(&never_tried);
+        self.proof.refuse(&never_tried);
         failure
     }
 }

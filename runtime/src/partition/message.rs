@@ -224,6 +224,8 @@ pub(crate) enum Message {
     Appended(Outcome),
     /// Whether this owner served still when that was asked.
     Looked(Instant, Standing),
+    /// The manifest was moved, or may have been: perhaps this owner serves no more.
+    Doubted,
     /// A snapshot has come to this.
     Snapshotted(Result<(), String>),
     /// Ended runs were put on a page of the archive, each with the last of its events there, or were not.

@@ -1,11 +1,12 @@
 //! Whether this owner is known to serve still.
 //!
 //! A deposed owner learns of that when it appends; until then it may not have whoever holds a task begin anything, for the
-//! next owner may have given the task to another. So it answers a holder only when it knew shortly before that nobody
-//! serves in its place: by a commit, or by a look at the slot that a successor would have sealed first. And one that
-//! nobody asks looks now and then, so that it does not answer for ever what its successor knows better.
+//! next owner may have given the task to another, and it may not say that something is not there which its successor has
+//! acknowledged. So it answers a command that has changed nothing only when it knew shortly before that nobody serves in its
+//! place: by a commit, or by a look at the slot that a successor would have sealed first. And one that nobody asks looks now
+//! and then, so that it does not answer for ever what its successor knows better.
 
-use super::message::Reply;
+use super::message::{Refusal, Reply};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,8 +23,8 @@ pub(super) struct Proof {
     /// When it is to be looked next, if nothing is committed before.
     look_at: Instant,
     is_looking: bool,
-    /// Holders that are answered when it is certain.
-    waiting: Vec<Reply>,
+    /// What is told when it is certain.
+    waiting: Vec<(Reply, Result<(), Refusal>)>,
 }
 
 impl Proof {
@@ -50,15 +51,20 @@ impl Proof {
         self.is_alone || self.certain_at.is_some_and(|at| now.saturating_duration_since(at) <= self.fresh_for())
     }
 
-    /// Tells a holder that what it said counts, as soon as that is certain.
-    pub(super) fn vouch(&mut self, reply: Reply) {
+    /// Tells whoever gave a command what came of it, as soon as it is certain that it is for this owner to say.
+    pub(super) fn vouch(&mut self, reply: Reply, answer: Result<(), Refusal>) {
         let now = Instant::now();
         if self.is_fresh(now) {
-            let _gone = reply.send(Ok(()));
+            let _gone = reply.send(answer);
         } else {
-            self.waiting.push(reply);
+            self.waiting.push((reply, answer));
             self.look_at = self.look_at.min(now);
         }
+    }
+
+    /// It is not for this owner to say: nothing of it has changed anything.
+    pub(super) fn refuse(&mut self, refusal: &Refusal) {
+        self.waiting.drain(..).for_each(|(reply, _)| drop(reply.send(Err(refusal.clone()))));
     }
 
     /// There is a reason to look.
@@ -94,7 +100,7 @@ impl Proof {
         if is_serving {
             self.is_certain(asked_at);
         } else {
-            self.waiting.retain(|reply| !reply.is_closed());
+            self.waiting.retain(|(reply, _)| !reply.is_closed());
             self.look_at = Instant::now() + self.lease / 6;
         }
     }
@@ -104,7 +110,7 @@ impl Proof {
         self.certain_at = self.certain_at.max(Some(at));
         self.rest(now);
         if self.is_fresh(now) {
-            self.waiting.drain(..).for_each(|reply| drop(reply.send(Ok(()))));
+            self.waiting.drain(..).for_each(|(reply, answer)| drop(reply.send(answer)));
         } else if !self.waiting.is_empty() {
             self.look_at = now;
         }
@@ -123,7 +129,7 @@ mod tests {
 
     fn asked(proof: &mut Proof) -> Receiver<Result<(), Refusal>> {
         let (reply, answer) = oneshot::channel();
-        proof.vouch(reply);
+        proof.vouch(reply, Ok(()));
         answer
     }
 

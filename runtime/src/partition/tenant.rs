@@ -219,7 +219,7 @@ impl Tenant {
         }
     }
 
-    /// Answers when everything that the answer rests on is durable.
+    /// Answers when everything that the answer rests on is durable, and nobody serves in our place.
     pub(super) fn answer(&mut self, reply: Reply, result: Result<(), Rejected>, room: Option<Room>) {
         match self.tail() {
             Some(batch) if sabotage::is(Sabotage::AckBeforeAppend) => {
@@ -230,9 +230,7 @@ impl Tenant {
                 batch.answers.push(Answer { reply, result, _room: room });
                 batch.awaited = true;
             }
-            None => {
-                let _gone = reply.send(result.map_err(Refusal::from));
-            }
+            None => self.proof.vouch(reply, result.map_err(Refusal::from)),
         }
     }
 
@@ -243,7 +241,7 @@ impl Tenant {
                 batch.vouched.push(reply);
                 batch.awaited = true;
             }
-            None => self.proof.vouch(reply),
+            None => self.proof.vouch(reply, Ok(())),
         }
     }
 
@@ -308,7 +306,7 @@ impl Tenant {
         for answer in std::mem::take(&mut batch.answers) {
             let _gone = answer.reply.send(answer.result.map_err(Refusal::from));
         }
-        std::mem::take(&mut batch.vouched).into_iter().for_each(|reply| self.proof.vouch(reply));
+        std::mem::take(&mut batch.vouched).into_iter().for_each(|reply| self.proof.vouch(reply, Ok(())));
         std::mem::take(&mut batch.told).into_iter().for_each(|Told(tell)| tell());
         self.followers.released(&self.state, self.durable, &batch.events, std::mem::take(&mut batch.news));
         self.watchers.released(&batch, self.durable, &self.state, &self.history, &self.pending);
@@ -412,6 +410,11 @@ impl Tenant {
         if self.state.seq() != before {
             let _ended = self.myself.cast(Message::NodeIsGone(node));
         }
+    }
+
+    /// There is a reason to look whether this owner serves still.
+    pub(super) fn doubted(&mut self) {
+        self.proof.doubt();
     }
 
     pub(super) fn snapshotted(&mut self, result: Result<(), String>) {

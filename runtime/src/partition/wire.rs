@@ -138,6 +138,7 @@ impl Message {
             | Self::NodeIsGone(_)
             | Self::Appended(_)
             | Self::Looked(..)
+            | Self::Doubted
             | Self::Snapshotted(_)
             | Self::Archived { .. }
             | Self::Tick) => return Err(Box::new(local)),

@@ -4,7 +4,7 @@
 
 use super::message::Message;
 use crate::journal::append::{Appender, Mark, Outcome};
-use crate::journal::keeper::Keeper;
+use crate::journal::keeper::{self, Keeper};
 use crate::journal::snapshot::Slice;
 use bytes::Bytes;
 use ractor::ActorRef;
@@ -97,7 +97,12 @@ impl Housekeeper {
                     () = sleep_until(collect_at) => {
                         match keeper.collect().await {
                             Ok(collected) => tracing::debug!(?collected, "garbage collected"),
-                            Err(error) => tracing::warn!(%error, "garbage was left for the next time"),
+                            Err(error) => {
+                                tracing::warn!(%error, "garbage was left for the next time");
+                                if let keeper::Error::Deposed(_) = error {
+                                    let _gone = partition.cast(Message::Doubted);
+                                }
+                            }
                         }
                         collect_at = Instant::now() + period;
                     }

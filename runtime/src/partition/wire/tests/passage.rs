@@ -202,6 +202,7 @@ fn name(message: &Message) -> Option<&'static str> {
         | Message::NodeIsGone(_)
         | Message::Appended(_)
         | Message::Looked(..)
+        | Message::Doubted
         | Message::Snapshotted(_)
         | Message::Archived { .. }
         | Message::Tick => return None,
@@ -224,7 +225,7 @@ proptest! {
 #[test]
 fn what_is_said_within_a_node_stays_there() {
     let archived = Message::Archived { runs: Vec::new(), page: Err("full".into()) };
-    for local in [Message::Tick, Message::Snapshotted(Ok(())), archived] {
+    for local in [Message::Tick, Message::Doubted, Message::Snapshotted(Ok(())), archived] {
         let shown = format!("{local:?}");
         assert_eq!(format!("{:?}", local.split().unwrap_err()), shown);
     }
