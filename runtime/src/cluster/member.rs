@@ -252,6 +252,9 @@ impl Post {
                         self.steward.refuse(partition, now);
                     }
                     None => self.steward.panicked(partition, now),
+                    Some(FailureKind::Fenced) if self.steward.tenure_of(partition) == Some(Stage::Serving) => {
+                        self.steward.fenced(partition, now);
+                    }
                     Some(_) => self.steward.failed(partition, now),
                 }
                 self.look_again_in(self.steward.rests_until(partition).saturating_sub(now));

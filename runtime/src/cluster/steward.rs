@@ -153,6 +153,13 @@ impl Steward {
         *setbacks = Setbacks { count: setbacks.count.saturating_add(1), last: now };
     }
 
+    /// A tenure was ended by another node's claim. Whoever that is lives, and within a life either is heard or has died: a node
+    /// that hears nobody must not take it back at once.
+    pub(crate) fn fenced(&mut self, partition: u16, now: Duration) {
+        self.tenures.remove(&partition);
+        self.setbacks.insert(partition, Setbacks { count: u32::MAX, last: now });
+    }
+
     /// Somebody else means to claim it: it is looked at again soon.
     pub(crate) fn postponed(&mut self, partition: u16, now: Duration) {
         self.tenures.remove(&partition);

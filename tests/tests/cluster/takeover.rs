@@ -2,6 +2,7 @@
 
 use super::kit::*;
 use crate::runtime::kit::*;
+use callboard::port::bus::fault::Cut;
 use callboard::port::store::fault::Fault;
 use callboard::prelude::*;
 use callboard::{NodeStatus, RunOutcome};
@@ -221,4 +222,23 @@ async fn a_partition_with_many_live_tasks_is_taken_over_in_time() {
     println!("{live} live tasks: from the death of the owner to the first result {:.2?}", died.elapsed());
     assert!(died.elapsed() < Duration::from_secs(60));
     next.shutdown().await.unwrap();
+}
+
+/// It owns the partition no more, and nobody has told it: what its successor has acknowledged is not there, as far as it knows.
+#[tokio::test(start_paused = true)]
+async fn a_deposed_owner_does_not_say_that_something_is_not_there() {
+    let town = Town::of(PARTITIONS);
+    let deposed = Mortal::of(&town, |builder| builder).await;
+    until(&deposed, |nodes| nodes[0].partitions.len() == usize::from(PARTITIONS)).await;
+    deposed.bus.cut(Cut::Both);
+    deposed.directory.cut();
+    let next = echoing(town.node()).start().await.unwrap();
+    until(&next, |nodes| nodes[0].partitions.len() == usize::from(PARTITIONS)).await;
+    for name in ["one", "two", "three", "four"] {
+        let workflow = Workflow::new(name);
+        let _said = workflow.task("it", echo("tick"));
+        next.schedule(name, callboard::Schedule::every(Duration::from_secs(3600)), workflow).await.unwrap();
+        let told = deposed.scheduled(name).pause("enough").await.unwrap_err();
+        assert_ne!(told.kind(), ErrorKind::NotFound, "{name}: {told:#}");
+    }
 }

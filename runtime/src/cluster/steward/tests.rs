@@ -215,6 +215,20 @@ fn a_deposed_owner_lets_go_and_the_next_claim_waits_longer_each_time() {
 }
 
 #[test]
+fn what_somebody_unheard_of_has_taken_is_left_alone_for_a_life() {
+    let (mut steward, view) = (Steward::new("a".into(), 1, PACE), View::new(LIFE));
+    let acts = |steward: &mut Steward, now| steward.acts(&view, now, Standing::Owner, Movement::Free);
+    assert_eq!(acts(&mut steward, s(100)), [Act::Claim(0)]);
+    steward.began(0, 1, s(100));
+    steward.fenced(0, s(200));
+    assert_eq!(acts(&mut steward, s(204)), []);
+    assert_eq!(acts(&mut steward, s(205)), [Act::Claim(0)], "nobody is there who has it");
+    // The next setback is an ordinary one again when it has been quiet.
+    steward.failed(0, s(300));
+    assert_eq!(steward.rests_until(0), s(300) + PACE.backoff_first);
+}
+
+#[test]
 fn a_partition_that_three_nodes_can_not_serve_is_left_alone_by_all() {
     let mut stage = Stage::of(8, &["a", "b", "c", "d"]);
     stage.broken.insert(5);
