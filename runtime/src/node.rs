@@ -81,14 +81,19 @@ impl Node {
             None => joined::store(&settings).await?,
         };
         probe(&*store, &settings.namespace).await.map_err(|error| refused_store(&error))?;
-        let bus = match ports.bus {
-            Some(bus) => Some(bus),
-            None => joined::bus(&settings).await?,
+        let bus = async {
+            match ports.bus {
+                Some(bus) => Ok(Some(bus)),
+                None => joined::bus(&settings).await,
+            }
         };
-        let directory = match ports.directory {
-            Some(directory) => Some(directory),
-            None => joined::directory(&settings).await?,
+        let directory = async {
+            match ports.directory {
+                Some(directory) => Ok(Some(directory)),
+                None => joined::directory(&settings).await,
+            }
         };
+        let (bus, directory) = futures::try_join!(bus, directory)?;
         let root = root::open(&*store, &settings.namespace, settings.partitions_of(bus.is_some())).await?;
         let cluster = match (bus, &directory) {
             (None, _) => None,

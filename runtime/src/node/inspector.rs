@@ -12,24 +12,39 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// What an inspector works with.
+/// What an inspector looks at.
 #[derive(Clone)]
-pub(super) struct Beat {
+pub(super) struct Inspection {
     pub(super) store: Arc<dyn Store>,
     pub(super) namespace: Arc<str>,
     pub(super) every: Duration,
 }
 
 /// The inspector as a child of its node.
-pub(super) fn inspector(beat: Beat) -> ChildSpec {
+pub(super) fn inspector(inspection: Inspection) -> ChildSpec {
     // No restart is allowed, and only that after a lie is counted.
     let policy = Policy { restarts_max: 0, on_give_up: OnGiveUp::StopTree, ..Policy::default() };
-    let (spec, _nobody_asks_it) = ChildSpec::actor("inspector", policy, move || (Inspector, beat.clone()));
+    let (spec, _nobody_asks_it) = ChildSpec::actor("inspector", policy, move || (Inspector, inspection.clone()));
     spec.judged_by(|stopped| match stopped {
         Stopped::Failed(Failure { kind: FailureKind::Invalid, .. }) => Ruling::Restart,
         Stopped::Finished(_) => Ruling::Done,
         _ => Ruling::RestartUncounted,
     })
+}
+
+impl Inspection {
+    /// A lie is a lie when it is told twice: something on the way that sends a create again makes a true "exists" of it, and
+    /// all creates of a race may meet that.
+    async fn probed(&self) -> Result<(), ProbeError> {
+        let probed = probe(&*self.store, &self.namespace).await;
+        match probed {
+            Err(ProbeError::Lies { saw }) => {
+                tracing::warn!(saw, "the store seems to lie, and is probed once more");
+                probe(&*self.store, &self.namespace).await
+            }
+            probed => probed,
+        }
+    }
 }
 
 /// The type of the actor.
@@ -41,14 +56,18 @@ struct Found(Result<(), ProbeError>);
 impl Actor for Inspector {
     type Msg = Found;
     type State = JoinSet<()>;
-    type Arguments = Beat;
+    type Arguments = Inspection;
 
-    async fn pre_start(&self, myself: ActorRef<Found>, beat: Beat) -> Result<JoinSet<()>, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Found>,
+        looks_at: Inspection,
+    ) -> Result<JoinSet<()>, ActorProcessingErr> {
         let mut rounds = JoinSet::new();
         rounds.spawn(async move {
             loop {
-                sleep(beat.every).await;
-                let found = probe(&*beat.store, &beat.namespace).await;
+                sleep(looks_at.every).await;
+                let found = looks_at.probed().await;
                 if myself.cast(Found(found)).is_err() {
                     return;
                 }

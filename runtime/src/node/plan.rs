@@ -1,6 +1,6 @@
 //! A node on paper, and its start.
 
-use super::inspector::{Beat, inspector};
+use super::inspector::{Inspection, inspector};
 use super::{COMMIT_MAX, Node, Stage};
 use crate::agent::instance::Floor;
 use crate::breaches::Breaches;
@@ -164,7 +164,7 @@ impl Plan {
         let mut children = vec![registry_spec, courier_spec];
         if let Some(every) = self.pace.probe {
             let (store, namespace) = (self.store.clone(), self.namespace.clone());
-            children.push(inspector(Beat { store, namespace, every }));
+            children.push(inspector(Inspection { store, namespace, every }));
         }
         let (partitions, member) = match self.cluster.clone() {
             None => {

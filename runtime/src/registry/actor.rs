@@ -2,7 +2,7 @@
 
 use super::profile::{AgentInfo, AgentState};
 use crate::dispatch::backlog::Backlog;
-use crate::port::directory::{Directory, Error};
+use crate::port::directory::{Directory, Error, check_names};
 use crate::supervise::{ChildSpec, OnGiveUp, Policy, Slot};
 use crate::{Error as PublicError, ErrorKind, Result};
 use bytes::Bytes;
@@ -82,13 +82,10 @@ impl Registry {
     pub(crate) async fn list(&self, capability: Option<&str>) -> Result<Vec<AgentInfo>> {
         let kind = capability.map_or_else(|| AGENT.to_owned(), capability_kind);
         let listed = timeout(ANSWER_MAX, self.around.directory.list(&kind)).await.unwrap_or_else(|_| Err(silent()));
-        let entries = listed.map_err(|error| {
-            let kind = match &error {
-                Error::Refused { .. } => ErrorKind::Invalid,
-                Error::Unclear { .. } => ErrorKind::Unavailable,
-            };
-            PublicError::new(kind, "the directory can not be read").because(error)
-        })?;
+        // A directory that is away refuses, too.
+        let kind_of_fault = if check_names(&[&kind]).is_ok() { ErrorKind::Unavailable } else { ErrorKind::Invalid };
+        let entries =
+            listed.map_err(|error| PublicError::new(kind_of_fault, "the directory can not be read").because(error))?;
         let mut known = BTreeMap::new();
         for entry in entries {
             match serde_json::from_slice::<AgentInfo>(&entry.value) {

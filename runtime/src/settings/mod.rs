@@ -79,28 +79,31 @@ impl Settings {
             let reason = format!("node_heartbeat ({heartbeat:?}) is at most half of node_life ({life:?})");
             faults.push(Fault { keys: vec!["node_heartbeat", "node_life"], reason });
         }
-        if self.is_of_a_cluster() && self.directory == DirectorySettings::Memory {
-            let reason =
-                "bus.url names a broker and directory.url no server: nodes that share a bus share a directory, too; \
-                          set directory.url to a Redis, \"redis://HOST\""
-                    .to_owned();
-            faults.push(Fault { keys: vec!["bus.url", "directory.url"], reason });
-        }
-        if self.is_of_a_cluster() && self.store == StoreSettings::Memory {
-            let reason =
-                "bus.url names a broker and store.url is \"memory:\": nodes that share a bus share a store, too; set \
-                          store.url to a bucket, \"s3://BUCKET\""
-                    .to_owned();
-            faults.push(Fault { keys: vec!["bus.url", "store.url"], reason });
-        }
-        if let (StoreSettings::S3(_), false) = (&self.store, self.is_of_a_cluster()) {
-            let reason =
-                "store.url is a bucket, which several processes may open, and bus.url names no broker for them to \
-                          agree over; set bus.url and directory.url, too, or keep the journal in a folder"
-                    .to_owned();
-            faults.push(Fault { keys: vec!["store.url", "bus.url"], reason });
-        }
+        faults.extend(self.half_of_a_cluster());
         faults
+    }
+
+    /// What is missing for several nodes to be one cluster.
+    fn half_of_a_cluster(&self) -> Option<Fault> {
+        let (keys, reason) = match (self.is_of_a_cluster(), &self.directory, &self.store) {
+            (true, DirectorySettings::Memory, _) => (
+                vec!["bus.url", "directory.url"],
+                "bus.url names a broker and directory.url no server: nodes that share a bus share a directory, too; set \
+                 directory.url to a Redis, \"redis://HOST\"",
+            ),
+            (true, _, StoreSettings::Memory) => (
+                vec!["bus.url", "store.url"],
+                "bus.url names a broker and store.url is \"memory:\": nodes that share a bus share a store, too; set \
+                 store.url to a bucket, \"s3://BUCKET\"",
+            ),
+            (false, _, StoreSettings::S3(_)) => (
+                vec!["store.url", "bus.url"],
+                "store.url is a bucket, which several processes may open, and bus.url names no broker for them to agree \
+                 over; set bus.url and directory.url, too, or keep the journal in a folder",
+            ),
+            _ => return None,
+        };
+        Some(Fault { keys, reason: reason.to_owned() })
     }
 
     /// Whether there may be other nodes.

@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+#[cfg(test)]
+mod tests;
+
 /// What a node knows of that.
 #[derive(Debug)]
 pub(super) struct Outage {

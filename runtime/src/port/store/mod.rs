@@ -10,8 +10,9 @@
 //!   most one is ever answered [`Create::Created`]. When it is answered, the object is durable.
 //! - `create`, `get`, `list` and `delete` are linearizable per name. What `get` or `list` has shown is
 //!   durable: it is not undone by a crash.
-//! - A `list` shows one moment, in ascending byte order of the names, with every create and every delete
-//!   that completed before it began.
+//! - A `list` shows every create and every delete that completed before it began, in ascending byte order of the
+//!   names. One that takes several pages shows one moment a page, in that order: nothing that was there throughout is
+//!   missing, and what is created behind the last page read is still seen.
 //! - An unclear answer is an answer: after [`Error::Unclear`] the operation may have taken effect, may
 //!   take effect later, or never. After [`Error::Refused`] it has not and never will.
 //! - Dropping a returned future makes the operation's outcome unclear, never its atomicity.
