@@ -111,7 +111,11 @@ async fn ask(arguments: &Arguments) -> Result<()> {
 fn log() {
     let wanted = std::env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse().ok());
     // The client of RabbitMQ warns of each message that found no queue, with all of it: that is how a dead node is noticed.
-    let usual = || Targets::new().with_default(Level::WARN).with_target("lapin", Level::ERROR);
+    // Amazon's configuration warns of a machine that is not Amazon's.
+    let usual = || {
+        let targets = Targets::new().with_default(Level::WARN);
+        targets.with_target("lapin", Level::ERROR).with_target("aws_config", Level::ERROR)
+    };
     let targets = wanted.unwrap_or_else(usual);
     let written = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
     // Nobody else has set one: this is the first thing that the program does.

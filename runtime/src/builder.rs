@@ -122,16 +122,26 @@ impl Builder {
     }
 
     /// What it was given, if that has no faults.
-    pub(crate) fn parts(self) -> Result<(Settings, Ports, Vec<PoolSpec>)> {
-        if let Some(fault) = self.fault {
+    pub(crate) fn parts(mut self) -> Result<(Settings, Ports, Vec<PoolSpec>)> {
+        if let Some(fault) = self.fault.take() {
             return Err(fault);
         }
-        let faults = self.agent_faults();
-        if !faults.is_empty() {
-            let error = Error::new(ErrorKind::Invalid, "the agents have faults");
-            return Err(faults.into_iter().fold(error, Error::because));
-        }
+        self.check_agents()?;
         Ok((self.settings, self.ports, self.pools))
+    }
+
+    /// Looks at the agents, as [`start`](Self::start) does before it opens anything.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for agents with faults, all of them named.
+    pub fn check_agents(&self) -> Result<()> {
+        let faults = self.agent_faults();
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Invalid, "the agents have faults");
+        Err(faults.into_iter().fold(error, Error::because))
     }
 
     /// Every fault of the agents, in words.

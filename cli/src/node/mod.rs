@@ -82,8 +82,15 @@ async fn start(settings: &Settings, brings: Brings) -> Result<(Callboard, Socket
         Some(store) => builder.store(store),
         None => builder,
     };
+    builder.check_agents().map_err(|error| Failure::of(Code::Agents, &error))?;
     let board = builder.start().await.map_err(|error| {
-        let code = if error.kind() == ErrorKind::Invalid { Code::Agents } else { Code::of(error.kind()) };
+        let code = match error.kind() {
+            // A server that does not answer; our own folder has been opened above.
+            ErrorKind::Unavailable => Code::NoServer,
+            // A server that is no good, or another cluster in the same name space.
+            ErrorKind::Invalid | ErrorKind::Conflict => Code::Settings,
+            kind => Code::of(kind),
+        };
         Failure::of(code, &error)
     })?;
     match board.serve().await {

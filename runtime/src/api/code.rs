@@ -108,6 +108,8 @@ codes! {
     TooManyStreams = "CB3010", 503, 7, "too many streams", "try again later";
     /// Something had to be cut short when the node stopped. What was acknowledged is durable all the same.
     CutShort = "CB3011", 500, 1, "the node did not stop cleanly", "start it again: it goes on where it was";
+    /// A server that the settings name does not answer as it should: RabbitMQ, Redis or S3.
+    NoServer = "CB3012", 503, 4, "no answer from a server", "start it, or look at its address with callboard config show";
     /// A bug of ours.
     Internal = "CB9001", 500, 1, "internal error", "tell us what you did";
 }
