@@ -4,7 +4,6 @@ mod examples;
 mod golden;
 mod hazards;
 mod kill;
-mod messages;
 mod model;
 mod program;
 pub(crate) use callboard_simulator::random;
