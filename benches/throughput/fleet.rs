@@ -2,13 +2,13 @@
 
 use crate::measure::{Latencies, Reading, cpu};
 use callboard::prelude::*;
-use callboard::{RunId, Settings, What};
+use callboard::{Builder, JournalCounters, RunId, Settings, What};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::{fs, io};
+use std::{fs, io, iter};
 use tokio::time::Instant;
 
 /// A task without work.
@@ -72,7 +72,10 @@ impl Place {
 
 /// A board with its agents.
 pub(crate) struct Fleet {
+    /// Where tasks are submitted.
     pub(crate) board: Callboard,
+    /// Further nodes of the same cluster.
+    others: Vec<Callboard>,
     place: Place,
     folder: PathBuf,
     /// How often a handler ran.
@@ -88,19 +91,15 @@ pub(crate) struct Flown {
 
 impl Fleet {
     pub(crate) async fn start(place: Place, folder: &Path) -> Result<Self> {
-        let performed = Arc::new(AtomicUsize::new(0));
-        let count = performed.clone();
-        let board = builder(place, folder)
-            .task_fn(move |_, task: Nothing| {
-                count.fetch_add(1, Relaxed);
-                async move { Ok(task.number) }
-            })
-            .task_fn(|_, task: Next| async move { Ok(*task.of + 1) })
-            .task_fn(|_, task: Sum| async move { Ok(task.of.iter().sum()) })
-            .task_fn(|_, task: Most| async move { Ok(task.of.iter().max().map_or(0, |most| most + 1)) })
-            .start()
-            .await?;
-        Ok(Self { board, place, folder: folder.to_owned(), performed })
+        let performed = Arc::default();
+        let board = agents(builder(place, folder), &performed).start().await?;
+        Ok(Self { board, others: Vec::new(), place, folder: folder.to_owned(), performed })
+    }
+
+    /// One that submits and others that perform, in a cluster whose journal is looked at through the one that submits.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn of(board: Callboard, others: Vec<Callboard>, performed: Arc<AtomicUsize>) -> Self {
+        Self { board, others, place: Place::memory(0), folder: PathBuf::new(), performed }
     }
 
     /// Submits a task for each number and waits for its result, so many at a time, as one submitter.
@@ -139,15 +138,49 @@ impl Fleet {
 
     pub(crate) fn reading(&self) -> Reading {
         let disk = folder_bytes(&self.folder).unwrap_or(0);
-        Reading { at: Instant::now(), cpu: cpu(), journal: self.board.journal_counters(), disk }
+        let boards = iter::once(&self.board).chain(&self.others);
+        let journal =
+            boards.map(Callboard::journal_counters).fold(JournalCounters::default(), |sum, one| JournalCounters {
+                commits: sum.commits + one.commits,
+                awaited: sum.awaited + one.awaited,
+                events: sum.events + one.events,
+                bytes: sum.bytes + one.bytes,
+            });
+        Reading { at: Instant::now(), cpu: self.cpu(), journal, disk }
+    }
+
+    /// Of a cluster with that of its servers.
+    fn cpu(&self) -> std::time::Duration {
+        #[cfg(feature = "cluster")]
+        if !self.others.is_empty() {
+            return cpu() + crate::measure::cpu_of_servers();
+        }
+        cpu()
     }
 
     pub(crate) async fn shutdown(&self) -> Result<()> {
-        self.board.shutdown().await
+        self.board.shutdown().await?;
+        for board in &self.others {
+            board.shutdown().await?;
+        }
+        Ok(())
     }
 }
 
-fn builder(place: Place, folder: &Path) -> callboard::Builder {
+/// One agent for each kind of task.
+pub(crate) fn agents(builder: Builder, performed: &Arc<AtomicUsize>) -> Builder {
+    let count = performed.clone();
+    builder
+        .task_fn(move |_, task: Nothing| {
+            count.fetch_add(1, Relaxed);
+            async move { Ok(task.number) }
+        })
+        .task_fn(|_, task: Next| async move { Ok(*task.of + 1) })
+        .task_fn(|_, task: Sum| async move { Ok(task.of.iter().sum()) })
+        .task_fn(|_, task: Most| async move { Ok(task.of.iter().max().map_or(0, |most| most + 1)) })
+}
+
+fn builder(place: Place, folder: &Path) -> Builder {
     let mut settings = Settings::default();
     settings.partitions = place.partitions;
     let builder = Callboard::builder(settings);

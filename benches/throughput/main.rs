@@ -4,10 +4,15 @@
 //!     cargo bench -p callboard-benches -- --quick
 //!     cargo bench -p callboard-benches -- --only 'folder/16 256'
 //!     cargo bench -p callboard-benches -- --only messages
+//!     cargo bench -p callboard-benches --features cluster -- --only rabbitmq
 //!
 //! Every row ends by checking that each result is there exactly once, on the disk after a restart. The figures are
 //! also written to `target/bench/throughput.json`. What counts are the ratios: a figure of one machine says little.
 
+#[cfg(feature = "cluster")]
+mod bare;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod fleet;
 mod graphs;
 mod measure;
@@ -87,6 +92,8 @@ async fn main() -> Result<()> {
             graphs::beside_a_single_task(&plan, &mut report, place).await?;
         }
     }
+    #[cfg(feature = "cluster")]
+    cluster::measure(&plan, &mut report).await?;
     if plan.wants("memory curve") {
         memory::curve(&plan, &mut report).await?;
     }

@@ -32,6 +32,65 @@ pub(crate) fn cpu() -> Duration {
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
+/// The CPU time of our children and of theirs so far, if they are not over.
+#[cfg(feature = "cluster")]
+pub(crate) fn cpu_of_servers() -> Duration {
+    let processes: Vec<Stat> =
+        std::fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| stat(&entry.ok()?.path())).collect();
+    let (mut ours, mut ticks) = (vec![std::process::id()], 0);
+    while let Some(parent) = ours.pop() {
+        for child in processes.iter().filter(|process| process.parent == parent) {
+            ticks += child.ticks;
+            ours.push(child.id);
+        }
+    }
+    Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// What the system says of a process.
+#[cfg(feature = "cluster")]
+struct Stat {
+    id: u32,
+    parent: u32,
+    ticks: u64,
+}
+
+/// See proc(5): the name, which may hold anything, ends at the last parenthesis; the parent is the second field behind it, user and
+/// system time are the twelfth and the thirteenth.
+#[cfg(feature = "cluster")]
+fn stat(folder: &std::path::Path) -> Option<Stat> {
+    let text = std::fs::read_to_string(folder.join("stat")).ok()?;
+    let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_whitespace().collect();
+    let ticks = |nth: usize| fields.get(nth)?.parse::<u64>().ok();
+    let id = folder.file_name()?.to_str()?.parse().ok()?;
+    Some(Stat { id, parent: fields.get(1)?.parse().ok()?, ticks: ticks(11)? + ticks(12)? })
+}
+
+/// Bare round trips through the broker.
+#[cfg(feature = "cluster")]
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Trip {
+    pub(crate) in_flight: usize,
+    pub(crate) per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    /// With the broker's.
+    pub(crate) cpu_us: f64,
+}
+
+#[cfg(feature = "cluster")]
+impl Trip {
+    pub(crate) fn new(in_flight: usize, count: usize, latencies: &Latencies, took: Duration, cpu: Duration) -> Self {
+        Self {
+            in_flight,
+            per_second: count as f64 / took.as_secs_f64(),
+            p50_ms: millis(latencies.percentile(50)),
+            p99_ms: millis(latencies.percentile(99)),
+            cpu_us: cpu.as_secs_f64() * 1e6 / count as f64,
+        }
+    }
+}
+
 /// Everything that only grows, at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {

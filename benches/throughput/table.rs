@@ -24,6 +24,21 @@ pub(crate) struct Report {
     rows: Vec<Row>,
     memory: Vec<Memory>,
     turns: Vec<Turns>,
+    #[cfg(feature = "cluster")]
+    bare: Vec<crate::measure::Trip>,
+    #[cfg(feature = "cluster")]
+    beside_bare: Vec<BesideBare>,
+}
+
+/// A row of the cluster, as ratios to bare round trips through its broker.
+#[cfg(feature = "cluster")]
+#[derive(Debug, Serialize)]
+struct BesideBare {
+    name: String,
+    tasks_per_second: f64,
+    cpu: f64,
+    /// Of a task that is alone, to 2.4 round trips and two commits.
+    alone: Option<f64>,
 }
 
 /// Graphs beside a single task.
@@ -75,6 +90,25 @@ impl Report {
             fan / single
         );
         self.turns.push(Turns { place: place.to_owned(), single_ms: single, chain_ms: chain, fan_ms: fan });
+    }
+
+    /// Bare round trips through the broker.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn bare(&mut self, trip: &crate::measure::Trip) {
+        let crate::measure::Trip { in_flight, per_second, p50_ms, p99_ms, cpu_us } = trip;
+        println!(
+            "bare round trips, {in_flight} in flight: {per_second:.0}/s, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms, {cpu_us:.0} us of CPU"
+        );
+        self.bare.push(trip.clone());
+    }
+
+    /// A row of the cluster beside them.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn beside_bare(&mut self, name: &str, (tasks_per_second, cpu): (f64, f64), alone: Option<f64>) {
+        let alone_is =
+            alone.map_or_else(String::new, |ratio| format!(", p50 {ratio:.2} x (2.4 trips and two commits)"));
+        println!("    {tasks_per_second:.2} x bare round trips a second, {cpu:.1} x their CPU{alone_is}");
+        self.beside_bare.push(BesideBare { name: name.to_owned(), tasks_per_second, cpu, alone });
     }
 
     /// What a node holds in memory after so many tasks.
