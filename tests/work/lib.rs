@@ -1,6 +1,6 @@
-//! What the nodes of a test do, and how it is told afterwards whether it was done right: for tests of several processes.
+//! What the nodes of a test do, and how it is told afterwards whether it was done right.
 //!
-//! Everything that is done goes to a [`Ledger`] outside Callboard: one file for all processes, one line for each deed, in the
+//! With several processes, everything that is done goes to a [`Ledger`] outside Callboard: one file for all processes, one line for each deed, in the
 //! order in which they were done.
 
 mod ledger;
@@ -8,8 +8,10 @@ mod ledger;
 pub use ledger::{Audit, Ledger};
 
 use callboard::prelude::*;
-use callboard::{Builder, Ctx};
+use callboard::{Builder, Ctx, RunId, What};
 use callboard_simulator::random::Random;
+use futures::StreamExt;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Adds one to the sum of its parts.
@@ -100,4 +102,30 @@ pub fn graph(name: &str, tasks: usize, random: &mut Random) -> (Workflow, Vec<u6
         nodes.push(task.losses(1_000));
     }
     (workflow, outputs)
+}
+
+/// What of a run of a [`graph`] is not as it should be: an output is another, a task has no result or several.
+///
+/// # Errors
+///
+/// Those of the questions.
+pub async fn misfits(board: &Callboard, id: RunId, name: &str, outputs: &[u64]) -> Result<Vec<String>> {
+    let run = board.run(id);
+    let mut wrong = Vec::new();
+    for (n, expected) in outputs.iter().enumerate() {
+        let found = run.output_json(&format!("t{n}")).await?;
+        if found.as_str() != expected.to_string() {
+            wrong.push(format!("{name}/t{n} is {}, not {expected}", found.as_str()));
+        }
+    }
+    let mut completed: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+    let mut events = run.events();
+    while let Some(event) = events.next().await {
+        if let (What::Completed, Some(task)) = (&event.what, &event.task) {
+            *completed.entry(task.clone()).or_default() += 1;
+        }
+    }
+    let again = completed.iter().filter(|(_, times)| **times != 1);
+    wrong.extend(again.map(|(task, times)| format!("{name}/{task} has {times} results")));
+    Ok(wrong)
 }

@@ -38,6 +38,7 @@ enum Door {
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
+    server: watch::Sender<u16>,
     to_server: watch::Sender<Flow>,
     to_client: watch::Sender<Flow>,
     cuts: watch::Sender<u64>,
@@ -65,6 +66,7 @@ impl Proxy {
     pub async fn start(server: u16) -> io::Result<Self> {
         let port = free_port();
         let listener = listen(port).await?;
+        let (leads_to, server) = watch::channel(server);
         let (to_server, to_client) = (watch::Sender::new(Flow::Pass), watch::Sender::new(Flow::Pass));
         let (cuts, wanted, is) =
             (watch::Sender::new(0), watch::Sender::new(Door::Open), watch::Sender::new(Door::Open));
@@ -73,7 +75,7 @@ impl Proxy {
         let door = is.subscribe();
         let mut serving = JoinSet::new();
         serving.spawn(serve(listener, port, server, weather, wanted.subscribe(), is));
-        Ok(Self { port, to_server, to_client, cuts, wanted, door, _serving: serving })
+        Ok(Self { port, server: leads_to, to_server, to_client, cuts, wanted, door, _serving: serving })
     }
 
     /// Where clients are to connect.
@@ -95,6 +97,11 @@ impl Proxy {
     pub fn set_both(&self, flow: Flow) {
         self.set(Way::ToServer, flow);
         self.set(Way::ToClient, flow);
+    }
+
+    /// Leads the connections that come from now on to the server at another port; those that there are stay.
+    pub fn lead_to(&self, server: u16) {
+        self.server.send_replace(server);
     }
 
     /// Resets all connections, on both sides. New ones are taken as before.
@@ -127,7 +134,7 @@ async fn listen(port: u16) -> io::Result<TcpListener> {
 async fn serve(
     mut listener: TcpListener,
     port: u16,
-    server: u16,
+    server: watch::Receiver<u16>,
     weather: Weather,
     mut wanted: watch::Receiver<Door>,
     is: watch::Sender<Door>,
@@ -135,7 +142,10 @@ async fn serve(
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            Ok((client, _)) = listener.accept() => drop(connections.spawn(connection(client, server, weather.clone()))),
+            Ok((client, _)) = listener.accept() => {
+                let server = *server.borrow();
+                connections.spawn(connection(client, server, weather.clone()));
+            }
             Some(_) = connections.join_next() => {}
             there = turned(&mut wanted, Door::Shut) => {
                 if !there {

@@ -5,8 +5,8 @@ use crate::random::Random;
 use callboard::port::bus::fault::{Cut, Odds};
 use callboard::port::store::fault::Fault;
 use callboard::prelude::*;
-use callboard::{Builder, Ctx, What};
-use futures::StreamExt;
+use callboard::{Builder, Ctx};
+use callboard_tests::{Add, How, Part, graph, misfits};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::task::JoinSet;
@@ -15,28 +15,6 @@ use tokio::time::{Instant, sleep};
 const PARTITIONS: u16 = 8;
 const NODES: usize = 3;
 const TASKS_A_RUN: usize = 20;
-
-/// Adds one to the sum of its parts.
-#[task(output = u64)]
-struct Add {
-    id: String,
-    how: How,
-    parts: In<Vec<u64>>,
-}
-
-#[payload]
-#[derive(Copy)]
-enum How {
-    AtOnce,
-    InSteps,
-    WithAChild,
-}
-
-/// What a child does.
-#[task(output = u64)]
-struct Part {
-    id: String,
-}
 
 /// What was really done, in the order in which it was.
 #[derive(Clone, Default)]
@@ -120,21 +98,6 @@ fn agents(builder: Builder, deeds: &Deeds) -> Builder {
     builder.task_fn(add).task_fn(part)
 }
 
-/// A random graph: each task needs up to three of those before it.
-fn graph(name: &str, random: &mut Random) -> (Workflow, Vec<u64>) {
-    let workflow = Workflow::new(name);
-    let (mut nodes, mut outputs): (Vec<Node<u64>>, Vec<u64>) = (Vec::new(), Vec::new());
-    for n in 0..TASKS_A_RUN {
-        let needs: Vec<usize> = (0..random.below(4)).map(|_| random.below(n)).filter(|need| *need < n).collect();
-        let how = [How::AtOnce, How::InSteps, How::InSteps, How::WithAChild][random.below(4)];
-        let parts = needs.iter().map(|need| nodes[*need].clone()).collect::<Vec<_>>().as_slice().gather();
-        outputs.push(needs.iter().map(|need| outputs[*need]).sum::<u64>() + 1);
-        let task = workflow.task(format!("t{n}"), Add { id: format!("{name}/t{n}"), how, parts });
-        nodes.push(task.losses(1_000));
-    }
-    (workflow, outputs)
-}
-
 /// The nodes, some of them down.
 #[derive(Clone)]
 struct Fleet {
@@ -178,7 +141,7 @@ impl Fleet {
 /// Submits a run until that is known to have succeeded, and watches it to its end, through whichever node is there.
 async fn run(fleet: Fleet, name: String, seed: u64) -> Vec<String> {
     let mut random = Random(seed);
-    let drawn = || graph(&name, &mut Random(seed));
+    let drawn = || graph(&name, TASKS_A_RUN, &mut Random(seed));
     let (_, outputs) = drawn();
     let id = loop {
         let node = fleet.any(&mut random).await;
@@ -204,39 +167,13 @@ async fn run(fleet: Fleet, name: String, seed: u64) -> Vec<String> {
     let mut wrong = Vec::new();
     loop {
         let node = fleet.any(&mut random).await;
-        let checked = tokio::time::timeout(Duration::from_secs(10), checked(&node, id, &name, &outputs)).await;
+        let checked = tokio::time::timeout(Duration::from_secs(10), misfits(&node, id, &name, &outputs)).await;
         if let Ok(Ok(found)) = checked {
             wrong.extend(found);
             return wrong;
         }
         sleep(Duration::from_millis(300)).await;
     }
-}
-
-/// What of a run is not as it should be.
-async fn checked(board: &Callboard, id: callboard::RunId, name: &str, outputs: &[u64]) -> Result<Vec<String>> {
-    let run = board.run(id);
-    let mut wrong = Vec::new();
-    for (n, expected) in outputs.iter().enumerate() {
-        let found = run.output_json(&format!("t{n}")).await?;
-        if found.as_str() != expected.to_string() {
-            wrong.push(format!("{name}/t{n} is {}, not {expected}", found.as_str()));
-        }
-    }
-    let mut completed: BTreeMap<Arc<str>, usize> = BTreeMap::new();
-    let mut events = run.events();
-    while let Some(event) = events.next().await {
-        if let (What::Completed, Some(task)) = (&event.what, &event.task) {
-            *completed.entry(task.clone()).or_default() += 1;
-        }
-    }
-    wrong.extend(
-        completed
-            .iter()
-            .filter(|(_, times)| **times != 1)
-            .map(|(task, times)| format!("{name}/{task} has {times} results")),
-    );
-    Ok(wrong)
 }
 
 async fn trouble(fleet: &Fleet, random: &mut Random, count: usize) -> (BTreeMap<&'static str, usize>, Vec<Duration>) {

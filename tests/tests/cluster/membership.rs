@@ -116,7 +116,11 @@ async fn a_store_that_is_spoiled_later_ends_the_node() {
     let store = FaultStore::new(Arc::new(MemoryStore::new()));
     let board = callboard::Callboard::dev().store(Arc::new(store.clone())).start().await.unwrap();
     store.always(Operation::Create, "*/probe/*", Fault::Refuse);
-    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    let creates = store.counts().create;
+    // Two probes race for four names with four creates each.
+    while store.counts().create < creates + 2 * 16 {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
     assert!(board.nodes().await.is_ok(), "a store that is away is no liar");
     store.calm();
     store.always(Operation::Create, "*/probe/*", Fault::Exists);

@@ -6,8 +6,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here may panic")]
 
+mod cost;
 mod kills;
 mod kit;
+mod long_task;
 mod networks;
 mod servers_away;
 mod store_away;

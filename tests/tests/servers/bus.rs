@@ -6,7 +6,6 @@ mod ends;
 mod kit;
 mod load;
 mod network;
-mod proxy;
 mod restart;
 mod strangers;
 mod words;

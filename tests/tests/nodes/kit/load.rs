@@ -2,11 +2,8 @@
 
 use super::Town;
 use callboard::prelude::*;
-use callboard::{RunId, What};
 use callboard_simulator::random::Random;
-use callboard_tests::{Audit, graph};
-use futures::StreamExt;
-use std::collections::BTreeMap;
+use callboard_tests::{Audit, graph, misfits};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -96,31 +93,9 @@ async fn one(client: Callboard, name: String, seed: u64, tasks: usize) -> Vec<St
         }
     }
     loop {
-        match timeout(ANSWER, checked(&client, id, &name, &outputs)).await {
+        match timeout(ANSWER, misfits(&client, id, &name, &outputs)).await {
             Ok(Ok(found)) => return found,
             _ => sleep(Duration::from_millis(200)).await,
         }
     }
-}
-
-/// What of a run is not as it should be.
-async fn checked(board: &Callboard, id: RunId, name: &str, outputs: &[u64]) -> Result<Vec<String>> {
-    let run = board.run(id);
-    let mut wrong = Vec::new();
-    for (n, expected) in outputs.iter().enumerate() {
-        let found = run.output_json(&format!("t{n}")).await?;
-        if found.as_str() != expected.to_string() {
-            wrong.push(format!("{name}/t{n} is {}, not {expected}", found.as_str()));
-        }
-    }
-    let mut completed: BTreeMap<Arc<str>, usize> = BTreeMap::new();
-    let mut events = run.events();
-    while let Some(event) = events.next().await {
-        if let (What::Completed, Some(task)) = (&event.what, &event.task) {
-            *completed.entry(task.clone()).or_default() += 1;
-        }
-    }
-    let again = completed.iter().filter(|(_, times)| **times != 1);
-    wrong.extend(again.map(|(task, times)| format!("{name}/{task} has {times} results")));
-    Ok(wrong)
 }

@@ -12,8 +12,8 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, Error>, words: &str) {
 /// A refused declaration closes a channel: nobody else is on it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_that_closes_a_channel_ends_nobody_else() {
-    let broker = shared().await;
-    let bus = connect(options(broker.server.url())).await;
+    let broker = shared();
+    let bus = connect(options(broker.url.clone())).await;
     let work = queue("work");
     soon(bus.declare(&work, limit(5))).await.expect("declared");
     let mut consumer = soon(bus.consume(&work, prefetch(1))).await.expect("consuming");
@@ -26,8 +26,8 @@ async fn a_refusal_that_closes_a_channel_ends_nobody_else() {
 /// Two processes: what is one's own is refused to the other, but it can be published to.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_of_another_process_is_its_own() {
-    let broker = shared().await;
-    let here = options(broker.server.url());
+    let broker = shared();
+    let here = options(broker.url.clone());
     let (here, there) = (connect(here.clone()).await, connect(here).await);
     let own = queue("node.a");
     let mut consumer = soon(here.consume_own(&own, limit(2), prefetch(1))).await.expect("made");
@@ -57,8 +57,8 @@ async fn a_queue_of_another_process_is_its_own() {
 /// Many publishes at once, every second one to nobody: each hears what became of its own, also where ids are the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_publish_hears_of_its_own_message() {
-    let broker = shared().await;
-    let bus = connect(options(broker.server.url())).await;
+    let broker = shared();
+    let bus = connect(options(broker.url.clone())).await;
     let (work, nobody) = (queue("work"), queue("nobody"));
     soon(bus.declare(&work, limit(10_000))).await.expect("declared");
     let publishes = (0..2_000).map(|number| {
@@ -77,8 +77,8 @@ async fn every_publish_hears_of_its_own_message() {
 /// A future of a publish that is dropped half-way leaves nothing that a later one could take for its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn publishes_that_are_given_up_do_no_harm() {
-    let broker = shared().await;
-    let bus = connect(options(broker.server.url())).await;
+    let broker = shared();
+    let bus = connect(options(broker.url.clone())).await;
     let (work, nobody) = (queue("work"), queue("nobody"));
     soon(bus.declare(&work, limit(10_000))).await.expect("declared");
     for number in 0..300_u64 {
@@ -91,8 +91,8 @@ async fn publishes_that_are_given_up_do_no_harm() {
 /// Several megabytes in a body; attributes that are too large are refused before the broker closes the connection on them.
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_may_be_large_and_heads_may_not() {
-    let broker = shared().await;
-    let bus = connect(options(broker.server.url())).await;
+    let broker = shared();
+    let bus = connect(options(broker.url.clone())).await;
     let own = queue("node.a");
     let mut consumer = soon(bus.consume_own(&own, limit(10), prefetch(1))).await.expect("made");
     let large = Envelope::new("large", "test", "servers", vec![b'x'; 48 << 20]);
@@ -110,8 +110,8 @@ async fn bodies_may_be_large_and_heads_may_not() {
 /// A quorum queue counts: what is put back too often is dead.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_put_back_too_often_is_dead() {
-    let broker = shared().await;
-    let quorum = RabbitMqOptions { queues: QueueKind::Quorum, deliveries_max: 3, ..options(broker.server.url()) };
+    let broker = shared();
+    let quorum = RabbitMqOptions { queues: QueueKind::Quorum, deliveries_max: 3, ..options(broker.url.clone()) };
     let bus = connect(quorum).await;
     let work = queue("work");
     soon(bus.declare(&work, limit(10))).await.expect("declared");
@@ -132,8 +132,8 @@ async fn a_message_that_is_put_back_too_often_is_dead() {
 /// A bus that is closed has no connection, and its consumers and calls say so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_bus_lets_go_of_everything() {
-    let broker = shared().await;
-    let bus = connect(options(broker.server.url())).await;
+    let broker = shared();
+    let bus = connect(options(broker.url.clone())).await;
     let own = queue("node.a");
     let mut consumer = soon(bus.consume_own(&own, limit(10), prefetch(1))).await.expect("made");
     soon(bus.close()).await;
@@ -145,8 +145,8 @@ async fn a_closed_bus_lets_go_of_everything() {
 /// After a cancel what was sent ahead and not looked at is for others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_consumer_gives_back_what_it_has_not_looked_at() {
-    let broker = shared().await;
-    let bus = connect(options(broker.server.url())).await;
+    let broker = shared();
+    let bus = connect(options(broker.url.clone())).await;
     let work = queue("work");
     soon(bus.declare(&work, limit(10))).await.expect("declared");
     for number in 0..5 {

@@ -2,14 +2,12 @@
 
 use callboard::port::bus::rabbitmq::{RabbitMqBus, RabbitMqOptions};
 use callboard::port::bus::{Bus, Consumer, Delivery, Envelope, Error, QueueName};
-use callboard_chaos::servers::{RabbitMq, RabbitMqOptions as ServerOptions};
+use callboard_chaos::servers::{self, RabbitMq, RabbitMqOptions as ServerOptions};
 use std::future::Future;
 use std::num::{NonZeroU16, NonZeroUsize};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::sync::Mutex;
+use uuid::Uuid;
 
 /// How long a state may take to come true.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,24 +31,23 @@ pub(super) async fn broker_with(options: ServerOptions) -> Broker {
     Broker { server, _folder: folder }
 }
 
-/// The broker of all tests that do no harm to one, for as long as any of them runs.
-pub(super) async fn shared() -> Arc<Broker> {
-    static SHARED: Mutex<Weak<Broker>> = Mutex::const_new(Weak::new());
-    let mut shared = SHARED.lock().await;
-    if let Some(broker) = shared.upgrade() {
-        return broker;
-    }
-    let broker = Arc::new(broker().await);
-    *shared = Arc::downgrade(&broker);
-    broker
+/// Where a broker is that tests share.
+pub(super) struct Shared {
+    pub(super) url: String,
+    pub(super) port: u16,
+}
+
+/// The broker of all tests that do no harm to one: that of `make services`.
+pub(super) fn shared() -> Shared {
+    let url = servers::running().expect("`make services` starts them").rabbitmq.at;
+    let port = url.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("its URL ends with its port");
+    Shared { url, port }
 }
 
 /// Options with a name space of its own and short limits.
 pub(super) fn options(url: impl Into<String>) -> RabbitMqOptions {
-    // A broker is no older than this process.
-    static SPACES: AtomicUsize = AtomicUsize::new(0);
     RabbitMqOptions {
-        namespace: format!("space{}", SPACES.fetch_add(1, Ordering::Relaxed)),
+        namespace: format!("space-{}", Uuid::new_v4().simple()),
         round: Duration::from_millis(500),
         heartbeat: Duration::from_secs(3),
         ..RabbitMqOptions::new(url)

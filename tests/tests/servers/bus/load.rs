@@ -12,8 +12,8 @@ const MESSAGES: usize = 5_000;
 
 /// All of them are confirmed and come; how fast is printed, and asserted nowhere.
 async fn carries(kind: QueueKind, shared: bool) {
-    let broker = super::kit::shared().await;
-    let bus = connect(RabbitMqOptions { queues: kind, ..options(broker.server.url()) }).await;
+    let broker = super::kit::shared();
+    let bus = connect(RabbitMqOptions { queues: kind, ..options(broker.url.clone()) }).await;
     let to = queue("work");
     let mut consumer = if shared {
         soon(bus.declare(&to, limit(100_000))).await.expect("declared");

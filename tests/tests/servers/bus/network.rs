@@ -1,18 +1,52 @@
 //! The network between a bus and its broker is cut, in every way.
 
 use super::kit::{connect, limit, message, options, prefetch, queue, receive, shared, soon, there_and_back, until};
-use super::proxy::{Network, Proxy};
 use callboard::port::bus::rabbitmq::RabbitMqOptions;
 use callboard::port::bus::{Bus, Error};
+use callboard_chaos::proxy::{Flow, Proxy, Way};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// What becomes of what goes between a bus and its broker.
+#[derive(Clone, Copy, Debug)]
+enum Network {
+    /// What goes to the broker vanishes, and nobody is told.
+    DeafBroker,
+    /// What comes from the broker vanishes, and nobody is told.
+    DeafClient,
+    /// Nothing arrives, and nobody is told; no new connection answers either.
+    Silent,
+    /// Every connection is closed, and no new one is taken.
+    Cut,
+}
+
+impl Network {
+    async fn spoils(self, proxy: &mut Proxy) {
+        match self {
+            Self::DeafBroker => proxy.set(Way::ToServer, Flow::Swallow),
+            Self::DeafClient => proxy.set(Way::ToClient, Flow::Swallow),
+            Self::Silent => proxy.set_both(Flow::Swallow),
+            Self::Cut => {
+                proxy.refuse().await;
+                proxy.cut();
+            }
+        }
+    }
+
+    async fn is_whole_again(self, proxy: &mut Proxy) {
+        match self {
+            Self::DeafBroker | Self::DeafClient | Self::Silent => proxy.set_both(Flow::Pass),
+            Self::Cut => proxy.accept().await,
+        }
+    }
+}
+
 /// What happens while the network is like this, and after it is whole again.
 async fn is_survived(network: Network) {
-    let broker = shared().await;
-    let proxy = Proxy::to(broker.server.port()).await;
+    let broker = shared();
+    let mut proxy = Proxy::start(broker.port).await.expect("it listens");
     let answer = Duration::from_secs(2);
-    let quick = RabbitMqOptions { answer, connect: answer, ..options(proxy.url()) };
+    let quick = RabbitMqOptions { answer, connect: answer, ..options(format!("amqp://127.0.0.1:{}", proxy.port())) };
     let bus = connect(quick).await;
     let (own, work) = (queue("node.a"), queue("work"));
     soon(bus.declare(&work, limit(10))).await.expect("declared");
@@ -23,7 +57,7 @@ async fn is_survived(network: Network) {
     let mut heard = soon(bus.subscribe()).await.expect("subscribed");
     there_and_back(&bus, &mut alone, &own, "before").await;
 
-    proxy.set(network);
+    network.spoils(&mut proxy).await;
     let begun = Instant::now();
     let answered = soon(bus.publish(&own, message("lost"))).await;
     assert!(matches!(answered, Err(Error::Unclear { .. } | Error::Refused { .. })), "{answered:?}");
@@ -34,7 +68,7 @@ async fn is_survived(network: Network) {
     println!("{network:?}: known after {:?}", begun.elapsed());
     assert!(matches!(soon(held.ack()).await, Err(Error::Closed { .. })));
 
-    proxy.set(Network::Whole);
+    network.is_whole_again(&mut proxy).await;
     let begun = Instant::now();
     let own = queue("node.a2");
     let mut alone = until(async || bus.consume_own(&own, limit(10), prefetch(1)).await).await;

@@ -30,8 +30,8 @@ fn proper(id: &str) -> BasicProperties {
 /// By the exchanges and keys of the documentation.
 #[tokio::test(flavor = "multi_thread")]
 async fn queues_are_reached_by_routing_keys() {
-    let broker = shared().await;
-    let options = options(broker.server.url());
+    let broker = shared();
+    let options = options(broker.url.clone());
     let exchange = |name: &str| format!("{}.{name}", options.namespace);
     let bus = connect(options.clone()).await;
     let (_connection, channel) = stranger(&options.url).await;
@@ -55,8 +55,8 @@ async fn queues_are_reached_by_routing_keys() {
 /// It goes to `agent.dead` with the reason, is delivered to nobody, and does not come again.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_is_dead_and_says_why() {
-    let broker = shared().await;
-    let options = options(broker.server.url());
+    let broker = shared();
+    let options = options(broker.url.clone());
     let bus = connect(options.clone()).await;
     let work = queue("work");
     soon(bus.declare(&work, limit(10))).await.expect("declared");

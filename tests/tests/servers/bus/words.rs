@@ -31,8 +31,8 @@ async fn greeter(greeting: &'static [u8]) -> (String, JoinSet<()>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_will_not_pass_is_said_at_once() {
-    let broker = shared().await;
-    let place = format!("127.0.0.1:{}", broker.server.port());
+    let broker = shared();
+    let place = format!("127.0.0.1:{}", broker.port);
     says(options(format!("amqp://guest:wrong@{place}")), "the user or the password is wrong: user \"guest\" at").await;
     says(options(format!("amqp://{place}/nowhere")), "no such virtual host").await;
     let (web, _serving) = greeter(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;

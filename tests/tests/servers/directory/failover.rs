@@ -1,9 +1,10 @@
 //! Another master.
 
-use super::kit::{Door, LONG, by_cluster, by_sentinels, ids, keys, options, patient, put, until};
+use super::kit::{LONG, by_cluster, by_sentinels, ids, keys, options, patient, put, until};
 use bytes::Bytes;
 use callboard::port::directory::redis::RedisDirectory;
 use callboard::port::directory::{Directory, Error, Lease};
+use callboard_chaos::proxy::Proxy;
 use callboard_chaos::servers::{self, Redis, RedisCluster, Reply, Sentinel};
 use futures::future::join_all;
 use std::path::Path;
@@ -31,8 +32,8 @@ async fn change_places(servers: &[Redis; 2]) {
 async fn connections_to_a_demoted_master_leave_the_pool() {
     let folder = tempfile::tempdir().unwrap();
     let servers = two(folder.path()).await;
-    let door = Door::open(servers[0].port()).await;
-    let directory = RedisDirectory::connect(patient(&door.url())).await.unwrap();
+    let door = Proxy::start(servers[0].port()).await.unwrap();
+    let directory = RedisDirectory::connect(patient(&format!("redis://127.0.0.1:{}", door.port()))).await.unwrap();
     join_all((0..8).map(|_| put(&directory, "node"))).await;
 
     change_places(&servers).await;
@@ -51,8 +52,8 @@ async fn connections_to_a_demoted_master_leave_the_pool() {
 async fn a_demoted_master_is_not_read_from() {
     let folder = tempfile::tempdir().unwrap();
     let servers = two(folder.path()).await;
-    let door = Door::open(servers[0].port()).await;
-    let directory = RedisDirectory::connect(patient(&door.url())).await.unwrap();
+    let door = Proxy::start(servers[0].port()).await.unwrap();
+    let directory = RedisDirectory::connect(patient(&format!("redis://127.0.0.1:{}", door.port()))).await.unwrap();
     put(&directory, "node").await;
 
     change_places(&servers).await;

@@ -5,12 +5,7 @@ use callboard::port::directory::Directory;
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
 use callboard_chaos::servers::{Redis, RedisCluster, Reply, Sentinel};
 use futures::{StreamExt, stream};
-use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 /// How long a state is waited for.
@@ -78,39 +73,4 @@ pub(crate) fn by_sentinels(sentinel: &Sentinel, name: &str) -> String {
 /// Where a cluster is.
 pub(crate) fn by_cluster(cluster: &RedisCluster) -> String {
     format!("redis+cluster://{}", cluster.addresses().join(","))
-}
-
-/// A door to servers that can be led to another one: for connections that come, while those that are there stay.
-pub(crate) struct Door {
-    at: SocketAddr,
-    leads_to: watch::Sender<u16>,
-    _open: JoinSet<()>,
-}
-
-impl Door {
-    pub(crate) async fn open(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (at, leads_to) = (listener.local_addr().unwrap(), watch::Sender::new(port));
-        let (port, mut open) = (leads_to.subscribe(), JoinSet::new());
-        open.spawn(async move {
-            let mut passages = JoinSet::new();
-            loop {
-                let (mut here, _) = listener.accept().await.unwrap();
-                let port = *port.borrow();
-                passages.spawn(async move {
-                    let mut there = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-                    let _closed = copy_bidirectional(&mut here, &mut there).await;
-                });
-            }
-        });
-        Self { at, leads_to, _open: open }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("redis://{}", self.at)
-    }
-
-    pub(crate) fn lead_to(&self, port: u16) {
-        self.leads_to.send_replace(port);
-    }
 }
