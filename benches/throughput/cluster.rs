@@ -17,6 +17,7 @@ use callboard::port::store::{Create, Store};
 use callboard::prelude::*;
 use callboard::{Builder, Settings};
 use callboard_chaos::servers::{RabbitMq, RadosGw, Redis};
+use futures::{StreamExt, TryStreamExt, stream};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -28,6 +29,10 @@ const NODES: usize = 2;
 const FLIGHTS: [(usize, usize); 2] = [(1, 1_000), (256, 20_000)];
 /// The most that a round trip alone and one commit twice may grow to, for a task that is alone.
 const ALONE_MAX: f64 = 2.4;
+
+/// A task that answers when it was begun, in microseconds since the origin of the benchmark.
+#[task(output = u64)]
+struct Begin {}
 
 /// The servers, and where nodes keep their journal.
 struct Servers {
@@ -60,9 +65,9 @@ impl Servers {
 
     /// A node of a cluster that is called so.
     async fn node(&self, namespace: &str, store: &Arc<dyn Store>) -> Result<Builder> {
-        let mut bus = RabbitMqOptions::new(&self.rabbitmq.url());
+        let mut bus = RabbitMqOptions::new(self.rabbitmq.url());
         bus.namespace = namespace.to_owned();
-        let directory = RedisOptions::new(&self.redis.url(), namespace);
+        let directory = RedisOptions::new(self.redis.url(), namespace);
         let mut settings = Settings::default();
         (settings.partitions, settings.namespace) = (PARTITIONS, namespace.to_owned());
         Ok(Callboard::builder(settings)
@@ -78,9 +83,7 @@ impl Servers {
             nodes.push(agents(self.node(namespace, &store).await?, &performed).start().await?);
         }
         let client = self.node(namespace, &store).await?.client().start().await?;
-        while client.nodes().await?.iter().map(|node| node.partitions.len()).sum::<usize>() < PARTITIONS.into() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        all_owned(&client).await?;
         Ok(Fleet::of(client, nodes, performed))
     }
 }
@@ -127,8 +130,95 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
             report.beside_bare(&label, ratios, alone);
         }
     }
+    if plan.wants("ready to start") {
+        ready_to_start(plan, &servers, report).await?;
+    }
+    if plan.wants("registered agents") {
+        registered(&servers, report).await?;
+    }
     let again = trips(plan, &servers, 256, FLIGHTS[1].1 / plan.divisor).await?;
     report.bare(&again);
+    Ok(())
+}
+
+/// From submission to the start of the handler: half of fifty agents are busy at any time.
+async fn ready_to_start(plan: &Plan, servers: &Servers, report: &mut Report) -> Result<()> {
+    const AGENTS: usize = 50;
+    let store: Arc<dyn Store> = Arc::new(servers.s3("ready").await?);
+    let origin = Instant::now();
+    let mut nodes = Vec::new();
+    for node in 0..NODES {
+        let agent = |n: usize| {
+            let begins = move |_, _: Begin| async move { Ok(origin.elapsed().as_micros() as u64) };
+            Pool::task_fn(begins).instances(1).id(format!("agent-{node}-{n}"))
+        };
+        let builder = servers.node("ready", &store).await?;
+        nodes.push((0..AGENTS / NODES).fold(builder, |builder, n| builder.add(agent(n))).start().await?);
+    }
+    let client = servers.node("ready", &store).await?.client().start().await?;
+    all_owned(&client).await?;
+    let tasks = 5_000 / plan.divisor;
+    let calls = stream::iter(0..tasks).map(|_| async {
+        let submitted = origin.elapsed();
+        let begun = Duration::from_micros(client.call(Begin {}).await?);
+        Ok::<_, Error>(begun.saturating_sub(submitted))
+    });
+    let latencies = Latencies::of(calls.buffer_unordered(AGENTS / 2).try_collect().await?);
+    let [p50, p99] = [50, 99].map(|percent| millis(latencies.percentile(percent)));
+    report.note(&format!("ready to start, {AGENTS} agents, {} busy, s3: p50 {p50:.1} ms, p99 {p99:.1} ms", AGENTS / 2));
+    client.shutdown().await?;
+    for node in nodes {
+        node.shutdown().await?;
+    }
+    Ok(())
+}
+
+/// A query among many agents, and what the directory is told and asked meanwhile.
+async fn registered(servers: &Servers, report: &mut Report) -> Result<()> {
+    let store: Arc<dyn Store> = Arc::new(servers.s3("registered").await?);
+    for agents in [1_000, 10_000] {
+        let namespace = format!("registered-{agents}");
+        let nth = |n: usize| Pool::task_fn(|_, _: Begin| async { Ok(0) }).instances(1).id(format!("agent-{n}"));
+        let node = (0..agents).fold(servers.node(&namespace, &store).await?, |builder, n| builder.add(nth(n)));
+        let node = node.start().await?;
+        let client = servers.node(&namespace, &store).await?.client().start().await?;
+        let begun = Instant::now();
+        while client.agents().find(Begin::CAPABILITY).await?.len() < agents {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let known = begun.elapsed();
+        let (before, begun) = (commands(servers).await?, Instant::now());
+        tokio::time::sleep(Duration::from_secs(10)).await; // so long it is counted
+        let each = (commands(servers).await? - before) as f64 / begun.elapsed().as_secs_f64();
+        let mut latencies = Vec::new();
+        for _ in 0..200 {
+            let begun = Instant::now();
+            assert_eq!(client.agents().find(Begin::CAPABILITY).await?.len(), agents);
+            latencies.push(begun.elapsed());
+        }
+        let latencies = Latencies::of(latencies);
+        let [p50, p99] = [50, 99].map(|percent| millis(latencies.percentile(percent)));
+        report.note(&format!(
+            "{agents} registered agents: known after {known:.1?}, query p50 {p50:.2} ms, p99 {p99:.2} ms, {each:.0} Redis commands/s"
+        ));
+        client.shutdown().await?;
+        node.shutdown().await?;
+    }
+    Ok(())
+}
+
+/// What Redis has carried out so far.
+async fn commands(servers: &Servers) -> Result<u64> {
+    let said = servers.redis.ask(&["INFO", "stats"]).await?.to_string();
+    let count = said.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
+    Ok(count.unwrap_or_default().trim().parse()?)
+}
+
+/// Waits until every partition has an owner.
+async fn all_owned(client: &Callboard) -> Result<()> {
+    while client.nodes().await?.iter().map(|node| node.partitions.len()).sum::<usize>() < PARTITIONS.into() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     Ok(())
 }
 

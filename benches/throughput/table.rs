@@ -28,6 +28,8 @@ pub(crate) struct Report {
     bare: Vec<crate::measure::Trip>,
     #[cfg(feature = "cluster")]
     beside_bare: Vec<BesideBare>,
+    #[cfg(feature = "cluster")]
+    notes: Vec<String>,
 }
 
 /// A row of the cluster, as ratios to bare round trips through its broker.
@@ -100,6 +102,13 @@ impl Report {
             "bare round trips, {in_flight} in flight: {per_second:.0}/s, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms, {cpu_us:.0} us of CPU"
         );
         self.bare.push(trip.clone());
+    }
+
+    /// A figure that is a row of its own.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn note(&mut self, note: &str) {
+        println!("{note}");
+        self.notes.push(note.to_owned());
     }
 
     /// A row of the cluster beside them.

@@ -107,6 +107,7 @@ impl StoreProxy {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
+        let _slower = stream.set_nodelay(true);
         if shared.sickness() != Sickness::Refuses {
             connections.spawn(serve(stream, shared.clone()));
         }
@@ -198,7 +199,9 @@ impl Shared {
 }
 
 async fn connect(server: SocketAddr) -> io::Result<Line> {
-    let stream = TokioIo::new(TcpStream::connect(server).await?);
+    let stream = TcpStream::connect(server).await?;
+    stream.set_nodelay(true)?;
+    let stream = TokioIo::new(stream);
     let (sender, connection) = hyper::client::conn::http1::handshake(stream).await.map_err(io::Error::other)?;
     let mut carrying = JoinSet::new();
     carrying.spawn(async move {

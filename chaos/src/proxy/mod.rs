@@ -175,6 +175,8 @@ async fn connection(client: TcpStream, server: u16, mut weather: Weather) {
     weather.cuts.mark_unchanged();
     let mut client = client;
     let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).await else { return };
+    // What is sent is sent on at once.
+    let _slower = (client.set_nodelay(true), server.set_nodelay(true));
     let ended = {
         let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
         let both = async {

@@ -15,7 +15,9 @@ groups=' '
 while read -r sign group; do
     case $sign in
     +) groups="$groups$group " ;;
-    -) groups="${groups%%" $group "*} ${groups#*" $group "}" ;;
+    -) case $groups in
+        *" $group "*) groups="${groups%%" $group "*} ${groups#*" $group "}" ;;
+        esac ;;
     esac
 done
 for group in $groups; do kill -KILL "-$group"; done
@@ -53,5 +55,29 @@ fn tell(sign: char, group: Pid) -> std::io::Result<()> {
     match guard.stdin.as_mut() {
         Some(input) => input.write_all(format!("{sign} {}\n", group.as_raw_nonzero()).as_bytes()),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the script kills after this input.
+    fn killed(input: &str) -> String {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("kill() {{ echo \"$@\"; }}\n{SCRIPT}")]);
+        let mut script = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        script.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        String::from_utf8(script.wait_with_output().unwrap().stdout).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_forgotten_is_killed_once() {
+        assert_eq!(killed("+ 11\n+ 12\n+ 13\n- 12\n"), "-KILL -11\n-KILL -13\n");
+    }
+
+    #[test]
+    fn what_is_forgotten_twice_or_was_never_there_changes_nothing() {
+        assert_eq!(killed("+ 11\n+ 12\n- 11\n- 11\n- 11\n- 2\n"), "-KILL -12\n");
     }
 }

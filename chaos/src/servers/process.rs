@@ -19,6 +19,8 @@ pub(crate) struct Process {
     name: &'static str,
     child: Child,
     group: Pid,
+    /// Whether it was killed or stopped: the ids are somebody else's from then on.
+    is_over: bool,
     log: PathBuf,
     /// Where its own words begin in the log; those of earlier ones are before.
     from: u64,
@@ -34,7 +36,7 @@ impl Process {
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().map_err(|source| Error::Spawn { program, source })?;
         let group = Pid::from_child(&child);
-        let process = Self { name, child, group, log: log.to_owned(), from };
+        let process = Self { name, child, group, is_over: false, log: log.to_owned(), from };
         guard::watch(group)?;
         Ok(process)
     }
@@ -117,13 +119,11 @@ impl Process {
         self.signal(Signal::TERM);
         let until = Instant::now() + limit;
         while Instant::now() < until {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                guard::forget(self.group);
-                return status;
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return self.reap();
             }
             sleep(LOOK).await;
         }
-
         self.signal(Signal::KILL);
         self.reap()
     }
@@ -140,12 +140,19 @@ impl Process {
 
     /// As long as the leader has not been waited for, its id and that of its group are nobody else's.
     fn signal(&self, signal: Signal) {
+        if self.is_over {
+            return;
+        }
         // A group that has ended by itself needs no signal.
         let _gone = kill_process_group(self.group, signal);
     }
 
     fn reap(&mut self) -> ExitStatus {
-        guard::forget(self.group);
+        if !self.is_over {
+            self.signal(Signal::KILL); // what it has left behind
+            guard::forget(self.group);
+            self.is_over = true;
+        }
         // A child that was killed is there to be waited for; the only error is that somebody has done so.
         self.child.wait().unwrap_or_default()
     }

@@ -59,7 +59,7 @@ impl Sub for Reading {
 }
 
 /// How many tasks are counted, and how many of them are under way at once.
-const TASKS: u64 = 2_000;
+const TASKS: u64 = 600;
 const AT_ONCE: usize = 200;
 
 /// One client calls the agents of two nodes. The bounds have room for a slow machine, on which a batch holds fewer tasks and
@@ -91,11 +91,12 @@ async fn a_task_costs_few_messages_commands_and_requests() {
         each(cost.creates),
         each(cost.body_bytes),
     );
-    assert!(each(cost.messages) < 8.0, "{cost:?}");
-    assert!(each(cost.message_bytes) < 16_000.0, "{cost:?}");
-    assert!(each(cost.scripts) < 0.5, "{cost:?}");
-    assert!(each(cost.requests) < 0.5, "{cost:?}");
-    assert!(each(cost.body_bytes) < 8_000.0, "{cost:?}");
+    assert!(each(cost.messages) < 12.0, "{cost:?}");
+    assert!(each(cost.message_bytes) < 10_000.0, "{cost:?}");
+    assert!(each(cost.requests) < 2.5, "{cost:?}");
+    assert!(each(cost.body_bytes) < 5_000.0, "{cost:?}");
+    // The directory is told who is there, and nothing of tasks: that goes by time.
+    assert!(cost.scripts as f64 / took.as_secs_f64() < 60.0, "{cost:?}");
     client.shutdown().await.unwrap();
     for node in nodes {
         node.stop().await;

@@ -112,7 +112,7 @@ impl Ceph {
         format!(
             "[global]\nfsid = {id}\nmon initial members = a\nmon host = v2:127.0.0.1:{}\n\
             auth cluster required = cephx\nauth service required = cephx\nauth client required = cephx\n\
-            osd pool default size = 1\nosd pool default min size = 1\nosd pool default pg num = 1\n\
+            osd pool default size = 1\nosd pool default min size = 1\nosd pool default pg num = 8\n\
             osd pool default pg autoscale mode = off\nmon allow pool size one = true\nosd crush chooseleaf type = 0\n\
             paxos propose interval = 0.02\npaxos min wait = 0.01\nosd client watch timeout = 2\nbdev aio poll ms = 10\n\
             mon data avail warn = 0\nmon data avail crit = 0\n\
