@@ -15,8 +15,14 @@ SHARD ?= 1/1
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
+# Servers of another Debian: SERVERS=trixie has RabbitMQ 4 and radosgw 18.
+SERVERS ?=
+ifneq ($(SERVERS),)
+export CALLBOARD_SERVERS_ROOT = $(CURDIR)/target/servers/$(SERVERS)
+endif
+
 services: ## RabbitMQ, Redis and radosgw: what is missing is installed, what is not running is started
-	chaos/install
+	chaos/install $(SERVERS) $(CALLBOARD_SERVERS_ROOT)
 	$(CARGO) run --quiet --locked -p callboard-chaos -- services up
 
 services-down: ## end these servers and remove their data

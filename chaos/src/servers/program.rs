@@ -1,4 +1,4 @@
-//! Where the programs of the servers are.
+//! Where the programs of the servers are: on this machine, or below the root of another Debian, for other versions of them.
 
 use super::Error;
 use std::ffi::OsStr;
@@ -9,15 +9,54 @@ use std::time::Duration;
 /// Looked at after `PATH`, which has no place for servers in it for everybody.
 const PLACES: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
+/// Names the folder of the other Debian, which `chaos/install` makes.
+const ROOT: &str = "CALLBOARD_SERVERS_ROOT";
+/// Runs a program in it, with all folders of this machine that are not of the system; what is mounted for that is seen by
+/// nobody else, and gone with the program.
+const ENTER: &str = r#"
+root=$1; shift
+for place in /*; do
+    case $place in
+    /bin | /boot | /etc | /lib* | /lost+found | /sbin | /usr | /var) ;;
+    *) [ ! -d "$place" ] || { mkdir -p "$root$place" && mount --rbind "$place" "$root$place"; } || exit ;;
+    esac
+done
+exec chroot "$root" "$@"
+"#;
+
+/// The other Debian, if there is one.
+fn root() -> Option<PathBuf> {
+    std::env::var_os(ROOT).filter(|root| !root.is_empty()).map(PathBuf::from)
+}
+
+/// Where on this machine that is which servers find at this path.
+pub(crate) fn outside(path: impl AsRef<Path>) -> PathBuf {
+    let path = path.as_ref();
+    root().map_or_else(|| path.to_owned(), |root| root.join(path.strip_prefix("/").unwrap_or(path)))
+}
+
+/// Where servers find what is at this path of this machine.
+pub(crate) fn inside(path: &Path) -> PathBuf {
+    let below = root().and_then(|root| path.strip_prefix(root).ok().map(|path| Path::new("/").join(path)));
+    below.unwrap_or_else(|| path.to_owned())
+}
+
 /// The command that runs a program by its name, in an environment without settings of other servers.
 pub(crate) fn command(name: &str) -> Result<Command, Error> {
     let path = find(name)?;
     Ok(bare(&path))
 }
 
-/// The command that runs the program of this path.
+/// The command that runs the program that servers find at this path.
 pub(crate) fn bare(path: &Path) -> Command {
-    let mut command = Command::new(path);
+    let mut command = match root() {
+        None => Command::new(path),
+        Some(root) => {
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "sh", "-c", ENTER, "enter"]).arg(root).arg(path);
+            command
+        }
+    };
     command.env_clear().env("PATH", search_path()).env("LANG", "C.UTF-8").current_dir("/");
     command
 }
@@ -35,7 +74,10 @@ pub(crate) fn search_path() -> String {
 fn find(name: &str) -> Result<PathBuf, Error> {
     let places = search_path();
     let mut paths = std::env::split_paths(&places).map(|place| place.join(name));
-    paths.find(|path| path.is_file()).ok_or_else(|| Error::Missing { program: name.to_owned() })
+    // A link of the other Debian leads nowhere from here.
+    paths
+        .find(|path| outside(path).symlink_metadata().is_ok_and(|found| !found.is_dir()))
+        .ok_or_else(|| Error::Missing { program: name.to_owned() })
 }
 
 /// Runs a program to its end and gives its output.

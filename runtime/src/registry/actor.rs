@@ -205,29 +205,30 @@ impl Told {
 
     async fn tell(&mut self) -> Result<(), Error> {
         let Surroundings { node, directory, backlog, life, .. } = &self.around;
-        let mut values = BTreeMap::new();
+        let mut kinds: BTreeMap<String, Vec<(String, Bytes)>> = BTreeMap::new();
         for state in backlog.agents() {
             let info = info(node, state);
             let value: Bytes = serde_json::to_vec(&info)
                 .map_err(|error| Error::Refused { reason: format!("{} has no JSON form: {error}", info.id) })?
                 .into();
             let id = format!("{}:{node}", info.id);
-            let kinds = info.capabilities.iter().map(|capability| capability_kind(&capability.name));
-            values.extend(kinds.chain([AGENT.to_owned()]).map(|kind| ((kind, id.clone()), value.clone())));
+            let offers = info.capabilities.iter().map(|capability| capability_kind(&capability.name));
+            for kind in offers.chain([AGENT.to_owned()]) {
+                kinds.entry(kind).or_default().push((id.clone(), value.clone()));
+            }
         }
-        let gone: Vec<_> = self.known.iter().filter(|known| !values.contains_key(known)).cloned().collect();
+        let of_kind = |(kind, entries): (&String, &Vec<(String, Bytes)>)| -> Vec<(String, String)> {
+            entries.iter().map(|(id, _)| (kind.clone(), id.clone())).collect()
+        };
+        let told: BTreeSet<(String, String)> = kinds.iter().flat_map(of_kind).collect();
+        let gone: Vec<_> = self.known.difference(&told).cloned().collect();
         // Noted before it is told: what becomes of a put that is not answered is unknown.
-        self.known.extend(values.keys().cloned());
-        let (mut puts, mut removals) = (Vec::new(), Vec::new());
-        for ((kind, id), value) in &values {
-            puts.push(directory.put(kind, id, value.clone(), *life));
-        }
-        for (kind, id) in &gone {
-            removals.push(directory.remove(kind, id));
-        }
+        self.known.extend(told.iter().cloned());
+        let puts = kinds.iter().map(|(kind, entries)| directory.put_all(kind, entries, *life)).collect();
+        let removals = gone.iter().map(|(kind, id)| directory.remove(kind, id)).collect();
         let (put, removed) = (at_once(puts).await, at_once(removals).await);
         if removed.is_ok() {
-            self.known.retain(|known| values.contains_key(known));
+            self.known = told;
         }
         put.and(removed)
     }

@@ -71,9 +71,9 @@ pub(super) fn call(folder: &Path, cookie: &str, ports: Ports) -> Result<Command,
     Ok(command)
 }
 
-/// The newest version that is there.
+/// The newest version that is there, as this machine has it.
 fn version() -> Option<PathBuf> {
-    let versions = std::fs::read_dir(VERSIONS).ok()?;
+    let versions = std::fs::read_dir(program::outside(VERSIONS)).ok()?;
     let versions = versions.filter_map(|version| Some(version.ok()?.path()));
     versions.filter(|version| version.join("sbin/rabbitmq-server").is_file()).max()
 }
@@ -100,7 +100,7 @@ fn without_plugins(version: &Path, folder: &Path) -> Result<PathBuf, Error> {
 
 /// Makes a link if there is none from an earlier start.
 fn link(to: &Path, at: &Path) -> Result<(), Error> {
-    match std::os::unix::fs::symlink(to, at) {
+    match std::os::unix::fs::symlink(program::inside(to), at) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(Error::file(at)(error)),
         _ => Ok(()),
     }

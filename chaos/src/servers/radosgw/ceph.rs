@@ -131,9 +131,10 @@ impl Ceph {
 
 /// An absolute path, because the default of some versions is relative to wherever the disk was started.
 fn classes() -> PathBuf {
-    let places = std::fs::read_dir(LIBRARIES).into_iter().flatten();
+    let places = std::fs::read_dir(program::outside(LIBRARIES)).into_iter().flatten();
     let mut places = places.filter_map(|place| Some(place.ok()?.path().join("rados-classes")));
-    places.find(|place| place.is_dir()).unwrap_or_else(|| Path::new(LIBRARIES).join("rados-classes"))
+    let place = places.find(|place| place.is_dir()).map(|place| program::inside(&place));
+    place.unwrap_or_else(|| Path::new(LIBRARIES).join("rados-classes"))
 }
 
 fn uuid() -> Result<String, Error> {

@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub async fn all(directory: &dyn Directory) {
     registrations_are_listed_by_kind(directory).await;
     a_registration_is_replaced_and_removed(directory).await;
+    many_are_registered_at_once(directory).await;
     registrations_expire(directory).await;
     a_lease_has_one_holder(directory).await;
     only_its_holder_frees_a_lease(directory).await;
@@ -55,6 +56,26 @@ pub async fn a_registration_is_replaced_and_removed(directory: &dyn Directory) {
         directory.remove(&kind, "a").await.expect("removed");
         assert_eq!(list(directory, &kind).await, [entry("b", "")]);
     }
+}
+
+/// More than any implementation takes in one go, beside those that were there; one that is refused keeps no other out.
+pub async fn many_are_registered_at_once(directory: &dyn Directory) {
+    let kind = fresh("kind");
+    put(directory, &kind, "0", "old", SHORT).await;
+    put(directory, &kind, "other", "", LONG).await;
+    let many = |value: &'static str| -> Vec<(String, Bytes)> {
+        (0..250).map(|n| (n.to_string(), Bytes::from_static(value.as_bytes()))).collect()
+    };
+    directory.put_all(&kind, &[], LONG).await.expect("nothing to be done");
+    directory.put_all(&kind, &many("new"), LONG).await.expect("all of them");
+    sleep(SHORT * 2).await;
+    let listed = list(directory, &kind).await;
+    assert_eq!(listed.len(), 251);
+    assert!(listed.iter().all(|entry| entry.value == if entry.id == "other" { "" } else { "new" }), "{listed:?}");
+    let faulty = [("not a name".to_owned(), Bytes::new()), ("one-more".to_owned(), Bytes::new())];
+    let refused = directory.put_all(&kind, &faulty, LONG).await;
+    assert!(matches!(refused, Err(Error::Refused { .. })), "{refused:?}");
+    assert_eq!(list(directory, &kind).await.len(), 252);
 }
 
 /// A registration goes by itself, alone.

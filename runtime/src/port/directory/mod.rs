@@ -29,10 +29,14 @@ pub mod fault;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
+use futures::{FutureExt, StreamExt, stream};
 
 /// The longest kind, id, lease name or holder, in bytes.
 pub const NAME_BYTES_MAX: usize = 200;
+
+/// Registrations that are under way at once, where each is an operation of its own.
+const PUT_AT_ONCE: usize = 32;
 
 /// Why an operation of the directory has no plain answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +92,19 @@ pub enum Release {
 pub trait Directory: Send + Sync + 'static {
     /// Registers `value` as `id` of `kind` for `ttl`, in the place of what was there.
     fn put<'a>(&'a self, kind: &'a str, id: &'a str, value: Bytes, ttl: Duration) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Registers all of these, each as [`put`](Self::put) does, and answers the first error: an id that is refused keeps no
+    /// other out; after another error some may be registered and others not.
+    fn put_all<'a>(
+        &'a self,
+        kind: &'a str,
+        entries: &'a [(String, Bytes)],
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        let puts = entries.iter().map(move |(id, value)| self.put(kind, id, value.clone(), ttl));
+        let all = stream::iter(puts).buffer_unordered(PUT_AT_ONCE);
+        all.fold(Ok(()), |all: Result<(), Error>, one| ready(all.and(one))).boxed()
+    }
 
     /// Removes a registration; removing what is not there is no error.
     fn remove<'a>(&'a self, kind: &'a str, id: &'a str) -> BoxFuture<'a, Result<(), Error>>;

@@ -16,11 +16,12 @@ async fn commands_are_as_documented() {
     let redis = Redis::start(folder.path()).await.unwrap();
     let directory = directory(&redis).await;
     // So that the server knows the scripts.
-    for operation in ["put", "remove", "list", "acquire", "renew", "release"] {
+    for operation in ["put", "put_all", "remove", "list", "acquire", "renew", "release"] {
         call(&directory, operation).await;
     }
     let table = [
         ("put", "evalsha 1, pexpireat 2, ping 1, time 1, unwatch 1, zadd 1, hset 1, zrangebyscore 1, zrevrange 1"),
+        ("put_all", "evalsha 3, pexpireat 6, ping 3, time 3, unwatch 3, zadd 3, hset 3, zrangebyscore 3, zrevrange 3"),
         ("remove", "evalsha 1, ping 1, unwatch 1, hdel 1, zrem 1"),
         (
             "list",
@@ -41,6 +42,10 @@ async fn commands_are_as_documented() {
 async fn call(directory: &RedisDirectory, operation: &str) {
     match operation {
         "put" => directory.put("node", "a", Bytes::new(), LONG).await.unwrap(),
+        "put_all" => {
+            let entries: Vec<_> = (0..250).map(|n| (n.to_string(), Bytes::new())).collect();
+            directory.put_all("node", &entries, LONG).await.unwrap();
+        }
         "remove" => directory.remove("node", "b").await.unwrap(),
         "list" => drop(directory.list("node").await.unwrap()),
         "acquire" => drop(directory.acquire("partition.1", "a", LONG).await.unwrap()),

@@ -9,7 +9,7 @@
 //! - Why not a key per registration, which Redis would expire by itself: a listing would fetch 10,000 keys that no script
 //!   can name beforehand, and the index would still have to be cleaned. Fields of a hash with a time to live of their own
 //!   need Redis 7.4.
-//! - Each `put` takes up to 100 dead ids out, each `list` all of them in the transaction in which it reads, so that a
+//! - Each `put` takes up to 100 dead ids out, and more than it puts in, each `list` all of them in the transaction in which it reads, so that a
 //!   listing has exactly the living, and no index keeps the dead. Both keys of a kind expire with the last of its ids.
 //! - A value is kept under each kind that it is registered under. It is read by `HGET {cb:NS}:agent/values ID`; who
 //!   can do something is `ZRANGEBYSCORE {cb:NS}:capability:NAME (NOW +inf`.
@@ -19,6 +19,7 @@
 //! | call | round trips | commands that the client sends | commands that the script runs |
 //! |---|---|---|---|
 //! | `put` | 2 | `PING` `EVALSHA` | `TIME` `ZRANGEBYSCORE` `ZADD` `HSET` `ZREVRANGE` 2 x `PEXPIREAT`; `HDEL` `ZREM` if any are dead |
+//! | `put_all` | 2 per 100 | as `put`, per 100 | as `put`, per 100 |
 //! | `remove` | 2 | `PING` `EVALSHA` | `ZREM` `HDEL` |
 //! | `list` | 2 | `PING` `MULTI` `EVALSHA` `HGETALL` `EXEC` | `TIME` `ZRANGEBYSCORE` `ZREMRANGEBYSCORE`; `HDEL` `ZREM` per 1,000 dead |
 //! | `acquire` | 2 | `PING` `EVALSHA` | `GET` `SET` |
@@ -66,12 +67,14 @@ use bytes::Bytes;
 use deadpool_redis::redis::{self, FromRedisValue};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, iter};
 use tokio::time::{Instant, timeout_at};
 
 /// The longest time to live in milliseconds, a thousand years: what is longer is as long.
 const TTL_MAX: u64 = 1_000 * 365 * 24 * 3_600_000;
+/// Registrations that one script takes: the server does nothing else meanwhile.
+const PUT_AT_ONCE: usize = 100;
 
 /// A directory on Redis. See the module.
 pub struct RedisDirectory {
@@ -142,10 +145,17 @@ impl RedisDirectory {
         answer
     }
 
-    async fn put_now(&self, kind: &str, id: &str, value: &[u8], ttl: Duration) -> Result<(), Error> {
-        check_names(&[kind, id])?;
-        let request = Request::new(&script::PUT, self.keys.of_kind(kind)).arg(id).arg(value).arg(millis(ttl)?);
-        Ok(self.call(&request, Repeat::IfUndone).await?)
+    /// One script for so many at once.
+    async fn put_now(&self, kind: &str, entries: &[(&str, &[u8])], ttl: Duration) -> Result<(), Error> {
+        check_names(&[kind])?;
+        let ttl = millis(ttl)?;
+        let (proper, others): (Vec<_>, Vec<_>) = entries.iter().partition(|(id, _)| check_names(&[id]).is_ok());
+        for some in proper.chunks(PUT_AT_ONCE) {
+            let request = Request::new(&script::PUT, self.keys.of_kind(kind)).arg(&ttl);
+            let request = some.iter().fold(request, |request, (id, value)| request.arg(id).arg(value));
+            self.call::<()>(&request, Repeat::IfUndone).await?;
+        }
+        others.first().map_or(Ok(()), |(id, _)| check_names(&[id]))
     }
 
     async fn remove_now(&self, kind: &str, id: &str) -> Result<(), Error> {
@@ -194,7 +204,17 @@ fn millis(ttl: Duration) -> Result<String, Error> {
 
 impl Directory for RedisDirectory {
     fn put<'a>(&'a self, kind: &'a str, id: &'a str, value: Bytes, ttl: Duration) -> BoxFuture<'a, Result<(), Error>> {
-        async move { self.put_now(kind, id, &value, ttl).await }.boxed()
+        async move { self.put_now(kind, &[(id, &value)], ttl).await }.boxed()
+    }
+
+    fn put_all<'a>(
+        &'a self,
+        kind: &'a str,
+        entries: &'a [(String, Bytes)],
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        let entries: Vec<(&str, &[u8])> = entries.iter().map(|(id, value)| (id.as_str(), value.as_ref())).collect();
+        async move { self.put_now(kind, &entries, ttl).await }.boxed()
     }
 
     fn remove<'a>(&'a self, kind: &'a str, id: &'a str) -> BoxFuture<'a, Result<(), Error>> {
