@@ -85,8 +85,9 @@ coverage: ## lines that the tests reach, held against what is wanted
 $(MUTANTS)/bin/cargo-mutants $(TARPAULIN)/bin/cargo-tarpaulin:
 	nice -n 15 $(CARGO) install --locked -j 1 --root $(@D)/.. $(notdir $@) --version $(lastword $(subst -, ,$(notdir $(@D:/bin=))))
 
-bench: ## speed, beside what the disk does in the same run
-	$(CARGO) bench --locked -p callboard-benches
+bench: ## speed, beside what disk and broker do in the same run; the first build with the servers' clients takes long
+	chaos/install
+	$(CARGO) bench --locked -p callboard-benches --features cluster
 
 # Of cargo-fuzz, which is installed below target/ and nowhere else.
 CARGO_FUZZ_VERSION = 0.13.2
