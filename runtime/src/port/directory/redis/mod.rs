@@ -67,8 +67,8 @@ use bytes::Bytes;
 use deadpool_redis::redis::{self, FromRedisValue};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use std::fmt;
 use std::time::Duration;
-use std::{fmt, iter};
 use tokio::time::{Instant, timeout_at};
 
 /// The longest time to live in milliseconds, a thousand years: what is longer is as long.
