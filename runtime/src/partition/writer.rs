@@ -7,11 +7,15 @@ use crate::journal::append::{Appender, Mark, Outcome};
 use crate::journal::keeper::{self, Keeper};
 use crate::journal::snapshot::Slice;
 use bytes::Bytes;
+use callboard_core::sabotage::{self, Sabotage};
 use ractor::ActorRef;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
+
+/// How soon garbage is collected where that is done too soon on purpose.
+const AT_ONCE: Duration = Duration::from_millis(20);
 
 /// The task that appends. Outcomes go to the partition; those it no longer takes are kept for [`Writer::finish`].
 #[derive(Debug)]
@@ -88,6 +92,7 @@ impl Housekeeper {
     /// Collects garbage every `period`.
     pub(crate) fn start(mut keeper: Keeper, partition: ActorRef<Message>, period: Duration) -> Self {
         let (jobs, mut queue) = mpsc::channel(1);
+        let period = if sabotage::is(Sabotage::GarbageAtOnce) { AT_ONCE } else { period };
         let task = Joined::spawn(async move {
             let mut collect_at = Instant::now() + period;
             loop {
