@@ -27,6 +27,10 @@ const PARTITIONS: u16 = 2;
 const NODES: usize = 2;
 /// How many tasks are under way at once, and how many there are.
 const FLIGHTS: [(usize, usize); 2] = [(1, 1_000), (256, 20_000)];
+/// The rows of flights, and whether their store is S3.
+const STORES: [(&str, bool); 2] = [("rabbitmq+redis+folder", false), ("rabbitmq+redis+s3", true)];
+const READY: &str = "ready to start";
+const REGISTERED: &str = "registered agents";
 /// The most that a round trip alone and one commit twice may grow to, for a task that is alone.
 const ALONE_MAX: f64 = 2.4;
 
@@ -90,6 +94,10 @@ impl Servers {
 
 /// All rows.
 pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
+    let flights = STORES.iter().flat_map(|(name, _)| FLIGHTS.map(|(in_flight, _)| row_name(name, in_flight)));
+    if !flights.chain([READY.to_owned(), REGISTERED.to_owned()]).any(|name| plan.wants(&name)) {
+        return Ok(()); // no servers for nothing
+    }
     let folder = tempfile::tempdir_in(&plan.folder)?;
     let servers = Servers::start(folder.path()).await?;
     let mut bare = Vec::new();
@@ -98,9 +106,9 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
         report.bare(&trip);
         bare.push(trip);
     }
-    for (name, is_s3) in [("rabbitmq+redis+folder", false), ("rabbitmq+redis+s3", true)] {
+    for (name, is_s3) in STORES {
         for (nth, (in_flight, tasks)) in FLIGHTS.into_iter().enumerate() {
-            let label = format!("{name} {in_flight}");
+            let label = row_name(name, in_flight);
             if !plan.wants(&label) {
                 continue;
             }
@@ -130,15 +138,19 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
             report.beside_bare(&label, ratios, alone);
         }
     }
-    if plan.wants("ready to start") {
+    if plan.wants(READY) {
         ready_to_start(plan, &servers, report).await?;
     }
-    if plan.wants("registered agents") {
+    if plan.wants(REGISTERED) {
         registered(&servers, report).await?;
     }
     let again = trips(plan, &servers, 256, FLIGHTS[1].1 / plan.divisor).await?;
     report.bare(&again);
     Ok(())
+}
+
+fn row_name(store: &str, in_flight: usize) -> String {
+    format!("{store} {in_flight}")
 }
 
 /// From submission to the start of the handler: half of fifty agents are busy at any time.

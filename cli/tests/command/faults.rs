@@ -61,3 +61,22 @@ fn a_member_has_its_settings_and_nothing_else() {
     assert_eq!(said.code, Some(2), "{said:?}");
     assert_eq!(Said::of(&mut program(["node"])).code, Some(2), "a node has settings");
 }
+
+/// Nothing listens there: its port is one that is given to nobody.
+#[cfg(feature = "cluster")]
+#[test]
+fn a_server_that_does_not_answer_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("node.toml");
+    let text = "http.listen = \"127.0.0.1:0\"\nbus.url = \"amqp://127.0.0.1:1\"\ndirectory.url = \"redis://127.0.0.1:1\"\n\
+                store.url = \"s3://bucket\"\nstore.endpoint = \"http://127.0.0.1:1\"\n";
+    fs::write(&file, text).expect("a file");
+    let mut command = program(["node", "--config"]);
+    let key = [("AWS_REGION", "default"), ("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "geheim")];
+    let said = Said::of(command.arg(&file).envs(key));
+    assert_eq!((said.code, said.out.as_str()), (Some(4), ""), "{said:?}");
+    for words in ["error[CB3012]: the store can not be used", "no answer of S3 from http://127.0.0.1:1", "\n  try:  "] {
+        assert!(said.err.contains(words), "{words:?} is not in {said:?}");
+    }
+    assert!(!said.err.contains("geheim"), "{said:?}");
+}

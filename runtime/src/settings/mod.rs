@@ -84,26 +84,30 @@ impl Settings {
     }
 
     /// What is missing for several nodes to be one cluster.
-    fn half_of_a_cluster(&self) -> Option<Fault> {
-        let (keys, reason) = match (self.is_of_a_cluster(), &self.directory, &self.store) {
-            (true, DirectorySettings::Memory, _) => (
-                vec!["bus.url", "directory.url"],
+    fn half_of_a_cluster(&self) -> impl Iterator<Item = Fault> {
+        let is_one = self.is_of_a_cluster();
+        let faults = [
+            (
+                is_one && self.directory == DirectorySettings::Memory,
+                ["bus.url", "directory.url"],
                 "bus.url names a broker and directory.url no server: nodes that share a bus share a directory, too; set \
                  directory.url to a Redis, \"redis://HOST\"",
             ),
-            (true, _, StoreSettings::Memory) => (
-                vec!["bus.url", "store.url"],
+            (
+                is_one && self.store == StoreSettings::Memory,
+                ["bus.url", "store.url"],
                 "bus.url names a broker and store.url is \"memory:\": nodes that share a bus share a store, too; set \
                  store.url to a bucket, \"s3://BUCKET\"",
             ),
-            (false, _, StoreSettings::S3(_)) => (
-                vec!["store.url", "bus.url"],
+            (
+                !is_one && matches!(self.store, StoreSettings::S3(_)),
+                ["store.url", "bus.url"],
                 "store.url is a bucket, which several processes may open, and bus.url names no broker for them to agree \
                  over; set bus.url and directory.url, too, or keep the journal in a folder",
             ),
-            _ => return None,
-        };
-        Some(Fault { keys, reason: reason.to_owned() })
+        ];
+        let found = faults.into_iter().filter(|(is_so, ..)| *is_so);
+        found.map(|(_, keys, reason)| Fault { keys: keys.into(), reason: reason.to_owned() })
     }
 
     /// Whether there may be other nodes.

@@ -238,6 +238,8 @@ fn half_a_cluster_is_refused() {
         "bus.url = \"amqp://mq\"\ndirectory.url = \"redis://cache\"\nstore.url = \"memory:\"",
         "bus.url names a broker and store.url is \"memory:\"",
     );
+    let both = contradictions("bus.url = \"amqp://mq\"\nstore.url = \"memory:\"");
+    assert_eq!(both.len(), 2, "all of it is said at once: {both:?}");
     check("store.url = \"s3://bucket\"", "store.url is a bucket, which several processes may open");
 }
 

@@ -128,6 +128,28 @@ async fn a_store_that_is_spoiled_later_ends_the_node() {
     assert!(ended.is_ok(), "it goes on with a store that lies");
 }
 
+/// Something on the way that sent each create again: all of a race are told that it is there already, once.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_seems_to_lie_once_is_looked_at_again() {
+    const TWO_HOURS: Duration = Duration::from_secs(2 * 3600);
+    let node =
+        async |store: &FaultStore| callboard::Callboard::dev().store(Arc::new(store.clone())).start().await.unwrap();
+    let liar = FaultStore::new(Arc::new(MemoryStore::new()));
+    let board = node(&liar).await;
+    liar.always(Operation::Create, "*/probe/*", Fault::Exists);
+    assert!(tokio::time::timeout(TWO_HOURS, board.ended()).await.is_ok(), "it goes on with a store that lies");
+    let lies = liar.injected(Fault::Exists);
+    assert!(lies > 0 && lies % 2 == 0, "two probes were lied to: {lies}");
+
+    let store = FaultStore::new(Arc::new(MemoryStore::new()));
+    let board = node(&store).await;
+    store.script(Operation::Create, "*/probe/*", vec![Fault::Exists; lies as usize / 2]);
+    let ended = tokio::time::timeout(TWO_HOURS, board.ended()).await;
+    assert_eq!(store.injected(Fault::Exists), lies / 2, "one probe was lied to");
+    assert!(ended.is_err(), "it ended for one lie");
+    board.shutdown().await.unwrap();
+}
+
 /// Each partition with its owner and the epoch of that.
 async fn tenures(board: &callboard::Callboard) -> std::collections::BTreeMap<u16, (String, u64)> {
     let nodes = board.nodes().await.unwrap();

@@ -9,8 +9,9 @@
 //! - Why not a key per registration, which Redis would expire by itself: a listing would fetch 10,000 keys that no script
 //!   can name beforehand, and the index would still have to be cleaned. Fields of a hash with a time to live of their own
 //!   need Redis 7.4.
-//! - Each `put` takes up to 100 dead ids out, and more than it puts in, each `list` all of them in the transaction in which it reads, so that a
-//!   listing has exactly the living, and no index keeps the dead. Both keys of a kind expire with the last of its ids.
+//! - Each `put` takes up to 100 dead ids out, and more than it puts in, each `list` all of them in the transaction in
+//!   which it reads, so that a listing has exactly the living, and no index keeps the dead. Both keys of a kind expire
+//!   with the last of its ids.
 //! - A value is kept under each kind that it is registered under. It is read by `HGET {cb:NS}:agent/values ID`; who
 //!   can do something is `ZRANGEBYSCORE {cb:NS}:capability:NAME (NOW +inf`.
 //!
