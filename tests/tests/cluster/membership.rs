@@ -139,7 +139,7 @@ async fn a_store_that_seems_to_lie_once_is_looked_at_again() {
     liar.always(Operation::Create, "*/probe/*", Fault::Exists);
     assert!(tokio::time::timeout(TWO_HOURS, board.ended()).await.is_ok(), "it goes on with a store that lies");
     let lies = liar.injected(Fault::Exists);
-    assert!(lies > 0 && lies % 2 == 0, "two probes were lied to: {lies}");
+    assert!(lies > 0 && lies.is_multiple_of(2), "two probes were lied to: {lies}");
 
     let store = FaultStore::new(Arc::new(MemoryStore::new()));
     let board = node(&store).await;
