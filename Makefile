@@ -18,11 +18,11 @@ help: ## list the commands
 # Servers of another Debian: SERVERS=trixie has RabbitMQ 4 and radosgw 18.
 SERVERS ?=
 ifneq ($(SERVERS),)
-export CALLBOARD_SERVERS_ROOT = $(CURDIR)/target/servers/$(SERVERS)
+export CHAOS_SERVERS_ROOT = $(CURDIR)/target/servers/$(SERVERS)
 endif
 
 services: ## RabbitMQ, Redis and radosgw: what is missing is installed, what is not running is started
-	chaos/install $(SERVERS) $(CALLBOARD_SERVERS_ROOT)
+	chaos/install $(SERVERS) $(CHAOS_SERVERS_ROOT)
 	$(CARGO) run --quiet --locked -p callboard-chaos -- services up
 
 services-down: ## end these servers and remove their data

@@ -10,7 +10,7 @@ use std::time::Duration;
 const PLACES: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Names the folder of the other Debian, which `chaos/install` makes.
-const ROOT: &str = "CALLBOARD_SERVERS_ROOT";
+const ROOT: &str = "CHAOS_SERVERS_ROOT";
 /// Runs a program in it, with all folders of this machine that are not of the system; what is mounted for that is seen by
 /// nobody else, and gone with the program.
 const ENTER: &str = r#"
