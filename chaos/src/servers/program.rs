@@ -21,7 +21,7 @@ for place in /*; do
     *) [ ! -d "$place" ] || { mkdir -p "$root$place" && mount --rbind "$place" "$root$place"; } || exit ;;
     esac
 done
-exec chroot "$root" "$@"
+exec chroot "$root" sh -c 'cd "$0" && exec "$@"' "$PWD" "$@"
 "#;
 
 /// The other Debian, if there is one.
