@@ -50,6 +50,8 @@ impl RabbitMqOptions {
             "log.console.level = info".to_owned(),
             // A test's disk may be small; alarms are raised on purpose.
             "disk_free_limit.absolute = 10MB".to_owned(),
+            // RabbitMQ 4 has 16 MiB, which is less than what the adapter can send.
+            "max_message_size = 134217728".to_owned(),
         ];
         if let Some(timeout) = self.consumer_timeout {
             lines.push(format!("consumer_timeout = {}", timeout.as_millis()));
