@@ -64,7 +64,7 @@ impl Prepared {
         let taken = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut tasks) = taken else { return self.plan.tasks(graph, at) };
         for task in &mut tasks {
-            if let TaskState::Ready { not_before } = &mut task.state {
+            if let TaskState::Ready { not_before, .. } = &mut task.state {
                 *not_before = at;
             }
         }

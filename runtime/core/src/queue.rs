@@ -21,11 +21,13 @@ pub struct Ready {
     pub priority: Priority,
     /// The instance that failed with it the last time: another agent, or the same on another node, is tried first.
     pub avoid: Option<InstanceId>,
+    /// What must let it through before it is handed out: a breaker that has refused its call, say.
+    pub gate: Option<Arc<str>>,
 }
 
 /// Tasks in the order in which they are to be handed out: by priority, and among equals run by run in turn.
 ///
-/// Tasks that ask for one capability and require the same stand in one *lane*. The turn of a lane is a round robin: a run
+/// Tasks that ask for one capability, require the same and wait at the same gate stand in one *lane*. The turn of a lane is a round robin: a run
 /// that has been served goes to the end of the ring, and so does a run that comes back after a pause, so no run is served
 /// twice while another waits. Within a run the order is that of becoming ready. Lanes take turns as runs do.
 ///
@@ -42,10 +44,11 @@ pub struct ReadyQueue<T> {
     passed_over: Option<RunId>,
 }
 
-/// The tasks of one capability that require the same.
+/// The tasks of one capability that require the same and wait at the same gate, or at none.
 #[derive(Clone, Debug)]
 pub struct Lane<T> {
     requires: Requirements,
+    gate: Option<Arc<str>>,
     classes: BTreeMap<Reverse<Priority>, Class<T>>,
     len: usize,
 }
@@ -78,20 +81,22 @@ impl<T> ReadyQueue<T> {
             Some(lanes) => lanes,
             None => self.capabilities.entry(ready.capability.clone()).or_default(),
         };
-        let place = lanes.iter().position(|lane| lane.requires == ready.requires).unwrap_or_else(|| {
-            lanes.push(Lane { requires: ready.requires.clone(), classes: BTreeMap::new(), len: 0 });
+        let is_its = |lane: &Lane<T>| lane.requires == ready.requires && lane.gate == ready.gate;
+        let place = lanes.iter().position(is_its).unwrap_or_else(|| {
+            let (requires, gate) = (ready.requires.clone(), ready.gate.clone());
+            lanes.push(Lane { requires, gate, classes: BTreeMap::new(), len: 0 });
             lanes.len() - 1
         });
         lanes[place].push(ready, note, self.turn);
         self.len += 1;
     }
 
-    /// Takes the task whose turn it is among those that ask for one of `capabilities`, where `admits` lets a task with
-    /// such a capability and such requirements pass.
+    /// Takes the task whose turn it is among those that ask for one of `capabilities`, where `admits` lets the tasks of
+    /// such a capability in such a lane pass.
     pub fn pop<'a>(
         &mut self,
         capabilities: impl IntoIterator<Item = &'a str>,
-        admits: impl Fn(&str, &Requirements) -> bool,
+        admits: impl Fn(&str, &Lane<T>) -> bool,
     ) -> Option<(Ready, T)> {
         // The first by priority, and among equals by their last turn, which no two have in common.
         let mut best = None;
@@ -99,7 +104,7 @@ impl<T> ReadyQueue<T> {
             for (place, lane) in self.capabilities.get(capability).into_iter().flatten().enumerate() {
                 let Some((&priority, class)) = lane.classes.first_key_value() else { continue };
                 let candidate = (priority, class.served, capability, place);
-                if best.is_none_or(|best| candidate < best) && admits(capability, &lane.requires) {
+                if best.is_none_or(|best| candidate < best) && admits(capability, lane) {
                     best = Some(candidate);
                 }
             }
@@ -124,12 +129,12 @@ impl<T> ReadyQueue<T> {
     pub fn most_urgent<'a>(
         &self,
         capabilities: impl IntoIterator<Item = &'a str>,
-        admits: impl Fn(&str, &Requirements) -> bool,
+        admits: impl Fn(&str, &Lane<T>) -> bool,
     ) -> Option<Priority> {
         let lanes = capabilities.into_iter().flat_map(|capability| {
             self.capabilities.get(capability).into_iter().flatten().map(move |lane| (capability, lane))
         });
-        let admitted = lanes.filter(|(capability, lane)| admits(capability, &lane.requires));
+        let admitted = lanes.filter(|(capability, lane)| admits(capability, lane));
         admitted.filter_map(|(_, lane)| lane.priority()).max()
     }
 
@@ -190,6 +195,11 @@ impl<T> Lane<T> {
     /// What its tasks require.
     pub fn requires(&self) -> &Requirements {
         &self.requires
+    }
+
+    /// What must let its tasks through, if they have come to something that did not.
+    pub fn gate(&self) -> Option<&Arc<str>> {
+        self.gate.as_ref()
     }
 
     /// How many tasks wait in it, stale ones included; never zero.

@@ -103,7 +103,7 @@ impl Run {
         }
         for &index in all() {
             let waiting = self.waiting(index)?;
-            let ready = TaskState::Ready { not_before: at };
+            let ready = TaskState::ready(at);
             self.put(index, if waiting == 0 { ready } else { TaskState::Blocked { waiting } });
         }
         // What undoes an effect waits for its turn, also in another life.

@@ -364,7 +364,7 @@ impl Run {
             if let TaskState::Blocked { waiting } = &mut self.tasks[dependent.at()].state {
                 *waiting = waiting.checked_sub(1)?;
                 if *waiting == 0 {
-                    self.put(dependent, TaskState::Ready { not_before: at });
+                    self.put(dependent, TaskState::ready(at));
                 }
             }
         }
@@ -406,7 +406,7 @@ impl Run {
         match then {
             Then::Again(not_before) => {
                 self.open_task(index)?.token = next;
-                self.put(index, TaskState::Ready { not_before });
+                self.put(index, TaskState::ready(not_before));
                 Some(())
             }
             Then::Failed => self.end(index, moment, TaskState::Failed),
@@ -418,7 +418,7 @@ impl Run {
     fn unpaused(&mut self, at: Millis) -> Option<()> {
         self.paused.take()?;
         for task in &mut self.tasks {
-            if let TaskState::Ready { not_before } = &mut task.state {
+            if let TaskState::Ready { not_before, .. } = &mut task.state {
                 *not_before = at.max(*not_before);
             }
         }

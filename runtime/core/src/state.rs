@@ -309,7 +309,7 @@ impl State {
                         run.tasks[index].heard_at = now;
                         self.timers.watch(run, [index]);
                     }
-                    TaskState::Ready { not_before } if not_before <= now && run.paused.is_none() => {
+                    TaskState::Ready { not_before, .. } if not_before <= now && run.paused.is_none() => {
                         self.timers.offered(run, index);
                         effects.extend(run.ready(TaskIndex(index as u32)).map(Effect::Offer));
                     }

@@ -152,6 +152,9 @@ pub enum TaskState {
     Ready {
         /// The end of the retry delay, or the moment it became ready.
         not_before: Millis,
+        /// What must let it through first, if its handler has come to something that did not: then it counts as parked.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gate: Option<Arc<str>>,
     },
     /// Waits for something durable, and no instance holds it: its handler begins again when that has come.
     Parked {
@@ -189,10 +192,16 @@ pub enum TaskState {
 }
 
 impl TaskState {
+    /// May be handed out from then on.
+    pub(crate) const fn ready(not_before: Millis) -> Self {
+        Self::Ready { not_before, gate: None }
+    }
+
     pub(crate) const fn status(&self) -> Status {
         match self {
             Self::Blocked { .. } => Status::Blocked,
-            Self::Ready { .. } => Status::Ready,
+            Self::Ready { gate: None, .. } => Status::Ready,
+            Self::Ready { gate: Some(_), .. } => Status::Parked,
             Self::Running { .. } => Status::Running,
             Self::Parked { .. } => Status::Parked,
             Self::Completed { .. } => Status::Completed,
@@ -287,7 +296,7 @@ pub struct FailedAttempt {
 
 impl Task {
     pub(crate) fn new(spec: Arc<TaskSpec>, waiting: u32, at: Millis) -> Self {
-        let state = if waiting == 0 { TaskState::Ready { not_before: at } } else { TaskState::Blocked { waiting } };
+        let state = if waiting == 0 { TaskState::ready(at) } else { TaskState::Blocked { waiting } };
         Self {
             spec,
             state,
@@ -339,7 +348,11 @@ impl Task {
 
     /// What the backlog has to know of it, as the task `task`.
     pub(crate) fn as_ready(&self, task: TaskRef) -> Ready {
-        self.spec.ready(task, self.token, self.failed_by.clone())
+        let gate = match &self.state {
+            TaskState::Ready { gate, .. } => gate.clone(),
+            _ => None,
+        };
+        Ready { gate, ..self.spec.ready(task, self.token, self.failed_by.clone()) }
     }
 
     /// The attempt as its retry policy counts it: from 1 again after the task was resumed.
@@ -352,7 +365,7 @@ impl Task {
         let ms = std::time::Duration::from_millis;
         let timeouts = &self.spec.timeouts;
         let timers = match &self.state {
-            TaskState::Ready { not_before } => [
+            TaskState::Ready { not_before, .. } => [
                 // The very first hand-out is an effect of what made the task ready; every other one is due by time.
                 (self.token != Token::FIRST).then_some((*not_before, TimerKind::Retry)),
                 // What was begun and was parked since has started.

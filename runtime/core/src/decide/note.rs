@@ -8,7 +8,7 @@ use crate::record::{
     EffectBegun, EffectState, EffectUnknown, Note, Record, StepRecorded, TaskParked, TaskProgressed, Wait, WaitBegun,
     WaitsWithdrawn,
 };
-use crate::{Failure, Payload, Rejected, Run, Speaker, State, Status, Task, TaskIndex, TaskState};
+use crate::{Failure, Payload, Rejected, Run, Speaker, State, Task, TaskIndex, TaskState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub(super) fn note(state: &State, draft: &mut Draft, speaker: Speaker, note: Not
             let progressed = TaskProgressed { task: task.task, token, holder, progress };
             draft.event(Some(run.id), EventKind::TaskProgressed(progressed));
         }
-        Note::Park { seen } => return scribe.park(draft, seen),
+        Note::Park { seen, gate } => return scribe.park(draft, seen, gate),
     }
     Ok(())
 }
@@ -121,15 +121,15 @@ impl Scribe<'_> {
     }
 
     /// Frees the instance, if there is something to wait for and nothing that the handler has not seen.
-    fn park(self, draft: &mut Draft, seen: usize) -> Result<(), Rejected> {
-        let waits = self.record().is_some_and(Record::waits_for_something);
+    fn park(self, draft: &mut Draft, seen: usize, gate: Option<Arc<str>>) -> Result<(), Rejected> {
+        let waits = gate.is_some() || self.record().is_some_and(Record::waits_for_something);
         let entries = self.record().map_or(0, |record| record.entries.len());
         if entries != seen || !waits {
             return Err(Rejected::News(self.speaker.task));
         }
-        debug_assert!(self.task.status() != Status::Parked, "a parked task has no holder");
+        debug_assert!(!matches!(self.task.state, TaskState::Parked { .. }), "a parked task has no holder");
         let Speaker { task, token, holder } = self.speaker;
-        draft.event(Some(self.run.id), EventKind::TaskParked(TaskParked { task: task.task, token, holder }));
+        draft.event(Some(self.run.id), EventKind::TaskParked(TaskParked { task: task.task, token, holder, gate }));
         Ok(())
     }
 }

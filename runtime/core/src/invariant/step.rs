@@ -244,7 +244,7 @@ impl<'a> Check<'a> {
                     let unknown = record.effects.values().any(|effect| is_unknown(&effect.state));
                     !record.waits.is_empty() || record.open_children > 0 || unknown
                 });
-                if !waits {
+                if !waits && it.gate.is_none() {
                     self.breach(Invariant::EveryRunEnds, run, it.task, "it was parked and waits for nothing");
                 }
             }

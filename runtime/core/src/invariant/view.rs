@@ -130,7 +130,7 @@ impl<'a> View<'a> {
         let phase = match &task.state {
             _ if spoilt => Phase::Spoilt,
             TaskState::Blocked { .. } => Phase::Blocked,
-            TaskState::Ready { not_before } => Phase::Ready(*not_before),
+            TaskState::Ready { not_before, .. } => Phase::Ready(*not_before),
             TaskState::Running { .. } => Phase::Running,
             TaskState::Parked { .. } => Phase::Parked,
             TaskState::Completed { .. } => Phase::Completed,
@@ -171,7 +171,11 @@ impl<'a> View<'a> {
             EventKind::AttemptFailed(it) => changes.go_on(it.task, it.token, it.then, it.token.next_attempt()),
             EventKind::AttemptLost(it) => changes.go_on(it.task, it.token, it.then, it.token.next_activation()),
             EventKind::TaskFailed(it) => changes.end(it.task, Phase::Spoilt, token(it.task)),
-            EventKind::TaskParked(it) => changes.put(it.task, Phase::Parked, it.token.next_activation(), None),
+            EventKind::TaskParked(it) => {
+                // What waits at a gate is offered, and handed out when it is let through.
+                let phase = if it.gate.is_some() { Phase::Ready(at) } else { Phase::Parked };
+                changes.put(it.task, phase, it.token.next_activation(), None);
+            }
             EventKind::TasksSkipped(it) => changes.spoil(&it.tasks),
             EventKind::TasksCancelled(it) => changes.spoil(&it.tasks),
             EventKind::TaskResumed(it) => {

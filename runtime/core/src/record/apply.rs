@@ -38,8 +38,9 @@ impl Run {
         let Some(task) = self.tasks.get_mut(index.at()) else { return };
         let wakes = matches!(what, Noted::Value(_) | Noted::Failed(_) | Noted::NotDone);
         task.record_mut().push(moment.seq, moment.at, key, what);
-        if wakes && matches!(task.state, TaskState::Parked { .. }) {
-            self.put(index, TaskState::Ready { not_before: moment.at });
+        let is_parked = matches!(task.state, TaskState::Parked { .. } | TaskState::Ready { gate: Some(_), .. });
+        if wakes && is_parked {
+            self.put(index, TaskState::ready(moment.at));
         }
         self.has_news(index);
     }
@@ -345,9 +346,14 @@ impl Run {
 
     pub(crate) fn parked(&mut self, moment: Moment, event: &TaskParked) -> Option<()> {
         let task = self.held(event.task, event.token, &event.holder)?;
-        task.record.as_deref().is_some_and(super::Record::waits_for_something).then_some(())?;
+        let waits = event.gate.is_some() || task.record.as_deref().is_some_and(super::Record::waits_for_something);
+        waits.then_some(())?;
         task.token = event.token.next_activation();
-        self.put(event.task, TaskState::Parked { since: moment.at });
+        let parked = match &event.gate {
+            Some(gate) => TaskState::Ready { not_before: moment.at, gate: Some(gate.clone()) },
+            None => TaskState::Parked { since: moment.at },
+        };
+        self.put(event.task, parked);
         Some(())
     }
 
@@ -441,7 +447,7 @@ impl Run {
         if let Some(next) = self.next_undo()
             && matches!(self.tasks[next.at()].state, TaskState::Blocked { .. })
         {
-            self.put(next, TaskState::Ready { not_before: moment.at });
+            self.put(next, TaskState::ready(moment.at));
         }
     }
 

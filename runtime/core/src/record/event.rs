@@ -204,6 +204,9 @@ pub struct TaskParked {
     pub token: Token,
     /// Who held it.
     pub holder: InstanceId,
+    /// What has not let its handler through, if it waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Arc<str>>,
 }
 
 /// See [`EventKind::TaskProgressed`](crate::EventKind::TaskProgressed).

@@ -59,6 +59,9 @@ pub enum Note {
     Park {
         /// Entries seen.
         seen: usize,
+        /// What has not let it through: it begins again when that does, or when anything else has come.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gate: Option<Arc<str>>,
     },
 }
 

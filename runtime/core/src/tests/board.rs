@@ -389,7 +389,10 @@ impl Board {
                 .map(|failed| format!(" [{} at {}: {}]", failed.attempt, self.moment(failed.at), failed.failure));
             let more = match &task.state {
                 TaskState::Blocked { waiting } => format!(" for {waiting}"),
-                TaskState::Ready { not_before } => format!(" {} from {}", task.token, self.moment(*not_before)),
+                TaskState::Ready { not_before, gate } => {
+                    let gate = gate.as_ref().map_or(String::new(), |gate| format!(" at {gate}"));
+                    format!(" {} from {}{gate}", task.token, self.moment(*not_before))
+                }
                 TaskState::Running { holder, .. } => format!(" {} by {holder}", task.token),
                 TaskState::Parked { since } => format!(" {} since {}", task.token, self.moment(*since)),
                 TaskState::Completed { output, by } => format!(" by {by}: {output:?}"),
@@ -494,7 +497,8 @@ impl Board {
                     Some(ready),
                     "what is offered can be accepted"
                 );
-                format!("offer {} {}", self.task(ready.task.run, ready.task.task), ready.token)
+                let at = ready.gate.as_ref().map_or(String::new(), |gate| format!(" at {gate}"));
+                format!("offer {} {}{at}", self.task(ready.task.run, ready.task.task), ready.token)
             }
             Effect::Stop { speaker, reason } => {
                 self.variants.insert(format!("StopReason::{}", variant(reason)));

@@ -231,7 +231,7 @@ fn cost_of_durable_code() {
         let parent = speaker(run, 0, token);
         token = token.next_activation();
         // What was seen: each child was asked for, and so many have ended.
-        let park = Command::Note(parent, Note::Park { seen: (CALLS + n) as usize });
+        let park = Command::Note(parent, Note::Park { seen: (CALLS + n) as usize, gate: None });
         [park, Command::Complete(speaker(run, MANY + n, Token::FIRST), value())]
     });
     each("children that end while their parent is parked", &mut state, rounds);

@@ -18,7 +18,7 @@ pub(super) enum Wish {
     Barrier { key: u8, name: u8, parties: usize, value: u8, limit: Option<i64> },
     Withdraw(Vec<u8>),
     Progress,
-    Park(usize),
+    Park(usize, bool),
 }
 
 /// A child that is asked for: it needs tasks of the run, and earlier siblings by their places in the note.
@@ -140,8 +140,8 @@ impl Run {
         let wakes = matches!(said, Said::Value(_) | Said::Failed | Said::NotDone);
         task.record.entries.push((key, said));
         task.record.any = true;
-        if wakes && task.status == Status::Parked {
-            (task.status, task.not_before, task.offered) = (Status::Ready, at, false);
+        if wakes && task.shown() == Status::Parked {
+            (task.status, task.not_before, task.offered, task.gated) = (Status::Ready, at, false, false);
         }
     }
 
@@ -173,6 +173,7 @@ impl Run {
     pub(super) fn finish(&mut self, at: i64, index: usize, status: Status) {
         let task = &mut self.tasks[index];
         task.status = status;
+        task.gated = false;
         task.record.waits.clear();
         if status != Status::Completed {
             task.holder = None;
@@ -417,19 +418,24 @@ impl Model {
             }
             Wish::Withdraw(keys) => changes = self.withdraw(at, word.run, index, keys),
             Wish::Progress => {}
-            Wish::Park(seen) => {
+            Wish::Park(seen, at_gate) => {
                 let record = &run.tasks[index].record;
                 let child = run
                     .tasks
                     .iter()
                     .any(|task| task.parent.is_some_and(|(parent, _)| parent == index) && !task.status.is_ended());
                 let unknown = record.effects.values().any(|effect| effect.is == Is::Unknown);
-                if record.entries.len() != *seen || (record.waits.is_empty() && !child && !unknown) {
+                if record.entries.len() != *seen || (!at_gate && record.waits.is_empty() && !child && !unknown) {
                     return Err(No::News);
                 }
                 let task = &mut run.tasks[index];
-                (task.status, task.holder) = (Status::Parked, None);
-                task.token.activation += 1;
+                if *at_gate {
+                    task.again(at, Token { activation: task.token.activation + 1, ..task.token });
+                    task.gated = true;
+                } else {
+                    (task.status, task.holder) = (Status::Parked, None);
+                    task.token.activation += 1;
+                }
             }
             Wish::Children(asked) => changes = self.ask(at, word.run, index, asked)?,
         }

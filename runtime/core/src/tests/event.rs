@@ -547,7 +547,8 @@ fn poke(state: &State) {
                     wait(Wait::Approval { prompt, number: 0, until: None }),
                     wait(gate),
                     Note::Withdraw(vec![key.clone()]),
-                    Note::Park { seen: run.record(index).map_or(0, |record| record.entries.len()) },
+                    Note::Park { seen: run.record(index).map_or(0, |record| record.entries.len()), gate: None },
+                    Note::Park { seen: run.record(index).map_or(0, |record| record.entries.len()), gate: Some("llm".into()) },
                 ];
                 commands.extend(notes.map(|note| Command::Note(speaker(), note)));
             }

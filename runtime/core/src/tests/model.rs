@@ -30,6 +30,8 @@ pub(super) struct Task {
     pub(super) undoes: bool,
     pub(super) record: Record,
     pub(super) status: Status,
+    /// Whether it waits at a gate, ready as it is.
+    pub(super) gated: bool,
     pub(super) token: Token,
     pub(super) holder: Option<InstanceId>,
     pub(super) losses: u32,
@@ -150,6 +152,7 @@ impl Model {
             }
             self.at = at;
             task.status = Status::Running;
+            task.gated = false;
             task.holder = Some(word.holder.clone());
             (task.since, task.heard_at, task.lease_until) = (at, at, at + LEASE);
         }
@@ -545,14 +548,21 @@ impl Task {
             lease_until: 0,
             heard_at: 0,
             offered: false,
+            gated: false,
         }
     }
 
-    fn again(&mut self, at: i64, token: Token) {
+    /// The status as it is shown: what waits at a gate counts as parked.
+    pub(super) fn shown(&self) -> Status {
+        if self.status == Status::Ready && self.gated { Status::Parked } else { self.status }
+    }
+
+    pub(super) fn again(&mut self, at: i64, token: Token) {
         self.status = Status::Ready;
         self.holder = None;
         self.token = token;
         self.not_before = at;
         self.offered = false;
+        self.gated = false;
     }
 }

@@ -102,7 +102,7 @@ fn wish() -> impl Strategy<Value = Wish> {
         3 => barrier.prop_map(|(key, name, parties, value, limit)| Wish::Barrier { key, name, parties, value, limit }),
         2 => proptest::collection::vec(key(), 0..3).prop_map(Wish::Withdraw),
         1 => Just(Wish::Progress),
-        8 => prop_oneof![8 => Just(0), 1 => Just(1)].prop_map(Wish::Park),
+        8 => prop_oneof![8 => Just(0), 1 => Just(1)].prop_flat_map(|off| any::<bool>().prop_map(move |at_gate| Wish::Park(off, at_gate))),
     ]
 }
 
@@ -520,7 +520,7 @@ impl Pair {
                     child.siblings.retain(|sibling| *sibling < place);
                 }
             }
-            Wish::Park(off) => {
+            Wish::Park(off, _) => {
                 let entries = run.map_or(0, |run| run.tasks[task.task.at()].record.entries.len());
                 *off = entries.saturating_sub(*off);
             }
@@ -625,7 +625,7 @@ impl Pair {
             }
             Wish::Withdraw(keys) => Note::Withdraw(keys.iter().map(|key| name(*key)).collect()),
             Wish::Progress => Note::Progress(Json::null()),
-            Wish::Park(seen) => Note::Park { seen: *seen },
+            Wish::Park(seen, at_gate) => Note::Park { seen: *seen, gate: at_gate.then(|| "llm".into()) },
         }
     }
 
@@ -706,7 +706,7 @@ impl Pair {
         for (id, run) in &mut self.model.runs {
             for (index, task) in run.tasks.iter_mut().enumerate() {
                 let real = &self.state.run(*id).unwrap().tasks[index];
-                let crate::TaskState::Ready { not_before } = real.state else { continue };
+                let crate::TaskState::Ready { not_before, .. } = real.state else { continue };
                 if task.status == Status::Ready && not_before.0 != task.not_before {
                     let retry = task.token.attempt - task.first_attempt; // the first, the second ...
                     let backoff = 2_000 * 2_i64.pow(retry - 1);
@@ -804,7 +804,7 @@ impl Pair {
                 let holder = model.holder.as_ref().filter(|_| model.status == Status::Running);
                 assert_eq!(
                     (task.status(), task.token, task.holder(), task.losses, task.failures.len(), task.first_attempt),
-                    (model.status, model.token, holder, model.losses, model.failures, model.first_attempt),
+                    (model.shown(), model.token, holder, model.losses, model.failures, model.first_attempt),
                     "task {index} of {id}"
                 );
                 assert_eq!(task.ended_at.is_some(), model.status.is_ended());
@@ -925,7 +925,7 @@ impl Pair {
                         self.fire();
                     }
                     None => {
-                        let parked = |task: &crate::Task| task.status() == Status::Parked;
+                        let parked = |task: &crate::Task| matches!(task.state, crate::TaskState::Parked { .. });
                         let waits = self.state.runs().any(|run| run.ended.is_none() && run.tasks.iter().any(parked));
                         assert!(waits, "what is open is offered, or has a timer, or waits for somebody");
                         self.answer_the_parked(&mut next);

@@ -1,7 +1,7 @@
 //! The backlog, against a list that is searched from the front.
 
 use super::board::name_id;
-use crate::{Priority, Ready, ReadyQueue, Requirements, RunId, TaskIndex, TaskRef, Token};
+use crate::{Lane, Priority, Ready, ReadyQueue, Requirements, RunId, TaskIndex, TaskRef, Token};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 fn ready(run: RunId, task: u32, capability: &str, priority: u8) -> Ready {
     let task = TaskRef { run, task: TaskIndex(task) };
     let (capability, priority) = (capability.into(), Priority::new(priority).unwrap());
-    Ready { task, token: Token::FIRST, capability, requires: Requirements::default(), priority, avoid: None }
+    Ready { task, token: Token::FIRST, capability, requires: Requirements::default(), priority, avoid: None, gate: None }
 }
 
 /// Takes the next task of one capability, whatever it requires.
@@ -181,8 +181,8 @@ fn a_slot_takes_the_most_urgent_of_what_its_agent_may_do() {
     queue.push(ready(run, 1, "draft", 5), ());
     queue.push(ready(run, 2, "review", 7), ());
     queue.push(ready(run, 3, "other", 10), ());
-    let free_of_needs = |_: &str, requires: &Requirements| requires.is_empty();
-    let mut next = |admits: &dyn Fn(&str, &Requirements) -> bool| {
+    let free_of_needs = |_: &str, lane: &Lane<()>| lane.requires().is_empty();
+    let mut next = |admits: &dyn Fn(&str, &Lane<()>) -> bool| {
         queue.pop(["draft", "review"], admits).map(|(ready, ())| ready.task.task.0)
     };
     assert_eq!([next(&free_of_needs), next(&free_of_needs), next(&free_of_needs)], [Some(2), Some(1), None]);
@@ -215,4 +215,20 @@ fn a_run_that_is_passed_over_is_named() {
     let (served, ()) = take(&mut queue, "work").unwrap();
     sabotage::set(None);
     assert_eq!((served.task.run, queue.passed_over()), (runs[0], Some(runs[1])));
+}
+
+#[test]
+fn what_waits_at_a_gate_stands_apart_and_keeps_its_order() {
+    let (mut queue, run) = (ReadyQueue::default(), name_id("r"));
+    let at = |task: Ready, gate: &str| Ready { gate: Some(gate.into()), ..task };
+    queue.push(at(ready(run, 0, "draft", 5), "llm"), ());
+    queue.push(ready(run, 1, "draft", 3), ());
+    queue.push(at(ready(run, 2, "draft", 10), "llm"), ());
+    queue.push(at(ready(run, 3, "draft", 10), "mail"), ());
+    let mut next = |open: &[&str]| {
+        let admits = |_: &str, lane: &Lane<()>| lane.gate().is_none_or(|gate| open.contains(&&**gate));
+        queue.pop(["draft"], admits).map(|(ready, ())| ready.task.task.0)
+    };
+    assert_eq!([next(&["llm"]), next(&["llm"])], [Some(2), Some(0)], "by priority, over all lanes that are let through");
+    assert_eq!([next(&[]), next(&[]), next(&["mail"])], [Some(1), None, Some(3)]);
 }

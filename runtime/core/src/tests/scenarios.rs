@@ -82,6 +82,7 @@ const TRANSITIONS: &[&str] = &[
     "cancelled task_resumed",
     "dead task_resumed",
     "failed task_resumed",
+    "parked task_accepted",
     "parked task_failed",
     "parked tasks_cancelled",
     "parked wait_elapsed",

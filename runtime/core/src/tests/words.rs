@@ -4,7 +4,7 @@
 //! - `ask <task> <holder> <key> [alias=..] [hash=..] [priority=..] [from=..] [after=..] ; <key> ..`
 //! - `begin <task> <holder> <key> keyed|checkable|irreversible [undo=<capability>]`, `unknown <task> <holder> <key>`
 //! - `sleep`, `await [signal=]`, `approval`, `barrier [at=] [parties=] [brings=]`, each `<task> <holder> <key> [for=..]`
-//! - `withdraw <task> <holder> <key>..`, `park <task> <holder> [seen=..]`
+//! - `withdraw <task> <holder> <key>..`, `park <task> <holder> [seen=..] [at=<gate>]`
 //! - `signal <run> <name> id=<n> [value=<json>]`, `approve <run> yes|no id=<n> [task=..] [number=..]`
 //! - `decide <task> <key> happened|not [out=<json>]`
 
@@ -93,7 +93,8 @@ fn note(board: &Board, speaker: &Speaker, verb: &str, words: &[&str], rest: &str
         "park" => {
             let record = board.state.run(speaker.task.run).and_then(|run| run.record(speaker.task.task));
             let entries = record.map_or(0, |record| record.entries.len());
-            Note::Park { seen: option(words, "seen=").map_or(entries, |seen| seen.parse().unwrap()) }
+            let seen = option(words, "seen=").map_or(entries, |seen| seen.parse().unwrap());
+            Note::Park { seen, gate: option(words, "at=").map(Into::into) }
         }
         verb => panic!("no such command: {verb}"),
     }
@@ -182,7 +183,10 @@ pub(super) fn event(
             let answer = if e.approved { "yes" } else { "no" };
             (vec![format!("approval_answered {answer}")], format!("answered {}{of}{number} {answer}", run()))
         }
-        EventKind::TaskParked(e) => (seen(e.task, ""), format!("parked {} {}", task(e.task), e.token)),
+        EventKind::TaskParked(e) => {
+            let at = e.gate.as_ref().map_or(String::new(), |gate| format!(" at {gate}"));
+            (seen(e.task, ""), format!("parked {} {}{at}", task(e.task), e.token))
+        }
         EventKind::TaskProgressed(e) => (seen(e.task, ""), format!("progress {} {}", task(e.task), e.progress)),
         EventKind::TaskFailed(e) => (seen(e.task, ""), format!("failed {} ({})", task(e.task), e.failure)),
         EventKind::UndoBegun(e) => {
