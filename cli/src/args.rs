@@ -38,6 +38,9 @@ pub(crate) enum Command {
     /// Ask for agents.
     #[command(subcommand, alias = "agents")]
     Agent(Agent),
+    /// Ask for circuit breakers, open and close them.
+    #[command(subcommand, alias = "circuit-breakers", alias = "breaker", alias = "breakers")]
+    CircuitBreaker(CircuitBreaker),
     /// Check, show and describe the settings.
     #[command(subcommand, alias = "configs")]
     Config(Config),
@@ -211,4 +214,37 @@ pub(crate) enum Config {
     Show(Said),
     /// Write a JSON Schema of the file.
     Schema,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CircuitBreaker {
+    /// Show where they stand, and why.
+    Status {
+        /// Only this one: the name of a dependency, or "agent:" and the id of an agent.
+        name: Option<String>,
+    },
+    /// Open one, and keep it open: nothing calls through it until it is closed or reset.
+    Open {
+        #[command(flatten)]
+        which: Breaker,
+    },
+    /// Close one: calls come back step by step.
+    Close {
+        #[command(flatten)]
+        which: Breaker,
+    },
+    /// Make one as if it were new: closed at once, with no failure counted.
+    Reset {
+        #[command(flatten)]
+        which: Breaker,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Breaker {
+    /// The name of a dependency, or "agent:" and the id of an agent.
+    pub(crate) name: String,
+    /// Why; whoever looks at it sees that.
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
 }

@@ -4,6 +4,7 @@
 
 mod agent;
 mod args;
+mod breaker;
 mod client;
 mod config;
 mod explain;
@@ -95,6 +96,7 @@ async fn ask(arguments: &Arguments) -> Result<()> {
         Command::Task(command) => task::task(command, &client()?, output).await,
         Command::Run(command) => run::run(command, &client()?, output).await,
         Command::Agent(command) => agent::agent(command, &client()?, output).await,
+        Command::CircuitBreaker(command) => breaker::breaker(command, &client()?, output).await,
         Command::Config(command) => config::config(command, output),
         Command::Explain { code } => explain::explain(code.as_deref(), output),
         Command::Version if output.format == Format::Table => output.line(VERSION),

@@ -1,5 +1,6 @@
 //! The runtime as a program sees it.
 
+use crate::breaker::{BreakerHandle, BreakerInfo};
 use crate::agent::{AgentHandle, Pool};
 use crate::builder::Builder;
 use crate::cluster::NodeInfo;
@@ -190,6 +191,20 @@ impl Callboard {
     /// The tasks that wait for an agent of this process, and what for.
     pub fn queue(&self) -> Vec<QueueInfo> {
         self.0.backlog.lanes()
+    }
+
+    /// The circuit breakers of this node, by name: those of its agents and those that handlers have
+    /// [guarded](crate::Ctx::guard) something with.
+    pub fn breakers(&self) -> Vec<BreakerInfo> {
+        self.0.floor().breakers.list()
+    }
+
+    /// The breaker of this name: that of a dependency, or `agent:` and the id of an agent of this process.
+    ///
+    /// It is not looked up before it is asked something. What is done to the breaker of a dependency is done on all
+    /// nodes.
+    pub fn breaker(&self, name: impl Into<String>) -> BreakerHandle {
+        BreakerHandle { breakers: self.0.floor().breakers.clone(), name: name.into() }
     }
 
     /// What the journal has done since the start: for tests and benchmarks.

@@ -3,6 +3,7 @@
 use crate::agent::pool::PoolSpec;
 use crate::agent::{Agent, Ctx, Pool};
 use crate::board::Callboard;
+use crate::breaker::BreakerRules;
 use crate::cluster::view::Standing;
 use crate::node::{self, Node, Ports};
 use crate::port::bus::Bus;
@@ -63,6 +64,13 @@ impl Builder {
     /// Owns no partitions: submits, watches and steers through the other nodes, and may host agents.
     pub fn client(mut self) -> Self {
         self.ports.standing = Standing::Client;
+        self
+    }
+
+    /// Says when the breaker of a dependency opens, which handlers [guard](Ctx::guard) by this name; as the settings
+    /// `breaker.*` say, by default.
+    pub fn breaker(mut self, name: impl Into<String>, rules: BreakerRules) -> Self {
+        self.ports.breakers.insert(name.into(), rules);
         self
     }
 
@@ -176,6 +184,11 @@ impl<A: Send + 'static> PoolBuilder<A> {
     /// How many tasks the agent performs at a time: so many instances, 1 by default.
     pub fn instances(self, instances: usize) -> Self {
         self.change(|pool| pool.instances(instances))
+    }
+
+    /// Says when the breaker of the agent opens; see [`Pool::breaker`].
+    pub fn breaker(self, rules: BreakerRules) -> Self {
+        self.change(|pool| pool.breaker(rules))
     }
 
     /// Names the agent; see [`Pool::id`].

@@ -28,6 +28,7 @@ mod answer;
 mod api;
 mod board;
 mod breaches;
+mod breaker;
 mod builder;
 mod chance;
 mod clock;
@@ -63,6 +64,7 @@ mod stops;
 mod supervise;
 mod sync;
 mod task;
+mod telemetry;
 #[cfg(feature = "test")]
 pub mod test;
 #[cfg(feature = "test")]
@@ -75,6 +77,7 @@ pub use answer::{Answering, Deciding};
 #[cfg(feature = "api")]
 pub use api::Code;
 pub use board::{Call, Callboard, JournalCounters, Start};
+pub use breaker::{BreakerHandle, BreakerInfo, BreakerRules, BreakerState};
 pub use builder::{Builder, PoolBuilder};
 pub use callboard_core::{
     Amount, Counts, InstanceId, Json, Millis, OnCycle, ParseIdError, Priority, Requirement, Requirements, Retry, RunId,
@@ -101,7 +104,7 @@ pub use run::{Events, Retrying, Run};
 pub use run_event::{Position, RunEvent, What};
 pub use schedule::{CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleStatus, Scheduled, SetSchedule};
 pub use settings::{
-    Addressing, BusSettings, DirectorySettings, Effective, HttpSettings, Layers, QueueKind, RetrySettings, ServerUrl,
+    Addressing, BreakerSettings, BusSettings, DirectorySettings, Effective, HttpSettings, Layers, QueueKind, RetrySettings, ServerUrl,
     Settings, Shown, StoreSettings,
 };
 pub use task::{In, Task};

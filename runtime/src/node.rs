@@ -9,6 +9,7 @@ use plan::{Cluster, Plan};
 use crate::agent::instance::Floor;
 use crate::agent::pool::{self, PoolSpec};
 use crate::breaches::Breaches;
+use crate::breaker::BreakerRules;
 use crate::clock::Clock;
 use crate::closing_time::Bell;
 use crate::cluster::member::no_strangers;
@@ -108,7 +109,7 @@ impl Node {
             }
         };
         let directory = directory.unwrap_or_else(|| Arc::new(MemoryDirectory::new()));
-        let plan = Plan::new(settings, store, directory, root.partitions, ports.stage, cluster);
+        let plan = Plan::new(settings, store, directory, root.partitions, ports.stage, cluster, ports.breakers);
         let node = Arc::new(plan.start().await?);
         node.floor.home.is(&node);
         for pool in pools {
@@ -189,7 +190,9 @@ impl Node {
             }
         }
         let limit = self.settings.drain + COMMIT_MAX;
-        let child = pool::child(&spec, &self.floor, &self.id, &closing, limit, self.events.clone());
+        let breaker = self.floor.breakers.agent(&id, spec.breaker.clone());
+        self.backlog.guard(&id, breaker.clone());
+        let child = pool::child(&spec, &self.floor, &breaker, &self.id, &closing, limit, self.events.clone());
         if self.supervisor.add(child.drained_within(2 * limit)).await.is_err() {
             self.backlog.remove(&id);
             self.mailroom.remove(&id);
@@ -260,6 +263,7 @@ impl Node {
         if agents.get(id).is_some_and(|found| Arc::ptr_eq(found, bell)) {
             agents.remove(id);
             self.mailroom.remove(id);
+            self.floor.breakers.forget_agent(id);
             self.backlog.remove(id); // the last: it is what keeps the id
         }
     }
@@ -422,6 +426,8 @@ pub(crate) struct Ports {
     pub(crate) bus: Option<Arc<dyn Bus>>,
     /// Whether it takes partitions.
     pub(crate) standing: Standing,
+    /// When the breakers of these dependencies open.
+    pub(crate) breakers: BTreeMap<String, BreakerRules>,
     /// Where a test plays.
     pub(crate) stage: Option<Stage>,
 }

@@ -35,11 +35,15 @@ pub enum Sabotage {
     TimerEarly,
     /// A create without an answer is taken for one that did not happen.
     LostAnswerMeansFailed,
+    /// After a good probe a breaker lets everything through at once.
+    ReleaseAllAtOnce,
+    /// A breaker that may be probed lets everybody try.
+    ProbeByAll,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::AckBeforeAppend,
         Self::NoFence,
         Self::NoHolderCheck,
@@ -52,6 +56,8 @@ impl Sabotage {
         Self::UnfairScheduler,
         Self::TimerEarly,
         Self::LostAnswerMeansFailed,
+        Self::ReleaseAllAtOnce,
+        Self::ProbeByAll,
     ];
 
     /// The word for it in reports.
@@ -69,6 +75,8 @@ impl Sabotage {
             Self::UnfairScheduler => "unfair_scheduler",
             Self::TimerEarly => "timer_early",
             Self::LostAnswerMeansFailed => "lost_answer_means_failed",
+            Self::ReleaseAllAtOnce => "release_all_at_once",
+            Self::ProbeByAll => "probe_by_all",
         }
     }
 }

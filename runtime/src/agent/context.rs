@@ -1,5 +1,6 @@
 //! What a handler has in its hands.
 
+use crate::breaker::{Breakers, Ticket};
 use crate::clock::Clock;
 use crate::durable::calls::{Calls, Key, Waiting};
 use crate::durable::trap::{Trap, Witness};
@@ -30,22 +31,40 @@ struct Inner {
     inbox: Inbox,
     calls: Arc<Calls>,
     clock: Clock,
+    passage: Passage,
+}
+
+/// A task as it was handed out.
+pub(crate) struct Assignment {
+    pub(crate) speaker: Speaker,
+    pub(crate) name: String,
+    pub(crate) capability: Arc<str>,
+    /// With what it was let through, if it has waited at a gate.
+    pub(crate) ticket: Option<Ticket>,
+}
+
+/// What the task may pass through.
+pub(crate) struct Passage {
+    pub(crate) breakers: Breakers,
+    /// With what the task was let through, if it has waited at a gate.
+    pub(crate) ticket: Option<Ticket>,
 }
 
 impl Ctx {
     pub(crate) fn new(
-        speaker: &Speaker,
-        name: String,
-        capability: Arc<str>,
+        assignment: Assignment,
+        breakers: Breakers,
         voice: Voice,
         inbox: Inbox,
         clock: Clock,
         trap: Option<Arc<dyn Trap>>,
     ) -> Self {
-        let Speaker { task, token, holder: instance } = speaker.clone();
+        let Assignment { speaker, name, capability, ticket } = assignment;
+        let passage = Passage { breakers, ticket };
         let witness = trap.map(|trap| Witness { trap, capability: capability.clone(), speaker: speaker.clone() });
+        let Speaker { task, token, holder: instance } = speaker;
         let (heartbeat, calls) = (Notify::new(), Arc::new(Calls::new(witness)));
-        let inner = Inner { task, token, name, capability, instance, heartbeat, voice, inbox, calls, clock };
+        let inner = Inner { task, token, name, capability, instance, heartbeat, voice, inbox, calls, clock, passage };
         Self { inner: Arc::new(inner), scope: "".into() }
     }
 
@@ -62,6 +81,10 @@ impl Ctx {
 
     pub(crate) fn clock(&self) -> Clock {
         self.inner.clock.clone()
+    }
+
+    pub(crate) fn passage(&self) -> &Passage {
+        &self.inner.passage
     }
 
     pub(crate) fn task_ref(&self) -> TaskRef {

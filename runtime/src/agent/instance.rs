@@ -3,9 +3,11 @@
 //! It keeps the agent's value outside the future that it polls, so that a task can be stopped and the agent kept. A
 //! panic of the handler is a failed attempt; then the instance ends, and its supervisor makes another.
 
+use super::context::Assignment;
 use super::Ctx;
 use super::erased::{Factory, Perform};
 use super::results::{Ended, Results, keep_lease};
+use crate::breaker::{Breaker, Breakers, Pass};
 use crate::clock::Clock;
 use crate::closing_time::ClosingTime;
 use crate::dispatch::backlog::Backlog;
@@ -40,6 +42,7 @@ pub(crate) struct Floor {
     pub(crate) partitions: Partitions,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) backlog: Arc<Backlog>,
+    pub(crate) breakers: Breakers,
     pub(crate) stops: Arc<Stops>,
     pub(crate) payloads: Payloads,
     /// Outputs above this many bytes are stored by the hash of their content; 64 KiB by default.
@@ -94,6 +97,8 @@ pub(crate) struct Role {
     /// Which of the instances of its agent it is, from 1.
     pub(crate) number: usize,
     pub(crate) factory: Factory,
+    /// That of its agent.
+    pub(crate) breaker: Arc<Breaker>,
     /// When to take no more tasks, and until when to finish the one at hand.
     pub(crate) closing: ClosingTime,
 }
@@ -324,7 +329,10 @@ impl Performer {
         let capability = delivery.envelope.head.capability.clone().unwrap_or_default();
         let loan = self.place.lend();
         let (clock, trap) = (self.role.floor.clock.clone(), self.role.floor.trap.clone());
-        let ctx = Ctx::new(&speaker, name, capability, voice(&self.role, &self.place), loan.inbox(), clock, trap);
+        let ticket = delivery.envelope.head.ticket.as_deref().and_then(|ticket| ticket.parse().ok());
+        let assignment = Assignment { speaker: speaker.clone(), name, capability, ticket };
+        let (breakers, voice) = (self.role.floor.breakers.clone(), voice(&self.role, &self.place));
+        let ctx = Ctx::new(assignment, breakers, voice, loan.inbox(), clock, trap);
         // That it is ours is known when our acceptance is durable, which a task without steps does not wait for.
         ctx.calls().is_ours(Instant::now());
         tracing::trace!(task = %speaker.task, token = %speaker.token, holder = %speaker.holder, "the task begins");
@@ -384,6 +392,8 @@ impl Performer {
         let mut lease: BoxFuture<'_, Unheard> = keep_lease(floor, speaker, ctx).boxed();
         let mut delivery = Some(delivery);
         let ack_at = Instant::now() + UNACKED_MAX;
+        let mut pass = self.role.breaker.begin();
+        let mut slow_at = self.role.breaker.slow_after().map(|limit| Instant::now() + limit);
         let ended = loop {
             tokio::select! {
                 biased;
@@ -400,6 +410,10 @@ impl Performer {
                 reason = &mut stop => break Ended::Stopped(reason.ok()),
                 unheard = &mut lease => break fenced(speaker, &unheard, &mut stop).await,
                 () = &mut over => break Ended::TimeIsUp,
+                () = sleep_until(slow_at.unwrap_or(ack_at)), if slow_at.is_some() => {
+                    slow_at = None;
+                    pass.iter_mut().for_each(Pass::is_slow);
+                }
                 () = sleep_until(ack_at), if delivery.is_some() => {
                     if let Some(delivery) = delivery.take() {
                         let _gone = delivery.ack().await;
@@ -408,6 +422,9 @@ impl Performer {
             }
         };
         drop(driven);
+        if let Some(pass) = pass {
+            pass.ended(ended.heard());
+        }
         let limit = match ended {
             // Who waits for a durable call hears there that the task was cancelled, and may clean up.
             Ended::Stopped(Some(StopReason::Cancelled)) if calls.cancel() => floor.cleanup,

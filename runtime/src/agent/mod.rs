@@ -1,6 +1,6 @@
 //! Agents: actors that perform tasks.
 
-mod context;
+pub(crate) mod context;
 mod erased;
 pub(crate) mod handle;
 pub(crate) mod instance;

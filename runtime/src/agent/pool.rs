@@ -4,6 +4,7 @@ use super::Agent;
 use super::erased::{Factory, Handlers, from_fn};
 use super::instance::{Floor, Instance, Role};
 use super::json::{Described, JsonAgent, from_json};
+use crate::breaker::{Breaker, BreakerRules};
 use crate::closing_time::ClosingTime;
 use crate::registry::profile::{Capability, Profile};
 use crate::supervise::{Backoff, ChildSpec, OnGiveUp, Policy, Ruling, Settings, Supervisor};
@@ -44,6 +45,8 @@ pub(crate) struct PoolSpec {
     pub(crate) capabilities: Vec<Capability>,
     pub(crate) instances: usize,
     pub(crate) factory: Factory,
+    /// When its breaker opens; as the settings say, if nothing is said.
+    pub(crate) breaker: Option<BreakerRules>,
     /// Capabilities that were given twice.
     pub(crate) doubles: Vec<Arc<str>>,
 }
@@ -51,7 +54,7 @@ pub(crate) struct PoolSpec {
 impl PoolSpec {
     fn new(kind: &str, factory: Factory) -> Self {
         let profile = Profile { kind: kind.into(), ..Profile::default() };
-        Self { id: None, profile, capabilities: Vec::new(), instances: 1, factory, doubles: Vec::new() }
+        Self { id: None, profile, capabilities: Vec::new(), instances: 1, factory, breaker: None, doubles: Vec::new() }
     }
 
     fn can(&mut self, capability: Capability) {
@@ -117,6 +120,12 @@ impl<A> Pool<A> {
     /// How many tasks it performs at a time: so many instances, 1 by default.
     pub fn instances(mut self, instances: usize) -> Self {
         self.spec.instances = instances;
+        self
+    }
+
+    /// Says when its breaker opens, and it gets no more tasks for a while; as the settings `breaker.*` say, by default.
+    pub fn breaker(mut self, rules: BreakerRules) -> Self {
+        self.spec.breaker = Some(rules);
         self
     }
 
@@ -201,12 +210,13 @@ fn short_name<A>() -> &'static str {
 pub(crate) fn child(
     spec: &PoolSpec,
     floor: &Floor,
+    breaker: &Arc<Breaker>,
     node: &str,
     closing: &ClosingTime,
     drain_limit: Duration,
     events: mpsc::Sender<crate::supervise::Event>,
 ) -> ChildSpec {
-    let children = (1..=spec.instances).map(|n| instance(spec, floor, node, closing, n)).collect();
+    let children = (1..=spec.instances).map(|n| instance(spec, floor, breaker, node, closing, n)).collect();
     let settings = Settings { name: child_name(&spec.profile.id), drain_limit, children, events };
     Supervisor::child(Policy::default(), settings).0
 }
@@ -218,7 +228,14 @@ pub(crate) fn child_name(agent: &str) -> Arc<str> {
 
 /// One instance. It is replaced however often it fails, for its tasks pay for that with their attempts; the back-off keeps
 /// one that can not even start from burning the machine.
-fn instance(spec: &PoolSpec, floor: &Floor, node: &str, closing: &ClosingTime, n: usize) -> ChildSpec {
+fn instance(
+    spec: &PoolSpec,
+    floor: &Floor,
+    breaker: &Arc<Breaker>,
+    node: &str,
+    closing: &ClosingTime,
+    n: usize,
+) -> ChildSpec {
     let backoff = Backoff { first: Duration::from_millis(10), cap: Duration::from_secs(5), spread: None };
     let policy = Policy { backoff, on_give_up: OnGiveUp::GiveUpChild, ..Policy::default() };
     floor.mailroom.open(&spec.profile.id, n); // from now on it can be written to
@@ -228,6 +245,7 @@ fn instance(spec: &PoolSpec, floor: &Floor, node: &str, closing: &ClosingTime, n
         agent: spec.profile.id.clone(),
         number: n,
         factory: spec.factory.clone(),
+        breaker: breaker.clone(),
         closing: closing.clone(),
     };
     let (backlog, agent) = (floor.backlog.clone(), role.agent.clone());

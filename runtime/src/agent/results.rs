@@ -2,6 +2,7 @@
 
 use super::Ctx;
 use super::instance::Floor;
+use crate::breaker::Heard;
 use crate::durable::trap::Sight;
 use crate::journal::payload;
 use crate::limits::check_output;
@@ -42,6 +43,21 @@ impl Ended {
             Self::Parked => Sight::Parked,
             Self::Crashed => Sight::Crashed,
             _ => Sight::Over,
+        }
+    }
+
+    /// What the breaker of the agent hears of it.
+    pub(super) fn heard(&self) -> Heard {
+        match self {
+            Self::Done(Ok(_)) => Heard::Well,
+            Self::Done(Err(error)) => error.into(),
+            Self::Panicked(message) => Heard::Failed(message.as_str().into()),
+            Self::Stopped(Some(StopReason::Timeout | StopReason::Silent)) => Heard::Slow { trips: false },
+            Self::Stopped(Some(StopReason::Cancelled) | None)
+            | Self::TimeIsUp
+            | Self::NotMine
+            | Self::Parked
+            | Self::Crashed => Heard::Dropped,
         }
     }
 

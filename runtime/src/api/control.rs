@@ -20,7 +20,7 @@ pub(super) struct Reason {
 }
 
 impl Reason {
-    fn said(self) -> String {
+    pub(super) fn said(self) -> String {
         self.reason.unwrap_or_else(|| "asked for by HTTP".to_owned())
     }
 }

@@ -21,6 +21,7 @@
 
 mod agents;
 mod asked;
+mod breakers;
 mod code;
 mod control;
 mod document;

@@ -2,7 +2,7 @@
 
 use super::code::Code;
 use super::problem::Problem;
-use super::{App, agents, control, events, health, runs, tasks, visitor};
+use super::{App, agents, breakers, control, events, health, runs, tasks, visitor};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, Uri};
@@ -24,6 +24,11 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/runs/{run}/approve", post(control::approve))
         .route("/v1/runs/{run}/reject", post(control::reject))
         .route("/v1/agents", get(agents::list))
+        .route("/v1/breakers", get(breakers::list))
+        .route("/v1/breakers/{name}", get(breakers::show))
+        .route("/v1/breakers/{name}/open", post(breakers::open))
+        .route("/v1/breakers/{name}/close", post(breakers::close))
+        .route("/v1/breakers/{name}/reset", post(breakers::reset))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(nowhere)

@@ -36,6 +36,8 @@ pub(crate) enum Note {
     Lend(Lent),
     /// The task that you sent found no desk.
     NotTaken { task: TaskRef, token: Token },
+    /// A breaker of what we all call stands here.
+    Breaker(crate::breaker::Told),
     /// I do not need these slots.
     Return { agent: Arc<str>, desk: u64, slots: u32 },
 }

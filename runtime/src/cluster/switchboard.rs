@@ -19,6 +19,7 @@ mod tests;
 use super::member::Member;
 use super::note::{ANSWER, Heard, Note, REQUEST, json, read};
 use super::view::Beat;
+use crate::breaker::Breakers;
 use crate::dispatch::backlog::Backlog;
 use crate::message::Mailroom;
 use crate::message::wire::Caller;
@@ -69,6 +70,7 @@ pub(crate) struct Surroundings {
     pub(crate) doors: Arc<[Arc<Door>]>,
     pub(crate) stops: Arc<Stops>,
     pub(crate) backlog: Arc<Backlog>,
+    pub(crate) breakers: Breakers,
     pub(crate) mailroom: Arc<Mailroom>,
     pub(crate) member: Member,
     /// Numbers the calls of this node.
@@ -418,6 +420,8 @@ impl Desk {
             Note::Want { lanes } if *from != self.around.node => self.around.backlog.wanted(from, lanes),
             Note::Want { .. } => {} // our own
             Note::Lend(lent) => self.around.backlog.borrow(from, lent),
+            Note::Breaker(told) if *from != self.around.node => self.around.breakers.told(told),
+            Note::Breaker(_) => {} // our own
             Note::Return { desk, slots, .. } => self.around.backlog.given_back(from, desk, slots),
             Note::NotTaken { task, token } => {
                 let home = task.run.partition(self.around.doors.len() as u16);

@@ -6,6 +6,7 @@
 //! taken back meanwhile.
 //!
 //! - A slot that frees takes the most urgent task that its agent may do: [`ReadyQueue`] says which that is.
+//! - A task that a breaker has refused waits at that gate: it is handed out when the gate lets one through.
 //! - A task that finds several agents free goes to the least loaded; among equals to the one that has had nothing for the
 //!   longest. An agent at which the task has failed, or that fails more than half of what it is given, comes last. The
 //!   reason is kept with the task.
@@ -15,16 +16,19 @@ mod tests;
 
 use super::desk::Desk;
 use super::desks::{DeskId, Desks};
+use super::gates::Gates;
 use super::lending::{Announced, Loans, Wants};
 use super::order;
 use crate::breaches::Breaches;
+use crate::breaker::{Breaker, Breakers, Ticket};
 use crate::cluster::Switchboard;
 use crate::cluster::note::{Lent, Note, Wanted};
 use crate::partition::message::Message;
 use crate::registry::profile::{AgentState, AgentStatus, Capability, Profile};
 use crate::sync::{Mutex, MutexGuard};
-use callboard_core::{Ready, ReadyQueue, Requirements, RunId};
+use callboard_core::{Lane, Ready, ReadyQueue, Requirements, RunId};
 use ractor::{ActorRef, ActorStatus, MessagingErr};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError};
@@ -51,6 +55,8 @@ struct Inner {
     wants: Wants,
     loans: Loans,
     announced: Announced,
+    /// The gates at which tasks wait.
+    gates: Gates,
     /// Counts what is lent, so that who had something longest ago is known.
     lent: u64,
     breaches: Breaches,
@@ -76,6 +82,8 @@ pub(crate) struct Grant {
     pub(crate) desk: DeskId,
     /// Why that one, if there was a choice.
     pub(crate) chosen: Option<Arc<str>>,
+    /// What it was let through with, if it has waited at a gate.
+    pub(crate) ticket: Option<Ticket>,
     /// Where the slot goes back to, until it is used.
     backlog: Option<Arc<Backlog>>,
     /// Whose task it is.
@@ -113,7 +121,7 @@ impl fmt::Debug for Grant {
 /// What a free slot is used for.
 enum Met {
     /// A task with its slot, before it is on its way.
-    Task { ready: Ready, partition: ActorRef<Message>, desk: DeskId, chosen: Option<Arc<str>> },
+    Task { ready: Ready, partition: ActorRef<Message>, desk: DeskId, chosen: Option<Arc<str>>, ticket: Option<Ticket> },
     /// Another node has the more urgent task.
     Loan { to: Arc<str>, lent: Lent },
 }
@@ -133,9 +141,10 @@ pub struct QueueInfo {
 }
 
 impl Backlog {
-    /// One that tells here what is handed out of turn.
-    pub(crate) fn watched(breaches: Breaches) -> Self {
-        Self { inner: Mutex::new(Inner { breaches, ..Inner::default() }), ..Self::default() }
+    /// One that tells here what is handed out of turn, and whose tasks wait at the gates of these breakers.
+    pub(crate) fn watched(breaches: Breaches, breakers: Breakers) -> Self {
+        let gates = Gates::of(breakers);
+        Self { inner: Mutex::new(Inner { breaches, gates, ..Inner::default() }), ..Self::default() }
     }
 
     /// Says how other nodes are reached, once, before there is anything to do.
@@ -152,6 +161,34 @@ impl Backlog {
     /// Opens the desk of an agent; false if there is one of that name.
     pub(crate) fn open(&self, profile: Arc<Profile>, capabilities: Vec<Capability>) -> bool {
         self.lock().desks.open(profile, capabilities)
+    }
+
+    /// Says which breaker is that of an agent.
+    pub(crate) fn guard(&self, agent: &str, breaker: Arc<Breaker>) {
+        self.with(agent, |desk| desk.breaker = Some(breaker));
+    }
+
+    /// The breaker of an agent lets it have so many more tasks, or as many as it has slots for.
+    pub(crate) fn allow(self: &Arc<Self>, agent: &str, allowance: Option<u32>) {
+        let mut inner = self.lock();
+        let Some(number) = inner.desks.number(agent) else { return };
+        inner.desks.change(number, |desk| desk.allowance = allowance);
+        drop(inner);
+        self.serve(number);
+    }
+
+    /// A gate lets tasks through, or lets none through any more.
+    pub(crate) fn lets_through(self: &Arc<Self>, gate: &str) {
+        let waiting = {
+            let inner = self.lock();
+            let lanes = inner.queue.lanes().filter(|(_, lane)| lane.gate().is_some_and(|of| **of == *gate));
+            lanes.map(|(capability, _)| capability.clone()).collect::<BTreeSet<Arc<str>>>()
+        };
+        if !waiting.is_empty() {
+            let waiting: Vec<Arc<str>> = waiting.into_iter().collect();
+            self.hand_out(|inner| inner.meet(&waiting));
+            self.announce_if_needed();
+        }
     }
 
     /// Takes no more tasks for an agent; false if there is no such agent.
@@ -284,6 +321,9 @@ impl Backlog {
             if !touched.contains(&ready.capability) {
                 touched.push(ready.capability.clone());
             }
+            if let Some(gate) = &ready.gate {
+                inner.gates.comes(gate);
+            }
             let left_until = ready.avoid.is_some().then(|| now + LEFT_FOR).filter(|_| has_others);
             inner.queue.push(ready, Offer { partition: partition.clone(), left_until });
         }
@@ -294,12 +334,16 @@ impl Backlog {
 
     /// Forgets the tasks that were offered by tenures that have ended.
     pub(crate) fn sweep(&self) {
-        self.lock().queue.retain(|offer| offer.partition.get_status() < ActorStatus::Stopping);
+        let mut inner = self.lock();
+        inner.queue.retain(|offer| offer.partition.get_status() < ActorStatus::Stopping);
+        inner.count_at_gates();
     }
 
     /// Forgets the tasks of a run, which was cancelled or paused.
     pub(crate) fn withdraw(&self, run: RunId) {
-        self.lock().queue.withdraw(run);
+        let mut inner = self.lock();
+        inner.queue.withdraw(run);
+        inner.count_at_gates();
     }
 
     /// Gives a desk tasks while it has free slots.
@@ -314,9 +358,9 @@ impl Backlog {
             let mut inner = self.lock();
             let met = meet(&mut inner).or_else(|| came_back.iter().find_map(|number| inner.meet_at(*number)));
             drop(inner);
-            let (ready, partition, desk, chosen) = match met {
+            let (ready, partition, desk, chosen, ticket) = match met {
                 None => return,
-                Some(Met::Task { ready, partition, desk, chosen }) => (ready, partition, desk, chosen),
+                Some(Met::Task { ready, partition, desk, chosen, ticket }) => (ready, partition, desk, chosen, ticket),
                 Some(Met::Loan { to, lent }) => {
                     if let Some(others) = self.others.get() {
                         others.tell(&to, Note::Lend(lent));
@@ -325,7 +369,7 @@ impl Backlog {
                 }
             };
             let (backlog, to) = (Some(self.clone()), partition.clone());
-            let grant = Grant { ready, desk, chosen, backlog, partition: to };
+            let grant = Grant { ready, desk, chosen, ticket, backlog, partition: to };
             if let Err(MessagingErr::SendErr(Message::HandOut(mut grant))) = partition.cast(Message::HandOut(grant)) {
                 // Not by its drop, which would hand out from within, once for every task of a partition that ended.
                 grant.backlog = None;
@@ -335,9 +379,9 @@ impl Backlog {
         }
     }
 
-    /// Why tasks that ask for `capability` and require this wait for an agent.
-    pub(crate) fn reason(&self, capability: &str, requires: &Requirements) -> String {
-        self.lock().desks.reason(capability, requires)
+    /// Why tasks that ask for `capability`, require this and were refused at this gate wait for an agent.
+    pub(crate) fn reason(&self, capability: &str, requires: &Requirements, gate: Option<&Arc<str>>) -> String {
+        self.lock().reason(capability, requires, gate)
     }
 
     /// The lanes in which tasks wait.
@@ -347,7 +391,7 @@ impl Backlog {
             capability: capability.clone(),
             requires: lane.requires().clone(),
             waiting: lane.waiting(),
-            reason: inner.desks.reason(capability, lane.requires()),
+            reason: inner.reason(capability, lane.requires(), lane.gate()),
         });
         lanes.collect()
     }
@@ -520,6 +564,22 @@ impl Backlog {
 }
 
 impl Inner {
+    fn reason(&self, capability: &str, requires: &Requirements, gate: Option<&Arc<str>>) -> String {
+        let at_gate = gate.and_then(|gate| self.gates.reason(gate));
+        at_gate.unwrap_or_else(|| self.desks.reason(capability, requires))
+    }
+
+    /// Lets a task through the gate at which it has waited.
+    fn pass(&mut self, ready: &Ready) -> Option<Ticket> {
+        self.gates.goes(ready.gate.as_ref()?)
+    }
+
+    /// Counts anew who waits where.
+    fn count_at_gates(&mut self) {
+        let lanes = self.queue.lanes().filter_map(|(_, lane)| Some((lane.gate()?, lane.waiting())));
+        self.gates.count(lanes);
+    }
+
     /// What waits, lane by lane.
     fn lanes_wanted(&self) -> Vec<Wanted> {
         let lanes = self.queue.lanes().filter_map(|(capability, lane)| {
@@ -527,17 +587,30 @@ impl Inner {
                 capability: capability.clone(),
                 requires: lane.requires().clone(),
                 priority: lane.priority()?,
-                waiting: u32::try_from(lane.waiting()).unwrap_or(u32::MAX),
+                waiting: u32::try_from(lane.waiting().min(self.gates.lets_through(lane))).unwrap_or(u32::MAX),
             })
         });
-        lanes.collect()
+        // What waits at a gate and what does not is one want.
+        let mut wanted: BTreeMap<(Arc<str>, Requirements), Wanted> = BTreeMap::new();
+        for lane in lanes.filter(|lane| lane.waiting > 0) {
+            match wanted.entry((lane.capability.clone(), lane.requires.clone())) {
+                Entry::Vacant(free) => drop(free.insert(lane)),
+                Entry::Occupied(mut known) => {
+                    let known = known.get_mut();
+                    known.priority = known.priority.max(lane.priority);
+                    known.waiting = known.waiting.saturating_add(lane.waiting);
+                }
+            }
+        }
+        wanted.into_values().collect()
     }
 
     /// What the free slot of a desk is used for, if it has one.
     fn meet_at(&mut self, number: u64) -> Option<Met> {
         let desk = self.desks.get(number).filter(|desk| desk.free() > 0)?;
         let capabilities = || desk.capabilities.keys().map(|capability| &**capability);
-        let admits = |_: &str, requires: &Requirements| requires.are_met_by(desk.traits());
+        let gates = &self.gates;
+        let admits = |_: &str, lane: &Lane<Offer>| gates.lets_through(lane) > 0 && lane.requires().are_met_by(desk.traits());
         let offers = |capability: &str| desk.capabilities.contains_key(capability);
         if desk.home.is_none()
             && let Some(next) = self.wants.next(desk.traits(), offers)
@@ -576,22 +649,28 @@ impl Inner {
         }
         let left = self.queue.most_urgent(capabilities(), admits);
         self.breaches.report(None, order::breach(&self.queue, &ready, left));
+        let is_elsewhere = desk.home.is_some();
+        let ticket = self.pass(&ready);
         let partition = offer.partition;
-        if desk.home.is_some() {
+        if is_elsewhere {
             self.announced.served(&ready.capability, &ready.requires);
         }
-        Some(Met::Task { ready, partition, desk: self.desks.give(number)?, chosen: None })
+        Some(Met::Task { ready, partition, desk: self.desks.give(number)?, chosen: None, ticket })
     }
 
     /// The next task that asks for one of these capabilities and finds an agent free.
     fn meet(&mut self, capabilities: &[Arc<str>]) -> Option<Met> {
-        let (queue, desks) = (&mut self.queue, &self.desks);
+        let (queue, desks, gates) = (&mut self.queue, &self.desks, &self.gates);
+        let admits = |capability: &str, lane: &Lane<Offer>| {
+            gates.lets_through(lane) > 0 && desks.has_free(capability, lane.requires())
+        };
         let capabilities = capabilities.iter().map(|capability| &**capability);
         let (ready, Offer { partition, .. }) =
-            queue.pop(capabilities.clone(), |capability, requires| desks.has_free(capability, requires))?;
-        let left = queue.most_urgent(capabilities, |capability, requires| desks.has_free(capability, requires));
+            queue.pop(capabilities.clone(), admits)?;
+        let left = queue.most_urgent(capabilities, admits);
         self.breaches.report(None, order::breach(queue, &ready, left));
         let (number, chosen) = desks.choose(&ready)?;
-        Some(Met::Task { ready, partition, desk: self.desks.give(number)?, chosen })
+        let ticket = self.pass(&ready);
+        Some(Met::Task { ready, partition, desk: self.desks.give(number)?, chosen, ticket })
     }
 }

@@ -122,6 +122,7 @@ impl Route {
             head.capability = Some(capability.clone());
             head.attempt = Some(token.attempt);
             head.activation = Some(token.activation);
+            head.ticket = grant.ticket.as_ref().map(ToString::to_string);
             head.to = grant.desk.home.as_ref().map(|home| desk_address(&grant.desk.agent, home.desk));
         });
         let published = bus.publish(&queue, envelope).await;

@@ -1,6 +1,7 @@
 //! A desk: one agent as the backlog sees it.
 
 use super::health::Health;
+use crate::breaker::Breaker;
 use crate::registry::profile::{AgentStatus, Capability, Profile};
 use callboard_core::{InstanceId, Requirements, Traits};
 use std::collections::BTreeMap;
@@ -24,6 +25,9 @@ pub(super) struct Desk {
     /// When it was last given a task, in turns of the backlog.
     pub(super) chosen_at: u64,
     pub(super) health: Health,
+    /// How many tasks its breaker lets it have, if that is limited.
+    pub(super) allowance: Option<u32>,
+    pub(super) breaker: Option<Arc<Breaker>>,
     /// Why it has no instance, as far as that is known.
     pub(super) trouble: Option<String>,
 }
@@ -49,6 +53,8 @@ impl Desk {
             is_open: true,
             chosen_at: 0,
             health: Health::new(now),
+            allowance: None,
+            breaker: None,
             trouble: None,
         }
     }
@@ -59,7 +65,8 @@ impl Desk {
 
     /// Slots that wait for a task.
     pub(super) fn free(&self) -> usize {
-        if self.is_open { self.seats.saturating_sub(self.out) } else { 0 }
+        let free = if self.is_open { self.seats.saturating_sub(self.out) } else { 0 };
+        self.allowance.map_or(free, |allowance| free.min(allowance as usize))
     }
 
     /// Whether it takes tasks that require this, now or later.

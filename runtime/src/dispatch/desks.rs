@@ -202,6 +202,7 @@ impl Desks {
         let turn = self.turn;
         self.change(number, |desk| {
             desk.out += 1;
+            desk.allowance = desk.allowance.map(|allowance| allowance.saturating_sub(1));
             desk.chosen_at = turn;
             DeskId { agent: desk.profile.id.clone(), number, home: desk.home.clone() }
         })
@@ -287,6 +288,12 @@ impl Desks {
         let admitting: Vec<&Desk> = desks.iter().copied().filter(|desk| desk.admits(requires)).collect();
         if admitting.is_empty() {
             return unmet(capability, requires, &desks);
+        }
+        let now = Instant::now();
+        let barred = |desk: &&&Desk| desk.seats > desk.out && desk.free() == 0;
+        let of_breaker = |desk: &&Desk| desk.breaker.as_ref().and_then(|breaker| breaker.reason(now));
+        if let Some(reason) = admitting.iter().filter(barred).find_map(of_breaker) {
+            return reason;
         }
         let (seats, out) = admitting.iter().fold((0, 0), |(seats, out), desk| (seats + desk.seats, out + desk.out));
         match admitting.iter().find_map(|desk| desk.trouble.as_ref().filter(|_| seats == 0)) {

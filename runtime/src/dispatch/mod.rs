@@ -11,6 +11,7 @@ pub(crate) mod backlog;
 pub(crate) mod courier;
 mod desk;
 pub(crate) mod desks;
+mod gates;
 pub(crate) mod health;
 mod lending;
 mod order;

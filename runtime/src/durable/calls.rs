@@ -19,7 +19,7 @@ use callboard_core::{Entry, Failure, FailureClass, Json, Note, TaskIndex};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use table::{Call, Table, keys, mark_of};
+use table::{Call, Held, Table, keys, mark_of};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -105,6 +105,8 @@ impl Calls {
             delivered: 0,
             consumed: 0,
             is_peeking: false,
+            held: HashMap::new(),
+            in_step: None,
         };
         Self { table: Mutex::new(table), witness, lease: Notify::new() }
     }
@@ -194,6 +196,36 @@ impl Calls {
         };
         table.gives(key, &turn);
         Poll::Ready(turn)
+    }
+
+    /// Waits until a gate that has turned a call away is worth another try. The handler may be parked meanwhile.
+    pub(crate) fn poll_held(&self, key: &Key, gate: &Arc<str>, has_begun: &mut bool, cx: &Context<'_>) -> Poll<Result<()>> {
+        let mut table = self.lock();
+        let phase = table.phase;
+        if matches!(phase, Phase::Cancelled | Phase::Over) {
+            return Poll::Ready(Err(over(phase)));
+        }
+        if std::mem::replace(has_begun, true) && !table.held.contains_key(key) {
+            table.rest(key);
+            return Poll::Ready(Ok(()));
+        }
+        let step = table.in_step.clone();
+        table.held.entry(key.clone()).or_insert_with(|| Held { gate: gate.clone(), step });
+        table.made(key).is_long = true;
+        table.waits(key, cx);
+        Poll::Pending
+    }
+
+    /// Polls the code of a step: what it comes to meanwhile is of that step.
+    pub(crate) async fn in_step<F: Future>(&self, key: &Key, code: F) -> F::Output {
+        let mut code = std::pin::pin!(code);
+        std::future::poll_fn(|cx| {
+            let before = self.lock().in_step.replace(key.clone());
+            let polled = code.as_mut().poll(cx);
+            self.lock().in_step = before;
+            polled
+        })
+        .await
     }
 
     /// Notes that what a call waits for is known to take long.
@@ -286,6 +318,7 @@ impl Calls {
     /// Nobody waits for a call any more.
     pub(crate) fn dropped(&self, key: &Key) {
         let mut table = self.lock();
+        table.held.remove(key);
         table.rest(key);
         let is_open = table.calls.get(key).is_some_and(|call| call.outcome.is_none());
         if is_open && table.withdrawing {
@@ -313,6 +346,21 @@ impl Calls {
     pub(crate) async fn wants_lease(&self) {
         while !self.lock().wants_lease {
             self.lease.notified().await;
+        }
+    }
+
+    /// The gate at which a call of the handler waits, if one does.
+    pub(crate) fn gate(&self) -> Option<Arc<str>> {
+        self.lock().held.values().next().map(|held| held.gate.clone())
+    }
+
+    /// Whatever waits at a gate tries again.
+    pub(crate) fn try_gates(&self) {
+        let mut table = self.lock();
+        for key in std::mem::take(&mut table.held).into_keys() {
+            if let Some(waker) = table.calls.get_mut(&key).and_then(|call| call.waker.take()) {
+                waker.wake();
+            }
         }
     }
 
@@ -422,7 +470,7 @@ impl Calls {
     /// Whether everything that the handler waits for is durable, so that it may be parked, and how soon.
     pub(crate) fn can_park(&self, root: &Root) -> Option<Patience> {
         let table = self.lock();
-        if table.awaited.is_empty() || table.running > 0 || !table.outbox.is_empty() || table.phase != Phase::Live {
+        if table.awaited.is_empty() || table.running > table.held_steps() || !table.outbox.is_empty() || table.phase != Phase::Live {
             return None;
         }
         let is_durable = |call: &Call| {
@@ -430,7 +478,7 @@ impl Calls {
         };
         let ours = table.kept_of(root);
         let patience = if table.awaited().all(|(_, call)| call.is_long) { Patience::None } else { Patience::Short };
-        (table.awaited().all(|(_, call)| is_durable(call)) && root.kept() == ours).then_some(patience)
+        (table.awaited().all(|(key, call)| is_durable(call) || table.held.contains_key(key)) && root.kept() == ours).then_some(patience)
     }
 }
 

@@ -5,6 +5,7 @@ use super::calls::{Calls, Key, Outcome, Patience};
 use super::polled::Polled;
 use super::trap::{Spot, recorded_by};
 use crate::agent::instance::Floor;
+use crate::breaker::Breakers;
 use crate::closing_time::ClosingTime;
 use crate::dispatch::courier::fetch;
 use crate::partition::handle::Unheard;
@@ -219,6 +220,8 @@ impl<'a> Driver<'a> {
             self.following = Some(async move { floor.partitions.follow(speaker, seen).await }.boxed());
         }
         let parks_at = self.parks_at();
+        let gate = self.calls.gate();
+        let breakers = &self.floor.breakers;
         tokio::select! {
             biased;
             () = self.polled.root.woken() => Ok(()),
@@ -229,6 +232,11 @@ impl<'a> Driver<'a> {
                 Ok(())
             }
             Some(sent) = self.sending.next(), if !self.sending.is_empty() => self.sent(sent),
+            // It waits at a gate and has more in hand, so that it can not be parked.
+            () = worth_a_try(breakers, gate.as_deref()), if gate.is_some() && parks_at.is_none() => {
+                self.calls.try_gates();
+                Ok(())
+            }
             () = either(&mut self.progressing) => {
                 self.progressing = None;
                 Ok(())
@@ -250,7 +258,7 @@ impl<'a> Driver<'a> {
     }
 
     async fn park(&mut self) -> Result<(), Driven> {
-        match self.floor.partitions.speak(self.speaker, Say::Note(Note::Park { seen: self.seen })).await {
+        match self.floor.partitions.speak(self.speaker, Say::Note(Note::Park { seen: self.seen, gate: self.calls.gate() })).await {
             Ok(()) => Err(Driven::Parked),
             Err(Unheard::Refused(_news)) => {
                 self.news_comes = true;
@@ -333,6 +341,18 @@ async fn record(floor: &Floor, speaker: &Speaker, capability: &str, note: Note) 
         Err(unheard) => Sent::Unheard(unheard),
     }
 }
+
+/// Waits until a gate may let somebody through.
+async fn worth_a_try(breakers: &Breakers, gate: Option<&str>) {
+    match gate.and_then(|gate| breakers.find(gate)) {
+        // What has changed before this was asked is seen a little later.
+        Some(breaker) => drop(tokio::time::timeout(TRY_AGAIN, breaker.changed()).await),
+        None => tokio::time::sleep(TRY_AGAIN).await,
+    }
+}
+
+/// How soon a gate is tried again by who can not be parked.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Waits for what may be there; for ever, if it is not.
 async fn either<T>(what: &mut Option<BoxFuture<'_, T>>) -> T {

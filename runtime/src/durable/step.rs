@@ -45,7 +45,7 @@ impl Ctx {
             let result = {
                 let _running = call.calls.running();
                 call.calls.runs(&call.key);
-                f().await
+                call.calls.in_step(&call.key, f()).await
             };
             record(&call, result).await
         }
@@ -83,7 +83,7 @@ impl Ctx {
                 running.get_or_insert_with(|| call.calls.running());
                 tried += 1;
                 call.calls.runs(&call.key);
-                let error = match f().await {
+                let error = match call.calls.in_step(&call.key, f()).await {
                     Ok(value) => break Ok(value),
                     Err(error) => error,
                 };

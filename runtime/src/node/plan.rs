@@ -4,6 +4,7 @@ use super::inspector::{Inspection, inspector};
 use super::{COMMIT_MAX, Node, Stage};
 use crate::agent::instance::Floor;
 use crate::breaches::Breaches;
+use crate::breaker::{self, BreakerRules, Breakers};
 use crate::clock::Clock;
 use crate::closing_time::{Bell, ClosingTime};
 use crate::cluster::view::Standing;
@@ -57,6 +58,7 @@ pub(super) struct Plan {
     mailroom: Arc<Mailroom>,
     counters: Arc<Counters>,
     breaches: Breaches,
+    breakers: Breakers,
     journal: crate::journal::Settings,
     payloads: Payloads,
     directory: Arc<dyn Directory>,
@@ -115,6 +117,7 @@ impl Plan {
         partitions: u16,
         stage: Option<Stage>,
         cluster: Option<Cluster>,
+        named: BTreeMap<String, BreakerRules>,
     ) -> Self {
         let garbage_late = settings.garbage_late_of(cluster.is_some());
         let journal = crate::journal::Settings { garbage_late, ..Default::default() };
@@ -127,13 +130,15 @@ impl Plan {
         let (body_bytes_max, inbox_max) = (settings.payload_bytes_max, settings.inbox_max);
         let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };
         let breaches = Breaches::default();
+        let breakers = Breakers::new((&settings.breaker).into(), named);
         Self {
             mailroom: Arc::new(Mailroom::new(node.clone(), clock.clone(), limits)),
             node,
             namespace: settings.namespace.as_str().into(),
             bus: Arc::new(MemoryBus::new()),
             cluster,
-            backlog: Arc::new(Backlog::watched(breaches.clone())),
+            backlog: Arc::new(Backlog::watched(breaches.clone(), breakers.clone())),
+            breakers,
             stops: Arc::default(),
             counters: Arc::default(),
             breaches,
@@ -166,18 +171,25 @@ impl Plan {
             let (store, namespace) = (self.store.clone(), self.namespace.clone());
             children.push(inspector(Inspection { store, namespace, every }));
         }
-        let (partitions, member) = match self.cluster.clone() {
+        let (partitions, member, switchboard) = match self.cluster.clone() {
             None => {
                 let (specs, partitions) = self.partitions(&courier, &closing);
                 children.extend(specs);
-                (partitions, None)
+                (partitions, None, None)
             }
             Some(cluster) => {
-                let (specs, partitions, member) = self.joined(cluster, &courier, &closing, &events, &registry);
+                let (specs, partitions, member, switchboard) = self.joined(cluster, &courier, &closing, &events, &registry);
                 children.extend(specs);
-                (partitions, Some(member))
+                (partitions, Some(member), Some(switchboard))
             }
         };
+        let others = switchboard.map(|switchboard| breaker::Others { switchboard, directory: self.directory.clone() });
+        children.push(breaker::breakers(breaker::Surroundings {
+            node: self.node.clone(),
+            breakers: self.breakers.clone(),
+            backlog: self.backlog.clone(),
+            others,
+        }));
         let floor = self.floor(partitions.clone());
         drop(told); // the supervisors log by themselves; nobody else listens yet
         let limit = self.settings.drain + COMMIT_MAX;
@@ -262,7 +274,7 @@ impl Plan {
         closing: &ClosingTime,
         events: &mpsc::Sender<supervise::Event>,
         registry: &Registry,
-    ) -> (Vec<ChildSpec>, Partitions, Member) {
+    ) -> (Vec<ChildSpec>, Partitions, Member, Switchboard) {
         // The two know one another and every partition, which knows both; so what they are made of is said afterwards,
         // before anything starts.
         let (for_switchboard, for_member) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
@@ -287,6 +299,7 @@ impl Plan {
         let partitions = Partitions::new(handles.collect(), self.clock.clone(), self.namespace.clone());
         self.backlog.join(self.node.clone(), switchboard.clone());
         self.mailroom.join(Post::new(self.node.clone(), registry.clone(), member.clone(), switchboard.clone()));
+        let called = switchboard.clone();
         let _first = for_switchboard.set(switchboard::Surroundings {
             node: self.node.clone(),
             life: self.settings.node_life,
@@ -295,6 +308,7 @@ impl Plan {
             doors: doors.clone(),
             stops: self.stops.clone(),
             backlog: self.backlog.clone(),
+            breakers: self.breakers.clone(),
             mailroom: self.mailroom.clone(),
             member: member.clone(),
             calls: Arc::default(),
@@ -318,7 +332,7 @@ impl Plan {
             closing: closing.clone(),
             beats: Arc::default(),
         });
-        (vec![switchboard_spec, member_spec, tree_spec], partitions, member)
+        (vec![switchboard_spec, member_spec, tree_spec], partitions, member, called)
     }
 
     fn deed(
@@ -372,6 +386,7 @@ impl Plan {
             partitions,
             bus: self.bus.clone(),
             backlog: self.backlog.clone(),
+            breakers: self.breakers.clone(),
             stops: self.stops.clone(),
             payloads: self.payloads.clone(),
             inline_bytes_max: self.settings.payload_inline_max,

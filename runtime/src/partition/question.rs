@@ -278,10 +278,14 @@ impl Waits {
     fn why(&mut self, run: &Run, index: TaskIndex) -> Option<String> {
         let (backlog, now) = self.around.as_ref()?;
         let task = run.task(index)?;
+        let gate = match &task.state {
+            TaskState::Ready { gate, .. } => gate.as_ref(),
+            _ => None,
+        };
         if let TaskState::Parked { .. } = task.state {
             return Some(parked_for(run, index));
         }
-        let TaskState::Ready { not_before } = task.state else { return None };
+        let TaskState::Ready { not_before, .. } = task.state else { return None };
         if let Some(reason) = &run.paused {
             return Some(format!("paused: {reason}"));
         }
@@ -289,10 +293,15 @@ impl Waits {
             return Some(format!("attempt {} starts in {:.1?}", task.token.attempt, not_before.since(*now)));
         }
         let (capability, requires) = (&task.spec.capability, &task.spec.requires);
-        if let Some((_, _, reason)) = self.last.as_ref().filter(|(c, r, _)| c == capability && r == requires) {
+        if gate.is_none()
+            && let Some((_, _, reason)) = self.last.as_ref().filter(|(c, r, _)| c == capability && r == requires)
+        {
             return Some(reason.clone());
         }
-        let reason = backlog.reason(capability, requires);
+        let reason = backlog.reason(capability, requires, gate);
+        if gate.is_some() {
+            return Some(reason);
+        }
         self.last = Some((capability.clone(), requires.clone(), reason.clone()));
         Some(reason)
     }

@@ -195,7 +195,7 @@ impl TaskInfo {
             attempt: task.token.attempt,
             holder: task.holder().cloned(),
             not_before: match task.state {
-                TaskState::Ready { not_before } => Some(not_before),
+                TaskState::Ready { not_before, .. } => Some(not_before),
                 _ => None,
             },
             ended_at: task.ended_at,

@@ -279,6 +279,8 @@ settings! {
         tables {
             /// When a failed attempt of a task that does not say it itself is followed by another.
             retry: RetrySettings;
+            /// When a breaker opens, and how it closes again.
+            breaker: BreakerSettings;
             /// How the command `callboard` is reached, and any program that serves the HTTP API.
             http: HttpSettings;
         }
@@ -309,6 +311,37 @@ settings! {
         /// the same, so it is longer than the node takes to say that it does not know.
         "http.request_timeout" request_timeout: Duration = Time("1m"), "100ms" to "1h",
         "When it grows, slow clients and a slow store keep connections longer.";
+
+        tables {}
+    }
+}
+
+settings! {
+    /// When a breaker opens, and how it closes again, where nothing else is said for an agent or a dependency.
+    pub struct BreakerSettings {
+        /// Failures in a row after which a breaker opens.
+        "breaker.failures" failures: u32 = Count(5), 1 to 1_000_000,
+        "When it grows, what is down is asked more often before it is left alone.";
+
+        /// How long a breaker is open before one call, the probe, may try again.
+        "breaker.open" open: Duration = Time("60s"), "1ms" to "1d",
+        "When it grows, what is back is used later; when it shrinks, what is down is asked more often.";
+
+        /// How long a call may take before it counts as slow; with "0s" only one that a timeout has cut short does.
+        "breaker.slow" slow: Duration = Time("0s"), "0s" to "1d",
+        "When it grows, what hangs is noticed later; when it shrinks, long calls are taken for slow ones.";
+
+        /// The share of slow calls, in percent, at which a breaker opens.
+        "breaker.slow_percent" slow_percent: u32 = Count(50), 1 to 100,
+        "When it grows, what hangs now and then is asked on.";
+
+        /// Of how many of the last calls that share is taken; fewer say nothing.
+        "breaker.slow_calls" slow_calls: u32 = Count(10), 1 to 32,
+        "When it grows, more calls hang before it is noticed.";
+
+        /// Over how long calls come back after a good probe, twice as many with each tenth of it; all at once with "0s".
+        "breaker.ramp" ramp: Duration = Time("10s"), "0s" to "1d",
+        "When it grows, what has waited goes on waiting longer; when it shrinks, what has just come back is hit harder.";
 
         tables {}
     }

@@ -5,9 +5,12 @@ use super::runtime::Shared;
 use crate::durable::driver::Driven;
 use crate::durable::playback::{Played, play_back};
 use crate::message::{Home, Limits, Mailroom, Voice};
+use crate::agent::context::Assignment;
+use crate::breaker::{BreakerRules, Breakers};
 use crate::{Ctx, ErrorClass};
 use callboard_core::FailureClass;
 use futures::FutureExt;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -152,7 +155,10 @@ async fn play(shared: &Shared, attempt: &Attempt) -> (usize, Verdict) {
     let voice = Voice::new(mailroom, home, place.clone());
     let loan = place.lend();
     let (name, capability) = (attempt.name.clone(), attempt.capability.clone());
-    let ctx = Ctx::new(&attempt.speaker, name, capability, voice, loan.inbox(), shared.clock.clone(), None);
+    // Whatever was let through then is let through now.
+    let breakers = Breakers::new(BreakerRules::default(), BTreeMap::new());
+    let assignment = Assignment { speaker: attempt.speaker.clone(), name, capability, ticket: None };
+    let ctx = Ctx::new(assignment, breakers, voice, loan.inbox(), shared.clock.clone(), None);
     let Some(handler) = agent.perform(&ctx, &attempt.capability, &attempt.input) else { return (0, Verdict::NoAgent) };
     let handler = AssertUnwindSafe(handler).catch_unwind().boxed();
     let played = play_back(ctx.calls(), handler, &attempt.entries).await;

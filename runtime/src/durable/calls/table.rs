@@ -6,6 +6,7 @@ use super::{Key, Mark, Outcome, Phase, Turn};
 use crate::Result;
 use callboard_core::{Child, Json, Note, Noted};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use tokio::time::Instant;
 
@@ -35,6 +36,18 @@ pub(super) struct Table {
     pub(super) consumed: u64,
     /// Whether only what is recorded already is given: nothing is asked for, and nothing begins.
     pub(super) is_peeking: bool,
+    /// Calls that a gate has turned away.
+    pub(super) held: HashMap<Key, Held>,
+    /// The step whose code is being polled.
+    pub(super) in_step: Option<Key>,
+}
+
+/// A call that a gate has turned away.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) gate: Arc<str>,
+    /// The step of whose code it is, if it is of one.
+    pub(super) step: Option<Key>,
 }
 
 /// What is known of a call.
@@ -69,6 +82,11 @@ impl Table {
     /// Whether the task is known to be the handler's own.
     pub(super) fn is_ours(&self) -> bool {
         self.ours_until.is_none_or(|until| Instant::now() < until)
+    }
+
+    /// How many steps run only as far as a gate.
+    pub(super) fn held_steps(&self) -> usize {
+        self.held.values().filter_map(|held| held.step.as_ref()).collect::<HashSet<_>>().len()
     }
 
     /// The handler is given what came of a call.

@@ -47,6 +47,12 @@ impl Waiting {
         std::future::poll_fn(|cx| self.calls.poll_ours(&self.key, cx)).await
     }
 
+    /// See [`Calls::poll_held`].
+    pub(crate) async fn held(&self, gate: &Arc<str>) -> Result<()> {
+        let mut has_begun = false;
+        std::future::poll_fn(|cx| self.calls.poll_held(&self.key, gate, &mut has_begun, cx)).await
+    }
+
     /// The same for a call whose beginning its handler sees, so that it is seen again where it was seen before.
     pub(crate) async fn turn_or_mark(&self) -> Result<Turn> {
         let Self { calls, key } = self;

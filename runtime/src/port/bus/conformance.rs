@@ -71,6 +71,7 @@ pub async fn an_envelope_arrives_whole(bus: &dyn Bus) {
         head.capability = Some("text.draft".into());
         head.attempt = Some(2);
         head.activation = Some(u32::MAX);
+        head.ticket = Some("17@llm:groq".to_owned());
         head.deadline_unix_ms = Some(-1);
         head.from = Some("reviewer-1".into());
         head.to = Some("écrivain".into());

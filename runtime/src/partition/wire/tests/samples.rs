@@ -298,7 +298,8 @@ impl Bits {
             Note::Unknown { key: key.clone(), reason: key.clone() },
             Note::Withdraw(vec![key.clone()]),
             Note::Progress(self.json.clone()),
-            Note::Park { seen: self.size() },
+            Note::Park { seen: self.size(), gate: None },
+            Note::Park { seen: self.size(), gate: Some(key.clone()) },
         ];
         all.extend(self.payloads().into_iter().map(|payload| Note::Value(key.clone(), payload)));
         all.extend(Self::contracts().map(|contract| Note::Begin { key: key.clone(), contract, undo: None }));

@@ -28,6 +28,7 @@ const TASK: &str = "cb_task";
 const CAPABILITY: &str = "cb_capability";
 const ATTEMPT: &str = "cb_attempt";
 const ACTIVATION: &str = "cb_activation";
+const TICKET: &str = "cb_ticket";
 const DEADLINE: &str = "cb_deadline";
 const FROM: &str = "cb_from";
 const TO: &str = "cb_to";
@@ -115,6 +116,7 @@ pub(super) fn encode(envelope: &Envelope, names: &Names, keep: Keep) -> Message 
     headers.put_some(CAPABILITY, head.capability.as_deref());
     headers.put_some(ATTEMPT, head.attempt);
     headers.put_some(ACTIVATION, head.activation);
+    headers.put_some(TICKET, head.ticket.as_deref());
     headers.put_some(DEADLINE, head.deadline_unix_ms);
     headers.put_some(FROM, head.from.as_deref());
     headers.put_some(TO, head.to.as_deref());
@@ -180,6 +182,7 @@ pub(super) fn decode(properties: &BasicProperties, body: Bytes, names: &Names) -
         capability: headers.text(CAPABILITY)?.map(Arc::from),
         attempt: headers.number(ATTEMPT)?,
         activation: headers.number(ACTIVATION)?,
+        ticket: headers.text(TICKET)?,
         deadline_unix_ms: headers.number(DEADLINE)?,
         from: headers.text(FROM)?,
         to: headers.text(TO)?,

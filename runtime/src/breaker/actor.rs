@@ -1,0 +1,352 @@
+//! The actor that hears how calls went and decides where breakers stand.
+
+use super::cluster::{PROBE_OF_OTHERS, Told};
+use super::gate::Way;
+use super::machine::{Heard, Machine, State};
+use super::named::{Breaker, Breakers, Subject};
+use crate::cluster::Switchboard;
+use crate::cluster::note::Note;
+use crate::dispatch::backlog::Backlog;
+use crate::port::directory::{Directory, Lease};
+use crate::supervise::{ChildSpec, OnGiveUp, Policy};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// What the actor works with.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) node: Arc<str>,
+    pub(crate) breakers: Breakers,
+    pub(crate) backlog: Arc<Backlog>,
+    /// The other nodes, if there are any.
+    pub(crate) others: Option<Others>,
+}
+
+/// How the breakers of a cluster come to one another.
+#[derive(Clone)]
+pub(crate) struct Others {
+    pub(crate) switchboard: Switchboard,
+    pub(crate) directory: Arc<dyn Directory>,
+}
+
+/// What is said to the actor.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// How a call went that began in this generation.
+    Heard { name: Arc<str>, generation: u64, heard: Heard },
+    /// Somebody says where one is to stand.
+    Put { name: Arc<str>, by_hand: ByHand, by: Arc<str>, reply: oneshot::Sender<()> },
+    /// Another node says where one stands.
+    Told(Told),
+    /// Whether this node has the probe of this generation.
+    Lease { name: Arc<str>, generation: u64, is_ours: bool },
+    /// Time has passed.
+    Tick,
+}
+
+/// What may be done to a breaker by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ByHand {
+    /// Open, until it is closed or reset.
+    Open,
+    /// Closed, on its ramp.
+    Close,
+    /// As if it were new.
+    Reset,
+}
+
+/// How long the directory may take to say who has the probe.
+const LEASE_MAX: Duration = Duration::from_secs(1);
+/// How soon one that nobody wants is looked at again, or one whose probe somebody else has.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How long the directory keeps what is not said again.
+const KEPT: Duration = Duration::from_secs(300);
+/// The kind of a breaker in the directory.
+const BREAKER: &str = "breaker";
+
+/// The actor as a child of its node, which hears of the calls through `breakers` from now on.
+pub(crate) fn breakers(around: Surroundings) -> ChildSpec {
+    let policy = Policy { on_give_up: OnGiveUp::StopTree, ..Policy::default() };
+    let given = around.clone();
+    let (spec, slot) = ChildSpec::actor("breakers", policy, move || (BreakersActor, given.clone()));
+    around.breakers.heard_by(slot);
+    spec
+}
+
+/// The type of the actor.
+struct BreakersActor;
+
+/// The state of the actor.
+struct Board {
+    around: Surroundings,
+    myself: ActorRef<Order>,
+    machines: BTreeMap<Arc<str>, (Arc<Breaker>, Machine)>,
+    /// Talks with the directory, and the timer.
+    tasks: JoinSet<()>,
+    timer: Option<(Instant, AbortHandle)>,
+}
+
+impl Actor for BreakersActor {
+    type Msg = Order;
+    type State = Board;
+    type Arguments = Surroundings;
+
+    async fn pre_start(&self, myself: ActorRef<Order>, around: Surroundings) -> Result<Board, ActorProcessingErr> {
+        let mut board = Board { around, myself, machines: BTreeMap::new(), tasks: JoinSet::new(), timer: None };
+        for breaker in board.around.breakers.all() {
+            let published = breaker.lock().clone();
+            if published.state != State::Closed {
+                let (_, machine) = board.machine(&breaker);
+                machine.goes_on(published.state, published.generation, published.reason);
+                board.publish(&breaker.name, None);
+            }
+        }
+        board.ask_the_others();
+        board.arm();
+        Ok(board)
+    }
+
+    async fn handle(&self, _: ActorRef<Order>, order: Order, board: &mut Board) -> Result<(), ActorProcessingErr> {
+        while board.tasks.try_join_next().is_some() {}
+        board.take(order);
+        board.arm();
+        Ok(())
+    }
+}
+
+impl Board {
+    fn take(&mut self, order: Order) {
+        let now = Instant::now();
+        match order {
+            Order::Heard { name, generation, heard } => {
+                if let Some((_, machine)) = self.find(&name)
+                    && machine.hear(now, generation, heard)
+                {
+                    self.publish(&name, Some(Say::ToAll));
+                }
+            }
+            Order::Put { name, by_hand, by, reply } => {
+                if let Some((breaker, machine)) = self.find(&name) {
+                    let state = match by_hand {
+                        ByHand::Open => State::Open { until: None },
+                        ByHand::Close if breaker.rules.ramp.is_zero() => State::Closed,
+                        ByHand::Close => State::Ramping { since: now },
+                        ByHand::Reset => State::Closed,
+                    };
+                    let done = match by_hand {
+                        ByHand::Open => "opened",
+                        ByHand::Close => "closed",
+                        ByHand::Reset => "reset",
+                    };
+                    let generation = machine.generation + 1;
+                    machine.put(state, generation, format!("{done} by {by}").into());
+                    self.publish(&name, Some(Say::ToAll));
+                }
+                let _gone = reply.send(());
+            }
+            Order::Told(told) => self.told(told, now),
+            Order::Lease { name, generation, is_ours } => {
+                let Some((_, machine)) = self.find(&name) else { return };
+                if machine.generation != generation || !matches!(machine.state, State::Open { until: Some(_) }) {
+                    return;
+                }
+                if is_ours {
+                    machine.probe(now);
+                    self.publish(&name, Some(Say::ToAll));
+                } else {
+                    machine.wait(now + LOOK_AGAIN);
+                }
+            }
+            Order::Tick => self.tick(now),
+        }
+    }
+
+    /// The machine of a breaker that is still there.
+    fn find(&mut self, name: &Arc<str>) -> Option<(&Arc<Breaker>, &mut Machine)> {
+        let breaker = self.around.breakers.find(name)?;
+        Some(self.machine(&breaker))
+    }
+
+    fn machine(&mut self, breaker: &Arc<Breaker>) -> (&Arc<Breaker>, &mut Machine) {
+        let new = || (breaker.clone(), Machine::new(breaker.rules.clone()));
+        let (known, machine) = self.machines.entry(breaker.name.clone()).or_insert_with(new);
+        if !Arc::ptr_eq(known, breaker) {
+            (*known, *machine) = new(); // an agent that has come back under its id
+        }
+        (known, machine)
+    }
+
+    fn told(&mut self, told: Told, now: Instant) {
+        let breakers = self.around.breakers.clone();
+        let Ok(breaker) = breakers.dependency(&told.name) else { return };
+        let (_, machine) = self.machine(&breaker);
+        if told.generation > machine.generation {
+            machine.put(told.state(now), told.generation, told.reason);
+            self.publish(&breaker.name, None);
+        } else if told.generation < machine.generation {
+            self.say(&breaker.name); // that one has missed something
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.timer = None;
+        let breakers = self.around.breakers.clone();
+        self.machines.retain(|name, (breaker, _)| breakers.find(name).is_some_and(|found| Arc::ptr_eq(&found, breaker)));
+        let due = |(_, machine): &(Arc<Breaker>, Machine)| machine.due().is_some_and(|due| due <= now);
+        let due: Vec<Arc<str>> =
+            self.machines.iter().filter(|(_, of)| due(of)).map(|(name, _)| name.clone()).collect();
+        for name in due {
+            let Some((breaker, machine)) = self.machines.get_mut(&name) else { continue };
+            match machine.state {
+                State::Closed => {}
+                State::Open { .. } => match &self.around.others {
+                    Some(others) if breaker.subject == Subject::Dependency => {
+                        machine.wait(now + LOOK_AGAIN);
+                        if breaker.gate.take_wanted() {
+                            let (directory, node, myself) =
+                                (others.directory.clone(), self.around.node.clone(), self.myself.clone());
+                            let generation = machine.generation;
+                            machine.wait(now + LEASE_MAX + LOOK_AGAIN);
+                            self.tasks.spawn(async move {
+                                let is_ours = has_probe(&*directory, &name, &node).await;
+                                let _ended = myself.cast(Order::Lease { name, generation, is_ours });
+                            });
+                        }
+                    }
+                    _ => {
+                        machine.probe(now);
+                        self.publish(&name, Some(Say::ToAll));
+                    }
+                },
+                State::HalfOpen { .. } if breaker.gate.way() == Way::Probing => {
+                    if machine.keeps_probing(now) {
+                        self.publish(&name, Some(Say::ToAll));
+                    }
+                }
+                State::HalfOpen { .. } => {
+                    machine.probe_again(now);
+                    self.publish(&name, Some(Say::ToAll));
+                }
+                State::Ramping { .. } => match machine.climb(now) {
+                    Some(left) => {
+                        let breaker = breaker.clone();
+                        breaker.gate.allow(left);
+                        self.let_through(&breaker, Some(left));
+                    }
+                    None => self.publish(&name, Some(Say::ToAll)),
+                },
+            }
+        }
+    }
+
+    /// Makes known where a breaker stands.
+    fn publish(&mut self, name: &Arc<str>, say: Option<Say>) {
+        let now = Instant::now();
+        let Some((breaker, machine)) = self.machines.get_mut(name) else { return };
+        let (state, generation, reason) = (machine.state, machine.generation, machine.reason.clone());
+        let (way, left) = match state {
+            State::Closed => (Way::Free, None),
+            State::Open { .. } => (Way::Shut, Some(0)),
+            State::HalfOpen { .. } => (Way::One, Some(1)),
+            State::Ramping { .. } => (Way::Some, machine.climb(now)),
+        };
+        let breaker = breaker.clone();
+        breaker.gate.set(generation, way, left.unwrap_or(u32::MAX));
+        let seen = state.as_seen();
+        {
+            let mut published = breaker.lock();
+            let since = if published.state.as_seen() == seen { published.since } else { now };
+            *published = super::info::Published { state, generation, reason: reason.clone(), since };
+        }
+        tracing::warn!(breaker = %name, state = seen.as_str(), generation, %reason, "the breaker has changed");
+        crate::telemetry::breaker_is(name, seen);
+        self.let_through(&breaker, left);
+        if say.is_some() && breaker.subject == Subject::Dependency {
+            self.say(name);
+        }
+    }
+
+    /// Tells the backlog that more may go, or nothing.
+    fn let_through(&self, breaker: &Arc<Breaker>, left: Option<u32>) {
+        match &breaker.subject {
+            Subject::Agent(agent) => self.around.backlog.allow(agent, left),
+            Subject::Dependency => self.around.backlog.lets_through(&breaker.name),
+        }
+        breaker.changed.notify_waiters();
+    }
+
+    /// Tells the other nodes where a breaker stands, and the directory, for those who come later.
+    fn say(&mut self, name: &Arc<str>) {
+        let Some(others) = self.around.others.clone() else { return };
+        let Some((_, machine)) = self.machines.get(name) else { return };
+        let told = Told::of(name, machine.state, machine.generation, &machine.reason, Instant::now());
+        others.switchboard.tell_all(Note::Breaker(told.clone()));
+        let (name, node) = (name.clone(), self.around.node.clone());
+        let is_over = !matches!(machine.state, State::HalfOpen { .. });
+        self.tasks.spawn(async move {
+            let soft = async {
+                if is_over {
+                    let _ours = others.directory.release(&lease(&name), &node).await;
+                }
+                if let Ok(json) = serde_json::to_vec(&told) {
+                    let _soft = others.directory.put(BREAKER, &name, json.into(), KEPT).await;
+                }
+            };
+            let _away = timeout(LEASE_MAX, soft).await;
+        });
+    }
+
+    /// Asks the directory where the breakers of others stand.
+    fn ask_the_others(&mut self) {
+        let Some(others) = self.around.others.clone() else { return };
+        let myself = self.myself.clone();
+        self.tasks.spawn(async move {
+            let Ok(Ok(entries)) = timeout(LEASE_MAX, others.directory.list(BREAKER)).await else { return };
+            for told in entries.iter().filter_map(|entry| serde_json::from_slice(&entry.value).ok()) {
+                let _ended = myself.cast(Order::Told(told));
+            }
+        });
+    }
+
+    /// Sees to it that the next moment is not missed.
+    fn arm(&mut self) {
+        let next = self.machines.values().filter_map(|(_, machine)| machine.due()).min();
+        if next == self.timer.as_ref().map(|(at, _)| *at) {
+            return;
+        }
+        if let Some((_, timer)) = self.timer.take() {
+            timer.abort();
+        }
+        if let Some(next) = next {
+            let myself = self.myself.clone();
+            let timer = self.tasks.spawn(async move {
+                sleep_until(next).await;
+                let _ended = myself.cast(Order::Tick);
+            });
+            self.timer = Some((next, timer));
+        }
+    }
+}
+
+/// Whom a change is told to.
+enum Say {
+    ToAll,
+}
+
+fn lease(name: &str) -> String {
+    format!("{BREAKER}:{name}")
+}
+
+/// Whether this node has the probe. Without a directory each node has its own: better one each than none.
+async fn has_probe(directory: &dyn Directory, name: &str, node: &str) -> bool {
+    let lease = lease(name);
+    match timeout(LEASE_MAX, directory.acquire(&lease, node, PROBE_OF_OTHERS)).await {
+        Ok(Ok(Lease::HeldBy(_))) => false,
+        Ok(Ok(Lease::Held | Lease::Free) | Err(_)) | Err(_) => true,
+    }
+}

@@ -1,0 +1,80 @@
+//! A call that a breaker guards, as a handler makes it.
+
+use super::machine::Heard;
+use super::{Breaker, Pass};
+use crate::{Ctx, Result};
+use std::sync::Arc;
+use tokio::time::sleep;
+
+impl Ctx {
+    /// Makes a call of a dependency of this name, unless its breaker is open; names are 1 to 180 of `A-Za-z0-9._:=-`.
+    ///
+    /// Failures that another attempt may mend count against the dependency, [slow calls](crate::BreakerRules::slow) too;
+    /// terminal errors do not, for it has answered. After 5 failures in a row, in whichever tasks of whichever node, the
+    /// breaker is open for 60 s, and then one call may try.
+    ///
+    /// **While the breaker lets nothing through the task is parked**: no call is made, no retry is used, its instance does
+    /// other work, and whoever asks sees why it waits. When calls come back, first a few and then more, the most urgent
+    /// task is let through first. Its handler begins again then and is given what it has recorded; so make the call within
+    /// a step, which runs once:
+    ///
+    /// ```
+    /// # use callboard::prelude::*;
+    /// # async fn ask(_: &str) -> Result<String> { Ok(String::new()) }
+    /// # async fn example(ctx: &Ctx) -> Result<String> {
+    /// ctx.step("ask", || ctx.guard("llm:groq", || ask("Why?"))).await
+    /// # }
+    /// ```
+    ///
+    /// Around an [effect](Self::effect), not within it: what is begun there would count as begun.
+    ///
+    /// # Errors
+    ///
+    /// That of `f`; `Invalid` for a name that no breaker can have; `Cancelled` if the task was cancelled or its activation
+    /// is over.
+    pub fn guard<T, F, R>(&self, name: impl AsRef<str>, f: F) -> impl Future<Output = Result<T>> + Send
+    where
+        T: Send,
+        F: FnOnce() -> R + Send,
+        R: Future<Output = Result<T>> + Send,
+    {
+        let (call, ctx) = (self.waiting("guard", name.as_ref()), self.clone());
+        let breaker = self.passage().breakers.dependency(name.as_ref());
+        async move {
+            let breaker = breaker?;
+            // Until what is recorded has been given back nothing begins.
+            call.turn().await?;
+            let ticket = ctx.passage().ticket.as_ref();
+            let pass = loop {
+                if let Some(pass) = breaker.enter(ticket) {
+                    break pass;
+                }
+                call.held(&breaker.name).await?;
+            };
+            watched(&breaker, pass, f()).await
+        }
+    }
+}
+
+/// Makes a call that was let through, and notes how it goes.
+async fn watched<T>(breaker: &Arc<Breaker>, mut pass: Pass, call: impl Future<Output = Result<T>>) -> Result<T> {
+    let result = match breaker.slow_after() {
+        None => call.await,
+        Some(limit) => {
+            let mut call = std::pin::pin!(call);
+            tokio::select! {
+                biased;
+                result = &mut call => result,
+                () = sleep(limit) => {
+                    pass.is_slow();
+                    call.await
+                }
+            }
+        }
+    };
+    pass.ended(match &result {
+        Ok(_) => Heard::Well,
+        Err(error) => error.into(),
+    });
+    result
+}
