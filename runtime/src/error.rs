@@ -20,8 +20,8 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     causes: Vec<String>,
-    /// Whether it is that of another task, which this one had asked for.
-    is_of_child: bool,
+    /// Whether it is that of another task, or of what a breaker guards: the agent that passes it on is not to blame.
+    is_of_another: bool,
 }
 
 /// What a failure means for the next attempt: for handlers.
@@ -79,7 +79,7 @@ impl Error {
             ErrorKind::Cancelled => ErrorClass::Cancelled,
             _ => ErrorClass::Terminal,
         };
-        Self(Box::new(Inner { class, kind, message: message.into(), causes: Vec::new(), is_of_child: false }))
+        Self(Box::new(Inner { class, kind, message: message.into(), causes: Vec::new(), is_of_another: false }))
     }
 
     /// An error that no other attempt would mend: the task fails at once.
@@ -107,14 +107,14 @@ impl Error {
         Self::new(ErrorKind::Failed, message.to_string()).classed(ErrorClass::Timeout)
     }
 
-    /// It is that of another task: it says nothing of the agent that passes it on.
-    pub(crate) fn of_child(mut self) -> Self {
-        self.0.is_of_child = true;
+    /// It is not that of the agent that passes it on.
+    pub(crate) fn of_another(mut self) -> Self {
+        self.0.is_of_another = true;
         self
     }
 
-    pub(crate) fn is_of_child(&self) -> bool {
-        self.0.is_of_child
+    pub(crate) fn is_of_another(&self) -> bool {
+        self.0.is_of_another
     }
 
     pub(crate) fn classed(mut self, class: ErrorClass) -> Self {
@@ -200,7 +200,7 @@ impl Error {
     pub(crate) fn of_failure(failure: Failure) -> Self {
         let class = class_of(&failure);
         let Failure { message, causes, .. } = failure;
-        Self(Box::new(Inner { class, kind: ErrorKind::Failed, message, causes, is_of_child: false }))
+        Self(Box::new(Inner { class, kind: ErrorKind::Failed, message, causes, is_of_another: false }))
     }
 
     /// The error of a task whose last failure was `failure`.
@@ -233,7 +233,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Self {
         let causes = std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).collect();
         let class = ErrorClass::Retryable { after: None };
-        Self(Box::new(Inner { class, kind: ErrorKind::Failed, message: error.to_string(), causes, is_of_child: false }))
+        Self(Box::new(Inner { class, kind: ErrorKind::Failed, message: error.to_string(), causes, is_of_another: false }))
     }
 }
 

@@ -65,6 +65,7 @@ impl Ended {
     pub(super) fn tells_of_the_agent(&self) -> Option<bool> {
         match self {
             Self::Done(Ok(_)) => Some(true),
+            Self::Done(Err(error)) if error.is_of_another() => None,
             Self::Done(Err(error)) => error.is_retryable().then_some(false),
             Self::Panicked(_) | Self::Stopped(Some(StopReason::Timeout | StopReason::Silent)) => Some(false),
             Self::Stopped(Some(StopReason::Cancelled) | None)

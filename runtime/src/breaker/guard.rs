@@ -2,7 +2,7 @@
 
 use super::machine::Heard;
 use super::{Breaker, Pass};
-use crate::{Ctx, Result};
+use crate::{Ctx, Error, Result};
 use std::sync::Arc;
 use tokio::time::sleep;
 
@@ -76,5 +76,6 @@ async fn watched<T>(breaker: &Arc<Breaker>, mut pass: Pass, call: impl Future<Ou
         Ok(_) => Heard::Well,
         Err(error) => error.into(),
     });
-    result
+    // It counts against what was called, and against nobody else.
+    result.map_err(Error::of_another)
 }

@@ -73,8 +73,9 @@ impl Breakers {
     ///
     /// `Invalid` for a name that no breaker can have, or for one too many.
     pub(crate) fn dependency(&self, name: &str) -> Result<Arc<Breaker>> {
-        if let Some(found) = self.lock().get(name) {
-            return Ok(found.clone());
+        let found = self.lock().get(name).cloned();
+        if let Some(found) = found.filter(|found| found.subject == Subject::Dependency) {
+            return Ok(found);
         }
         if name.len() > NAME_BYTES_MAX || check_names(&[name]).is_err() {
             let message = format!("the name of a breaker is 1 to {NAME_BYTES_MAX} of A-Z a-z 0-9 . _ : = -, not {name:?}");
@@ -248,7 +249,7 @@ impl Breaker {
 impl From<&Error> for Heard {
     fn from(error: &Error) -> Self {
         match error.class() {
-            _ if error.is_of_child() => Self::Dropped,
+            _ if error.is_of_another() => Self::Dropped,
             ErrorClass::Retryable { .. } => Self::Failed(error.message().into()),
             ErrorClass::Timeout => Self::Slow { trips: false },
             ErrorClass::Terminal => Self::Well,

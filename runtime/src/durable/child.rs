@@ -153,7 +153,7 @@ impl<O: DeserializeOwned + 'static> IntoFuture for Calling<O> {
                 Turn::Outcome(outcome) => outcome.read(&call.key),
                 Turn::Go(_) => call.outcome().await?.read(&call.key),
             }
-            .map_err(Error::of_child)
+            .map_err(Error::of_another)
         }
         .boxed()
     }
@@ -223,7 +223,7 @@ impl<O: DeserializeOwned + 'static> IntoFuture for Child<O> {
     ///
     /// As for [`Calling`].
     fn into_future(self) -> Self::IntoFuture {
-        async move { self.call.outcome().await?.read(&self.call.key).map_err(Error::of_child) }.boxed()
+        async move { self.call.outcome().await?.read(&self.call.key).map_err(Error::of_another) }.boxed()
     }
 }
 

@@ -159,7 +159,7 @@ impl<O: DeserializeOwned + 'static> Mapping<O> {
                 End::Child(n, key, outcome) => {
                     let ok = outcome.is_value();
                     match outcome {
-                        Outcome::Failed(failure) => drop(failures.insert(n, error_of(failure).of_child())),
+                        Outcome::Failed(failure) => drop(failures.insert(n, error_of(failure).of_another())),
                         value => drop(outputs.insert(n, value.read(&key)?)),
                     }
                     tally.ended(n, ok)

@@ -120,7 +120,7 @@ impl Nested {
             || Error::new(ErrorKind::NotFound, format!("there is no task {:?} in {:?}", node.name(), self.base));
         let call = self.tasks.get(node.name()).ok_or_else(not_found)?;
         match call.news(|_| false).await? {
-            Turn::Outcome(outcome) => outcome.read(&call.key).map_err(Error::of_child),
+            Turn::Outcome(outcome) => outcome.read(&call.key).map_err(Error::of_another),
             Turn::Go(_) => Err(Error::new(ErrorKind::Corrupt, "a child went on without an outcome")),
         }
     }

@@ -158,12 +158,14 @@ const PROGRESS_BYTES_MAX: usize = 4 << 10;
 
 /// Has the outcome of a call recorded, and gives back what is recorded.
 pub(super) async fn record<T: Serialize + DeserializeOwned>(call: &Waiting, result: Result<T>) -> Result<T> {
+    let is_of_another = result.as_ref().err().is_some_and(Error::is_of_another);
     let note = match result.and_then(|value| json_of(&value, &call.key)) {
         Ok(json) => Note::Value(call.key.clone(), Payload::Json(json)),
         Err(error) => failed(&call.key, error.into_failure()),
     };
     call.calls.want(note)?;
-    call.outcome().await?.read(&call.key)
+    let recorded = call.outcome().await?.read(&call.key);
+    recorded.map_err(|error| if is_of_another { error.of_another() } else { error })
 }
 
 pub(super) fn failed(key: &Key, failure: Failure) -> Note {

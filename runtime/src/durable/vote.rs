@@ -150,7 +150,7 @@ where
             let asked = judge(tied)?;
             let judged = Waiting { calls: call.calls.clone(), key: asked.key.clone() };
             call.calls.want(Note::Children(vec![asked]))?;
-            let chosen: usize = judged.outcome().await?.read(&judged.key).map_err(Error::of_child)?;
+            let chosen: usize = judged.outcome().await?.read(&judged.key).map_err(Error::of_another)?;
             let _decision = ballot.judged(chosen)?;
             // The judge took the answers; the one that wins is read again.
             if let Some(n) = numbers.get(chosen) {

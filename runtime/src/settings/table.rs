@@ -324,7 +324,7 @@ settings! {
         "When it grows, what is down is asked more often before it is left alone.";
 
         /// How long a breaker is open before one call, the probe, may try again.
-        "breaker.open" open: Duration = Time("60s"), "1ms" to "1d",
+        "breaker.open" open: Duration = Time("1m"), "1ms" to "1d",
         "When it grows, what is back is used later; when it shrinks, what is down is asked more often.";
 
         /// How long a call may take before it counts as slow; with "0s" only one that a timeout has cut short does.

@@ -7,6 +7,7 @@
 
 mod agents;
 mod archive;
+mod breakers;
 mod children;
 mod control;
 mod control_random;

@@ -1,0 +1,347 @@
+//! Circuit breakers: what is sick is left alone, and no work is lost, paid for twice or tried in vain.
+
+use super::kit::*;
+use callboard::prelude::*;
+use callboard::{BreakerRules, BreakerState, Ctx, Pool, Priority, RunOutcome, TaskInfo};
+use std::sync::Arc;
+use std::sync::Mutex;
+use tokio::time::Instant;
+
+const LLM: &str = "llm:groq";
+
+/// Something outside that is up or down, and counts who calls.
+#[derive(Clone, Default)]
+struct Provider(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    is_down: bool,
+    hangs: bool,
+    /// When each call came, and for which task.
+    calls: Vec<(Instant, String)>,
+}
+
+impl Provider {
+    fn down() -> Self {
+        let provider = Self::default();
+        provider.0.lock().unwrap().is_down = true;
+        provider
+    }
+
+    fn comes_back(&self) {
+        self.0.lock().unwrap().is_down = false;
+    }
+
+    fn calls(&self) -> usize {
+        self.0.lock().unwrap().calls.len()
+    }
+
+    async fn call(&self, what: &str) -> Result<String> {
+        let (is_down, hangs) = {
+            let mut state = self.0.lock().unwrap();
+            state.calls.push((Instant::now(), what.to_owned()));
+            (state.is_down, state.hangs)
+        };
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        if is_down { Err(Error::retryable("503")) } else { Ok(format!("answer to {what}")) }
+    }
+}
+
+/// A handler that asks the provider in a step, guarded.
+async fn asks(ctx: Ctx, provider: Provider, what: String) -> Result<String> {
+    let (guarding, provider) = (ctx.clone(), &provider);
+    ctx.step("ask", || guarding.guard(LLM, || provider.call(&what))).await
+}
+
+fn asking(instances: usize, provider: &Provider) -> callboard::Builder {
+    let (_, store) = store();
+    let provider = provider.clone();
+    acting(on(&store), instances, move |ctx, what| asks(ctx, provider.clone(), what))
+}
+
+fn no_retry() -> Retry {
+    Retry::never()
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_failures_open_the_breaker_and_a_thousand_requests_make_no_call() {
+    let (_, store) = store();
+    let calls = Gauge::default();
+    let counted = calls.clone();
+    let board = acting(on(&store), 1, move |_, _| {
+        counted.add();
+        async { Err(Error::retryable("out of order")) }
+    });
+    let board = board.start().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("fails")).retry(no_retry()).await.unwrap_err();
+    }
+    let breaker = &board.breakers()[0];
+    assert_eq!((&*breaker.name, breaker.state), ("agent:act", BreakerState::Open));
+    assert_eq!(&*breaker.reason, "5 failures in a row, the last: out of order");
+    let waiting = Workflow::new("waits");
+    for n in 0..1_000 {
+        let _ = waiting.task(format!("t{n}"), act("waits"));
+    }
+    let run = board.start(waiting).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(58)).await;
+    assert_eq!(calls.get(), 5, "nobody is asked");
+    let queue = board.queue();
+    assert_eq!(queue[0].waiting, 1_000);
+    assert!(queue[0].reason.starts_with("breaker \"agent:act\" is open for"), "{}", queue[0].reason);
+    assert_eq!(run.info().await.unwrap().counts.of(callboard::Status::Ready), 1_000, "no attempt is spent");
+    // One probe, which fails; and nothing more for another minute.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(calls.get(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_agent_leaves_the_rotation_and_the_others_do_its_work() {
+    let (_, store) = store();
+    let calls = Tally::default();
+    let pool = |name: &'static str, is_sick: bool| {
+        let calls = calls.clone();
+        let does = move |_: Ctx, _: String| {
+            calls.add(name);
+            async move {
+                if is_sick {
+                    return Err(Error::retryable("sick"));
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(name.to_owned())
+            }
+        };
+        Pool::new(move || Actor { f: does.clone() }).handles::<Act>().id(name)
+    };
+    let board = on(&store).add(pool("sick", true)).add(pool("sound", false)).start().await.unwrap();
+    let workflow = Workflow::new("many");
+    for n in 0..100 {
+        let _ = workflow.task(format!("t{n}"), act("x"));
+    }
+    assert_eq!(board.start(workflow).await.unwrap().outcome().await.unwrap(), RunOutcome::Completed);
+    let sick = board.breaker("agent:sick").info().unwrap();
+    assert!(sick.generation >= 1, "it was opened: {sick:?}");
+    assert!(calls.of("sick") <= 5 + 2, "5 failures, and a probe a minute: {:?}", calls.all());
+    assert_eq!(board.breaker("agent:sound").info().unwrap().state, BreakerState::Closed);
+}
+
+/// 5,000 tasks of three priorities wait for a provider that is down. When it is back they come one by one, then more and
+/// more, the most urgent first, each with its first attempt.
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_comes_back_is_called_on_a_ramp_in_the_order_of_priority_and_no_attempt_is_burnt() {
+    let provider = Provider::down();
+    let board = asking(20, &provider).start().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("opens it")).retry(no_retry()).await.unwrap_err();
+    }
+    let workflow = Workflow::new("many");
+    let priorities = [Priority::Low, Priority::Medium, Priority::High];
+    for n in 0..5_000 {
+        let priority = priorities[n % 3];
+        let node = workflow.task(format!("t{n}"), act(&format!("{}", priority.level())));
+        let _ = node.priority(priority);
+    }
+    let run = board.start(workflow).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert_eq!(provider.calls(), 5, "nobody calls what is down");
+    let info = run.info().await.unwrap();
+    assert_eq!(info.counts.of(callboard::Status::Parked), 5_000, "they hold no slot: {info:?}");
+    let breaker = board.breaker(LLM).info().unwrap();
+    assert_eq!((breaker.state, breaker.waiting), (BreakerState::Open, 5_000));
+    let tasks = run.tasks().await.unwrap();
+    let waits = tasks.items[0].waiting.as_deref().unwrap();
+    assert!(waits.starts_with("breaker \"llm:groq\" is open for"), "{waits}");
+    provider.comes_back();
+    run.outcome().await.unwrap();
+    let state = provider.0.lock().unwrap();
+    let calls = &state.calls[5..];
+    assert_eq!(calls.len(), 5_000, "each of them once");
+    let order: Vec<&str> = calls.iter().map(|(_, priority)| &**priority).collect();
+    assert!(order.is_sorted_by(|a, b| a.parse::<u8>().unwrap() >= b.parse::<u8>().unwrap()), "by priority");
+    let within = |from: u64, to: u64| {
+        let (from, to) = (Duration::from_secs(from), Duration::from_secs(to));
+        calls.iter().filter(|(at, _)| (from..to).contains(&(*at - calls[0].0))).count()
+    };
+    let steps: Vec<usize> = (0..10).map(|second| within(second, second + 1)).collect();
+    assert_eq!(steps[0], 2, "the probe, and one more: {steps:?}");
+    assert!((1..10).all(|n| steps[n] <= 2 * steps[n - 1] + 2), "at most twice as many: {steps:?}");
+    drop(state);
+    let tasks = run.tasks().limit(1_000).await.unwrap();
+    let is_first = |task: &TaskInfo| task.attempt == 1 && task.losses == 0 && task.failures.is_empty();
+    assert!(tasks.items.iter().all(is_first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_is_not_recorded_is_done_again_after_a_wait_at_a_gate() {
+    let provider = Provider::down();
+    let steps = Tally::default();
+    let (_, store) = store();
+    let (counted, given) = (steps.clone(), provider.clone());
+    let board = acting(on(&store), 1, move |ctx, what| {
+        let (steps, provider) = (counted.clone(), given.clone());
+        async move {
+            ctx.step("paid", || async {
+                steps.add("paid");
+                Ok(())
+            })
+            .await?;
+            asks(ctx, provider, what).await
+        }
+    });
+    let board = board.start().await.unwrap();
+    board.breaker(LLM).info().unwrap_err();
+    for _ in 0..5 {
+        board.call(act("opens it")).retry(no_retry()).await.unwrap_err();
+    }
+    let (workflow, node) = one(act("waits"));
+    let run = board.start(workflow).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(run.info().await.unwrap().counts.of(callboard::Status::Parked), 1);
+    assert_eq!(board.agents().await.unwrap()[0].running, 0, "the only instance is free");
+    provider.comes_back();
+    assert_eq!(run.output(&node).await.unwrap(), "answer to waits");
+    assert_eq!((steps.of("paid"), provider.calls()), (6, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_else_a_handler_does_is_finished_before_it_is_parked() {
+    let provider = Provider::down();
+    let done = Gauge::default();
+    let (_, store) = store();
+    let (counted, given) = (done.clone(), provider.clone());
+    let board = acting(on(&store), 1, move |ctx, what| {
+        let (done, provider) = (counted.clone(), given.clone());
+        async move {
+            if what == "opens it" {
+                return asks(ctx, provider, what).await;
+            }
+            let long = ctx.step("long", || async {
+                tokio::time::sleep(Duration::from_secs(20)).await;
+                done.add();
+                Ok("done".to_owned())
+            });
+            let (long, answer) = futures::join!(long, asks(ctx.clone(), provider, what));
+            Ok(format!("{} {}", long?, answer?))
+        }
+    });
+    let board = board.start().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("opens it")).retry(no_retry()).await.unwrap_err();
+    }
+    let (workflow, node) = one(act("both"));
+    let run = board.start(workflow).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(19)).await;
+    assert_eq!(run.info().await.unwrap().counts.of(callboard::Status::Running), 1);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(run.info().await.unwrap().counts.of(callboard::Status::Parked), 1);
+    provider.comes_back();
+    assert_eq!(run.output(&node).await.unwrap(), "done answer to both");
+    assert_eq!(done.get(), 1, "once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_only_hangs_is_found_by_the_share_of_slow_calls() {
+    let (_, store) = store();
+    let calls = Gauge::default();
+    let counted = calls.clone();
+    let hangs = move |_: Ctx, _: String| {
+        counted.add();
+        std::future::pending::<Result<String>>()
+    };
+    let rules = BreakerRules::default().slow(Duration::from_secs(5)).slow_share(50, 4);
+    let pool = Pool::new(move || Actor { f: hangs.clone() }).handles::<Act>().instances(10).breaker(rules);
+    let board = on(&store).add(pool).start().await.unwrap();
+    let workflow = Workflow::new("hangs");
+    for n in 0..100 {
+        let _ = workflow.task(format!("t{n}"), act("x")).timeout(Duration::from_secs(30));
+    }
+    let _run = board.start(workflow).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let breaker = board.breaker("agent:act").info().unwrap();
+    assert_eq!((breaker.state, calls.get()), (BreakerState::Open, 10), "{breaker:?}");
+    assert_eq!(&*breaker.reason, "50 % of the last 4 calls were slow");
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert_eq!(calls.get(), 10, "although the first have timed out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_a_child_says_nothing_of_its_parent() {
+    let (_, store) = store();
+    let board = acting(on(&store), 4, |ctx, what| async move {
+        match &*what {
+            "child" => Err(Error::retryable("out of order")),
+            _ => ctx.call(act("child")).retry(no_retry()).await,
+        }
+    });
+    // The parent and the child are of one agent here, so it is two that are counted.
+    let other = Pool::task_fn(|ctx: Ctx, task: Echo| async move { ctx.call(act(&task.text)).retry(Retry::never()).await });
+    let board = board.add(other).start().await.unwrap();
+    for _ in 0..5 {
+        board.call(echo("child")).retry(no_retry()).await.unwrap_err();
+    }
+    let state = |name: &str| board.breaker(name).info().unwrap().state;
+    assert_eq!((state("agent:act"), state("agent:echo")), (BreakerState::Open, BreakerState::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_opens_closes_and_resets_a_breaker() {
+    let provider = Provider::default();
+    let board = asking(2, &provider).breaker(LLM, BreakerRules::default().ramp(Duration::ZERO)).start().await.unwrap();
+    assert_eq!(board.breaker(LLM).open("me").await.unwrap_err().kind(), ErrorKind::NotFound);
+    board.call(act("first")).await.unwrap();
+    let opened = board.breaker(LLM).open("a person").await.unwrap();
+    assert_eq!((opened.state, &*opened.reason, opened.open_for), (BreakerState::Open, "opened by a person", None));
+    let (workflow, node) = one(act("second"));
+    let run = board.start(workflow).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    assert_eq!(provider.calls(), 1, "it is open until somebody closes it");
+    assert_eq!(board.breaker(LLM).close("a person").await.unwrap().state, BreakerState::Closed);
+    assert_eq!(run.output(&node).await.unwrap(), "answer to second");
+    let agent = board.breaker("agent:act");
+    agent.open("a person").await.unwrap();
+    let late = board.call(act("third")).timeout(Duration::from_secs(60));
+    assert!(tokio::time::timeout(Duration::from_secs(30), late).await.is_err(), "the agent gets nothing");
+    assert_eq!(agent.reset("a person").await.unwrap().state, BreakerState::Closed);
+    board.call(act("fourth")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_no_breaker_can_have_is_told() {
+    let (_, store) = store();
+    let board = acting(on(&store), 1, |ctx, what| async move { ctx.guard(&what, || async { Ok(String::new()) }).await });
+    let board = board.start().await.unwrap();
+    for name in ["", "two words", "agent:act", &"x".repeat(181)] {
+        let error = board.call(act(name)).await.unwrap_err();
+        assert!(full(&error).contains("breaker"), "{}", full(&error));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_waits_at_a_gate_can_be_cancelled_and_outlives_a_restart() {
+    let provider = Provider::down();
+    let (_, store) = store();
+    let given = provider.clone();
+    let open = || {
+        let provider = given.clone();
+        acting(on(&store), 2, move |ctx, what| asks(ctx, provider.clone(), what)).start()
+    };
+    let board = open().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("opens it")).retry(no_retry()).await.unwrap_err();
+    }
+    let (workflow, _) = one(act("cancelled"));
+    let cancelled = board.start(workflow).await.unwrap();
+    let (workflow, node) = one(act("kept"));
+    let kept = board.start(workflow).await.unwrap().id();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    cancelled.cancel("not needed").await.unwrap();
+    assert_eq!(cancelled.outcome().await.unwrap(), RunOutcome::Cancelled);
+    board.shutdown().await.unwrap();
+    provider.comes_back();
+    // Where a breaker stood is not durable: the new process tries.
+    let board = open().await.unwrap();
+    assert_eq!(board.run(kept).output(&node).await.unwrap(), "answer to kept");
+    assert_eq!(provider.calls(), 6);
+}
