@@ -201,8 +201,11 @@ pub enum What {
         /// By whom or why.
         by: Option<Arc<str>>,
     },
-    /// The task waits for something durable, and holds no instance.
-    Parked,
+    /// The task waits for something durable, or for a breaker that has not let it through, and holds no instance.
+    Parked {
+        /// The breaker, if it waits for one.
+        gate: Option<Arc<str>>,
+    },
     /// Its handler has said how far it is.
     Progress {
         /// In its own words.
@@ -280,7 +283,8 @@ impl fmt::Display for RunEvent {
                 let answer = if *approved { "approved" } else { "rejected" };
                 write!(f, " {answer}{}", said_by(by.as_deref()))
             }
-            What::Parked => write!(f, " parked"),
+            What::Parked { gate: None } => write!(f, " parked"),
+            What::Parked { gate: Some(gate) } => write!(f, " parked: breaker {gate:?} lets nothing through"),
             What::Progress { progress } => write!(f, " says {progress}"),
             What::FailedWaiting { error } => write!(f, " failed while it waited: {error}"),
             What::Undoing { effects } => {
@@ -425,7 +429,7 @@ impl Names {
                 let what = What::Answered { approved: answered.approved, by: answered.by.clone() };
                 vec![about(answered.task.map(|task| self.name(task)), what)]
             }
-            EventKind::TaskParked(parked) => one(parked.task, What::Parked),
+            EventKind::TaskParked(parked) => one(parked.task, What::Parked { gate: parked.gate.clone() }),
             EventKind::TaskProgressed(progressed) => {
                 one(progressed.task, What::Progress { progress: progressed.progress.clone() })
             }

@@ -9,6 +9,7 @@ use crate::cluster::note::Note;
 use crate::dispatch::backlog::Backlog;
 use crate::port::directory::{Directory, Lease};
 use crate::supervise::{ChildSpec, OnGiveUp, Policy};
+use callboard_core::{Breach, Invariant};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -124,9 +125,15 @@ impl Board {
         let now = Instant::now();
         match order {
             Order::Heard { name, generation, heard } => {
-                if let Some((_, machine)) = self.find(&name)
-                    && machine.hear(now, generation, heard)
-                {
+                let Some((breaker, machine)) = self.find(&name) else { return };
+                let before = machine.state;
+                if machine.hear(now, generation, heard) {
+                    let at_once = matches!((before, machine.state), (State::HalfOpen { .. }, State::Closed));
+                    if at_once && !breaker.rules.ramp.is_zero() {
+                        let what = format!("breaker {name:?} was closed by its probe, with all that wait");
+                        let breach = Breach { invariant: Invariant::ReleasedOnARamp, run: None, task: None, what };
+                        breaker.breaches.report(None, [breach]);
+                    }
                     self.publish(&name, Some(Say::ToAll));
                 }
             }
@@ -256,13 +263,14 @@ impl Board {
             State::Ramping { .. } => (Way::Some, machine.climb(now)),
         };
         let breaker = breaker.clone();
-        breaker.gate.set(generation, way, left.unwrap_or(u32::MAX));
         let seen = state.as_seen();
         {
             let mut published = breaker.lock();
             let since = if published.state.as_seen() == seen { published.since } else { now };
             *published = super::info::Published { state, generation, reason: reason.clone(), since };
         }
+        // Behind what was made known of it: whoever is let through is looked at by that.
+        breaker.gate.set(generation, way, left.unwrap_or(u32::MAX));
         tracing::warn!(breaker = %name, state = seen.as_str(), generation, %reason, "the breaker has changed");
         crate::telemetry::breaker_is(name, seen);
         self.let_through(&breaker, left);

@@ -224,14 +224,15 @@ impl FromStr for Ticket {
 pub(crate) struct Pass {
     breaker: Arc<Breaker>,
     generation: u64,
+    is_probe: bool,
     /// Whether it was told already that it is slow.
     is_slow: bool,
     is_over: bool,
 }
 
 impl Pass {
-    pub(super) fn new(breaker: Arc<Breaker>, generation: u64) -> Self {
-        Self { breaker, generation, is_slow: false, is_over: false }
+    pub(super) fn new(breaker: Arc<Breaker>, generation: u64, is_probe: bool) -> Self {
+        Self { breaker, generation, is_probe, is_slow: false, is_over: false }
     }
 
     /// It has taken longer than it may, and goes on: that it hangs is told before it ends, which may be never.
@@ -260,6 +261,9 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        if self.is_probe {
+            self.breaker.probed();
+        }
         if !self.is_over && !self.is_slow {
             self.tell(Heard::Dropped);
         }

@@ -94,6 +94,11 @@ impl Published {
         Self { state: State::Closed, generation: 0, reason: "".into(), since: now }
     }
 
+    /// Whether who is let through in this generation is the probe.
+    pub(super) fn is_probed_in(&self, generation: u64) -> bool {
+        self.generation == generation && matches!(self.state, State::HalfOpen { .. })
+    }
+
     pub(super) fn info(&self, name: &Arc<str>, waiting: usize, now: Instant) -> BreakerInfo {
         let open_for = match self.state {
             State::Open { until: Some(until) } => Some(until.saturating_duration_since(now)),

@@ -1,16 +1,19 @@
 //! The breakers of a node, by name, and how one is used.
 
 use super::actor::Order;
-use super::gate::{Gate, Pass, Ticket};
+use super::gate::{Gate, Pass, Ticket, Way};
 use super::info::Published;
 use super::machine::Heard;
 use super::rules::BreakerRules;
 use super::{BreakerInfo, actor};
+use crate::breaches::Breaches;
 use crate::port::directory::check_names;
 use crate::supervise::Slot;
 use crate::{Error, ErrorClass, ErrorKind, Result};
+use callboard_core::{Breach, Invariant};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -33,6 +36,9 @@ pub(crate) struct Breaker {
     pub(super) published: Mutex<Published>,
     /// Told with every change, and every step of a ramp.
     pub(super) changed: Notify,
+    /// Probes that are under way: one at most.
+    probes: AtomicUsize,
+    pub(super) breaches: Breaches,
     actor: Arc<OnceLock<Slot<Order>>>,
 }
 
@@ -44,6 +50,7 @@ struct Inner {
     all: Mutex<BTreeMap<Arc<str>, Arc<Breaker>>>,
     rules: BreakerRules,
     named: BTreeMap<String, BreakerRules>,
+    breaches: Breaches,
     actor: Arc<OnceLock<Slot<Order>>>,
 }
 
@@ -54,8 +61,8 @@ const BREAKERS_MAX: usize = 10_000;
 
 impl Breakers {
     /// None yet. `named` has the rules of those that do not go by `rules`.
-    pub(crate) fn new(rules: BreakerRules, named: BTreeMap<String, BreakerRules>) -> Self {
-        Self(Arc::new(Inner { all: Mutex::default(), rules, named, actor: Arc::default() }))
+    pub(crate) fn new(rules: BreakerRules, named: BTreeMap<String, BreakerRules>, breaches: Breaches) -> Self {
+        Self(Arc::new(Inner { all: Mutex::default(), rules, named, breaches, actor: Arc::default() }))
     }
 
     /// Says which actor hears how calls went, once, before there is any.
@@ -117,6 +124,8 @@ impl Breakers {
             gate: Gate::default(),
             published: Mutex::new(Published::closed(Instant::now())),
             changed: Notify::new(),
+            probes: AtomicUsize::new(0),
+            breaches: self.0.breaches.clone(),
             actor: self.0.actor.clone(),
         });
         all.entry(name.clone()).or_insert_with(made).clone()
@@ -187,12 +196,27 @@ impl Breaker {
     #[inline]
     pub(crate) fn enter(self: &Arc<Self>, ticket: Option<&Ticket>) -> Option<Pass> {
         let ticket = ticket.filter(|ticket| ticket.gate == self.name).map(|ticket| ticket.generation);
-        self.gate.enter(ticket).map(|generation| Pass::new(self.clone(), generation))
+        self.gate.enter(ticket).map(|generation| self.passed(generation))
     }
 
     /// Begins a task that the agent was given.
     pub(crate) fn begin(self: &Arc<Self>) -> Option<Pass> {
-        self.gate.begin().map(|generation| Pass::new(self.clone(), generation))
+        self.gate.begin().map(|generation| self.passed(generation))
+    }
+
+    /// A call that was let through; whether it is the only one that may be is looked at beside the gate that has decided it.
+    fn passed(self: &Arc<Self>, generation: u64) -> Pass {
+        let is_probe = self.gate.way() != Way::Free && self.lock().is_probed_in(generation);
+        if is_probe && self.probes.fetch_add(1, Ordering::AcqRel) > 0 {
+            let what = format!("breaker {:?} has let another call through beside its probe", self.name);
+            self.breaches.report(None, [Breach { invariant: Invariant::OneProbe, run: None, task: None, what }]);
+        }
+        Pass::new(self.clone(), generation, is_probe)
+    }
+
+    /// A probe has ended.
+    pub(super) fn probed(&self) {
+        self.probes.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// How many tasks that wait here the backlog may let through now.

@@ -130,7 +130,7 @@ impl Plan {
         let (body_bytes_max, inbox_max) = (settings.payload_bytes_max, settings.inbox_max);
         let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };
         let breaches = Breaches::default();
-        let breakers = Breakers::new((&settings.breaker).into(), named);
+        let breakers = Breakers::new((&settings.breaker).into(), named, breaches.clone());
         Self {
             mailroom: Arc::new(Mailroom::new(node.clone(), clock.clone(), limits)),
             node,

@@ -6,6 +6,7 @@ use crate::durable::driver::Driven;
 use crate::durable::playback::{Played, play_back};
 use crate::message::{Home, Limits, Mailroom, Voice};
 use crate::agent::context::Assignment;
+use crate::breaches::Breaches;
 use crate::breaker::{BreakerRules, Breakers};
 use crate::{Ctx, ErrorClass};
 use callboard_core::FailureClass;
@@ -156,7 +157,7 @@ async fn play(shared: &Shared, attempt: &Attempt) -> (usize, Verdict) {
     let loan = place.lend();
     let (name, capability) = (attempt.name.clone(), attempt.capability.clone());
     // Whatever was let through then is let through now.
-    let breakers = Breakers::new(BreakerRules::default(), BTreeMap::new());
+    let breakers = Breakers::new(BreakerRules::default(), BTreeMap::new(), Breaches::default());
     let assignment = Assignment { speaker: attempt.speaker.clone(), name, capability, ticket: None };
     let ctx = Ctx::new(assignment, breakers, voice, loan.inbox(), shared.clock.clone(), None);
     let Some(handler) = agent.perform(&ctx, &attempt.capability, &attempt.input) else { return (0, Verdict::NoAgent) };

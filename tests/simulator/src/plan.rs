@@ -183,5 +183,6 @@ fn settings(random: &mut Random, latency_ms: u64) -> Settings {
     is.payload_inline_max = *random.one_of(&[8, 200, 65_536]);
     is.retry.base = millis(*random.one_of(&[5, 200]));
     is.retry.cap = millis(1_000);
+    (is.breaker.failures, is.breaker.open, is.breaker.ramp) = (3, millis(2_000), millis(1_000));
     is
 }

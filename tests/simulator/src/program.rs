@@ -216,6 +216,11 @@ pub trait Outside: Clone + Send + Sync + 'static {
 
     /// Whether an effect has happened.
     fn happened(&self, task: &str, call: &str) -> bool;
+
+    /// Calls what steps depend on now and then; false if it is down.
+    fn depended_on(&self) -> bool {
+        true
+    }
 }
 
 /// What was really done, whoever did it; it outlives processes.
@@ -241,6 +246,8 @@ struct Done {
     /// How often each effect happened, and under which keys.
     effects: BTreeMap<Call, (usize, BTreeSet<String>)>,
     bodies: u64,
+    /// Calls of what steps depend on.
+    asked: u64,
     /// The runs of which code has run.
     begun: BTreeSet<String>,
     breaches: Vec<String>,
@@ -325,6 +332,15 @@ impl Outside for Deeds {
         true
     }
 
+    /// Down for five calls in twelve, whoever makes them.
+    fn depended_on(&self) -> bool {
+        let mut done = self.done();
+        done.asked += 1;
+        let is_up = done.asked % 12 < 7;
+        done.log.note(|| format!("what steps depend on is called, and {}", if is_up { "up" } else { "down" }));
+        is_up
+    }
+
     fn happened(&self, task: &str, call: &str) -> bool {
         self.done().effects.contains_key(&(task.to_owned(), call.to_owned()))
     }
@@ -372,6 +388,7 @@ impl<O: Outside> Performance<'_, O> {
         let pause = async || tokio::time::sleep(Duration::from_millis(2)).await;
         let number = |n: &u32| Echo { text: n.to_string() };
         Ok(match op {
+            Op::Step(n) if n.is_multiple_of(2) => self.guarded(&name, *n).await?,
             Op::Step(n) => {
                 let call = format!("step:{name}");
                 let step = ctx.step(&name, async || {
@@ -463,6 +480,30 @@ impl<O: Outside> Performance<'_, O> {
             Op::Again if ctx.attempt() == 1 => return Err(Error::retryable("again")),
             Op::Again => String::new(),
         })
+    }
+
+    /// A step that calls what may be down. What has failed is tried under another name: what is recorded holds.
+    async fn guarded(&self, name: &str, n: u32) -> Result<String> {
+        let Self { ctx, outside, id, begun } = *self;
+        for tried in 0_u32.. {
+            let name = if tried == 0 { name.to_owned() } else { format!("{name}~{tried}") };
+            let call = format!("step:{name}");
+            let asks = || async {
+                outside.body(id, &call, begun);
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                if outside.depended_on() { Ok(n.to_string()) } else { Err(Error::retryable("it is down")) }
+            };
+            let step = ctx.step(&name, || ctx.guard("outside", asks));
+            match step.await {
+                Err(error) if format!("{error:#}").contains("it is down") => {}
+                said => {
+                    let said = said?;
+                    outside.given(id, &call);
+                    return Ok(said);
+                }
+            }
+        }
+        Err(Error::terminal("it was down for ever"))
     }
 
     /// A step that is told from another of its name by the order of the calls alone.

@@ -183,7 +183,8 @@ async fn after_a_failure_the_next_attempt_goes_to_another_node() {
                 Ok(what)
             }
         });
-        boards.push(agent.start().await.unwrap());
+        // It fails more often than a breaker puts up with.
+        boards.push(agent.settings(|settings| settings.breaker.failures = 1_000).start().await.unwrap());
     }
     until(&owner, |nodes| nodes.len() == 3).await;
     futures::future::try_join_all([owner.call(act("warm")), owner.call(act("warm"))].map(|call| call.into_future()))

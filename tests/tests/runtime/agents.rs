@@ -252,7 +252,8 @@ async fn the_reason_of_a_choice_is_recorded() {
 #[tokio::test(start_paused = true)]
 async fn after_a_failure_another_agent_is_tried_first() {
     let (_, store) = store();
-    let board = on(&store).start().await.unwrap();
+    // They fail more often than a breaker puts up with.
+    let board = on(&store).settings(|settings| settings.breaker.failures = 1_000).start().await.unwrap();
     let f = |ctx: Ctx, _: String| async move {
         if ctx.attempt() < 3 { Err(Error::retryable("not here")) } else { Ok(String::new()) }
     };

@@ -59,11 +59,15 @@ pub enum Invariant {
     EveryRunEnds,
     /// When every run has ended, nothing is held, offered, lent or waited for.
     NothingLeftBehind,
+    /// What a breaker has shut off is called once at a time when it may be tried again, and by nobody else.
+    OneProbe,
+    /// After a good probe calls come back step by step.
+    ReleasedOnARamp,
 }
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::NothingAcknowledgedIsLost,
         Self::OneHistory,
         Self::DependenciesFirst,
@@ -79,6 +83,8 @@ impl Invariant {
         Self::TimersNeverEarly,
         Self::EveryRunEnds,
         Self::NothingLeftBehind,
+        Self::OneProbe,
+        Self::ReleasedOnARamp,
     ];
 
     /// The word for it in logs, metrics and reports.
@@ -99,6 +105,8 @@ impl Invariant {
             Self::TimersNeverEarly => "timers_never_early",
             Self::EveryRunEnds => "every_run_ends",
             Self::NothingLeftBehind => "nothing_left_behind",
+            Self::OneProbe => "one_probe",
+            Self::ReleasedOnARamp => "released_on_a_ramp",
         }
     }
 }
