@@ -65,8 +65,8 @@ pub(crate) enum ByHand {
 const LEASE_MAX: Duration = Duration::from_secs(1);
 /// How soon one that nobody wants is looked at again, or one whose probe somebody else has.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// How long the directory keeps what is not said again.
-const KEPT: Duration = Duration::from_secs(300);
+/// How long the directory knows of one that somebody has opened by hand.
+const BY_HAND: Duration = Duration::from_secs(86_400);
 /// The kind of a breaker in the directory.
 const BREAKER: &str = "breaker";
 
@@ -291,19 +291,29 @@ impl Board {
     /// Tells the other nodes where a breaker stands, and the directory, for those who come later.
     fn say(&mut self, name: &Arc<str>) {
         let Some(others) = self.around.others.clone() else { return };
-        let Some((_, machine)) = self.machines.get(name) else { return };
-        let told = Told::of(name, machine.state, machine.generation, &machine.reason, Instant::now());
+        let Some((breaker, machine)) = self.machines.get(name) else { return };
+        let now = Instant::now();
+        let told = Told::of(name, machine.state, machine.generation, &machine.reason, now);
         others.switchboard.tell_all(Note::Breaker(told.clone()));
         let (name, node) = (name.clone(), self.around.node.clone());
         let is_over = !matches!(machine.state, State::HalfOpen { .. });
+        // As long as it is so, and a little longer: then it is said again, or nobody needs it.
+        let kept = match machine.state {
+            State::Closed => None,
+            State::Open { until: Some(until) } => Some(until.saturating_duration_since(now) + PROBE_OF_OTHERS),
+            State::Open { until: None } => Some(BY_HAND),
+            State::HalfOpen { .. } => Some(PROBE_OF_OTHERS),
+            State::Ramping { .. } => Some(breaker.rules.ramp + PROBE_OF_OTHERS),
+        };
         self.tasks.spawn(async move {
             let soft = async {
                 if is_over {
                     let _ours = others.directory.release(&lease(&name), &node).await;
                 }
-                if let Ok(json) = serde_json::to_vec(&told) {
-                    let _soft = others.directory.put(BREAKER, &name, json.into(), KEPT).await;
-                }
+                let _soft = match (kept, serde_json::to_vec(&told)) {
+                    (Some(kept), Ok(json)) => others.directory.put(BREAKER, &name, json.into(), kept).await,
+                    _ => others.directory.remove(BREAKER, &name).await,
+                };
             };
             let _away = timeout(LEASE_MAX, soft).await;
         });
