@@ -39,11 +39,13 @@ pub enum Sabotage {
     ReleaseAllAtOnce,
     /// A breaker that may be probed lets everybody try.
     ProbeByAll,
+    /// Each time that a task was parked or lost uses a retry.
+    RetrySpentByParking,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AckBeforeAppend,
         Self::NoFence,
         Self::NoHolderCheck,
@@ -58,6 +60,7 @@ impl Sabotage {
         Self::LostAnswerMeansFailed,
         Self::ReleaseAllAtOnce,
         Self::ProbeByAll,
+        Self::RetrySpentByParking,
     ];
 
     /// The word for it in reports.
@@ -77,6 +80,7 @@ impl Sabotage {
             Self::LostAnswerMeansFailed => "lost_answer_means_failed",
             Self::ReleaseAllAtOnce => "release_all_at_once",
             Self::ProbeByAll => "probe_by_all",
+            Self::RetrySpentByParking => "retry_spent_by_parking",
         }
     }
 }

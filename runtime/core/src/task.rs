@@ -356,8 +356,11 @@ impl Task {
     }
 
     /// The attempt as its retry policy counts it: from 1 again after the task was resumed.
+    ///
+    /// An activation is no attempt: what parks, or is lost with its holder, goes on with the attempt that it had.
     pub(crate) fn attempt_of_budget(&self) -> u32 {
-        (self.token.attempt + 1).saturating_sub(self.first_attempt).max(1)
+        let attempt = (self.token.attempt + 1).saturating_sub(self.first_attempt).max(1);
+        if sabotage::is(Sabotage::RetrySpentByParking) { attempt + self.token.activation - 1 } else { attempt }
     }
 
     /// The moments at which something is to be looked at, if nothing happens before.

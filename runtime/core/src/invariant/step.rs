@@ -319,10 +319,18 @@ impl<'a> Check<'a> {
 
     fn failed(&mut self, run: &'a Run, at: Millis, it: &'a AttemptFailed) {
         self.ends_attempt(run, it.task, it.token, it.holder.as_ref(), "a failure");
-        let (Some(task), Then::Again(again)) = (run.task(it.task), it.then) else { return };
+        let Some(task) = run.task(it.task) else { return };
         let retry = task.spec.retry.unwrap_or(self.view.state.limits.retry);
         let tried = it.token.attempt.saturating_sub(task.first_attempt);
-        if tried >= retry.retries || !it.failure.class.is_retryable() {
+        let is_spent = tried >= retry.retries || !it.failure.class.is_retryable();
+        let Then::Again(again) = it.then else {
+            if !is_spent {
+                let what = format!("it comes to {:?} with {tried} of {} retries and {}", it.then, retry.retries, it.failure.class);
+                self.breach(Invariant::ContractsAreKept, run, it.task, what);
+            }
+            return;
+        };
+        if is_spent {
             let what = format!("it is tried again after retry {tried} of {} and {}", retry.retries, it.failure.class);
             self.breach(Invariant::ContractsAreKept, run, it.task, what);
         }

@@ -278,3 +278,16 @@ fn names_are_distinct() {
     let names: BTreeSet<&str> = Invariant::ALL.into_iter().map(Invariant::name).collect();
     assert_eq!(names.len(), Invariant::ALL.len());
 }
+
+/// Retries are spent by attempts and by nothing else: not by parking, not by losses.
+#[test]
+fn a_task_ends_with_retries_left() {
+    let who = "\"task\":0,\"token\":T1.2,\"holder\":X";
+    let failed = |then: &str| {
+        let failure = "{\"class\":\"retryable\",\"message\":\"\"}";
+        format!("attempt_failed {{{who},\"failure\":{failure},\"then\":\"{then}\"}}")
+    };
+    let script = "submit r: a retries=1 | accept a n1/x | lose a n1/x gone | accept a n1/x";
+    found(script, &[&failed("dead")], Invariant::ContractsAreKept, By::Step);
+    found(script, &[&failed("failed")], Invariant::ContractsAreKept, By::Step);
+}
