@@ -247,9 +247,29 @@ impl Callboard {
         self.0.die().await;
     }
 
+    /// The actors of this node that run, by their paths: `node` itself, `node/registry`, `node/partitions/3`,
+    /// `node/agents/summarizer/2`. For tests with feature `test`.
+    #[cfg(feature = "test")]
+    pub async fn actors(&self) -> Vec<String> {
+        self.0.actors().await
+    }
+
+    /// Kills an actor of this node, by its path in [`actors`](Self::actors), at whatever it is doing: what it knew is lost,
+    /// and its children end with it. Says whether there was one to kill. For tests with feature `test`.
+    #[cfg(feature = "test")]
+    pub async fn kill(&self, path: &str) -> bool {
+        self.0.kill(path).await
+    }
+
     /// Waits until the runtime has ended, whoever or whatever has ended it.
     pub async fn ended(&self) {
         self.0.ended().await;
+    }
+
+    /// Why the runtime stops or has ended, in words: it was shut down, or one of the actors that it can not do without has
+    /// stopped too often. `None` while it goes on.
+    pub fn end_reason(&self) -> Option<String> {
+        self.0.partitions.closed()
     }
 }
 

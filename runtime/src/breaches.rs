@@ -3,12 +3,11 @@
 //! Nothing is stopped. A breach is a bug of ours, and what was decided stands in the journal; to go on and to say so loudly
 //! loses less than to end a partition that thousands of runs are in. The tests do end: they look at the list.
 
+use crate::telemetry;
 use callboard_core::{Breach, Invariant, RunId, TaskIndex};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The counter of breaches, by the name of the invariant.
-const BREACHES: &str = "callboard_invariant_breaches_total";
 /// How many of the last breaches are kept.
 const KEPT_MAX: usize = 64;
 
@@ -29,7 +28,7 @@ impl Breaches {
     }
 
     fn count(&self, invariant: Invariant) {
-        metrics::counter!(BREACHES, "invariant" => invariant.name()).increment(1);
+        telemetry::count(telemetry::BREACHES, "invariant", invariant.name());
     }
 
     fn keep(&self, breach: Breach) {

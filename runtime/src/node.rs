@@ -1,9 +1,13 @@
 //! A node: ports, partitions and pools, under one supervisor.
 
+#[cfg(feature = "test")]
+mod actors;
+mod bells;
 mod inspector;
 mod joined;
 mod plan;
 
+use bells::Bells;
 use plan::{Cluster, Plan};
 
 use crate::agent::instance::Floor;
@@ -21,6 +25,7 @@ use crate::journal::payload::Payloads;
 use crate::message::Mailroom;
 use crate::partition::handle::{Before, Partitions};
 use crate::partition::tenure::Counters;
+use crate::port::bus::again::Again;
 use crate::port::bus::{Bus, QueueName};
 use crate::port::directory::Directory;
 use crate::port::directory::memory::MemoryDirectory;
@@ -33,8 +38,8 @@ use crate::supervise::{self, Supervisor};
 use crate::{Error, ErrorKind, Result, root, schema};
 use callboard_core::{CheckedGraph, Graph, GraphFault, RunId, TaskIndex};
 use futures::FutureExt;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -63,10 +68,7 @@ pub(crate) struct Node {
     settings: Settings,
     supervisor: Supervisor,
     floor: Floor,
-    /// Rings for the partitions.
-    bell: Bell,
-    /// Ring for the instances of each agent. `None` once the node stops: nobody is added then.
-    agents: Mutex<Option<BTreeMap<Arc<str>, Arc<Bell>>>>,
+    bells: Arc<Bells>,
     events: mpsc::Sender<supervise::Event>,
     started: Instant,
     /// Held until the node has ended, so that nobody else opens the store while something of it still runs.
@@ -100,6 +102,7 @@ impl Node {
             (None, _) => None,
             (Some(bus), Some(directory)) => {
                 no_strangers(&**directory, root.id).await?;
+                let bus: Arc<dyn Bus> = Arc::new(Again::new(bus));
                 Some(Cluster { bus, standing: ports.standing, home: root.id })
             }
             (Some(_), None) => {
@@ -182,7 +185,7 @@ impl Node {
         spec.profile.id = self.desk(&spec)?;
         let id = spec.profile.id.clone();
         let stops = || Error::new(ErrorKind::Unavailable, "the node stops");
-        match self.lock_agents().as_mut() {
+        match self.bells.agents().as_mut() {
             Some(agents) => drop(agents.insert(id.clone(), Arc::new(bell))),
             None => {
                 self.backlog.remove(&id);
@@ -220,7 +223,7 @@ impl Node {
     /// Removes an agent: see [`AgentHandle::remove`](crate::AgentHandle::remove).
     pub(crate) async fn remove_agent(&self, id: &Arc<str>, drain: Duration) -> Result<()> {
         // It stays there until it is gone, so that whoever drops this half way leaves an agent that a stop still reaches.
-        let bell = self.lock_agents().as_ref().and_then(|agents| agents.get(id).cloned());
+        let bell = self.bells.agents().as_ref().and_then(|agents| agents.get(id).cloned());
         let Some(bell) = bell.filter(|_| self.backlog.close(id)) else {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no agent {id:?} in this process")));
         };
@@ -252,18 +255,19 @@ impl Node {
 
     /// Whether the agent with this bell is still there.
     fn is_here(&self, id: &str, bell: &Arc<Bell>) -> bool {
-        let agents = self.lock_agents();
+        let agents = self.bells.agents();
         agents.as_ref().and_then(|agents| agents.get(id)).is_some_and(|found| Arc::ptr_eq(found, bell))
     }
 
     /// Frees the id of an agent that has ended, once.
     fn forget(&self, id: &str, bell: &Arc<Bell>) {
-        let mut agents = self.lock_agents();
+        let mut agents = self.bells.agents();
         let Some(agents) = agents.as_mut() else { return };
         if agents.get(id).is_some_and(|found| Arc::ptr_eq(found, bell)) {
             agents.remove(id);
             self.mailroom.remove(id);
             self.floor.breakers.forget_agent(id);
+            self.floor.stops.forget(id);
             self.backlog.remove(id); // the last: it is what keeps the id
         }
     }
@@ -336,13 +340,13 @@ impl Node {
     #[cfg(feature = "test")]
     pub(crate) async fn die(&self) {
         self.partitions.close("the node has died");
-        self.ring_for(Duration::ZERO, Duration::ZERO);
+        self.bells.ring_for(Duration::ZERO, Duration::ZERO);
         let _unclean = self.supervisor.shutdown(Duration::ZERO).await;
         self.mailroom.close_all();
     }
 
     async fn stop(&self, drain: Duration, grace: Duration) -> Result<()> {
-        self.ring(drain);
+        self.bells.ring(drain);
         let report = self.supervisor.shutdown(drain + grace).await;
         self.mailroom.close_all();
         if report.is_clean() {
@@ -353,26 +357,9 @@ impl Node {
         Err(unclean.fold(error, |error, (child, ending)| error.because(format!("{child}: {ending:?}"))))
     }
 
-    /// Tells everybody that the node stops.
-    fn ring(&self, drain: Duration) {
-        self.ring_for(drain, COMMIT_MAX);
-    }
-
-    fn ring_for(&self, drain: Duration, commit: Duration) {
-        self.mailroom.stop();
-        self.bell.ring(drain, commit);
-        for (_, bell) in self.lock_agents().take().into_iter().flatten() {
-            bell.ring(drain, commit);
-        }
-    }
-
     /// Waits until the node has ended, by whatever cause.
     pub(crate) async fn ended(&self) {
         self.supervisor.ended().await;
-    }
-
-    fn lock_agents(&self) -> MutexGuard<'_, Option<BTreeMap<Arc<str>, Arc<Bell>>>> {
-        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -445,7 +432,7 @@ pub(crate) struct Stage {
 /// Nobody can wait for a drop, so the stop goes on behind it, for as long as there is a tokio runtime to do it.
 impl Drop for Node {
     fn drop(&mut self) {
-        self.ring(self.settings.drain);
+        self.bells.ring(self.settings.drain);
         // Polled once, the request is sent; the supervisor needs nobody to wait for it.
         let _sent = self.supervisor.shutdown(self.settings.drain + COMMIT_MAX).now_or_never();
     }

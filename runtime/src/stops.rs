@@ -30,7 +30,7 @@ impl Stops {
         stopped
     }
 
-    /// Notes that it has ended.
+    /// Notes that it has ended, and that what came of it has been heard.
     pub(crate) fn ended(&self, speaker: &Speaker) {
         self.lock().remove(&key(speaker));
     }
@@ -40,6 +40,27 @@ impl Stops {
         if let Some(stop) = self.lock().remove(&key(speaker)) {
             let _ended = stop.send(reason);
         }
+    }
+
+    /// What an instance had in hand that has died, and of which nobody has said how it ended.
+    pub(crate) fn left_by(&self, holder: &InstanceId) -> Vec<Speaker> {
+        self.left(|had_it| had_it == holder)
+    }
+
+    /// Forgets what the instances of an agent had in hand that have died: nobody comes in their place.
+    pub(crate) fn forget(&self, agent: &str) {
+        let _leases_end = self.left(|had_it| had_it.agent() == agent);
+    }
+
+    fn left(&self, is_meant: impl Fn(&InstanceId) -> bool) -> Vec<Speaker> {
+        let mut running = self.lock();
+        let left: Vec<Key> = running.keys().filter(|(_, _, holder)| is_meant(holder)).cloned().collect();
+        let taken = left.into_iter().map(|key| {
+            running.remove(&key);
+            let (task, token, holder) = key;
+            Speaker { task, token, holder }
+        });
+        taken.collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, oneshot::Sender<StopReason>>> {

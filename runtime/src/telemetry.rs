@@ -1,14 +1,68 @@
-//! The metrics of a node: their names, and where they are counted.
+//! The metrics: their names, what they count, and how they are counted. Their labels are closed sets; what is about one run
+//! or one task is in the log, with its ids.
 
 use crate::breaker::BreakerState;
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use std::sync::Arc;
 
-/// Where a breaker stands: 0 closed, 1 open, 2 half-open or on its ramp.
-const BREAKER_STATE: &str = "callboard_circuit_breaker_state";
-/// Changes of state.
+/// See [`DESCRIBED`].
+pub(crate) const BREACHES: &str = "callboard_invariant_breaches_total";
+/// See [`DESCRIBED`].
+pub(crate) const RETRIES: &str = "callboard_retry_attempts_total";
+/// See [`DESCRIBED`].
+pub(crate) const LOSSES: &str = "callboard_task_losses_total";
+/// See [`DESCRIBED`].
+pub(crate) const DEAD_LETTERS: &str = "callboard_dead_letters_total";
+/// See [`DESCRIBED`].
+pub(crate) const RESTARTS: &str = "callboard_actor_restarts_total";
+/// See [`DESCRIBED`].
+pub(crate) const GIVEN_UP: &str = "callboard_actors_given_up_total";
+/// See [`DESCRIBED`].
+pub(crate) const SENT_AGAIN: &str = "callboard_bus_sends_retried_total";
+/// See [`DESCRIBED`].
+pub(crate) const DEAF: &str = "callboard_bus_deaf_total";
+
+/// See [`DESCRIBED`].
 const BREAKER_CHANGES: &str = "callboard_circuit_breaker_changes_total";
+/// Where a breaker stands.
+const BREAKER_STATE: &str = "callboard_circuit_breaker_state";
+
+/// Every counter of this file, and what it counts.
+pub(crate) const DESCRIBED: [(&str, &str); 9] = [
+    (BREACHES, "promises that were seen not to hold, by invariant: any but 0 is a bug of Callboard"),
+    (RETRIES, "attempts that failed and are followed by another, by capability and by the class of the failure"),
+    (LOSSES, "activations that were cut short, which use no retry, by capability and reason: lease, gone, released"),
+    (
+        DEAD_LETTERS,
+        "tasks that went to the dead letters, by capability and reason: the class of the last failure, or losses",
+    ),
+    (RESTARTS, "actors that stopped and were started again, by what they are"),
+    (GIVEN_UP, "actors that stopped too often and were given up, by what they are"),
+    (SENT_AGAIN, "messages that the bus did not take at first and was given again, by operation: publish, broadcast"),
+    (BREAKER_CHANGES, "changes of circuit breakers, by breaker and by the state that it came to"),
+    (DEAF, "consumers that brought nothing any more and were made anew, by what they hear: queue, broadcasts"),
+];
+
+/// Tells the recorder of the process what the metrics are; to be told again does no harm.
+pub(crate) fn describe() {
+    for (name, what) in DESCRIBED {
+        describe_counter!(name, what);
+    }
+    describe_gauge!(BREAKER_STATE, "where a circuit breaker stands: 0 closed, 1 open, 2 half-open or on its ramp");
+}
+
+/// Counts one, under one label.
+pub(crate) fn count(name: &'static str, label: &'static str, value: impl Into<String>) {
+    counter!(name, label => value.into()).increment(1);
+}
+
+/// Counts one that is about a capability, for a reason.
+pub(crate) fn count_of(name: &'static str, capability: &str, reason: &'static str) {
+    counter!(name, "capability" => capability.to_owned(), "reason" => reason).increment(1);
+}
 
 /// A breaker has changed.
-pub(crate) fn breaker_is(name: &std::sync::Arc<str>, state: BreakerState) {
-    metrics::gauge!(BREAKER_STATE, "breaker" => name.clone()).set(state.as_gauge());
-    metrics::counter!(BREAKER_CHANGES, "breaker" => name.clone(), "to" => state.as_str()).increment(1);
+pub(crate) fn breaker_is(name: &Arc<str>, state: BreakerState) {
+    gauge!(BREAKER_STATE, "breaker" => name.clone()).set(state.as_gauge());
+    counter!(BREAKER_CHANGES, "breaker" => name.clone(), "to" => state.as_str()).increment(1);
 }

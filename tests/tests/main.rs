@@ -4,6 +4,7 @@ mod examples;
 mod golden;
 mod hazards;
 mod kill;
+mod meters;
 mod model;
 mod program;
 pub(crate) use callboard_simulator::random;

@@ -163,7 +163,10 @@ impl Actor for Instance {
         let ctx = MessageCtx::new(voice(&role, &place));
         let seat = Some(Seat::take(&role.floor.backlog, &role.agent));
         myself.cast(Next)?;
-        let results = Results::new(role.floor.clone());
+        let mut results = Results::new(role.floor.clone());
+        // Who was here before and has died said nothing of what it had in hand. Nobody is to take that up as if nothing had
+        // been done of it, not even we, who go by the same name.
+        role.floor.stops.left_by(&role.id).into_iter().for_each(|speaker| results.lost(speaker));
         Ok(Performer { role, agent, consumer, seat, place, ctx, first: First::Messages, results })
     }
 
@@ -346,7 +349,6 @@ impl Performer {
         };
         ctx.calls().end();
         drop(loan);
-        self.role.floor.stops.ended(&speaker);
         self.role.floor.saw(&speaker, ctx.capability(), ended.sight());
         let dies = match &ended {
             Ended::Panicked(_) => Some("the handler panicked"),

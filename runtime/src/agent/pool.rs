@@ -217,8 +217,12 @@ pub(crate) fn child(
     events: mpsc::Sender<crate::supervise::Event>,
 ) -> ChildSpec {
     let children = (1..=spec.instances).map(|n| instance(spec, floor, breaker, node, closing, n)).collect();
-    let settings = Settings { name: child_name(&spec.profile.id), drain_limit, children, events };
-    Supervisor::child(Policy::default(), settings).0
+    let settings =
+        Settings { name: child_name(&spec.profile.id), drain_limit, children, events, alarm: Default::default() };
+    let backoff = Backoff { first: Duration::from_millis(10), cap: Duration::from_secs(5), spread: None };
+    let (spec, _slot) = Supervisor::child(Policy { backoff, ..Policy::default() }, settings);
+    // Its instances are replaced without end, so that it ends is none of their doing, and no agent ends its node.
+    spec.judged_by(|_| Ruling::RestartUncounted)
 }
 
 /// What the pool of an agent is called in its node.

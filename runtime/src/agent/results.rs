@@ -132,7 +132,7 @@ impl Results {
             self.unheard.remove(&heard);
         }
         let say = match ended {
-            Ended::Stopped(_) | Ended::Parked => return,
+            Ended::Stopped(_) | Ended::Parked => return self.floor.stops.ended(&speaker),
             Ended::Crashed => Say::Lose(LossReason::Gone),
             Ended::TimeIsUp | Ended::NotMine => Say::Lose(LossReason::Released),
             Ended::Panicked(message) => {
@@ -147,15 +147,26 @@ impl Results {
         self.send(speaker, async move |floor, speaker| floor.tell(&speaker, say).await);
     }
 
+    /// Says of a task that whoever had it is gone.
+    pub(super) fn lost(&mut self, speaker: Speaker) {
+        let say = Say::Lose(LossReason::Gone);
+        self.send(speaker, async move |floor, speaker| floor.tell(&speaker, say).await);
+    }
+
     fn send<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         speaker: Speaker,
         heard: impl FnOnce(Floor, Speaker) -> F,
     ) {
         let performed = (speaker.task, speaker.token);
+        let (floor, done) = (self.floor.clone(), speaker.clone());
         let heard = heard(self.floor.clone(), speaker);
         self.unheard.insert(performed);
-        self.under_way.spawn(heard.map(move |()| performed));
+        self.under_way.spawn(heard.map(move |()| {
+            // Until then it is in hand: if the instance dies before, its successor says that it is lost.
+            floor.stops.ended(&done);
+            performed
+        }));
     }
 }
 

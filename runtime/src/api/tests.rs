@@ -43,7 +43,13 @@ async fn a_server_that_dies_is_started_again_where_it_was() -> Result<()> {
     let address = listener.local_addr()?;
     let (child, slot) = server::child(Arc::downgrade(&board.0), listener, address);
     let (events, _told) = mpsc::channel(8);
-    let tree = supervise::Settings { name: "t".into(), drain_limit: Duration::ZERO, children: vec![child], events };
+    let tree = supervise::Settings {
+        name: "t".into(),
+        drain_limit: Duration::ZERO,
+        children: vec![child],
+        events,
+        alarm: Default::default(),
+    };
     let tree = Supervisor::start(tree).await.expect("one child has one name");
     let first = slot.wait().await.expect("it starts");
     assert_eq!(health(address).await?, "HTTP/1.1 200 OK");

@@ -260,6 +260,13 @@ impl Post {
                 self.look_again_in(self.steward.rests_until(partition).saturating_sub(now));
                 self.say_if_changed();
             }
+            Message::AllEnded => {
+                for partition in self.steward.under_way() {
+                    self.steward.failed(partition, now);
+                    self.look_again_in(self.steward.rests_until(partition).saturating_sub(now));
+                }
+                self.say_if_changed();
+            }
             Message::Released(partition) => {
                 self.steward.ended(partition);
                 self.act(now);

@@ -129,6 +129,12 @@ impl Steward {
         })
     }
 
+    /// The partitions that are being claimed, or served.
+    pub(crate) fn under_way(&self) -> Vec<u16> {
+        let goes_on = |tenure: &Tenure| !matches!(tenure, Tenure::Ending);
+        self.tenures.iter().filter(|(_, tenure)| goes_on(tenure)).map(|(partition, _)| *partition).collect()
+    }
+
     /// A claim has succeeded, and the partition is served.
     pub(crate) fn began(&mut self, partition: u16, epoch: u64, now: Duration) {
         // One that is being ended meanwhile goes on being ended.

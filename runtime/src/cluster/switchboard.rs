@@ -29,6 +29,7 @@ use crate::partition::wire::Back;
 use crate::port::bus::{self, Bus, Envelope, QueueName};
 use crate::stops::Stops;
 use crate::supervise::{ChildSpec, Failure, FailureKind, OnGiveUp, Policy, Slot};
+use crate::telemetry;
 use callboard_core::Token;
 use calls::Calls;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -54,8 +55,9 @@ const TICK: Duration = Duration::from_millis(500);
 /// The pause before a queue that was lost is declared again, doubled up to the second.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// Lives of a node after which one that has heard nothing that is said to all is deaf: each says something far more often.
-const SILENT_LIVES: u32 = 6;
+/// Lives of a node after which one that has heard nothing that is said to all is deaf: each says something to all with every
+/// eighth beat, this one too, and a life is two beats at least.
+const SILENT_LIVES: u32 = 5;
 
 /// What a switchboard works with.
 #[derive(Clone)]
@@ -263,9 +265,16 @@ async fn consume(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphor
         match around.bus.consume_own(&queue, QUEUE_MAX, PREFETCH).await {
             Ok(mut consumer) => {
                 pause = AGAIN.0;
-                // The node sends itself a message with every beat.
-                while let Ok(delivery) = timeout(around.life, consumer.next()).await {
-                    let Some(delivery) = delivery else { break };
+                loop {
+                    // The node sends itself a message with every beat.
+                    let Ok(delivery) = timeout(around.life, consumer.next()).await else {
+                        deaf(&around.node, "queue", around.life);
+                        break;
+                    };
+                    let Some(delivery) = delivery else {
+                        tracing::warn!(node = %around.node, "the queue of the node is gone; it is declared again");
+                        break;
+                    };
                     let Ok(_room) = room.clone().acquire_owned().await else { return };
                     let envelope = delivery.envelope.clone();
                     if desk.cast(Order::Heard { envelope, _room }).is_err() {
@@ -273,7 +282,6 @@ async fn consume(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphor
                     }
                     let _gone = delivery.ack().await;
                 }
-                tracing::warn!(node = %around.node, "the queue of the node is gone or nothing comes of it; it is declared again");
             }
             Err(error) => tracing::warn!(node = %around.node, %error, "the queue of the node could not be declared"),
         }
@@ -288,7 +296,12 @@ async fn listen(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphore
     loop {
         if let Ok(mut subscription) = around.bus.subscribe().await {
             pause = AGAIN.0;
-            while let Ok(envelope) = timeout(SILENT_LIVES * around.life, subscription.next()).await {
+            loop {
+                let limit = SILENT_LIVES * around.life;
+                let Ok(envelope) = timeout(limit, subscription.next()).await else {
+                    deaf(&around.node, "broadcasts", limit);
+                    break;
+                };
                 let Some(envelope) = envelope else { break };
                 let Ok(_room) = room.clone().acquire_owned().await else { return };
                 if desk.cast(Order::Heard { envelope, _room }).is_err() {
@@ -299,6 +312,18 @@ async fn listen(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphore
         sleep(pause).await;
         pause = (2 * pause).min(AGAIN.1);
     }
+}
+
+/// Says that nothing has come for so long that something must have: what the node says to itself has not come round, while
+/// the bus says that all is well.
+fn deaf(node: &str, ear: &'static str, silent: Duration) {
+    telemetry::count(telemetry::DEAF, "ear", ear);
+    tracing::warn!(
+        node,
+        ear,
+        ?silent,
+        "the bus brings nothing any more, not even what this node says to itself; its consumer is made anew"
+    );
 }
 
 impl Desk {

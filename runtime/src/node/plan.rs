@@ -1,5 +1,6 @@
 //! A node on paper, and its start.
 
+use super::bells::Bells;
 use super::inspector::{Inspection, inspector};
 use super::{COMMIT_MAX, Node, Stage};
 use crate::agent::instance::Floor;
@@ -30,10 +31,9 @@ use crate::port::store::Store;
 use crate::registry::{self, Registry, registry};
 use crate::settings::Settings;
 use crate::stops::Stops;
-use crate::supervise::{self, ChildSpec, OnGiveUp, Policy, Supervisor};
-use crate::{Error, ErrorKind, Result};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use crate::supervise::{self, Alarm, ChildSpec, Failure, FailureKind, OnGiveUp, Policy, Restart, Supervisor};
+use crate::{Error, ErrorKind, Result, telemetry};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -156,6 +156,7 @@ impl Plan {
 
     /// Starts the tree; when this returns the node owns every partition that can be read.
     pub(super) async fn start(self) -> Result<Node> {
+        telemetry::describe();
         let (events, told) = mpsc::channel(EVENTS_MAX);
         let (bell, closing) = Bell::new();
         let (registry_spec, registry) = registry(registry::Surroundings {
@@ -191,10 +192,17 @@ impl Plan {
             others,
         }));
         let floor = self.floor(partitions.clone());
+        let bells = Arc::new(Bells::new(partitions.clone(), self.mailroom.clone(), bell));
+        let (rings, drain) = (bells.clone(), self.settings.drain);
         drop(told); // the supervisors log by themselves; nobody else listens yet
         let limit = self.settings.drain + COMMIT_MAX;
-        let tree =
-            supervise::Settings { name: self.node.clone(), drain_limit: limit, children, events: events.clone() };
+        let tree = supervise::Settings {
+            name: self.node.clone(),
+            drain_limit: limit,
+            children,
+            events: events.clone(),
+            alarm: Alarm::new(move |why| rings.sound(why, drain)),
+        };
         let supervisor = Supervisor::start(tree)
             .await
             .map_err(|stopped| Error::new(ErrorKind::Invalid, "the node did not start").because(stopped))?;
@@ -213,8 +221,7 @@ impl Plan {
             settings: self.settings,
             supervisor,
             floor,
-            bell,
-            agents: Mutex::new(Some(BTreeMap::new())),
+            bells,
             events,
             started: Instant::now(),
             _store: self.store,
@@ -222,7 +229,7 @@ impl Plan {
         match node.partitions.up(START_MAX).await {
             Ok(()) => Ok(node),
             Err(error) => {
-                node.ring(Duration::ZERO);
+                node.bells.ring(Duration::ZERO);
                 let _report = node.supervisor.shutdown(COMMIT_MAX).await;
                 Err(error)
             }
@@ -288,10 +295,12 @@ impl Plan {
                 drain_limit: limit,
                 children: Vec::new(),
                 events: events.clone(),
+                alarm: Alarm::default(),
             },
         );
         let (specs, doors) = self.doors(courier, closing, Some(&(member.clone(), switchboard.clone())));
         let (doors, routes): (Arc<[Arc<Door>]>, _) = (doors.into(), Arc::new(Routes::new(self.partitions)));
+        let tree_spec = partitions_end_with_their_tree(tree_spec, doors.clone(), member.clone());
         let handles = (0..).zip(&*doors).map(|(number, door)| {
             let elsewhere = Elsewhere { number, route: routes.of(number), switchboard: switchboard.clone() };
             Partition::new(door.clone(), Some(elsewhere), self.archive(number))
@@ -401,4 +410,16 @@ impl Plan {
             trap: self.trap.clone(),
         }
     }
+}
+
+/// Sees to it that it is known of each partition that it has ended, when the tree in which they all are has ended at once.
+fn partitions_end_with_their_tree(tree: ChildSpec, doors: Arc<[Arc<Door>]>, member: Member) -> ChildSpec {
+    tree.judged_by(move |stopped| {
+        for door in doors.iter().filter(|door| door.health.epoch().is_some()) {
+            let message = format!("the supervisor of the partitions has ended: {stopped}");
+            door.health.down(Failure::new(FailureKind::Unavailable, message));
+        }
+        member.all_ended();
+        Restart::Permanent.ruling(stopped)
+    })
 }

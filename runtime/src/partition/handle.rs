@@ -152,6 +152,11 @@ impl Partitions {
         self.all.iter().for_each(|partition| partition.door.health.close(reason));
     }
 
+    /// Why the node stops, if it does.
+    pub(crate) fn closed(&self) -> Option<String> {
+        self.all.first().and_then(|partition| partition.door.health.closed())
+    }
+
     /// Waits until every partition has an owner. One that is damaged does not keep the others from their work: it is
     /// refused, loudly, and so is whoever asks for a run of it.
     pub(crate) async fn up(&self, limit: Duration) -> Result<()> {

@@ -38,6 +38,7 @@ pub(crate) mod recover;
 mod schedules;
 mod snapshot;
 pub(crate) mod start;
+mod tally;
 mod tenant;
 pub(crate) mod tenure;
 pub(crate) mod watch;

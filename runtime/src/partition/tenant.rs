@@ -9,6 +9,7 @@ use super::message::{Message, Refusal, Reply, Room};
 use super::proof::Proof;
 use super::schedules::Troubles;
 use super::snapshot::Snapshots;
+use super::tally::tally;
 use super::tenure::{Surroundings, Tenure};
 use super::watch::Watchers;
 use super::writer::{Housekeeper, Joined, Writer};
@@ -302,6 +303,7 @@ impl Tenant {
     /// Lets out what waited for a batch that is durable now.
     pub(super) fn committed(&mut self, mut batch: Batch, mark: Mark) {
         self.durable = batch.events.last().map_or(self.durable, |event| event.seq);
+        tally(&self.state, &batch.events);
         self.release(std::mem::take(&mut batch.effects));
         for answer in std::mem::take(&mut batch.answers) {
             let _gone = answer.reply.send(answer.result.map_err(Refusal::from));

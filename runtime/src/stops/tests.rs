@@ -62,3 +62,17 @@ fn a_handler_hears_one_reason_at_most_in_any_order() {
         assert!(stops.lock().is_empty());
     });
 }
+
+#[test]
+fn what_one_had_in_hand_that_has_died_is_known_until_somebody_has_said_how_it_ended() {
+    let stops = Stops::default();
+    let all = ["a#1", "a#11", "b#1"].map(|holder| (speaker(holder), stops.running(&speaker(holder))));
+    let dead = InstanceId::new("node", "a#1");
+    assert_eq!(stops.left_by(&dead), [speaker("a#1")]);
+    assert_eq!(stops.left_by(&dead), []);
+    stops.ended(&speaker("b#1"));
+    assert_eq!(stops.left_by(&speaker("b#1").holder), []);
+    stops.forget("a");
+    assert_eq!(stops.left_by(&speaker("a#11").holder), []);
+    drop(all);
+}

@@ -13,6 +13,9 @@
 //! - [`Supervisor::shutdown`] ends the children one after the other, the last added first: it drains each, stops it when
 //!   that takes too long, and kills it when that does not help.
 
+#[cfg(feature = "test")]
+mod actors;
+mod alarm;
 mod child;
 mod event;
 mod policy;
@@ -25,6 +28,9 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "test")]
+pub(crate) use actors::Found;
+pub(crate) use alarm::Alarm;
 pub(crate) use child::{ChildSpec, Ending};
 pub(crate) use event::{Event, EventKind};
 pub(crate) use policy::{Backoff, OnGiveUp, Policy, Restart, Ruling};

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::child::{ChildSpec, Ending};
 use super::tree::{Condition, Msg, TreeActor};
-use super::{Event, Policy, Report, Slot, Stopped};
+use super::{Alarm, Event, Policy, Report, Slot, Stopped};
 
 /// What a supervisor is made of.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) children: Vec<ChildSpec>,
     /// Where it tells what happens. A full channel misses events ([`super::EventKind::Missed`]).
     pub(crate) events: mpsc::Sender<Event>,
+    /// Sounded when the tree is about to end by itself.
+    pub(crate) alarm: Alarm,
 }
 
 /// A handle to a running supervisor; cheap to clone. Dropping it ends nothing.
@@ -120,8 +122,13 @@ impl Supervisor {
 
     /// Sends a message. One that comes too late is dropped here and now, and with it the way to answer: whoever waits for
     /// the answer is told.
-    fn tell(&self, message: Msg) {
+    pub(super) fn tell(&self, message: Msg) {
         drop(self.0.cast(message));
+    }
+
+    #[cfg(feature = "test")]
+    pub(super) fn cell(&self) -> ractor::ActorCell {
+        self.0.get_cell()
     }
 
     /// Waits until the supervisor has ended.

@@ -19,7 +19,8 @@ use super::child::{Child, ChildSpec, Ending, Phase, Stage};
 use super::event::{EventKind, Outbox};
 use super::policy::{Ledger, Next};
 use super::shutdown::{Report, Shutdown};
-use super::{AddError, Failure, FailureKind, Settings, Stopped};
+use super::{AddError, Alarm, Failure, FailureKind, Settings, Stopped};
+use crate::telemetry;
 
 /// What a supervisor is told.
 pub(crate) enum Msg {
@@ -29,6 +30,9 @@ pub(crate) enum Msg {
     Remove { name: String, limit: Duration, reply: oneshot::Sender<Ending> },
     /// See [`super::Supervisor::children`].
     Children { reply: oneshot::Sender<Vec<(Arc<str>, Condition)>> },
+    /// See [`super::Supervisor::actors`].
+    #[cfg(feature = "test")]
+    Up { reply: oneshot::Sender<Vec<super::actors::Up>> },
     /// See [`super::Supervisor::shutdown`]; without a limit, that of the settings.
     Shutdown { limit: Option<Duration>, reply: Option<oneshot::Sender<Report>> },
     /// A start has come to an end.
@@ -57,8 +61,9 @@ impl Actor for TreeActor {
     type Arguments = Settings;
 
     async fn pre_start(&self, myself: ActorRef<Msg>, settings: Settings) -> Result<Tree, ActorProcessingErr> {
-        let mut tree = Tree::new(myself, settings.name, settings.drain_limit, settings.events);
-        for spec in settings.children {
+        let children = settings.children.clone();
+        let mut tree = Tree::new(myself, settings);
+        for spec in children {
             tree.add(spec).map_err(|error| Failure::new(FailureKind::Invalid, error.to_string()))?;
         }
         info!(tree = %tree.name, children = tree.children.len(), "supervisor started");
@@ -72,6 +77,8 @@ impl Actor for TreeActor {
             Msg::Add { spec, reply } => drop(reply.send(tree.add(*spec))),
             Msg::Remove { name, limit, reply } => tree.remove(&name, limit, reply),
             Msg::Children { reply } => drop(reply.send(tree.conditions())),
+            #[cfg(feature = "test")]
+            Msg::Up { reply } => drop(reply.send(tree.up())),
             Msg::Shutdown { limit, reply } => tree.shut_down(limit, reply),
             Msg::StartEnded { key, outcome } => tree.on_start_ended(key, outcome),
             Msg::Overdue { key, stage } => tree.on_overdue(key, stage),
@@ -112,6 +119,7 @@ pub(super) struct Tree {
     /// Ends that were told before the start they belong to: events overtake messages.
     early: Vec<(ActorId, Stopped)>,
     pub(super) outbox: Outbox,
+    alarm: Alarm,
     origin: Instant,
     last_key: u64,
     pub(super) shutdown: Option<Shutdown>,
@@ -120,17 +128,14 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    fn new(
-        myself: ActorRef<Msg>,
-        name: Arc<str>,
-        drain_limit: Duration,
-        events: tokio::sync::mpsc::Sender<super::Event>,
-    ) -> Self {
+    fn new(myself: ActorRef<Msg>, settings: Settings) -> Self {
+        let Settings { name, drain_limit, events, alarm, children: _ } = settings;
         Self {
             myself,
             outbox: Outbox::new(Arc::clone(&name), events),
             name,
             drain_limit,
+            alarm,
             children: Vec::new(),
             tasks: JoinSet::new(),
             early: Vec::new(),
@@ -265,6 +270,7 @@ impl Tree {
             Next::GiveUpChild => {
                 let child = self.children.remove(at);
                 error!(tree = %self.name, child = %child.spec.name, %why, "child given up");
+                telemetry::count(telemetry::GIVEN_UP, "actor", kind_of(&child.spec.name));
                 self.outbox.tell(&child.spec.name, EventKind::GaveUp(why));
             }
             Next::StopTree => self.stop_tree(at, why),
@@ -274,6 +280,7 @@ impl Tree {
     fn restart(&mut self, at: usize, why: &Stopped, after: Duration) {
         let spec = self.children[at].spec.clone();
         warn!(tree = %self.name, child = %spec.name, %why, ?after, "child stopped, starting it again");
+        telemetry::count(telemetry::RESTARTS, "actor", kind_of(&spec.name));
         let (key, task) = self.begin_start(&spec, after);
         self.children[at].key = key;
         self.children[at].phase = Phase::Starting(task);
@@ -284,8 +291,11 @@ impl Tree {
     fn stop_tree(&mut self, at: usize, why: Stopped) {
         let child = self.children.remove(at);
         error!(tree = %self.name, child = %child.spec.name, %why, "child stopped too often, ending the tree");
+        telemetry::count(telemetry::GIVEN_UP, "actor", kind_of(&child.spec.name));
         let kind = why.failure().map_or(FailureKind::Unknown, |failure| failure.kind);
-        self.failure = Some(Failure::new(kind, format!("{} stopped too often, at last: {why}", child.spec.name)));
+        let message = format!("{} stopped too often, at last: {why}", child.spec.name);
+        self.alarm.sound(&message);
+        self.failure = Some(Failure::new(kind, message));
         self.outbox.tell(&child.spec.name, EventKind::StoppingTree(why));
         self.shut_down(None, None);
     }
@@ -303,6 +313,11 @@ impl Tree {
     pub(super) fn stop_myself(&self) {
         self.myself.stop(None);
     }
+}
+
+/// What a child is, without which: a label must not grow with what a cluster has.
+fn kind_of(name: &str) -> &str {
+    if name.contains('#') { "instance" } else { name.split(' ').next().unwrap_or(name) }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

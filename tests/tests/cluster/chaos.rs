@@ -18,10 +18,10 @@ const TASKS_A_RUN: usize = 20;
 
 /// What was really done, in the order in which it was.
 #[derive(Clone, Default)]
-struct Deeds(Arc<Mutex<Seen>>);
+pub(crate) struct Deeds(Arc<Mutex<Seen>>);
 
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     moment: u64,
     /// The value of each step, and when a handler was first given it: it is durable then.
     recorded: BTreeMap<String, (u64, u64)>,
@@ -38,6 +38,17 @@ impl Seen {
 }
 
 impl Deeds {
+    /// What was done that must not be.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        self.0.lock().unwrap().wrong.clone()
+    }
+
+    /// How many steps were recorded, and how many were executed.
+    pub(crate) fn steps(&self) -> (usize, u64) {
+        let seen = self.0.lock().unwrap();
+        (seen.recorded.len(), seen.executions)
+    }
+
     fn begin(&self) -> u64 {
         self.0.lock().unwrap().moment()
     }
@@ -63,7 +74,7 @@ impl Deeds {
     }
 }
 
-fn agents(builder: Builder, deeds: &Deeds) -> Builder {
+pub(crate) fn agents(builder: Builder, deeds: &Deeds) -> Builder {
     let deeds = deeds.clone();
     let add = move |ctx: Ctx, task: Add| {
         let deeds = deeds.clone();

@@ -5,9 +5,11 @@
     reason = "a test that fails here may panic, and joins what it spawns"
 )]
 
-mod chaos;
+pub(crate) mod chaos;
 mod cost;
+mod deaf;
 mod dispatch;
+pub(crate) mod fire;
 mod kit;
 mod membership;
 mod messages;

@@ -325,7 +325,10 @@ impl<'a> Check<'a> {
         let is_spent = tried >= retry.retries || !it.failure.class.is_retryable();
         let Then::Again(again) = it.then else {
             if !is_spent {
-                let what = format!("it comes to {:?} with {tried} of {} retries and {}", it.then, retry.retries, it.failure.class);
+                let what = format!(
+                    "it comes to {:?} with {tried} of {} retries and {}",
+                    it.then, retry.retries, it.failure.class
+                );
                 self.breach(Invariant::ContractsAreKept, run, it.task, what);
             }
             return;

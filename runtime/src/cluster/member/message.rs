@@ -35,6 +35,8 @@ pub(crate) enum Message {
     Began { partition: u16, epoch: u64 },
     /// A claim has come to nothing, or a tenure was cut short.
     Failed { partition: u16, failure: Option<Failure> },
+    /// Every tenure of this node was cut short, and every claim: their supervisor has ended.
+    AllEnded,
     /// A tenure has ended as it was asked to.
     Released(u16),
     /// Something may be due that was put off.
@@ -91,6 +93,11 @@ impl Member {
     /// A claim has come to nothing, or a tenure was cut short.
     pub(crate) fn failed(&self, partition: u16, failure: Option<Failure>) {
         self.say(Message::Failed { partition, failure });
+    }
+
+    /// Every tenure of this node was cut short, and every claim.
+    pub(crate) fn all_ended(&self) {
+        self.say(Message::AllEnded);
     }
 
     /// Who lives, and who owns what; `None` when the node has ended, or the member ends before it answers.

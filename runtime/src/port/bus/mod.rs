@@ -22,6 +22,7 @@
 //! - No call waits for ever: a remote implementation bounds each by a limit of its own and answers [`Error::Unclear`] or
 //!   [`Error::Refused`]. Only [`Consumer::next`] and [`Subscription::next`] wait for as long as it takes.
 
+pub(crate) mod again;
 mod delivery;
 mod envelope;
 pub mod memory;

@@ -164,7 +164,13 @@ async fn a_supervisor_that_is_stopped_or_killed_leaves_nobody_behind() {
 async fn nobody_is_left_on_threads() {
     let (events, mut told) = mpsc::channel(16);
     let company = Arc::new(super::Company::default());
-    let root = super::Settings { name: "root".into(), drain_limit: LIMIT, children: Vec::new(), events };
+    let root = super::Settings {
+        name: "root".into(),
+        drain_limit: LIMIT,
+        children: Vec::new(),
+        events,
+        alarm: Default::default(),
+    };
     let tree = Supervisor::start(root).await.unwrap();
     let mut policy = Policy { restarts_max: 1_000, ..Policy::default() };
     policy.backoff.first = Duration::ZERO;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use self::probe::{Company, Say, Start};
 use super::tree::{Msg, TreeActor};
-use super::{ChildSpec, Event, EventKind, Policy, Settings, Slot, Supervisor};
+use super::{Alarm, ChildSpec, Event, EventKind, Policy, Settings, Slot, Supervisor};
 
 /// A tree, its events, and everybody who plays in it.
 struct Fixture {
@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 fn settings(children: Vec<ChildSpec>, capacity: usize) -> (Settings, mpsc::Receiver<Event>) {
     let (events, told) = mpsc::channel(capacity);
-    (Settings { name: "tree".into(), drain_limit: LIMIT, children, events }, told)
+    (Settings { name: "tree".into(), drain_limit: LIMIT, children, events, alarm: Alarm::default() }, told)
 }
 
 impl Fixture {
