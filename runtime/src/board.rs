@@ -255,7 +255,7 @@ impl Callboard {
     }
 
     /// Kills an actor of this node, by its path in [`actors`](Self::actors), at whatever it is doing: what it knew is lost,
-    /// and its children end with it. Says whether there was one to kill. For tests with feature `test`.
+    /// and its children end with it. It has ended on return. Says whether there was one to kill. For tests with feature `test`.
     #[cfg(feature = "test")]
     pub async fn kill(&self, path: &str) -> bool {
         self.0.kill(path).await

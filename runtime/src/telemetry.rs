@@ -21,6 +21,8 @@ pub(crate) const GIVEN_UP: &str = "callboard_actors_given_up_total";
 pub(crate) const SENT_AGAIN: &str = "callboard_bus_sends_retried_total";
 /// See [`DESCRIBED`].
 pub(crate) const DEAF: &str = "callboard_bus_deaf_total";
+/// See [`DESCRIBED`].
+pub(crate) const UNREADABLE: &str = "callboard_bus_unreadable_total";
 
 /// See [`DESCRIBED`].
 const BREAKER_CHANGES: &str = "callboard_circuit_breaker_changes_total";
@@ -28,7 +30,7 @@ const BREAKER_CHANGES: &str = "callboard_circuit_breaker_changes_total";
 const BREAKER_STATE: &str = "callboard_circuit_breaker_state";
 
 /// Every counter of this file, and what it counts.
-pub(crate) const DESCRIBED: [(&str, &str); 9] = [
+pub(crate) const DESCRIBED: [(&str, &str); 10] = [
     (BREACHES, "promises that were seen not to hold, by invariant: any but 0 is a bug of Callboard"),
     (RETRIES, "attempts that failed and are followed by another, by capability and by the class of the failure"),
     (LOSSES, "activations that were cut short, which use no retry, by capability and reason: lease, gone, released"),
@@ -40,8 +42,12 @@ pub(crate) const DESCRIBED: [(&str, &str); 9] = [
     (GIVEN_UP, "actors that stopped too often and were given up, by what they are"),
     (SENT_AGAIN, "messages that the bus did not take at first and was given again, by operation: publish, broadcast"),
     (BREAKER_CHANGES, "changes of circuit breakers, by breaker and by the state that it came to"),
+    (UNREADABLE, "messages that nobody can read, which went to agent.dead"),
     (DEAF, "consumers that brought nothing any more and were made anew, by what they hear: queue, broadcasts"),
 ];
+
+#[cfg(test)]
+mod tests;
 
 /// Tells the recorder of the process what the metrics are; to be told again does no harm.
 pub(crate) fn describe() {

@@ -65,7 +65,10 @@ async fn live(settings: Settings, brings: Brings) -> Result<Ended> {
     Report::of(&board, &settings).await?.write(address, began.elapsed());
     tokio::select! {
         () = signals.first() => {}
-        () = board.ended() => return Err(Failure::new(Code::CutShort, "the node has ended by itself")),
+        () = board.ended() => {
+            let failure = Failure::new(Code::EndedByItself, "the node has ended by itself");
+            return Err(board.end_reason().into_iter().fold(failure, Failure::seen));
+        }
     }
     eprintln!("stopping: what runs has {:?} to finish; a second signal ends it at once", settings.drain);
     tokio::select! {

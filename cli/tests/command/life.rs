@@ -108,3 +108,32 @@ fn a_second_signal_ends_it_at_once() {
     node.terminate();
     assert_eq!(node.ended().code(), Some(130));
 }
+
+/// Something takes away what the node has just written: its inspector sees it, and the node ends in order, with a code.
+#[test]
+fn a_node_whose_store_is_spoiled_ends_by_itself_and_says_why() {
+    let place = Place::new();
+    let node = place.node(&["--set", "store.probe_every=1s"]);
+    let probes = place.path("data").join("objects/default/probe");
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let thief = std::thread::spawn(move || {
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            for file in fs::read_dir(&probes).into_iter().flatten().flatten() {
+                let _gone_by_itself = fs::remove_file(file.path());
+            }
+            std::thread::yield_now();
+        }
+    });
+    let (ended, said) = node.ended_saying();
+    stop.send(()).expect("it steals still");
+    thief.join().expect("it only steals");
+    assert_eq!(ended.code(), Some(1), "{said}");
+    for words in [
+        "error[CB3013]: the node has ended by itself",
+        "inspector stopped too often",
+        "does not keep its contract",
+        "start it again",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}

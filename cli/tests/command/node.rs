@@ -130,6 +130,13 @@ impl Node {
         self.child.0.wait().expect("it ends")
     }
 
+    /// Waits for its end, and for all that it has still to say.
+    pub(super) fn ended_saying(mut self) -> (ExitStatus, String) {
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut self.said, &mut said).expect("it says something");
+        (self.child.0.wait().expect("it ends"), said)
+    }
+
     /// Ends it as a power cut does.
     pub(super) fn kill(self) {
         drop(self);

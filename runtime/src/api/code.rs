@@ -110,6 +110,9 @@ codes! {
     CutShort = "CB3011", 500, 1, "the node did not stop cleanly", "start it again: it goes on where it was";
     /// A server that the settings name does not answer as it should: RabbitMQ, Redis or S3.
     NoServer = "CB3012", 503, 4, "no answer from a server", "start it, or look at its address with callboard config show";
+    /// Something that a node can not do without has stopped too often, or its store does not keep its contract; the node has
+    /// ended in order. What was acknowledged is durable.
+    EndedByItself = "CB3013", 500, 1, "the node has ended by itself", "look at its log, and start it again: it goes on where it was";
     /// A bug of ours.
     Internal = "CB9001", 500, 1, "internal error", "tell us what you did";
 }

@@ -63,6 +63,23 @@ async fn a_server_that_dies_is_started_again_where_it_was() -> Result<()> {
     board.shutdown().await
 }
 
+/// The node can not be asked any more: whoever watches over its process is to start another.
+#[tokio::test]
+async fn a_server_that_dies_again_and_again_ends_its_node() -> Result<()> {
+    let (board, address) = serving().await?;
+    for _ in 0..5 {
+        while !board.kill("node/api").await {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(health(address).await?, "HTTP/1.1 200 OK", "it is there again");
+    }
+    assert!(board.kill("node/api").await);
+    board.ended().await;
+    let reason = board.end_reason().expect("it knows");
+    assert_eq!(reason, "it ended by itself: api stopped too often, at last: killed");
+    Ok(())
+}
+
 #[test]
 fn codes_are_unique_and_in_order() {
     let written: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();

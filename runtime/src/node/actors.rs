@@ -9,10 +9,16 @@ impl Node {
         self.supervisor.actors().await.iter().map(|found| path(&found.names)).collect()
     }
 
-    /// Kills an actor; says whether there was one to kill.
+    /// Kills an actor, and waits until it has ended; says whether there was one to kill.
     pub(crate) async fn kill(&self, wanted: &str) -> bool {
         let found = self.supervisor.actors().await.into_iter().find(|found| path(&found.names) == wanted);
-        found.inspect(super::supervise::Found::kill).is_some()
+        match found {
+            Some(found) => {
+                found.kill().await;
+                true
+            }
+            None => false,
+        }
     }
 }
 

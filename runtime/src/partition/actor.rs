@@ -141,8 +141,8 @@ impl Tenant {
 
     fn wait_for(&mut self, id: RunId, target: Target, reply: oneshot::Sender<Verdict>) {
         let Some(run) = self.state.run(id) else {
-            let _gone = reply.send(Verdict::Elsewhere(self.closing.pages_that_may_hold(id, &self.state)));
-            return;
+            let elsewhere = Verdict::Elsewhere(self.closing.pages_that_may_hold(id, &self.state));
+            return self.tell_surely(move || drop(reply.send(elsewhere)));
         };
         let Some(watched) = watch::watched(run, &target) else {
             return drop(reply.send(Verdict::NoTask));
@@ -157,8 +157,8 @@ impl Tenant {
 
     fn read(&mut self, id: RunId, after: u64, reply: oneshot::Sender<Page>) {
         if self.state.run(id).is_none() {
-            let _gone = reply.send(Page::Elsewhere(self.closing.pages_that_may_hold(id, &self.state)));
-            return;
+            let elsewhere = Page::Elsewhere(self.closing.pages_that_may_hold(id, &self.state));
+            return self.tell_surely(move || drop(reply.send(elsewhere)));
         }
         match watch::page(&self.history, &self.state, id, after, self.durable) {
             Some(page) => {

@@ -6,7 +6,9 @@
 //! place: by a commit, or by a look at the slot that a successor would have sealed first. And one that nobody asks looks now
 //! and then, so that it does not answer for ever what its successor knows better.
 
+use super::batch::Told;
 use super::message::{Refusal, Reply};
+use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -25,13 +27,18 @@ pub(super) struct Proof {
     is_looking: bool,
     /// What is told when it is certain.
     waiting: Vec<(Reply, Result<(), Refusal>)>,
+    /// The same of what is no answer to a command; the first in comes first.
+    untold: VecDeque<Told>,
 }
+
+/// What waits to be told at most: behind that the oldest is dropped, and whoever waits for it asks again.
+const UNTOLD_MAX: usize = 1_000;
 
 impl Proof {
     pub(super) fn new(lease: Duration, is_alone: bool) -> Self {
-        let (now, waiting) = (Instant::now(), Vec::new());
+        let (now, waiting, untold) = (Instant::now(), Vec::new(), VecDeque::new());
         let mut proof =
-            Self { lease, is_alone, certain_at: None, sent_at: now, look_at: now, is_looking: false, waiting };
+            Self { lease, is_alone, certain_at: None, sent_at: now, look_at: now, is_looking: false, waiting, untold };
         proof.rest(now);
         proof
     }
@@ -62,9 +69,23 @@ impl Proof {
         }
     }
 
+    /// Tells something as soon as it is certain that it is for this owner to say; whoever is told nothing asks again.
+    pub(super) fn tell(&mut self, told: Told) {
+        let now = Instant::now();
+        if self.is_fresh(now) {
+            return (told.0)();
+        }
+        if self.untold.len() == UNTOLD_MAX {
+            self.untold.pop_front();
+        }
+        self.untold.push_back(told);
+        self.look_at = self.look_at.min(now);
+    }
+
     /// It is not for this owner to say: nothing of it has changed anything.
     pub(super) fn refuse(&mut self, refusal: &Refusal) {
         self.waiting.drain(..).for_each(|(reply, _)| drop(reply.send(Err(refusal.clone()))));
+        self.untold.clear();
     }
 
     /// There is a reason to look.
@@ -111,7 +132,8 @@ impl Proof {
         self.rest(now);
         if self.is_fresh(now) {
             self.waiting.drain(..).for_each(|(reply, answer)| drop(reply.send(answer)));
-        } else if !self.waiting.is_empty() {
+            self.untold.drain(..).for_each(|Told(tell)| tell());
+        } else if !self.waiting.is_empty() || !self.untold.is_empty() {
             self.look_at = now;
         }
     }

@@ -81,11 +81,11 @@ impl Tenant {
         match question {
             Question::Run { run, filter, reply } => {
                 let found = self.found(run, |run| filter.admits(run).then(|| RunInfo::of(run)));
-                self.tell(move || drop(reply.send(found)));
+                self.tell_found(found, reply);
             }
             Question::Task { run, name, reply } => {
                 let found = self.found(run, |run| run.find(&name).map(|index| (index, run.tasks[index.at()].token)));
-                self.tell(move || drop(reply.send(found)));
+                self.tell_found(found, reply);
             }
             Question::Runs { filter, after, limit, reply } => {
                 let piece = self.runs(&filter, after, limit);
@@ -95,7 +95,7 @@ impl Tenant {
                 let mut waits = Waits::of(self);
                 let piece = self.state.run(run).map(|run| tasks(run, &filter, after, limit, &mut waits));
                 let found = self.here(run, piece);
-                self.tell(move || drop(reply.send(found)));
+                self.tell_found(found, reply);
             }
             Question::DeadLetters { filter, after, limit, reply } => {
                 let piece = self.dead_letters(&filter, after, limit);
@@ -121,12 +121,22 @@ impl Tenant {
             }
             Question::Schedule { name, reply } => {
                 let info = self.schedule_info(&name);
-                self.tell(move || drop(reply.send(info)));
+                match info.is_some() {
+                    true => self.tell(move || drop(reply.send(info))),
+                    false => self.tell_surely(move || drop(reply.send(info))),
+                }
             }
             Question::Schedules { after, reply } => {
                 let some = self.schedule_infos(after.as_deref());
                 self.tell(move || drop(reply.send(some)));
             }
+        }
+    }
+
+    fn tell_found<T: Send + 'static>(&mut self, found: Found<T>, reply: oneshot::Sender<Found<T>>) {
+        match found {
+            Found::Here(_) => self.tell(move || drop(reply.send(found))),
+            Found::Elsewhere(_) => self.tell_surely(move || drop(reply.send(found))),
         }
     }
 

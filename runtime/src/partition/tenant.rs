@@ -257,6 +257,18 @@ impl Tenant {
         }
     }
 
+    /// Tells that something is not there, when that is durable and nobody serves in our place: a successor may have it.
+    pub(super) fn tell_surely(&mut self, what: impl FnOnce() + Send + 'static) {
+        let told = Told(Box::new(what));
+        match self.tail() {
+            Some(batch) => {
+                batch.told.push(told);
+                batch.awaited = true;
+            }
+            None => self.proof.tell(told),
+        }
+    }
+
     /// What is done after every message: timers, the next batch, the next wake-up.
     pub(super) fn turn(&mut self) {
         let now = self.now();

@@ -19,9 +19,11 @@ pub(crate) struct Found {
 
 impl Found {
     /// Has it end at its next await, whatever it is doing; what it knew is dropped, and its children end with it. No
-    /// orderly stop, and no farewell.
-    pub(crate) fn kill(&self) {
+    /// orderly stop, and no farewell. It has ended on return.
+    pub(crate) async fn kill(&self) {
         self.cell.kill();
+        // Without a limit it cannot time out.
+        let _never = self.cell.wait(None).await;
     }
 }
 

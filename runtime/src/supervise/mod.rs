@@ -28,8 +28,6 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-#[cfg(feature = "test")]
-pub(crate) use actors::Found;
 pub(crate) use alarm::Alarm;
 pub(crate) use child::{ChildSpec, Ending};
 pub(crate) use event::{Event, EventKind};

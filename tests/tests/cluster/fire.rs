@@ -100,14 +100,14 @@ pub(crate) async fn open(board: &Callboard) -> Vec<String> {
 const PARTITIONS: u16 = 8;
 const NODES: usize = 3;
 
-/// Three nodes under load and 200 kills (`TEST_KILLED`), from each of `TEST_KILL_SEEDS` seeds behind `TEST_KILL_SEED`.
+/// Three nodes under load and 200 kills (`TEST_FIRE_KILLS`), from each of `TEST_FIRE_SEEDS` seeds behind `TEST_FIRE_SEED`.
 #[tokio::test(start_paused = true)]
 async fn two_hundred_random_kills_in_three_nodes_lose_nothing() {
     let of = |name: &str, default: u64| std::env::var(name).map_or(default, |count| count.parse().unwrap());
-    let first = of("TEST_KILL_SEED", 1);
-    for seed in first..first + of("TEST_KILL_SEEDS", 1) {
-        println!("TEST_KILL_SEED={seed}");
-        one_life(seed, of("TEST_KILLED", 200) as usize).await;
+    let first = of("TEST_FIRE_SEED", 1);
+    for seed in first..first + of("TEST_FIRE_SEEDS", 1) {
+        println!("TEST_FIRE_SEED={seed}");
+        one_life(seed, of("TEST_FIRE_KILLS", 200) as usize).await;
     }
 }
 

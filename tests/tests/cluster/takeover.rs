@@ -240,5 +240,17 @@ async fn a_deposed_owner_does_not_say_that_something_is_not_there() {
         next.schedule(name, callboard::Schedule::every(Duration::from_secs(3600)), workflow).await.unwrap();
         let told = deposed.scheduled(name).pause("enough").await.unwrap_err();
         assert_ne!(told.kind(), ErrorKind::NotFound, "{name}: {told:#}");
+        let run = next.start(one(echo(name)).0).key(name).await.unwrap();
+        assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+        let asked = deposed.run(run.id());
+        let limit = Duration::from_secs(20);
+        let told = [
+            tokio::time::timeout(limit, asked.outcome()).await.map(|told| told.map(drop)),
+            tokio::time::timeout(limit, asked.info()).await.map(|told| told.map(drop)),
+            tokio::time::timeout(limit, asked.tasks().into_future()).await.map(|told| told.map(drop)),
+        ];
+        for told in told.into_iter().flatten() {
+            assert!(told.as_ref().err().is_none_or(|error| error.kind() != ErrorKind::NotFound), "{name}: {told:?}");
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! What is given again, and what is not.
 
 use super::*;
-use crate::port::bus::conformance;
 use crate::port::bus::fault::{Fault, FaultyBus, Operation};
 use crate::port::bus::memory::MemoryBus;
 
@@ -68,4 +67,9 @@ async fn a_plain_no_is_an_answer() {
     let began = Instant::now();
     assert_eq!(bus.publish(&nowhere, message("1")).await, Err(Error::Unroutable { queue: nowhere }));
     assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_keeps_the_contract_of_the_bus_that_it_gives_to() {
+    crate::port::bus::conformance::all(&Again::new(Arc::new(MemoryBus::new()))).await;
 }

@@ -4,6 +4,7 @@ use super::envelope::{Keep, Message, Unreadable};
 use super::publisher::{Publisher, To};
 use super::receipt::Receipt;
 use crate::port::bus::QueueName;
+use crate::telemetry;
 use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -12,8 +13,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-/// The counter of messages that could not be read.
-const UNREADABLE: &str = "callboard_bus_unreadable_total";
 /// The pause after the broker did not take one.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How many wait to be buried; then consumers wait that have found another.
@@ -36,7 +35,7 @@ pub(super) async fn bury(mut coming: mpsc::Receiver<Dead>, publisher: Arc<Publis
     while let Some(dead) = coming.recv().await {
         let Dead { reason, exchange, routing_key, .. } = &dead;
         tracing::warn!(%reason, %exchange, %routing_key, "a message can not be read; it goes to agent.dead");
-        metrics::counter!(UNREADABLE).increment(1);
+        metrics::counter!(telemetry::UNREADABLE).increment(1);
         while dead.receipt.is_open() {
             match publisher.publish(To::Queue(&QueueName::dead()), dead.message()).await {
                 Ok(()) => break,
