@@ -6,7 +6,9 @@ use metrics::{
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use tracing::Dispatch;
+use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// The counters that were counted on since it was made, in this thread: of a runtime with one thread, all.
@@ -34,12 +36,12 @@ impl Meters {
 
     /// How often something was counted: its name, and its labels as `{name=value,..}` in the order in which they are given.
     pub(crate) fn of(&self, name: &str) -> u64 {
-        self.0.lock().unwrap().get(name).map_or(0, |cell| cell.0.load(Ordering::SeqCst))
+        lock(&self.0).get(name).map_or(0, |cell| cell.0.load(Ordering::SeqCst))
     }
 
     /// The sum over all labels of what is called so.
     pub(crate) fn sum(&self, name: &str) -> u64 {
-        let all = self.0.lock().unwrap();
+        let all = lock(&self.0);
         let of = all.iter().filter(|(key, _)| key.split('{').next() == Some(name));
         of.map(|(_, cell)| cell.0.load(Ordering::SeqCst)).sum()
     }
@@ -53,7 +55,7 @@ impl Recorder for Meters {
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         let labels: Vec<String> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
         let name = format!("{}{{{}}}", key.name(), labels.join(","));
-        Counter::from_arc(self.0.lock().unwrap().entry(name).or_default().clone())
+        Counter::from_arc(lock(&self.0).entry(name).or_default().clone())
     }
 
     fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
@@ -72,20 +74,23 @@ pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 impl Lines {
     /// Takes what is logged from now on until the guard is dropped.
     pub(crate) fn read(&self) -> tracing::subscriber::DefaultGuard {
+        // Of a single subscriber `tracing` asks only the thread that comes to a line first, which may be another test's.
+        static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+        LazyLock::force(&ANOTHER);
         let written = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(self.clone()).finish();
         tracing::subscriber::set_default(written)
     }
 
     /// The lines in which a text occurs.
     pub(crate) fn with(&self, text: &str) -> Vec<String> {
-        let all = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let all = String::from_utf8_lossy(&lock(&self.0)).into_owned();
         all.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
     }
 }
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        lock(&self.0).extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -100,4 +105,8 @@ impl MakeWriter<'_> for Lines {
     fn make_writer(&self) -> Self {
         self.clone()
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

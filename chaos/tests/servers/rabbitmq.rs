@@ -54,7 +54,8 @@ async fn two_with_options_do_not_collide() {
     assert_ne!(one.port(), two.port());
     assert_eq!(one.url(), format!("amqp://u%40x:guest@127.0.0.1:{}/a%2Fb", one.port()));
     assert!(one.tls_url().unwrap().starts_with("amqps://u%40x:guest@localhost:"));
-    let set = "list_to_tuple([element(2, application:get_env(rabbit, K)) || K <- [consumer_timeout, channel_tick_interval]])";
+    let set =
+        "list_to_tuple([element(2, application:get_env(rabbit, K)) || K <- [consumer_timeout, channel_tick_interval]])";
     assert_eq!(one.evaluate(set).await.unwrap(), "{7000,1000}");
     assert_eq!(two.evaluate(set).await.unwrap(), "{1800000,60000}");
     one.wipe().await.unwrap();

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+type Tell = dyn Fn(&str) + Send + Sync;
+
 /// Tells whoever has to know that a tree ends by itself, and why, before the first of its children is asked to end: what
 /// waits for work, and would wait for ever, hears from somebody that there is none any more.
 #[derive(Clone, Default)]
-pub(crate) struct Alarm(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub(crate) struct Alarm(Option<Arc<Tell>>);
 
 impl Alarm {
     /// An alarm that tells by this function, which does not block.
