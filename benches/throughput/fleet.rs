@@ -178,6 +178,7 @@ pub(crate) fn agents(builder: Builder, performed: &Arc<AtomicUsize>) -> Builder 
         .task_fn(|_, task: Next| async move { Ok(*task.of + 1) })
         .task_fn(|_, task: Sum| async move { Ok(task.of.iter().sum()) })
         .task_fn(|_, task: Most| async move { Ok(task.of.iter().max().map_or(0, |most| most + 1)) })
+        .task_fn(crate::spends::call)
 }
 
 fn builder(place: Place, folder: &Path) -> Builder {

@@ -19,6 +19,7 @@ mod measure;
 mod memory;
 mod messages;
 mod raw;
+mod spends;
 mod table;
 
 use callboard::Result;
@@ -88,6 +89,14 @@ async fn main() -> Result<()> {
         }
     }
     for place in [Place::folder(1), Place::memory(1)] {
+        for (what, is_paid) in [("steps", false), ("calls under a budget", true)] {
+            let name = format!("{} {what}", place.name());
+            if plan.wants(&name) {
+                let commit = beside(&plan, place)?;
+                let row = spends::measure(&plan, &name, place, is_paid).await?;
+                report.row(row.beside(commit, beside(&plan, place)?));
+            }
+        }
         if plan.wants(&format!("{} in turns", place.name())) {
             graphs::beside_a_single_task(&plan, &mut report, place).await?;
         }

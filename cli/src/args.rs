@@ -35,6 +35,9 @@ pub(crate) enum Command {
     /// Ask for runs and steer them.
     #[command(subcommand, alias = "runs")]
     Run(Run),
+    /// Ask what a run may cost, and add to it.
+    #[command(subcommand, alias = "budgets")]
+    Budget(Budget),
     /// Ask for agents.
     #[command(subcommand, alias = "agents")]
     Agent(Agent),
@@ -167,6 +170,25 @@ pub(crate) enum Run {
         #[arg(long, value_name = "NAME")]
         task: Option<String>,
         /// Who answers, or why.
+        #[arg(long)]
+        by: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Budget {
+    /// Show what a run may cost, has cost, and who waits for room.
+    Show {
+        /// The run.
+        run: String,
+    },
+    /// Add to the limits of a run: what waits goes on.
+    TopUp {
+        /// The run.
+        run: String,
+        /// How much: 0.50usd, 60000tokens, 12calls, 10m, or several with commas between.
+        amount: String,
+        /// Who adds it, and why.
         #[arg(long)]
         by: Option<String>,
     },

@@ -5,6 +5,7 @@
 mod agent;
 mod args;
 mod breaker;
+mod budget;
 mod client;
 mod config;
 mod explain;
@@ -95,6 +96,7 @@ async fn ask(arguments: &Arguments) -> Result<()> {
     match &arguments.command {
         Command::Task(command) => task::task(command, &client()?, output).await,
         Command::Run(command) => run::run(command, &client()?, output).await,
+        Command::Budget(command) => budget::run(command, &client()?, output).await,
         Command::Agent(command) => agent::agent(command, &client()?, output).await,
         Command::CircuitBreaker(command) => breaker::breaker(command, &client()?, output).await,
         Command::Config(command) => config::config(command, output),

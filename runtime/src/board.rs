@@ -13,7 +13,7 @@ use crate::run::Run;
 use crate::schedule::{Schedule, ScheduleInfo, Scheduled, SetSchedule};
 use crate::settings::Settings;
 use crate::workflow::{Node as TaskNode, Workflow};
-use crate::{Error, ErrorKind, Result, Task};
+use crate::{Budget, Error, ErrorKind, Result, Task};
 use callboard_core::{Json, Priority, Requirement, Retry, RunId};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -62,7 +62,7 @@ impl Callboard {
     /// as agents of this process are known to offer them; `Conflict` if another workflow was started under the
     /// key; `Unavailable` if nothing was submitted; `Unknown` if that is not known.
     pub fn start(&self, workflow: Workflow) -> Start {
-        Start { node: self.0.clone(), workflow, key: None, id: None }
+        Start { node: self.0.clone(), workflow, key: None, id: None, budget: None }
     }
 
     /// Runs one task and waits for its output; await the result.
@@ -301,6 +301,7 @@ pub struct Start {
     key: Option<String>,
     /// The id of a run without a key, if somebody has chosen it.
     id: Option<RunId>,
+    budget: Option<Budget>,
 }
 
 impl Start {
@@ -316,6 +317,13 @@ impl Start {
         self
     }
 
+    /// Limits what the run may cost with all that it starts, whatever the workflow says: see
+    /// [`Ctx::spend`](crate::Ctx::spend).
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
     async fn submit(self) -> Result<Run> {
         if let Some(key) = self.key.as_ref().filter(|key| key.is_empty() || key.len() > 256) {
             let message = format!("a key has 1 to 256 bytes, not {}", key.len());
@@ -326,7 +334,10 @@ impl Start {
             (None, Some(id)) => (id, Before::Perhaps),
             (None, None) => (RunId::new(crate::chance::timed_id()), Before::Never),
         };
-        let (graph, untyped) = self.workflow.graph()?;
+        let (mut graph, untyped) = self.workflow.graph()?;
+        if let Some(budget) = &self.budget {
+            graph.budget = Some(budget.said()?);
+        }
         self.node.submit(id, graph, untyped, self.key, before).await?;
         Ok(Run::new(self.node, id))
     }
@@ -352,6 +363,12 @@ impl<O> Call<O> {
     /// Makes the call idempotent: whoever repeats it under this key gets the same output.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.start = self.start.key(key);
+        self
+    }
+
+    /// Limits what the call may cost with all that it starts.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.start = self.start.budget(budget);
         self
     }
 

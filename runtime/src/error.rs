@@ -1,5 +1,6 @@
 //! The one error of the public API.
 
+use crate::Cost;
 use callboard_core::{Failure, FailureClass};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -22,6 +23,8 @@ struct Inner {
     causes: Vec<String>,
     /// Whether it is that of another task, or of what a breaker guards: the agent that passes it on is not to blame.
     is_of_another: bool,
+    /// What the call that failed has cost, if that was said.
+    cost: Option<Cost>,
 }
 
 /// What a failure means for the next attempt: for handlers.
@@ -79,7 +82,7 @@ impl Error {
             ErrorKind::Cancelled => ErrorClass::Cancelled,
             _ => ErrorClass::Terminal,
         };
-        Self(Box::new(Inner { class, kind, message: message.into(), causes: Vec::new(), is_of_another: false }))
+        Self(Box::new(Inner { class, kind, message: message.into(), causes: Vec::new(), is_of_another: false, cost: None }))
     }
 
     /// An error that no other attempt would mend: the task fails at once.
@@ -148,6 +151,18 @@ impl Error {
         self
     }
 
+    /// The same with what a call of [`Ctx::spend`](crate::Ctx::spend) has cost that ended with it; where that is not said,
+    /// it is as much as was reserved. Nowhere else it means anything.
+    #[must_use]
+    pub fn costing(mut self, cost: Cost) -> Self {
+        self.0.cost = Some(cost);
+        self
+    }
+
+    pub(crate) fn take_cost(&mut self) -> Option<Cost> {
+        self.0.cost.take()
+    }
+
     /// What it means for the next attempt.
     pub fn class(&self) -> ErrorClass {
         self.0.class
@@ -200,7 +215,7 @@ impl Error {
     pub(crate) fn of_failure(failure: Failure) -> Self {
         let class = class_of(&failure);
         let Failure { message, causes, .. } = failure;
-        Self(Box::new(Inner { class, kind: ErrorKind::Failed, message, causes, is_of_another: false }))
+        Self(Box::new(Inner { class, kind: ErrorKind::Failed, message, causes, is_of_another: false, cost: None }))
     }
 
     /// The error of a task whose last failure was `failure`.
@@ -233,7 +248,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Self {
         let causes = std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).collect();
         let class = ErrorClass::Retryable { after: None };
-        Self(Box::new(Inner { class, kind: ErrorKind::Failed, message: error.to_string(), causes, is_of_another: false }))
+        Self(Box::new(Inner { class, kind: ErrorKind::Failed, message: error.to_string(), causes, is_of_another: false, cost: None }))
     }
 }
 

@@ -29,6 +29,7 @@ mod api;
 mod board;
 mod breaches;
 mod breaker;
+mod budget;
 mod builder;
 mod chance;
 mod clock;
@@ -78,7 +79,9 @@ pub use answer::{Answering, Deciding};
 pub use api::Code;
 pub use board::{Call, Callboard, JournalCounters, Start};
 pub use breaker::{BreakerHandle, BreakerInfo, BreakerRules, BreakerState};
+pub use budget::{Budget, BudgetInfo, BudgetWait, Cost, TopUp, TopUpInfo};
 pub use builder::{Builder, PoolBuilder};
+pub use callboard_core::ParseAmountError;
 pub use callboard_core::{
     Amount, Counts, InstanceId, Json, Millis, OnCycle, ParseIdError, Priority, Requirement, Requirements, Retry, RunId,
     RunOutcome, Status, TaskIndex, Traits, closest,
@@ -86,6 +89,7 @@ pub use callboard_core::{
 pub use callboard_macros::{payload, task};
 pub use cluster::{NodeInfo, NodeStatus};
 pub use dispatch::backlog::QueueInfo;
+pub use durable::Spent;
 pub use durable::{
     Approval, Barrier, Calling, Child, EffectStep, Either, IdempotencyKey, Joined, Mapping, Met, Nested, Nesting,
     Signal, Starting, Submitting, Voting,

@@ -1,5 +1,6 @@
 //! What happened to a run, in words.
 
+use crate::Budget;
 use crate::{Error, ErrorKind};
 use callboard_core::{Decision, Event, EventKind, Json, LossReason, Millis, RunOutcome, TaskIndex, Then};
 use std::fmt;
@@ -122,6 +123,18 @@ pub enum What {
     },
     /// The run starts tasks again.
     Resumed,
+    /// Something was added to the budget of the run.
+    ToppedUp {
+        /// How much.
+        amount: Budget,
+        /// By whom and why.
+        by: Option<Arc<str>>,
+    },
+    /// The time that the budget of the run gives it is spent: it starts nothing more until that is topped up.
+    WallTimeSpent {
+        /// The limit.
+        limit: Duration,
+    },
     /// The task had ended without a result and has another life.
     Retried {
         /// The attempt that comes next.
@@ -261,6 +274,9 @@ impl fmt::Display for RunEvent {
             What::Cancelled { reason } => write!(f, " cancelled: {reason}"),
             What::Paused { reason } => write!(f, " paused: {reason}"),
             What::Resumed => write!(f, " resumed"),
+            What::ToppedUp { amount, by: Some(by) } => write!(f, " topped up by {amount} ({by})"),
+            What::ToppedUp { amount, by: None } => write!(f, " topped up by {amount}"),
+            What::WallTimeSpent { limit } => write!(f, " has spent the time of its budget, {limit:?}"),
             What::Retried { attempt, is_edited } => {
                 let input = if *is_edited { " with another input" } else { "" };
                 write!(f, " resumed{input}, next is attempt {attempt}")
@@ -381,6 +397,12 @@ impl Names {
             EventKind::RunEnded(ended) => vec![about(None, What::Ended { outcome: ended.outcome })],
             EventKind::RunPaused(paused) => vec![about(None, What::Paused { reason: paused.reason.clone() })],
             EventKind::RunResumed(_) => vec![about(None, What::Resumed)],
+            EventKind::BudgetToppedUp(added) => {
+                vec![about(None, What::ToppedUp { amount: added.amount.into(), by: added.by.clone() })]
+            }
+            EventKind::WallTimeSpent(spent) => {
+                vec![about(None, What::WallTimeSpent { limit: Duration::from_millis(spent.limit_ms) })]
+            }
             EventKind::TaskResumed(resumed) => {
                 let (attempt, is_edited) = (resumed.token.attempt, resumed.input.is_some());
                 let cause = self.name(resumed.task);

@@ -2,7 +2,7 @@
 
 use crate::partition::message::Target;
 use crate::task::{In, Task, author, literal};
-use crate::{Error, Result};
+use crate::{Budget, Error, Result};
 use callboard_core::{Graph, Json, Priority, Retry, TaskIndex, TaskSpec};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +23,8 @@ struct Draft {
     unsendable: Vec<(String, Error)>,
     /// Tasks whose input no type has written, ascending.
     untyped: Vec<TaskIndex>,
+    /// What is wrong with the budget.
+    miscounted: Option<String>,
 }
 
 /// Who has written the input of a task.
@@ -51,6 +53,7 @@ impl Workflow {
             name: name.into(),
             tasks: Vec::new(),
             timeout_ms: None,
+            budget: None,
             tenant: None,
             labels: BTreeMap::new(),
         })
@@ -59,7 +62,7 @@ impl Workflow {
     /// The workflow of a graph that no types have written.
     pub(crate) fn of_graph(graph: Graph) -> Self {
         let untyped = (0..).take(graph.tasks.len()).map(TaskIndex).collect();
-        Self { draft: Arc::new(Mutex::new(Draft { graph, unsendable: Vec::new(), untyped })) }
+        Self { draft: Arc::new(Mutex::new(Draft { graph, unsendable: Vec::new(), untyped, miscounted: None })) }
     }
 
     /// Adds a task. Its name is unique in the workflow, 1 to 128 bytes.
@@ -101,6 +104,21 @@ impl Workflow {
         self
     }
 
+    /// Limits what the run may cost with all that it starts: see [`Ctx::spend`](crate::Ctx::spend).
+    #[must_use]
+    pub fn budget(self, budget: Budget) -> Self {
+        self.set_budget(&budget);
+        self
+    }
+
+    pub(crate) fn set_budget(&self, budget: &Budget) {
+        let mut draft = lock(&self.draft);
+        match budget.said() {
+            Ok(budget) => draft.graph.budget = Some(budget),
+            Err(error) => draft.miscounted = Some(error.message().to_owned()),
+        }
+    }
+
     /// Adds something to find the run by.
     #[must_use]
     pub fn label(self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -114,6 +132,9 @@ impl Workflow {
         if let Some((name, error)) = draft.unsendable.first() {
             let refused = Error::new(error.kind(), format!("task {name:?} can not be sent"));
             return Err(error.causes().fold(refused.because(error.message()), Error::because));
+        }
+        if let Some(fault) = &draft.miscounted {
+            return Err(Error::invalid(fault));
         }
         Ok((draft.graph.clone(), draft.untyped.clone()))
     }

@@ -4,12 +4,13 @@ use crate::event::{LossReason, RunOutcome};
 use crate::record::{Answer, Note};
 use crate::schedule::{ScheduleCommand, ScheduleRejected};
 use crate::{
-    CheckedGraph, Event, Failure, InstanceId, Json, Millis, Payload, Ready, RunId, RunRestored, Status, TaskIndex,
-    TaskRef, Timer, Token,
+    Budget, CheckedGraph, Event, Failure, InstanceId, Json, Millis, Payload, Ready, RunId, RunRestored, Status,
+    TaskIndex, TaskRef, Timer, Token,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Who speaks for an activation: what every gate asks to see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +103,17 @@ pub enum Command {
     Note(Speaker, Note),
     /// Give a run what it waits for, or will.
     Answer(RunId, Answer),
+    /// Add to the limits of a run's budget. Repeating it changes nothing.
+    TopUp {
+        /// Tells a repeated top-up from another.
+        id: Uuid,
+        /// The run; it must be open.
+        run: RunId,
+        /// How much of each thing, of those that it has a limit of.
+        amount: Budget,
+        /// By whom and why.
+        by: Option<Arc<str>>,
+    },
     /// A timer that [`State::pop_due`](crate::State::pop_due) has given out.
     Due(Timer),
     /// Forget runs that are on a page of the archive.
@@ -313,6 +325,30 @@ pub enum Rejected {
         key: Arc<str>,
         /// Where that effect stands, if there is one.
         state: Option<EffectStatus>,
+    },
+    /// The budget of the run can not be topped up like that.
+    #[error("the budget of run {run} can not be topped up: {reason}")]
+    TopUp {
+        /// The run.
+        run: RunId,
+        /// Why not.
+        reason: String,
+    },
+    /// The time that the budget of the run gives it is spent: it goes on when that is topped up.
+    #[error("the wall time of the budget of run {run}, {}, is spent: top it up", Budget { wall_ms: Some(*.limit_ms), ..Budget::default() })]
+    WallTimeSpent {
+        /// The run.
+        run: RunId,
+        /// The limit, in milliseconds.
+        limit_ms: u64,
+    },
+    /// A handler says what a call has cost for which nothing is reserved.
+    #[error("nothing is reserved for the call {key:?} of task {task}")]
+    NotReserved {
+        /// The task.
+        task: TaskRef,
+        /// The call.
+        key: Arc<str>,
     },
     /// A run that is to be archived is still open.
     #[error("run {0} is still open and can not be archived")]

@@ -11,7 +11,7 @@ use crate::record::{
 };
 use crate::restored::RunRestored;
 use crate::schedule::ScheduleEvent;
-use crate::{CheckedGraph, Failure, Graph, InstanceId, Json, Millis, Payload, RunId, TaskIndex, Token};
+use crate::{Budget, CheckedGraph, Failure, Graph, InstanceId, Json, Millis, Payload, RunId, TaskIndex, Token};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// The version that this release writes and the newest it reads.
 pub const FORMAT: u32 = 1;
@@ -96,6 +97,10 @@ pub enum EventKind {
     TaskFailed(TaskFailed),
     /// What a run has done is undone.
     UndoBegun(UndoBegun),
+    /// Something was added to the budget of a run.
+    BudgetToppedUp(BudgetToppedUp),
+    /// The time that the budget of a run gives it is spent: it starts no more tasks, and reserves nothing.
+    WallTimeSpent(WallTimeSpent),
     /// Something happened to a schedule.
     Schedule(ScheduleEvent),
 }
@@ -324,6 +329,27 @@ pub struct TaskResumed {
     pub reopened: Vec<TaskIndex>,
 }
 
+/// See [`EventKind::BudgetToppedUp`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetToppedUp {
+    /// Tells a repeated top-up from another.
+    pub id: Uuid,
+    /// How much of each thing.
+    pub amount: Budget,
+    /// By whom and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Arc<str>>,
+}
+
+/// See [`EventKind::WallTimeSpent`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WallTimeSpent {
+    /// The limit that was spent, in milliseconds.
+    pub limit_ms: u64,
+}
+
 /// Why a line is no event that this release can read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -405,6 +431,8 @@ impl EventKind {
             Self::TaskProgressed(_) => "task_progressed",
             Self::TaskFailed(_) => "task_failed",
             Self::UndoBegun(_) => "undo_begun",
+            Self::BudgetToppedUp(_) => "budget_topped_up",
+            Self::WallTimeSpent(_) => "wall_time_spent",
             Self::Schedule(event) => event.name(),
         }
     }
@@ -441,6 +469,8 @@ impl Event {
             EventKind::TaskProgressed(data) => self.write(data, out),
             EventKind::TaskFailed(data) => self.write(data, out),
             EventKind::UndoBegun(data) => self.write(data, out),
+            EventKind::BudgetToppedUp(data) => self.write(data, out),
+            EventKind::WallTimeSpent(data) => self.write(data, out),
             EventKind::Schedule(event) => event.write(self, out),
         }
     }
@@ -490,6 +520,8 @@ impl Event {
             "task_progressed" => EventKind::TaskProgressed(read(line.data)?),
             "task_failed" => EventKind::TaskFailed(read(line.data)?),
             "undo_begun" => EventKind::UndoBegun(read(line.data)?),
+            "budget_topped_up" => EventKind::BudgetToppedUp(read(line.data)?),
+            "wall_time_spent" => EventKind::WallTimeSpent(read(line.data)?),
             kind if ScheduleEvent::is_kind(kind) => EventKind::Schedule(ScheduleEvent::read(kind, line.data)?),
             kind => return Err(DecodeError::UnknownKind { seq: line.seq, kind: kind.chars().take(80).collect() }),
         };

@@ -4,7 +4,7 @@ use crate::input::{BadReference, Compiled, Input};
 use crate::limits::{GraphLimits, shown};
 use crate::name::closest;
 use crate::plan::{Edges, Plan};
-use crate::{InstanceId, Json, Priority, Ready, Requirements, Retry, TaskIndex, TaskRef, Token};
+use crate::{Budget, InstanceId, Json, Priority, Ready, Requirements, Retry, TaskIndex, TaskRef, Token};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,6 +23,9 @@ pub struct Graph {
     /// The tenant on whose behalf it runs; at most 128 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    /// What the run may cost with all that it starts; without a limit, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// What the author wants to find it by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -225,6 +228,16 @@ pub enum GraphFault {
         /// Milliseconds seen.
         seen: u64,
         /// The shortest, in milliseconds.
+        limit: u64,
+    },
+    /// An amount of the budget is too large.
+    #[error("the budget says {seen} {what}, more than the limit of {limit}")]
+    BudgetTooLarge {
+        /// Of what.
+        what: &'static str,
+        /// The amount seen.
+        seen: u64,
+        /// The limit.
         limit: u64,
     },
     /// The tenant's name is too long.

@@ -16,6 +16,7 @@
 //! replay ([`Run::digest`] proves it). The *volatile* part (lease deadlines, the timer index) is derived and is
 //! rebuilt by a replay with one full lease for every holder.
 
+mod budget;
 mod command;
 mod decide;
 mod event;
@@ -45,12 +46,13 @@ mod timer;
 #[cfg(test)]
 mod tests;
 
+pub use budget::{AMOUNT_MAX, Budget, Cost, Ledger, ParseAmountError, ToppedUp};
 pub use command::{Command, Effect, EffectStatus, Rejected, Speaker, Step, StopReason};
 pub use decide::decide;
 pub use event::{
-    AttemptFailed, AttemptLost, DecodeError, Event, EventKind, FORMAT, LossReason, RunEnded, RunOutcome, RunPaused,
-    RunResumed, RunSubmitted, RunsArchived, SEQ_MAX, TaskAccepted, TaskCompleted, TaskResumed, TasksCancelled,
-    TasksSkipped, Then,
+    AttemptFailed, AttemptLost, BudgetToppedUp, DecodeError, Event, EventKind, FORMAT, LossReason, RunEnded,
+    RunOutcome, RunPaused, RunResumed, RunSubmitted, RunsArchived, SEQ_MAX, TaskAccepted, TaskCompleted, TaskResumed,
+    TasksCancelled, TasksSkipped, Then, WallTimeSpent,
 };
 pub use failure::{Failure, FailureClass};
 pub use graph::{Edge, EdgeKind, Graph, GraphFault, TaskSpec, Timeouts};

@@ -1,6 +1,6 @@
 //! What a graph may be at most, and what is too much of one.
 
-use crate::{Graph, GraphFault, Json, TaskSpec};
+use crate::{AMOUNT_MAX, Budget, Graph, GraphFault, Json, TaskSpec};
 
 /// What a graph may be at most.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,8 @@ pub struct GraphLimits {
     pub label_key_bytes_max: usize,
     /// Bytes of a label's value; 256 by default.
     pub label_value_bytes_max: usize,
+    /// The largest amount of anything in a budget; [`AMOUNT_MAX`] by default.
+    pub amount_max: u64,
     /// The shortest timeout, in milliseconds; 1 by default. None at all would end what it limits before it begins.
     pub timeout_ms_min: u64,
 }
@@ -47,6 +49,7 @@ impl Default for GraphLimits {
             label_key_bytes_min: 1,
             label_key_bytes_max: 63,
             label_value_bytes_max: 256,
+            amount_max: AMOUNT_MAX,
             timeout_ms_min: 1,
         }
     }
@@ -66,6 +69,7 @@ impl GraphLimits {
         label_key_bytes_min: 0,
         label_key_bytes_max: usize::MAX,
         label_value_bytes_max: usize::MAX,
+        amount_max: u64::MAX,
         timeout_ms_min: 0,
     };
 
@@ -97,8 +101,19 @@ impl GraphLimits {
         }
         faults.extend(self.label_faults(graph));
         faults.extend(self.time_fault(None, "timeout", graph.timeout_ms));
+        faults.extend(graph.budget.iter().flat_map(|budget| self.budget_faults(budget)));
         graph.tasks.iter().for_each(|task| self.task_faults(task, &mut faults));
         faults
+    }
+
+    fn budget_faults(&self, budget: &Budget) -> impl Iterator<Item = GraphFault> + use<> {
+        let limit = self.amount_max;
+        let said = budget.amounts().into_iter().filter_map(|(what, amount)| Some((what, amount?)));
+        said.filter(move |(_, seen)| *seen > limit).map(move |(what, seen)| GraphFault::BudgetTooLarge {
+            what,
+            seen,
+            limit,
+        })
     }
 
     fn label_faults(&self, graph: &Graph) -> Vec<GraphFault> {

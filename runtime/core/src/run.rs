@@ -1,5 +1,6 @@
 //! A run: the execution of one graph, folded from its events.
 
+use crate::budget::Ledger;
 use crate::event::{
     AttemptFailed, AttemptLost, RunOutcome, RunSubmitted, TaskAccepted, TaskCompleted, TasksCancelled, TasksSkipped,
     Then,
@@ -53,6 +54,9 @@ pub struct Run {
     /// What was sent to it, and where its tasks meet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) signals: Option<Box<Signals>>,
+    /// What it may cost, and has cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ledger: Option<Box<Ledger>>,
     #[serde(skip)]
     pub(crate) plan: Arc<Plan>,
     /// What it has beyond the plan.
@@ -86,6 +90,7 @@ impl Run {
             reopened_at: None,
             undoing: None,
             signals: None,
+            ledger: graph.budget.filter(|budget| !budget.is_none()).map(|budget| Box::new(Ledger::new(budget))),
             plan: Arc::default(),
             grown: Box::default(),
             counts: Counts::default(),
@@ -115,6 +120,7 @@ impl Run {
             && self.timeout_ms == graph.timeout_ms
             && self.tenant.as_deref() == graph.tenant.as_deref()
             && self.labels == graph.labels
+            && self.given_budget() == graph.budget.filter(|budget| !budget.is_none())
             && self.authored() == graph.tasks.len()
             && self.tasks.iter().zip(&graph.tasks).all(|(task, spec)| task.spec.is_same(spec))
     }
@@ -268,9 +274,13 @@ impl Run {
             EventKind::RunEnded(event) => (self.open() == 0 && self.ended.is_none()).then(|| {
                 self.ended = Some((event.outcome, at));
                 self.paused = None;
+                if let Some(ledger) = &mut self.ledger {
+                    (ledger.wall_spent, ledger.pauses) = (false, false);
+                }
             }),
-            EventKind::RunPaused(event) => (self.ended.is_none() && self.paused.is_none()).then(|| {
+            EventKind::RunPaused(event) => (self.ended.is_none() && self.may_be_paused()).then(|| {
                 self.paused = Some(event.reason.clone());
+                self.ledger.iter_mut().for_each(|ledger| ledger.pauses = false);
             }),
             EventKind::RunResumed(_) => self.unpaused(at),
             EventKind::TaskResumed(event) => self.resumed(at, event),
@@ -281,13 +291,15 @@ impl Run {
             EventKind::EffectDecided(event) => self.effect_decided(moment, event),
             EventKind::WaitBegun(event) => self.wait_begun(moment, event),
             EventKind::WaitElapsed(event) => self.wait_elapsed(moment, event),
-            EventKind::WaitsWithdrawn(event) => self.waits_withdrawn(event),
+            EventKind::WaitsWithdrawn(event) => self.waits_withdrawn(moment, event),
             EventKind::SignalReceived(event) => self.signal_received(moment, event),
             EventKind::ApprovalAnswered(event) => self.approval_answered(moment, event),
             EventKind::TaskParked(event) => self.parked(moment, event),
             EventKind::TaskProgressed(event) => self.progressed(event),
             EventKind::TaskFailed(event) => self.task_failed(moment, event),
             EventKind::UndoBegun(event) => self.undo_begun(moment, event),
+            EventKind::BudgetToppedUp(event) => self.topped_up(moment, event),
+            EventKind::WallTimeSpent(event) => self.wall_time_spent(event),
             EventKind::RunSubmitted(_)
             | EventKind::RunsArchived(_)
             | EventKind::RunRestored(_)
@@ -297,6 +309,11 @@ impl Run {
             Some(()) => self.unblock_undo(moment),
             None => self.quarantine(format!("{} does not fit its state: {kind:?}", kind.name())),
         }
+    }
+
+    /// Whether nobody has paused it: that its time is spent keeps nobody from doing so.
+    pub(crate) fn may_be_paused(&self) -> bool {
+        self.paused.is_none() || self.ledger().is_some_and(|ledger| ledger.pauses)
     }
 
     pub(crate) fn quarantine(&mut self, reason: String) {
@@ -341,6 +358,7 @@ impl Run {
         self.put(index, state);
         if self.tasks[index.at()].record.is_some() {
             self.withdraw_all(index);
+            self.close(moment, index);
         }
         self.tell_parent(moment, index);
         Some(())
@@ -351,6 +369,7 @@ impl Run {
         task.lease_until = at.after(lease);
         task.heard_at = at;
         self.put(event.task, TaskState::Running { holder: event.holder.clone(), since: at });
+        self.ledger.iter_mut().for_each(|ledger| ledger.take(event.task));
         Some(())
     }
 
@@ -378,6 +397,7 @@ impl Run {
         task.failures.push(FailedAttempt { attempt, at, failure: event.failure.clone() });
         task.failed_by = event.holder.clone();
         if let Then::Again(_) = event.then {
+            self.close(moment, event.task);
             self.next_attempt(event.task);
         }
         self.go_on(event.task, moment, event.then, event.token.next_attempt())
@@ -399,6 +419,9 @@ impl Run {
             let failure = Failure::new(FailureClass::Retryable, message);
             task.failures.push(FailedAttempt { attempt: event.token.attempt, at, failure });
         }
+        if let Then::Again(_) = event.then {
+            self.charge(moment, event.task);
+        }
         self.go_on(event.task, moment, event.then, event.token.next_activation())
     }
 
@@ -415,8 +438,9 @@ impl Run {
     }
 
     /// Whatever waits, waits from now on: how long it was paused counts for no limit.
-    fn unpaused(&mut self, at: Millis) -> Option<()> {
+    pub(crate) fn unpaused(&mut self, at: Millis) -> Option<()> {
         self.paused.take()?;
+        self.ledger.iter_mut().for_each(|ledger| ledger.pauses = false);
         for task in &mut self.tasks {
             if let TaskState::Ready { not_before, .. } = &mut task.state {
                 *not_before = at.max(*not_before);

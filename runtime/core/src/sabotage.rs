@@ -41,11 +41,13 @@ pub enum Sabotage {
     ProbeByAll,
     /// Each time that a task was parked or lost uses a retry.
     RetrySpentByParking,
+    /// A call is let go when what was spent leaves room for it, whatever other calls that are under way may come to cost.
+    BudgetNotReserved,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::AckBeforeAppend,
         Self::NoFence,
         Self::NoHolderCheck,
@@ -61,6 +63,7 @@ impl Sabotage {
         Self::ReleaseAllAtOnce,
         Self::ProbeByAll,
         Self::RetrySpentByParking,
+        Self::BudgetNotReserved,
     ];
 
     /// The word for it in reports.
@@ -81,6 +84,7 @@ impl Sabotage {
             Self::ReleaseAllAtOnce => "release_all_at_once",
             Self::ProbeByAll => "probe_by_all",
             Self::RetrySpentByParking => "retry_spent_by_parking",
+            Self::BudgetNotReserved => "budget_not_reserved",
         }
     }
 }

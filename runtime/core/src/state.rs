@@ -5,7 +5,7 @@ use crate::schedule::Schedules;
 use crate::timer::Timers;
 use crate::{
     Effect, Event, EventKind, GraphLimits, Json, Millis, Rejected, Retry, Run, RunId, RunRestored, Speaker, TaskIndex,
-    TaskRef, TaskState, Timer, Token,
+    TaskRef, TaskState, Timer,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -179,23 +179,19 @@ impl State {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let touched = touched(run, kind);
         let (before, undoing) = (run.ended, run.undoing);
-        if undoing.is_none() && matches!(kind, EventKind::UndoBegun(_)) {
+        let re_times = matches!(kind, EventKind::BudgetToppedUp(_) | EventKind::WallTimeSpent(_));
+        if re_times || (undoing.is_none() && matches!(kind, EventKind::UndoBegun(_))) {
             self.timers.unwatch_run(run);
         }
-        let offered: Vec<(usize, Token, TaskState)> = touched
-            .iter()
-            .filter(|index| run.paused.is_none() && self.timers.is_offered(run, **index))
-            .map(|&index| (index, run.tasks[index].token, run.tasks[index].state.clone()))
-            .collect();
-        self.timers.unwatch(run, touched.iter().copied());
-        let open = run.open();
-        run.apply(moment, kind, self.limits.lease);
+        let (open, lease) = (run.open(), self.limits.lease);
+        self.timers.keep(run, touched, |run| run.apply(moment, kind, lease));
         self.live_tasks = (self.live_tasks + run.open()).saturating_sub(open);
-        self.timers.watch(run, touched);
-        for (index, token, state) in offered {
-            if (run.tasks[index].token, &run.tasks[index].state) == (token, &state) {
-                self.timers.offered(run, index); // what it waits for has changed, and not that it was offered
-            }
+        if re_times {
+            self.timers.watch_run(run);
+        }
+        // Whatever has made room in the budget: who waits the longest goes on.
+        while let Some((waiter, cost)) = run.next_grant() {
+            self.timers.keep(run, vec![waiter.task.at()], |run| run.grant(moment, waiter, cost));
         }
         match (before, run.ended) {
             (None, Some(_)) => self.timers.unwatch_run(run),
@@ -348,7 +344,10 @@ fn touched(run: &Run, kind: &EventKind) -> Vec<usize> {
         EventKind::AttemptLost(event) => vec![event.task.at()],
         EventKind::TasksSkipped(event) => event.tasks.iter().map(|task| task.at()).collect(),
         EventKind::TasksCancelled(event) => event.tasks.iter().map(|task| task.at()).collect(),
-        EventKind::RunPaused(_) | EventKind::RunResumed(_) => {
+        EventKind::RunPaused(_)
+        | EventKind::RunResumed(_)
+        | EventKind::WallTimeSpent(_)
+        | EventKind::BudgetToppedUp(_) => {
             let waits = |index: &usize| matches!(run.tasks[*index].state, TaskState::Ready { .. });
             (0..run.tasks.len()).filter(waits).collect()
         }

@@ -1,7 +1,7 @@
 //! Timers: what comes due by itself.
 
 use crate::sabotage::{self, EARLY_MS, Sabotage};
-use crate::{Millis, Run, RunId, Task, TaskIndex};
+use crate::{Millis, Run, RunId, Task, TaskIndex, TaskState, Token};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub enum TimerKind {
     Run,
     /// Something that a handler waits for has not come in time, or its sleep is over.
     Wait,
+    /// The time that the budget of a run gives it is spent.
+    Budget,
 }
 
 /// A timer that has come due.
@@ -54,8 +56,26 @@ impl Timers {
         }
     }
 
+    /// Changes tasks of the run, and sets their timers as they are then. What was offered and is the same is not offered
+    /// once more.
+    pub(crate) fn keep(&mut self, run: &mut Run, tasks: Vec<usize>, change: impl FnOnce(&mut Run)) {
+        let offered: Vec<(usize, Token, TaskState)> = tasks
+            .iter()
+            .filter(|index| run.paused.is_none() && self.is_offered(run, **index))
+            .map(|&index| (index, run.tasks[index].token, run.tasks[index].state.clone()))
+            .collect();
+        self.unwatch(run, tasks.iter().copied());
+        change(run);
+        self.watch(run, tasks);
+        for (index, token, state) in offered {
+            if (run.tasks[index].token, &run.tasks[index].state) == (token, &state) {
+                self.offered(run, index); // what it waits for has changed, and not that it was offered
+            }
+        }
+    }
+
     /// Whether a task waits for an instance, and the timer that offers it has done so.
-    pub(crate) fn is_offered(&self, run: &Run, index: usize) -> bool {
+    fn is_offered(&self, run: &Run, index: usize) -> bool {
         let mut timers = task_timers(run, index).filter(|timer| timer.kind == TimerKind::Retry);
         timers.next().is_some_and(|timer| !self.0.contains(&timer))
     }
@@ -68,11 +88,11 @@ impl Timers {
     }
 
     pub(crate) fn watch_run(&mut self, run: &Run) {
-        self.0.extend(run_timer(run));
+        self.0.extend(run_timers(run));
     }
 
     pub(crate) fn unwatch_run(&mut self, run: &Run) {
-        if let Some(timer) = run_timer(run) {
+        for timer in run_timers(run) {
             self.0.remove(&timer);
         }
     }
@@ -91,13 +111,24 @@ fn early() -> i64 {
     if sabotage::is(Sabotage::TimerEarly) { EARLY_MS } else { 0 }
 }
 
-pub(crate) fn run_timer(run: &Run) -> Option<Timer> {
-    if run.undoing.is_some() {
-        return None; // what undoes is not cut short
-    }
+/// The timers that a run has as a whole.
+pub(crate) fn run_timers(run: &Run) -> impl Iterator<Item = Timer> {
+    // What undoes is not cut short.
+    let timers = if run.undoing.is_some() { [None, None] } else { [timeout(run), wall_time(run)] };
+    timers.into_iter().flatten()
+}
+
+fn timeout(run: &Run) -> Option<Timer> {
     let from = run.reopened_at.unwrap_or(run.submitted_at);
     let due = from.after(Duration::from_millis(run.timeout_ms?));
     Some(Timer { due, run: run.id, task: None, kind: TimerKind::Run })
+}
+
+/// When the time of its budget is spent, which counts from its submission.
+fn wall_time(run: &Run) -> Option<Timer> {
+    let ledger = run.ledger().filter(|ledger| !ledger.wall_spent)?;
+    let due = ledger.wall_due(run.submitted_at)?;
+    Some(Timer { due, run: run.id, task: None, kind: TimerKind::Budget })
 }
 
 /// The timers that a task has now. What is to start in a paused run starts at no moment; what a handler waits for comes

@@ -22,6 +22,7 @@
 mod agents;
 mod asked;
 mod breakers;
+mod budget;
 mod code;
 mod control;
 mod document;

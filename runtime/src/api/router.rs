@@ -2,7 +2,7 @@
 
 use super::code::Code;
 use super::problem::Problem;
-use super::{App, agents, breakers, control, events, health, runs, tasks, visitor};
+use super::{App, agents, breakers, budget, control, events, health, runs, tasks, visitor};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, Uri};
@@ -17,6 +17,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/runs/{run}/tasks", get(tasks::list))
         .route("/v1/runs/{run}/tasks/{task}", get(tasks::show))
         .route("/v1/runs/{run}/events", get(events::events))
+        .route("/v1/runs/{run}/budget", get(budget::show).post(budget::top_up))
         .route("/v1/runs/{run}/cancel", post(control::cancel))
         .route("/v1/runs/{run}/pause", post(control::pause))
         .route("/v1/runs/{run}/resume", post(control::resume))

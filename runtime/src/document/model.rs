@@ -34,6 +34,11 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Span")]
     timeout: Option<Span>,
+    /// What it may cost with all that it starts: amounts such as `0.50usd`, `60000tokens`, `12calls` and `10m`, with commas
+    /// between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    budget: Option<String>,
     /// On whose behalf it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
@@ -125,8 +130,9 @@ struct Tasks<'a>(&'a [Arc<TaskSpec>]);
 
 impl<'a> Document<'a> {
     fn of(graph: &'a Graph) -> Self {
-        let Graph { name, tasks, timeout_ms, tenant, labels } = graph;
-        Self { name, timeout: timeout_ms.map(Span), tenant: tenant.as_deref(), labels, tasks: Tasks(tasks) }
+        let Graph { name, tasks, timeout_ms, budget, tenant, labels } = graph;
+        let budget = budget.filter(|budget| !budget.is_none()).map(|budget| budget.to_string());
+        Self { name, timeout: timeout_ms.map(Span), budget, tenant: tenant.as_deref(), labels, tasks: Tasks(tasks) }
     }
 }
 

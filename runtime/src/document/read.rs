@@ -2,13 +2,15 @@
 
 use super::fault::{Faults, Path};
 use super::tree::{Located, Value, cut};
-use callboard_core::{Graph, Json, Priority, Requirement, Retry, TaskSpec, Timeouts, closest};
+use callboard_core::{
+    Budget, Graph, Json, ParseAmountError, Priority, Requirement, Retry, TaskSpec, Timeouts, closest,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The keys of the document itself; the schema has the same, and a test says so.
-pub(super) const DOCUMENT_KEYS: &[&str] = &["name", "tasks", "timeout", "labels", "tenant"];
+pub(super) const DOCUMENT_KEYS: &[&str] = &["name", "tasks", "timeout", "budget", "labels", "tenant"];
 /// The keys of a task.
 pub(super) const TASK_KEYS: &[&str] = &[
     "capability",
@@ -47,6 +49,7 @@ pub(super) fn graph(root: &Located, faults: &mut Faults) -> Graph {
         name,
         tasks: reader.required(root, "tasks", tasks).unwrap_or_else(|| vec![Arc::new(stand_in(STAND_IN))]),
         timeout_ms: reader.optional(root, "timeout", duration),
+        budget: reader.optional(root, "budget", budget),
         tenant: reader.optional(root, "tenant", text),
         labels: reader.optional(root, "labels", labels).unwrap_or_default(),
     }
@@ -195,6 +198,15 @@ fn labels(reader: &mut Reader<'_>, labels: &Located) -> Option<BTreeMap<String, 
         Some((name.clone(), value))
     };
     Some(labels.members().iter().filter_map(label).collect())
+}
+
+/// Amounts with commas between.
+fn budget(reader: &mut Reader<'_>, value: &Located) -> Option<Budget> {
+    let Value::Text(text) = &value.value else {
+        reader.wanted(value, "amounts such as \"0.50usd, 60000tokens, 12calls, 10m\"");
+        return None;
+    };
+    text.parse().map_err(|error: ParseAmountError| reader.fault(value, error.to_string())).ok()
 }
 
 fn duration(reader: &mut Reader<'_>, value: &Located) -> Option<u64> {

@@ -67,6 +67,7 @@ impl<'a> Tracer<'a> {
             GraphFault::TooManyLabels { .. }
             | GraphFault::LabelTooLarge { .. }
             | GraphFault::LabelWithoutKey { .. } => (self.of("labels"), path(&["labels"]), said),
+            GraphFault::BudgetTooLarge { .. } => (self.of("budget"), path(&["budget"]), said),
             GraphFault::TenantTooLong { .. } => (self.of("tenant"), path(&["tenant"]), said),
             GraphFault::BadName { what: "workflow", reason, .. } => {
                 (self.of("name"), path(&["name"]), (*reason).to_owned())

@@ -71,6 +71,10 @@ pub(crate) enum Mark {
     NotDone,
     /// It waits.
     Waits,
+    /// What it may cost is reserved.
+    Reserved,
+    /// What was reserved for it is not any more.
+    Charged,
 }
 
 /// What a call came to.

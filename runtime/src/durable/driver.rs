@@ -332,6 +332,10 @@ async fn record(floor: &Floor, speaker: &Speaker, capability: &str, note: Note) 
             // Its code has run: an effect that is recorded as failed for this may have happened.
             Err(error) => Note::Failed { key, failure: error.into_failure(), unsure: true },
         },
+        Note::Settled { key, result: Ok(Payload::Json(json)), cost } => {
+            let result = floor.stored(speaker, &json).await.map_err(Error::into_failure);
+            Note::Settled { key, result, cost }
+        }
         note => note,
     };
     let children = if let Note::Children(children) = &note { children.clone() } else { Vec::new() };

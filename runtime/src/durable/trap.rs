@@ -74,6 +74,7 @@ pub(crate) fn recorded_by(note: &Note) -> Vec<&Key> {
         | Note::Failed { key, .. }
         | Note::Begin { key, .. }
         | Note::Unknown { key, .. }
+        | Note::Settled { key, .. }
         | Note::Wait { key, .. } => vec![key],
         Note::Children(children) => children.iter().map(|child| &child.key).collect(),
         Note::Withdraw(_) | Note::Progress(_) | Note::Park { .. } => Vec::new(),

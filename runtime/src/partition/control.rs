@@ -51,6 +51,7 @@ impl Tenant {
             Wish::Cancel(reason) => Command::Cancel { run, reason },
             Wish::Pause(reason) => Command::Pause { run, reason },
             Wish::Resume => Command::Unpause { run },
+            Wish::TopUp { id, amount, by } => Command::TopUp { id, run, amount, by },
         });
         self.answer(reply, result, None);
     }

@@ -384,13 +384,15 @@ pub(super) fn refused(rejected: Rejected) -> Error {
         | Rejected::Ambiguous { .. }
         | Rejected::Answered { .. }
         | Rejected::TaskEnded { .. }
-        | Rejected::NotUnknown { .. } => ErrorKind::Conflict,
+        | Rejected::NotUnknown { .. }
+        | Rejected::WallTimeSpent { .. }
+        | Rejected::NotReserved { .. } => ErrorKind::Conflict,
         Rejected::Conflict { .. }
         | Rejected::Ended { .. }
         | Rejected::Open(_)
         | Rejected::Paused { .. }
         | Rejected::NotResumable { .. } => ErrorKind::Conflict,
-        Rejected::Input { .. } | Rejected::Children { .. } => ErrorKind::Invalid,
+        Rejected::Input { .. } | Rejected::Children { .. } | Rejected::TopUp { .. } => ErrorKind::Invalid,
         Rejected::Full { .. } | Rejected::SignalsFull { .. } => ErrorKind::Unavailable,
         Rejected::Quarantined { .. } => ErrorKind::Corrupt,
         Rejected::Schedule(rejected) => match rejected {

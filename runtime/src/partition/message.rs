@@ -8,13 +8,14 @@ use crate::journal::append::{Outcome, Standing};
 use crate::journal::archive::Summary;
 use bytes::Bytes;
 use callboard_core::{
-    Alive, Answer, CatchUp, CheckedGraph, Failure, Json, LossReason, Note, Overlap, Payload, Rejected, Replace, RunId,
-    RunOutcome, RunRestored, Speaker, TaskIndex, TaskRef, Timing, Token,
+    Alive, Answer, Budget, CatchUp, CheckedGraph, Failure, Json, LossReason, Note, Overlap, Payload, Rejected, Replace,
+    RunId, RunOutcome, RunRestored, Speaker, TaskIndex, TaskRef, Timing, Token,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// The way back to whoever gave a command.
 pub(crate) type Reply = oneshot::Sender<Result<(), Refusal>>;
@@ -63,6 +64,16 @@ pub(crate) enum Wish {
     Pause(Arc<str>),
     /// Start its tasks again.
     Resume,
+    /// Add to its budget.
+    TopUp {
+        /// Tells it from another.
+        id: Uuid,
+        /// How much.
+        amount: Budget,
+        /// By whom and why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Arc<str>>,
+    },
 }
 
 impl Wish {
@@ -72,6 +83,7 @@ impl Wish {
             Self::Cancel(_) => "cancelled",
             Self::Pause(_) => "paused",
             Self::Resume => "resumed",
+            Self::TopUp { .. } => "topped up",
         }
     }
 }

@@ -164,6 +164,8 @@ fn ended(kind: &EventKind, mut each: impl FnMut(Watched)) {
         | EventKind::TaskParked(_)
         | EventKind::TaskProgressed(_)
         | EventKind::UndoBegun(_)
+        | EventKind::BudgetToppedUp(_)
+        | EventKind::WallTimeSpent(_)
         | EventKind::RunRestored(_)
         | EventKind::Schedule(_) => {}
     }

@@ -1,5 +1,6 @@
 //! How a run and a task stand, in one look.
 
+use crate::BudgetInfo;
 use callboard_core::{
     Counts, InstanceId, Json, Millis, Priority, Run, RunId, RunOutcome, Status, TaskIndex, TaskState,
 };
@@ -97,6 +98,9 @@ pub struct RunInfo {
     pub ended_at: Option<Millis>,
     /// How many of its tasks stand where.
     pub counts: Counts,
+    /// What it may cost and has cost, if it has a budget or has spent anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetInfo>,
 }
 
 impl RunInfo {
@@ -113,6 +117,7 @@ impl RunInfo {
             reopened_at: run.reopened_at,
             ended_at: run.ended.map(|(_, at)| at),
             counts: *run.counts(),
+            budget: BudgetInfo::of(run),
         }
     }
 }

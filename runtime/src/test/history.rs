@@ -200,6 +200,8 @@ fn in_words(what: &Noted) -> String {
         Noted::Unknown => "unknown".to_owned(),
         Noted::NotDone => "not done".to_owned(),
         Noted::Waits => "waits".to_owned(),
+        Noted::Reserved(cost) => format!("reserved, {cost}"),
+        Noted::Charged(cost) => format!("charged, {cost}"),
         Noted::Value(payload) => format!("= {}", json(payload).as_str()),
         Noted::Failed(failure) => format!("failed: {failure}"),
     }

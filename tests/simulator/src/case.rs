@@ -18,6 +18,8 @@ pub struct Case {
     tasks: Vec<(Vec<Op>, Vec<usize>)>,
     /// How urgent each of them is.
     priorities: Vec<Priority>,
+    /// How many calls it may make, if that is limited.
+    budget: Option<u64>,
     /// How long after its submission it is to be cancelled, if it is.
     cancel_after: Option<Duration>,
     /// Whether it is given up when its submission is refused: it must not be there then.
@@ -36,12 +38,17 @@ struct Known {
     is_cancelled: bool,
     is_perhaps_cancelled: bool,
     signalled: usize,
+    /// What is being added to its budget, if that is not known to be added, and how often it was.
+    adding: Option<u64>,
+    added: usize,
     outcome: Option<RunOutcome>,
 }
 
 impl Case {
     /// A run, at random.
     pub fn draw(key: String, random: &mut Random, most: usize, cancels: bool) -> Self {
+        // Of its own, so that everything else is drawn as if there were no budgets.
+        let mut purse = Random(random.0 ^ 0xB0D6_E755);
         let count = if random.once_in(3) { 1 } else { random.between(2, 5) };
         let tasks = (0..count).map(|n| {
             let ops = draw(random, most);
@@ -51,12 +58,16 @@ impl Case {
             needs.dedup();
             (ops, needs)
         });
-        let tasks: Vec<_> = tasks.collect();
+        let mut tasks: Vec<_> = tasks.collect();
+        let budget = purse.once_in(3).then(|| purse.between(2, 9) as u64);
+        if budget.is_some() {
+            tasks.iter_mut().for_each(|(ops, _)| ops.push(paid(&mut purse)));
+        }
         let levels = [Priority::Background, Priority::Medium, Priority::Critical];
         let priorities = tasks.iter().map(|_| *random.one_of(&levels)).collect();
         let cancel_after = (cancels && random.once_in(4)).then(|| random.millis(2_000));
         let (gives_up, known, findings) = (random.once_in(4), Mutex::default(), Findings::default());
-        Self { key, tasks, priorities, cancel_after, gives_up, known, findings }
+        Self { key, tasks, priorities, budget, cancel_after, gives_up, known, findings }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -71,7 +82,10 @@ impl Case {
             let task = workflow.task(format!("t{n}"), Program { ops: ops.clone(), given });
             nodes.push(task.losses(1_000).priority(self.priorities[n]));
         }
-        workflow
+        match self.budget {
+            Some(calls) => workflow.budget(callboard::Budget::new().calls(calls)),
+            None => workflow,
+        }
     }
 
     fn wrong(&self, what: String) {
@@ -82,7 +96,7 @@ impl Case {
         if self.known().is_given_up {
             return self.look_for_it(&board, &deeds).await;
         }
-        let Some(run) = self.submit(&board).await else { return };
+        let Some(run) = self.submit(&board, &deeds).await else { return };
         let cancel = async {
             if let Some(after) = self.cancel_after {
                 sleep(after).await;
@@ -108,13 +122,16 @@ impl Case {
         self.check(&run, outcome).await;
     }
 
-    async fn submit(&self, board: &Callboard) -> Option<Run> {
+    async fn submit(&self, board: &Callboard, deeds: &Deeds) -> Option<Run> {
         let submitted = self.known().id;
         if let Some(id) = submitted {
             return Some(board.run(id));
         }
         loop {
             self.known().tries += 1;
+            if let (1, Some(calls)) = (self.known().tries, self.budget) {
+                deeds.allow(board.run_id_of_key(&self.key), calls);
+            }
             match timeout(PATIENCE, board.start(self.workflow()).key(self.key.clone()).into_future()).await {
                 Ok(Ok(run)) => {
                     self.known().id = Some(run.id());
@@ -195,10 +212,37 @@ impl Case {
                     };
                 }
             }
+            if self.budget.is_some() {
+                self.add(run, deeds).await;
+            }
             let is_waited_for = self.known().signalled < wanted;
             if is_waited_for && matches!(timeout(PATIENCE, run.signal("s", &"signal")).await, Ok(Ok(()))) {
                 self.known().signalled += 1;
             }
+        }
+    }
+
+    /// Adds to the budget what the call needs that waits the longest; under one key until it is known to be added.
+    async fn add(&self, run: &Run, deeds: &Deeds) {
+        let adding = self.known().adding;
+        let amount = match adding {
+            Some(amount) => amount,
+            None => {
+                let Ok(Ok(Some(budget))) = timeout(PATIENCE, run.budget()).await else { return };
+                if budget.waiting == 0 {
+                    return;
+                }
+                let amount = 1 + self.known().added as u64 % 4;
+                deeds.allow(run.id(), amount);
+                self.known().adding = Some(amount);
+                amount
+            }
+        };
+        let key = self.known().added.to_string();
+        let top_up = run.top_up(callboard::Budget::new().calls(amount)).key(&key).by("the customer pays");
+        if matches!(timeout(PATIENCE, top_up.into_future()).await, Ok(Ok(()))) {
+            let mut known = self.known();
+            (known.adding, known.added) = (None, known.added + 1);
         }
     }
 
@@ -261,6 +305,16 @@ impl Case {
         let _there = run.info().await.ok()?;
         Some(run.events().collect().await)
     }
+}
+
+/// Calls that cost something, side by side.
+fn paid(random: &mut Random) -> Op {
+    let mut call = || {
+        let at_most = random.between(1, 4) as u64;
+        let costs = if random.once_in(6) { at_most + 1 } else { random.below(at_most as usize + 1) as u64 };
+        Op::Spend { n: random.below(1_000) as u32, at_most, costs }
+    };
+    Op::Both(vec![call(), call()], vec![call(), Op::Both(vec![call()], vec![call()])])
 }
 
 impl Matter for Case {

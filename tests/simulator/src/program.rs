@@ -56,6 +56,15 @@ pub enum Op {
     Progress,
     /// The first attempt ends here.
     Again,
+    /// A call that is reserved at so many calls of the budget, and really costs so many.
+    Spend {
+        /// What it says.
+        n: u32,
+        /// What is reserved.
+        at_most: u64,
+        /// What it costs.
+        costs: u64,
+    },
 }
 
 /// Does all that.
@@ -170,9 +179,13 @@ pub fn unscoped(call: &str) -> &str {
 #[must_use]
 pub fn oracle(ops: &[Op]) -> String {
     let op = |op: &Op| match op {
-        Op::Step(n) | Op::Call(n) | Op::Vote(n) | Op::Keyed(n) | Op::Checkable(n) | Op::Irreversible(n) => {
-            n.to_string()
-        }
+        Op::Step(n)
+        | Op::Call(n)
+        | Op::Vote(n)
+        | Op::Keyed(n)
+        | Op::Checkable(n)
+        | Op::Irreversible(n)
+        | Op::Spend { n, .. } => n.to_string(),
         Op::Fails(n) | Op::Doomed(n) => format!("no {n}"),
         Op::Map(numbers) => format!("{numbers:?}"),
         Op::Twins(one, other) => format!("{one}+{other}"),
@@ -221,6 +234,9 @@ pub trait Outside: Clone + Send + Sync + 'static {
     fn depended_on(&self) -> bool {
         true
     }
+
+    /// A call of a task is paid for: so much, of which so much was reserved.
+    fn pays(&self, _task: &str, _call: &str, _costs: u64, _at_most: u64) {}
 }
 
 /// What was really done, whoever did it; it outlives processes.
@@ -248,9 +264,19 @@ struct Done {
     bodies: u64,
     /// Calls of what steps depend on.
     asked: u64,
+    /// By run: what it may cost at most, and what was really paid, beyond reservations and in all.
+    purses: BTreeMap<String, Purse>,
     /// The runs of which code has run.
     begun: BTreeSet<String>,
     breaches: Vec<String>,
+}
+
+/// What is known outside of the money of a run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Purse {
+    may_cost: u64,
+    paid: u64,
+    beyond: u64,
 }
 
 impl Deeds {
@@ -278,6 +304,17 @@ impl Deeds {
             }
         }
         breaches
+    }
+
+    /// So much more may be paid for a run, by the time that this is asked for.
+    pub fn allow(&self, run: RunId, calls: u64) {
+        self.done().purses.entry(run.to_string()).or_default().may_cost += calls;
+    }
+
+    /// How often something was paid for.
+    #[must_use]
+    pub fn paid(&self) -> u64 {
+        self.done().purses.values().map(|purse| purse.paid).sum()
     }
 
     /// Whether code of a run has run.
@@ -339,6 +376,21 @@ impl Outside for Deeds {
         let is_up = done.asked % 12 < 7;
         done.log.note(|| format!("what steps depend on is called, and {}", if is_up { "up" } else { "down" }));
         is_up
+    }
+
+    fn pays(&self, task: &str, call: &str, costs: u64, at_most: u64) {
+        let mut done = self.done();
+        done.log.note(|| format!("{call} of {task} is paid for: {costs}, of {at_most} reserved"));
+        let run = task.split_once(' ').map_or(task, |(run, _)| run).to_owned();
+        let purse = done.purses.entry(run.clone()).or_default();
+        purse.paid += costs;
+        purse.beyond += costs.saturating_sub(at_most);
+        let Purse { may_cost, paid, beyond } = *purse;
+        if paid > may_cost + beyond {
+            let what =
+                format!("{run} has paid {paid}, may cost {may_cost}, and only {beyond} were beyond reservations");
+            done.breaches.push(what);
+        }
     }
 
     fn happened(&self, task: &str, call: &str) -> bool {
@@ -476,6 +528,19 @@ impl<O: Outside> Performance<'_, O> {
             Op::Progress => {
                 ctx.progress(&name)?;
                 String::new()
+            }
+            Op::Spend { n, at_most, costs } => {
+                let call = format!("spend:{name}");
+                let spend = ctx.spend(&name, callboard::Cost::calls(*at_most), async || {
+                    outside.body(id, &call, begun);
+                    pause().await;
+                    outside.pays(id, &call, *costs, *at_most);
+                    pause().await;
+                    Ok(callboard::Spent { value: n.to_string(), cost: callboard::Cost::calls(*costs) })
+                });
+                let said = spend.await?;
+                outside.given(id, &call);
+                said
             }
             Op::Again if ctx.attempt() == 1 => return Err(Error::retryable("again")),
             Op::Again => String::new(),

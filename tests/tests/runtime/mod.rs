@@ -8,6 +8,7 @@
 mod agents;
 mod archive;
 mod breakers;
+mod budgets;
 mod children;
 mod control;
 mod control_random;

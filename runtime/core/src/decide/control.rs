@@ -17,7 +17,7 @@ fn open(state: &State, id: RunId) -> Result<&Run, Rejected> {
 
 /// Sees to it that no more tasks of a run are started.
 pub(super) fn pause(state: &State, draft: &mut Draft, id: RunId, reason: Arc<str>) -> Result<(), Rejected> {
-    if open(state, id)?.paused.is_none() {
+    if open(state, id)?.may_be_paused() {
         draft.event(Some(id), EventKind::RunPaused(RunPaused { reason }));
         draft.effect(Effect::Withdraw { run: id });
     }
@@ -29,6 +29,9 @@ pub(super) fn unpause(state: &State, draft: &mut Draft, id: RunId) -> Result<(),
     let run = open(state, id)?;
     if run.paused.is_none() {
         return Ok(());
+    }
+    if let Some(ledger) = run.ledger().filter(|ledger| ledger.wall_spent) {
+        return Err(Rejected::WallTimeSpent { run: id, limit_ms: ledger.limit.wall_ms.unwrap_or_default() });
     }
     draft.event(Some(id), EventKind::RunResumed(RunResumed {}));
     for ready in run.all_ready().filter(|ready| ready.token == Token::FIRST) {

@@ -1,12 +1,13 @@
 //! What comes by time: the end of a delay, a timeout, an expired lease.
 
 use super::attempt::{draft_failure, draft_loss};
+use super::budget::wall_time_spent;
 use super::cancel::{draft_cancel, stop_holder};
 use super::run;
 use crate::command::Draft;
 use crate::event::{EventKind, LossReason};
 use crate::record::{Wait, WaitElapsed};
-use crate::timer::{run_timer, task_timers};
+use crate::timer::{run_timers, task_timers};
 use crate::{
     Effect, Failure, FailureClass, Run, State, Status, StopReason, Task, TaskIndex, TaskState, Timer, TimerKind,
 };
@@ -21,7 +22,8 @@ pub(super) fn due(state: &State, draft: &mut Draft, timer: Timer) {
         return;
     }
     match timer.task {
-        None if run_timer(run) != Some(timer) => {}
+        None if !run_timers(run).any(|set| set == timer) => {}
+        None if timer.kind == TimerKind::Budget => wall_time_spent(draft, run),
         None => {
             let limit = Duration::from_millis(run.timeout_ms.unwrap_or_default());
             let reason = format!("the run took longer than its limit of {limit:?}");

@@ -1,9 +1,10 @@
 //! What a command comes to, by entity: `submit` for runs, `attempt` for the work on a task, `note` and `children` for what
 //! its handler records and asks for, `answer` for what is sent to it, `undo` for what is taken back, `cancel`, `control`
-//! for what somebody decides later (pause, another life), `due` for what comes by time, and `schedule` for schedules.
+//! for what somebody decides later (pause, another life), `budget` for what is added to a budget, `due` for what comes by time, and `schedule` for schedules.
 
 mod answer;
 mod attempt;
+mod budget;
 mod cancel;
 mod children;
 mod control;
@@ -53,6 +54,7 @@ pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Reje
         Command::Restore { run, restored } => control::restore(state, &mut draft, run, restored)?,
         Command::Note(speaker, note) => note::note(state, &mut draft, speaker, note)?,
         Command::Answer(run, answer) => answer::answer(state, &mut draft, run, answer)?,
+        Command::TopUp { id, run, amount, by } => budget::top_up(state, &mut draft, run, id, amount, by)?,
         Command::Due(timer) => due::due(state, &mut draft, timer),
         Command::Archive { mut runs, page } => {
             runs.sort_unstable();

@@ -8,7 +8,7 @@ use crate::record::{
     EffectBegun, EffectState, EffectUnknown, Note, Record, StepRecorded, TaskParked, TaskProgressed, Wait, WaitBegun,
     WaitsWithdrawn,
 };
-use crate::{Failure, Payload, Rejected, Run, Speaker, State, Task, TaskIndex, TaskState};
+use crate::{Cost, Failure, Payload, Rejected, Run, Speaker, State, Task, TaskIndex, TaskState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +28,9 @@ pub(super) fn note(state: &State, draft: &mut Draft, speaker: Speaker, note: Not
     }
     let scribe = Scribe { run, task, speaker };
     match note {
-        Note::Value(key, value) => scribe.step(draft, key, Some(value), None, false),
-        Note::Failed { key, failure, unsure } => scribe.step(draft, key, None, Some(failure), unsure),
+        Note::Value(key, value) => scribe.step(draft, key, Some(value), None, false, None),
+        Note::Failed { key, failure, unsure } => scribe.step(draft, key, None, Some(failure), unsure, None),
+        Note::Settled { key, result, cost } => return scribe.settled(draft, key, result, cost),
         Note::Children(asked) => return children::submit(state, draft, run, &scribe.speaker, asked),
         Note::Begin { key, contract, undo } => {
             let known = scribe.effect(&key);
@@ -81,24 +82,52 @@ impl Scribe<'_> {
         self.run.is_known(self.speaker.index(), key)
     }
 
-    fn step(self, draft: &mut Draft, key: Arc<str>, value: Option<Payload>, failure: Option<Failure>, unsure: bool) {
+    /// Records what a call came to for which something is reserved, and with it what it cost.
+    fn settled(
+        self,
+        draft: &mut Draft,
+        key: Arc<str>,
+        result: Result<Payload, Failure>,
+        cost: Cost,
+    ) -> Result<(), Rejected> {
+        if !self.is_known(&key) && !self.run.holds(self.speaker.index(), &key) {
+            return Err(Rejected::NotReserved { task: self.speaker.task, key });
+        }
+        let (value, failure) = match result {
+            Ok(value) => (Some(value), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        self.step(draft, key, value, failure, false, Some(cost.bounded()));
+        Ok(())
+    }
+
+    fn step(
+        self,
+        draft: &mut Draft,
+        key: Arc<str>,
+        value: Option<Payload>,
+        failure: Option<Failure>,
+        unsure: bool,
+        cost: Option<Cost>,
+    ) {
         // Whether an effect of unknown outcome happened is said by a person, and by nobody who comes late.
         let is_unknown = matches!(self.effect(&key), Some(EffectState::Unknown(_)));
         if !self.is_known(&key) && !is_unknown {
             let Speaker { task, token, holder } = self.speaker;
-            let recorded = StepRecorded { task: task.task, token, holder, key, value, failure, unsure };
+            let recorded = StepRecorded { task: task.task, token, holder, key, value, failure, unsure, cost };
             draft.event(Some(self.run.id), EventKind::StepRecorded(recorded));
         }
     }
 
     fn wait(self, draft: &mut Draft, key: Arc<str>, mut wait: Wait, limit: Option<Duration>) {
-        if self.is_known(&key) || self.effect(&key).is_some() {
+        if self.is_known(&key) || self.effect(&key).is_some() || self.run.holds(self.speaker.index(), &key) {
             return;
         }
         let end = limit.map(|limit| draft.at().after(limit));
         match &mut wait {
             Wait::Sleep { until } => *until = end.unwrap_or(*until),
             Wait::Signal { until, .. } | Wait::Barrier { until, .. } => *until = end,
+            Wait::Budget { until, cost } => (*until, *cost) = (end, cost.bounded()),
             Wait::Approval { until, number, .. } => {
                 *until = end;
                 *number = self.record().map_or(0, |record| record.approvals).saturating_add(1);
@@ -111,13 +140,15 @@ impl Scribe<'_> {
     fn withdraw(self, draft: &mut Draft, keys: &[Arc<str>]) {
         let Some(record) = self.record() else { return };
         let children: Vec<TaskIndex> = keys.iter().filter_map(|key| record.children.get(key)).copied().collect();
-        let waits: Vec<Arc<str>> = keys.iter().filter(|key| record.waits.contains_key(*key)).cloned().collect();
-        draft_cancel_some(draft, self.run, &children, "it was not needed any more");
+        let is_open = |key: &&Arc<str>| record.waits.contains_key(*key) || self.run.holds(self.speaker.index(), key);
+        let waits: Vec<Arc<str>> = keys.iter().filter(is_open).cloned().collect();
+        // First, so that what the end of the children leaves of the budget is given to nobody who wants it no more.
         if !waits.is_empty() {
             let Speaker { task, token, holder } = self.speaker;
             let withdrawn = WaitsWithdrawn { task: task.task, token, holder, keys: waits };
             draft.event(Some(self.run.id), EventKind::WaitsWithdrawn(withdrawn));
         }
+        draft_cancel_some(draft, self.run, &children, "it was not needed any more");
     }
 
     /// Frees the instance, if there is something to wait for and nothing that the handler has not seen.

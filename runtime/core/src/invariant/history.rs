@@ -7,7 +7,7 @@ use crate::schedule::{FiredBy, ScheduleEvent};
 use crate::{
     AttemptFailed, AttemptLost, Event, EventKind, InstanceId, Json, LossReason, Millis, Payload, RunEnded, RunId,
     RunOutcome, RunRestored, StepRecorded, TaskCompleted, TaskIndex, TaskRef, TaskResumed, TasksSkipped, Then, Token,
-    WaitElapsed,
+    Wait, WaitElapsed,
 };
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -116,7 +116,7 @@ impl History {
             (EventKind::Schedule(what), _) => self.schedule(event.at, what),
             (EventKind::RunsArchived(it), _) => it.runs.iter().for_each(|run| self.archive(*run)),
             (EventKind::RunSubmitted(it), Some(id)) => {
-                if self.runs.insert(id, Past::submitted(&it.graph)).is_some() {
+                if self.runs.insert(id, Past::submitted(&it.graph, event.at)).is_some() {
                     self.breach(Breach::of_run(Invariant::OneHistory, id, "it was submitted twice"));
                 }
             }
@@ -215,6 +215,7 @@ impl Follower<'_> {
             EventKind::TaskAccepted(it) => {
                 self.takes_up(it.task, it.token);
                 self.change(it.task, |task| task.at = At::Held(it.holder.clone()));
+                self.past.purse.taken(it.task);
             }
             EventKind::TaskCompleted(it) => self.completed(it),
             EventKind::AttemptFailed(it) => self.failed(it),
@@ -233,6 +234,11 @@ impl Follower<'_> {
                 self.end(it.task, At::Spoilt { skipped: false });
             }
             _ => self.follow_record(kind),
+        }
+        self.past.let_go();
+        let excess = self.past.purse.excess();
+        if !excess.is_none() {
+            self.run_breach(Invariant::BudgetsAreKept, format!("it has used {excess} more than its budget"));
         }
     }
 
@@ -274,16 +280,24 @@ impl Follower<'_> {
                 let waits = self.past.task(it.task).is_some_and(|task| task.waits.contains_key(&it.key));
                 self.hold(!waits, Invariant::RecordedStepsRunOnce, it.task, "a call waits twice");
                 self.change(it.task, |task| task.waits.extend([(it.key.clone(), it.wait.clone())]));
+                if let Wait::Budget { cost, .. } = &it.wait {
+                    self.past.purse.wants((it.task, it.key.clone()), *cost);
+                }
             }
             EventKind::WaitElapsed(it) => self.elapsed(it),
             EventKind::WaitsWithdrawn(it) => {
                 self.held(it.task, it.token, &it.holder, "a withdrawal");
                 self.change(it.task, |task| task.waits.retain(|key, _| !it.keys.contains(key)));
+                for key in &it.keys {
+                    self.past.purse.wants_no_more(it.task, key);
+                    self.past.purse.give_up(it.task, key);
+                }
             }
             EventKind::TaskProgressed(it) => self.held(it.task, it.token, &it.holder, "progress"),
             EventKind::TaskParked(it) => {
                 self.held(it.task, it.token, &it.holder, "a wish to be parked");
                 self.change(it.task, |task| task.again(it.token.next_activation()));
+                self.past.purse.give_up_all(it.task, false);
             }
             EventKind::SignalReceived(it) => self.received(it.id),
             EventKind::ApprovalAnswered(it) => self.received(it.id),
@@ -301,6 +315,15 @@ impl Follower<'_> {
                 self.past.undo(it);
                 self.past.ended = None;
             }
+            EventKind::BudgetToppedUp(it) => {
+                if !self.past.purse.top_up(it.id, self.at, &it.amount) {
+                    self.run_breach(
+                        Invariant::BudgetsAreKept,
+                        "it was topped up twice, or what it has no limit of was",
+                    );
+                }
+            }
+            EventKind::WallTimeSpent(_) => self.past.purse.wall_time_spent(),
             _ => {}
         }
     }
@@ -313,6 +336,10 @@ impl Follower<'_> {
     }
 
     fn end(&mut self, index: TaskIndex, at: At) {
+        let waits: Vec<Arc<str>> =
+            self.past.task(index).map_or(Vec::new(), |task| task.waits.keys().cloned().collect());
+        waits.iter().for_each(|key| self.past.purse.wants_no_more(index, key));
+        self.past.purse.give_up_all(index, true);
         self.change(index, |task| task.end(at));
         self.past.tell_parent(index);
     }
@@ -368,6 +395,7 @@ impl Follower<'_> {
         let may = it.failure.class.is_retryable();
         self.hold(may, Invariant::ContractsAreKept, it.task, "it is tried again after what no retry mends");
         self.change(it.task, |task| task.again(it.token.next_attempt()));
+        self.past.purse.give_up_all(it.task, true);
     }
 
     fn lost(&mut self, it: &AttemptLost) {
@@ -377,6 +405,7 @@ impl Follower<'_> {
             task.losses += u32::from(it.reason != LossReason::Released);
             task.again(it.token.next_activation());
         });
+        self.past.purse.give_up_all(it.task, false);
     }
 
     fn skipped(&mut self, it: &TasksSkipped) {
@@ -407,6 +436,7 @@ impl Follower<'_> {
             self.run_breach(Invariant::OneHistory, "it is completed and not all of its tasks are");
         }
         self.past.ended = Some(it.outcome);
+        self.past.purse.ended();
     }
 
     fn resumed(&mut self, it: &TaskResumed) {
@@ -434,6 +464,13 @@ impl Follower<'_> {
 
     fn step(&mut self, it: &StepRecorded) {
         self.held(it.task, it.token, &it.holder, "a step");
+        let had_room = self.past.purse.settle(it.task, &it.key, it.cost);
+        self.hold(
+            had_room,
+            Invariant::BudgetsAreKept,
+            it.task,
+            "it says what a call has cost that nothing was reserved for",
+        );
         self.once(it.task, &it.key, "recorded");
         let effect = self.past.task(it.task).and_then(|task| task.effects.get(&it.key)).map(|(at, _)| *at);
         let decided = effect == Some(EffectAt::Unknown);
@@ -476,6 +513,7 @@ impl Follower<'_> {
     }
 
     fn elapsed(&mut self, it: &WaitElapsed) {
+        self.past.purse.wants_no_more(it.task, &it.key);
         let Some(task) = self.past.tasks.get_mut(it.task.at()) else { return };
         match task.elapse(&it.key) {
             Some(Some(until)) if until <= self.at => {}

@@ -15,6 +15,7 @@
 mod effect;
 mod history;
 mod past;
+mod purse;
 mod same;
 mod step;
 mod view;
@@ -57,6 +58,9 @@ pub enum Invariant {
     TimersNeverEarly,
     /// When nothing fails any more, every run comes to its end.
     EveryRunEnds,
+    /// What a run has spent and reserved passes no limit of its budget but by what calls have cost beyond their own
+    /// reservations; what is reserved belongs to a task that has not ended, and is settled once.
+    BudgetsAreKept,
     /// When every run has ended, nothing is held, offered, lent or waited for.
     NothingLeftBehind,
     /// What a breaker has shut off is called once at a time when it may be tried again, and by nobody else.
@@ -67,7 +71,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NothingAcknowledgedIsLost,
         Self::OneHistory,
         Self::DependenciesFirst,
@@ -82,6 +86,7 @@ impl Invariant {
         Self::FairTurns,
         Self::TimersNeverEarly,
         Self::EveryRunEnds,
+        Self::BudgetsAreKept,
         Self::NothingLeftBehind,
         Self::OneProbe,
         Self::ReleasedOnARamp,
@@ -104,6 +109,7 @@ impl Invariant {
             Self::FairTurns => "fair_turns",
             Self::TimersNeverEarly => "timers_never_early",
             Self::EveryRunEnds => "every_run_ends",
+            Self::BudgetsAreKept => "budgets_are_kept",
             Self::NothingLeftBehind => "nothing_left_behind",
             Self::OneProbe => "one_probe",
             Self::ReleasedOnARamp => "released_on_a_ramp",

@@ -1,5 +1,6 @@
 //! What is remembered of a run by whoever follows its events alone.
 
+use super::purse::Purse;
 use crate::input::Input;
 use crate::record::{ChildrenSubmitted, UndoBegun};
 use crate::{Graph, InstanceId, Millis, Payload, RunOutcome, TaskIndex, TaskSpec, Token, Wait};
@@ -16,6 +17,7 @@ pub(super) struct Past {
     pub(super) is_archived: bool,
     /// Signals and answers that it has received.
     pub(super) received: BTreeSet<uuid::Uuid>,
+    pub(super) purse: Purse,
 }
 
 /// Where a task stands. Whether one that is open may run follows from what it needs.
@@ -102,21 +104,21 @@ impl PastTask {
         let wait = self.waits.remove(key)?;
         match &wait {
             Wait::Sleep { .. } | Wait::Barrier { .. } => self.values.insert(key.clone()),
-            Wait::Signal { .. } | Wait::Approval { .. } => self.failed.insert(key.clone()),
+            Wait::Signal { .. } | Wait::Approval { .. } | Wait::Budget { .. } => self.failed.insert(key.clone()),
         };
         Some(wait.until())
     }
 }
 
 impl Past {
-    pub(super) fn submitted(graph: &Graph) -> Self {
+    pub(super) fn submitted(graph: &Graph, at: Millis) -> Self {
         let mut needs = vec![BTreeSet::new(); graph.tasks.len()];
         for edge in graph.edges() {
             if let Some(needs) = needs.get_mut(edge.to.at()) {
                 needs.insert(edge.from);
             }
         }
-        let mut past = Self::default();
+        let mut past = Self { purse: Purse::new(graph.budget, at), ..Self::default() };
         for (spec, needs) in graph.tasks.iter().zip(needs) {
             past.add(&spec.name, needs.into_iter().collect(), None);
         }
@@ -145,6 +147,15 @@ impl Past {
     /// The first need of a task that has not completed.
     pub(super) fn missing(&self, index: TaskIndex) -> Option<TaskIndex> {
         self.task(index)?.needs.iter().copied().find(|need| !self.is_completed(*need))
+    }
+
+    /// Lets go whatever calls there is room for in the budget.
+    pub(super) fn let_go(&mut self) {
+        let Self { purse, tasks, .. } = self;
+        let gone = purse.let_go(|index| tasks.get(index.at()).is_some_and(|task| matches!(task.at, At::Held(_))));
+        for (index, key) in gone {
+            tasks.get_mut(index.at()).into_iter().for_each(|task| drop(task.waits.remove(&key)));
+        }
     }
 
     /// Adds the children of a task, each with what it refers to and comes after.

@@ -6,8 +6,8 @@ use super::{Breach, Invariant};
 use crate::record::EffectState;
 use crate::schedule::{FiredBy, ScheduleEvent};
 use crate::{
-    AttemptFailed, AttemptLost, Effect, Event, EventKind, InstanceId, LossReason, Millis, Run, RunId, State, Status,
-    Step, TaskIndex, TaskRef, Then, Token,
+    AttemptFailed, AttemptLost, Cost, Effect, Event, EventKind, InstanceId, Ledger, LossReason, Millis, Run, RunId,
+    State, Status, Step, TaskIndex, TaskRef, Then, Token,
 };
 use std::sync::Arc;
 
@@ -33,6 +33,15 @@ pub fn check_step(state: &State, now: Millis, step: &Step) -> Vec<Breach> {
 pub fn check_owed(state: &State, now: Millis, owed: &[Effect]) -> Vec<Breach> {
     let mut check = Check::new(state, now);
     owed.iter().for_each(|effect| effect::check(&mut check, &[], effect));
+    for run in state.runs().filter(|run| run.quarantined.is_none()) {
+        check.budget(run);
+        for (task, key, cost) in run.ledger().into_iter().flat_map(Ledger::held) {
+            if run.task(task).is_none_or(|task| task.status().is_ended()) {
+                let what = format!("{cost} are reserved for {key:?}, and it has ended");
+                check.breach(Invariant::BudgetsAreKept, run, task, what);
+            }
+        }
+    }
     check.breaches
 }
 
@@ -119,6 +128,7 @@ impl<'a> Check<'a> {
         if run.quarantined.is_some() || (!goes_on && (run.ended.is_some() || self.view.is_over(run.id))) {
             self.run_breach(Invariant::OneHistory, run.id, format!("{} after its end", kind.name()));
         }
+        self.budget(run);
         match kind {
             EventKind::TaskAccepted(it) => {
                 self.takes_up(run, it.task, it.token, "accepted");
@@ -161,12 +171,26 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// What is spent and reserved passes no limit but by what calls have cost beyond their own reservations.
+    fn budget(&mut self, run: &'a Run) {
+        let Some(ledger) = run.ledger() else { return };
+        let used = ledger.used().above(ledger.overshoot);
+        if !ledger.limit.has_room(Cost::NONE, used) {
+            let what = format!("{used} are spent or reserved of {}", ledger.limit);
+            self.run_breach(Invariant::BudgetsAreKept, run.id, what);
+        }
+    }
+
     /// What a handler notes, and what comes to it.
     fn of_record(&mut self, run: &'a Run, at: Millis, kind: &'a EventKind) {
         match kind {
             EventKind::StepRecorded(it) => {
                 self.held(run, it.task, it.token, &it.holder, "a step");
                 self.once(run, it.task, &it.key, "recorded");
+                if it.cost.is_some() && !run.holds(it.task, &it.key) {
+                    let what = format!("{:?} says what it cost, and nothing is reserved for it", it.key);
+                    self.breach(Invariant::BudgetsAreKept, run, it.task, what);
+                }
                 if matches!(effect_of(run, it.task, &it.key), Some(EffectState::Unknown(_))) {
                     let what = format!("{:?} is for a person to decide and was recorded", it.key);
                     self.breach(Invariant::ContractsAreKept, run, it.task, what);
@@ -253,6 +277,15 @@ impl<'a> Check<'a> {
             }
             EventKind::ApprovalAnswered(it) if run.signals().has_seen(&it.id) => {
                 self.run_breach(Invariant::OneHistory, run.id, format!("the answer {} counted twice", it.id));
+            }
+            EventKind::BudgetToppedUp(it) if run.ledger().is_none_or(|ledger| ledger.has_seen(&it.id)) => {
+                self.run_breach(Invariant::OneHistory, run.id, format!("the top-up {} counted twice", it.id));
+            }
+            EventKind::WallTimeSpent(_) => {
+                let due = run.ledger().and_then(|ledger| ledger.wall_due(run.submitted_at));
+                if due.is_none_or(|due| due > at.min(self.now)) {
+                    self.run_breach(Invariant::TimersNeverEarly, run.id, "the time of its budget was spent early");
+                }
             }
             EventKind::UndoBegun(it) => {
                 for undo in &it.undos {

@@ -192,6 +192,9 @@ impl<'a> View<'a> {
                 changes.is_opened = run.is_some_and(|run| run.paused.is_none());
             }
             EventKind::RunResumed(_) => changes.is_opened = true,
+            EventKind::BudgetToppedUp(it) => {
+                changes.is_opened = run.is_some_and(|run| run.is_unpaused_by(at, &it.amount))
+            }
             EventKind::StepRecorded(it) => drop(changes.recorded.insert((it.task, &it.key))),
             EventKind::WaitBegun(it) => drop(changes.recorded.insert((it.task, &it.key))),
             EventKind::RunEnded(_) => changes.is_over = true,

@@ -34,9 +34,9 @@ impl Run {
     }
 
     /// Gives the record of a task one more entry, and wakes the task if it is parked.
-    fn note(&mut self, index: TaskIndex, moment: Moment, key: &Arc<str>, what: Noted) {
+    pub(crate) fn note(&mut self, index: TaskIndex, moment: Moment, key: &Arc<str>, what: Noted) {
         let Some(task) = self.tasks.get_mut(index.at()) else { return };
-        let wakes = matches!(what, Noted::Value(_) | Noted::Failed(_) | Noted::NotDone);
+        let wakes = matches!(what, Noted::Value(_) | Noted::Failed(_) | Noted::NotDone | Noted::Reserved(_));
         task.record_mut().push(moment.seq, moment.at, key, what);
         let is_parked = matches!(task.state, TaskState::Parked { .. } | TaskState::Ready { gate: Some(_), .. });
         if wakes && is_parked {
@@ -67,6 +67,7 @@ impl Run {
             (None, Some(failure)) => Noted::Failed(failure.clone()),
             _ => return None,
         };
+        self.settle(event.task, &event.key, event.cost)?;
         self.note(event.task, moment, &event.key, what);
         Some(())
     }
@@ -206,6 +207,8 @@ impl Run {
     pub(crate) fn wait_begun(&mut self, moment: Moment, event: &WaitBegun) -> Option<()> {
         let record = self.held(event.task, event.token, &event.holder)?.record_mut();
         (!record.waits.contains_key(&event.key) && !record.is_settled(&event.key)).then_some(())?;
+        (!self.holds(event.task, &event.key)).then_some(())?;
+        let record = self.tasks[event.task.at()].record_mut();
         if let Wait::Approval { number, .. } = &event.wait {
             (*number > record.approvals).then_some(())?;
             record.approvals = *number;
@@ -213,6 +216,10 @@ impl Run {
         record.wait(event.key.clone(), event.wait.clone());
         self.note(event.task, moment, &event.key, Noted::Waits);
         let waiter = Waiter { task: event.task, key: event.key.clone() };
+        if let Wait::Budget { .. } = event.wait {
+            self.ledger_mut().waiting.push(waiter); // and goes on at once, if there is room: see `next_grant`
+            return Some(());
+        }
         match self.signals_mut().begin(waiter.clone(), &event.wait) {
             Begun::Waits => {}
             Begun::Has(value) => self.arrives(moment, &waiter, value),
@@ -255,7 +262,9 @@ impl Run {
             self.arrives(moment, &waiter, Payload::Json(Json::null()));
             return Some(());
         }
-        if let Some((waiters, met)) = self.signals_mut().elapse(&waiter, &wait) {
+        if let Wait::Budget { .. } = wait {
+            self.ledger_mut().waiting.remove(&waiter);
+        } else if let Some((waiters, met)) = self.signals_mut().elapse(&waiter, &wait) {
             self.meets(moment, &waiters, &met);
             return Some(());
         }
@@ -266,15 +275,21 @@ impl Run {
         Some(())
     }
 
-    pub(crate) fn waits_withdrawn(&mut self, event: &WaitsWithdrawn) -> Option<()> {
+    pub(crate) fn waits_withdrawn(&mut self, moment: Moment, event: &WaitsWithdrawn) -> Option<()> {
         self.held(event.task, event.token, &event.holder)?;
-        event.keys.iter().for_each(|key| self.withdraw_wait(event.task, key));
+        for key in &event.keys {
+            self.withdraw_wait(event.task, key);
+            self.give_up(moment, event.task, key);
+        }
         Some(())
     }
 
     fn withdraw_wait(&mut self, task: TaskIndex, key: &Arc<str>) {
         let record = self.tasks[task.at()].record.as_deref_mut();
-        if let Some(wait) = record.and_then(|record| record.end_wait(key)) {
+        let Some(wait) = record.and_then(|record| record.end_wait(key)) else { return };
+        if let Wait::Budget { .. } = wait {
+            self.ledger_mut().waiting.remove(&Waiter { task, key: key.clone() });
+        } else {
             self.signals_mut().withdraw(&Waiter { task, key: key.clone() }, &wait);
         }
     }
@@ -349,6 +364,7 @@ impl Run {
         let waits = event.gate.is_some() || task.record.as_deref().is_some_and(super::Record::waits_for_something);
         waits.then_some(())?;
         task.token = event.token.next_activation();
+        self.charge(moment, event.task);
         let parked = match &event.gate {
             Some(gate) => TaskState::Ready { not_before: moment.at, gate: Some(gate.clone()) },
             None => TaskState::Parked { since: moment.at },

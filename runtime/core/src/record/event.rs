@@ -1,7 +1,7 @@
 //! The events of handlers, and of those who answer them.
 
 use super::{Contract, Wait};
-use crate::{Failure, InstanceId, Json, Payload, RunOutcome, TaskIndex, TaskSpec, Token};
+use crate::{Cost, Failure, InstanceId, Json, Payload, RunOutcome, TaskIndex, TaskSpec, Token};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +28,9 @@ pub struct StepRecorded {
     /// Whether an effect that failed may have happened all the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsure: bool,
+    /// What it has cost, if something was reserved for it; all of that, if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 /// See [`EventKind::ChildrenSubmitted`](crate::EventKind::ChildrenSubmitted).

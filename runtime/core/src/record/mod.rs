@@ -20,9 +20,9 @@ pub use event::{
 };
 pub(crate) use grown::Grown;
 pub use note::{Answer, Child, Note, OnCycle};
-pub(crate) use signal::Signals;
+pub(crate) use signal::{Queue, Signals, Waiter};
 
-use crate::{Failure, Json, Millis, Payload, Run, TaskIndex, TaskSpec};
+use crate::{Cost, Failure, Json, Millis, Payload, Run, TaskIndex, TaskSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -96,6 +96,11 @@ pub enum Noted {
     NotDone,
     /// It waits for something.
     Waits,
+    /// So much of the budget is reserved for it.
+    Reserved(Cost),
+    /// What was reserved for it is not any more: its activation has ended without saying what it cost, and it was charged as
+    /// much as this.
+    Charged(Cost),
     /// Its result.
     Value(Payload),
     /// It failed, in this attempt.
@@ -197,6 +202,14 @@ pub enum Wait {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Millis>,
     },
+    /// Room in the budget of the run, which is reserved for it then.
+    Budget {
+        /// What it costs at most.
+        cost: Cost,
+        /// Until when, if not for ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Millis>,
+    },
 }
 
 impl Wait {
@@ -204,7 +217,10 @@ impl Wait {
     pub fn until(&self) -> Option<Millis> {
         match self {
             Self::Sleep { until } => Some(*until),
-            Self::Signal { until, .. } | Self::Approval { until, .. } | Self::Barrier { until, .. } => *until,
+            Self::Signal { until, .. }
+            | Self::Approval { until, .. }
+            | Self::Barrier { until, .. }
+            | Self::Budget { until, .. } => *until,
         }
     }
 
@@ -215,6 +231,7 @@ impl Wait {
             Self::Signal { name, .. } => format!("waits for the signal {name:?}"),
             Self::Approval { prompt, number, .. } => format!("waits for approval {number}: {prompt}"),
             Self::Barrier { name, parties, .. } => format!("waits for {parties} at the barrier {name:?}"),
+            Self::Budget { cost, .. } => format!("waits for room in the budget: {cost}"),
         }
     }
 }
@@ -266,6 +283,7 @@ impl Record {
             Noted::Failed(_) => false,
             Noted::Submitted { child, .. } => children.get(key) == Some(child) && !has_failed(*child),
             Noted::Waits => done.contains(key) || waits.contains_key(key),
+            Noted::Reserved(_) | Noted::Charged(_) => done.contains(key),
             // Only what surely did not happen may begin as if it had never been.
             Noted::Begun(_) | Noted::Unknown | Noted::NotDone => {
                 effects.get(key).is_some_and(|effect| effect.state != EffectState::NotDone)

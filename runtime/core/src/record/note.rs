@@ -1,7 +1,7 @@
 //! What a handler wants to be recorded.
 
 use super::{Contract, Wait};
-use crate::{Failure, Json, Payload, Priority, TaskIndex, TaskSpec};
+use crate::{Cost, Failure, Json, Payload, Priority, TaskIndex, TaskSpec};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,15 @@ pub enum Note {
         failure: Failure,
         /// Whether an effect may have happened all the same.
         unsure: bool,
+    },
+    /// A call for which something is reserved has its result, or has failed in this attempt, and has cost so much.
+    Settled {
+        /// The call.
+        key: Arc<str>,
+        /// Its result, or why it failed.
+        result: Result<Payload, Failure>,
+        /// What it has cost.
+        cost: Cost,
     },
     /// Tasks are asked for.
     Children(Vec<Child>),

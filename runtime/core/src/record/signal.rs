@@ -38,14 +38,14 @@ pub(crate) struct Signals {
 
 /// Calls that wait, in the order of coming. A run may end with 100,000 of them, each of which is then taken out.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Queue {
+pub(crate) struct Queue {
     by_number: BTreeMap<u64, Waiter>,
     numbers: BTreeMap<Waiter, u64>,
     next: u64,
 }
 
 impl Queue {
-    fn push(&mut self, waiter: Waiter) {
+    pub(crate) fn push(&mut self, waiter: Waiter) {
         self.remove(&waiter);
         self.numbers.insert(waiter.clone(), self.next);
         self.by_number.insert(self.next, waiter);
@@ -58,13 +58,17 @@ impl Queue {
         Some(waiter)
     }
 
-    fn remove(&mut self, waiter: &Waiter) {
+    pub(crate) fn remove(&mut self, waiter: &Waiter) {
         if let Some(number) = self.numbers.remove(waiter) {
             self.by_number.remove(&number);
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Waiter> {
+    pub(crate) fn first(&self) -> Option<&Waiter> {
+        self.iter().next()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Waiter> {
         self.by_number.values()
     }
 
@@ -236,7 +240,7 @@ impl Signals {
     /// Begins to wait.
     pub(crate) fn begin(&mut self, waiter: Waiter, wait: &Wait) -> Begun {
         match wait {
-            Wait::Sleep { .. } => Begun::Waits,
+            Wait::Sleep { .. } | Wait::Budget { .. } => Begun::Waits,
             Wait::Signal { name, .. } => {
                 let kept = self.kept.get_mut(name).and_then(VecDeque::pop_front);
                 if self.kept.get(name).is_some_and(VecDeque::is_empty) {
@@ -292,7 +296,7 @@ impl Signals {
     /// Takes back a wait. Who has come to a barrier has come.
     pub(crate) fn withdraw(&mut self, waiter: &Waiter, wait: &Wait) {
         match wait {
-            Wait::Sleep { .. } => {}
+            Wait::Sleep { .. } | Wait::Budget { .. } => {}
             Wait::Signal { name, .. } => {
                 if let Some(waiting) = self.waiting.get_mut(name) {
                     waiting.remove(waiter);

@@ -8,10 +8,10 @@ mod schedule;
 
 use super::words;
 use crate::{
-    Alive, Command, Effect, Event, EventKind, Failure, FailureClass, Graph, InstanceId, Json, Limits, LossReason,
-    Millis, Payload, Priority, Rejected, Retry, Run, RunId, RunRestored, Speaker, State, Status, Step, StopReason,
-    TaskIndex, TaskRef, TaskSpec, TaskState, Then, Timer, TimerKind, Token, check_history, check_owed, check_replay,
-    check_step, decide,
+    Alive, Budget, Command, Effect, Event, EventKind, Failure, FailureClass, Graph, InstanceId, Json, Ledger, Limits,
+    LossReason, Millis, Payload, Priority, Rejected, Retry, Run, RunId, RunRestored, Speaker, State, Status, Step,
+    StopReason, TaskIndex, TaskRef, TaskSpec, TaskState, Then, Timer, TimerKind, Token, check_history, check_owed,
+    check_replay, check_step, decide,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -96,6 +96,7 @@ impl Board {
             "comeback" => self.comeback(&words),
             "limits" => self.limit(&words),
             "record" => self.record(words[0]),
+            "ledger" => self.ledger(words[0]),
             "undecided" => self.undecided(words[0]),
             "schedule" | "unschedule" | "fire" | "hold" | "unhold" | "schedules" => self.schedule(verb, rest),
             _ => {
@@ -126,6 +127,12 @@ impl Board {
             "cancel" => Command::Cancel { run: run(self, words[0]), reason: words[1..].join(" ").into() },
             "pause" => Command::Pause { run: run(self, words[0]), reason: words[1..].join(" ").into() },
             "resume" => Command::Unpause { run: run(self, words[0]) },
+            "topup" => Command::TopUp {
+                id: uuid::Uuid::from_u128(option(words, "id=").unwrap().parse().unwrap()),
+                run: run(self, words[0]),
+                amount: option(words, "by=").map_or_else(Budget::default, |amount| amount.parse().unwrap()),
+                by: Some("me".into()),
+            },
             "retry" => {
                 let Speaker { task, token, .. } = self.speaker(words);
                 let input = rest.split_once("input=").map(|(_, json)| Json::parse(json).unwrap());
@@ -163,6 +170,22 @@ impl Board {
         format!("{}{waits}", entries.join(", "))
     }
 
+    /// What a run may cost, has cost, and who waits.
+    fn ledger(&self, run: &str) -> String {
+        let id = self.run_id(run);
+        let Some(run) = self.state.run(id) else { return "no such run".into() };
+        let Some(ledger) = run.ledger() else { return "none".into() };
+        let call = |(task, key): (TaskIndex, &Arc<str>)| format!(" {}/{key}", self.task(id, task));
+        let held: String = ledger.held().map(|(task, key, cost)| format!("{} ({cost})", call((task, key)))).collect();
+        let waiting: String = ledger.waiting().map(call).collect();
+        let list = |word: &str, list: String| if list.is_empty() { list } else { format!("; {word}:{list}") };
+        let over = if ledger.overshoot.is_none() { String::new() } else { format!(", over {}", ledger.overshoot) };
+        let wall = if ledger.wall_spent { "; no time" } else { "" };
+        let Ledger { limit, spent, reserved, .. } = ledger;
+        let (held, waiting) = (list("held", held), list("waiting", waiting));
+        format!("limit {limit}, spent {spent}, reserved {reserved}{over}{held}{waiting}{wall}")
+    }
+
     /// The effects of a run of which nobody knows whether they happened.
     fn undecided(&self, run: &str) -> String {
         let Some(run) = self.state.run(self.run_id(run)) else { return "no such run".into() };
@@ -180,6 +203,7 @@ impl Board {
             name: "test".into(),
             tasks: tasks.split(';').map(|task| Arc::new(spec(task))).collect(),
             timeout_ms: option(&head, "timeout=").map(|limit| duration(limit).as_millis() as u64),
+            budget: option(&head, "budget=").map(|budget| budget.parse().unwrap()),
             tenant: None,
             labels: BTreeMap::new(),
         };
@@ -302,6 +326,7 @@ impl Board {
             "lease" => TimerKind::Lease,
             "retry" => TimerKind::Retry,
             "run" => TimerKind::Run,
+            "budget" => TimerKind::Budget,
             "wait" => TimerKind::Wait,
             kind => panic!("no such timer: {kind}"),
         };

@@ -20,7 +20,14 @@ fn put(state: &mut State, command: Command) -> usize {
 fn held(state: &mut State, run: RunId, tasks: u32) {
     let task = |n| Arc::new(TaskSpec::new(format!("t{n}"), "work", Json::null()));
     let tasks_of = (0..tasks).map(task).collect();
-    let graph = Graph { name: "wide".into(), tasks: tasks_of, timeout_ms: None, tenant: None, labels: BTreeMap::new() };
+    let graph = Graph {
+        name: "wide".into(),
+        tasks: tasks_of,
+        timeout_ms: None,
+        budget: None,
+        tenant: None,
+        labels: BTreeMap::new(),
+    };
     let graph = graph.check(&GraphLimits::default()).unwrap();
     put(state, Command::Submit { run, graph, key: None });
     for n in 0..tasks {

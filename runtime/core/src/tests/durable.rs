@@ -19,6 +19,8 @@ pub(super) enum Wish {
     Withdraw(Vec<u8>),
     Progress,
     Park(usize, bool),
+    Spend(u8, u64, Option<i64>),
+    Settle(u8, u64, bool),
 }
 
 /// A child that is asked for: it needs tasks of the run, and earlier siblings by their places in the note.
@@ -39,6 +41,8 @@ pub(super) enum Said {
     Waits,
     Value(String),
     Failed,
+    Reserved(u64),
+    Charged(u64),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +51,22 @@ pub(super) enum What {
     Signal(u8),
     Approval(u32),
     Barrier(u8),
+    Budget(u64),
+}
+
+/// What a run may cost, in calls and time, and has cost.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Purse {
+    pub(super) calls: Option<u64>,
+    pub(super) wall: Option<i64>,
+    pub(super) submitted: i64,
+    pub(super) spent: u64,
+    /// What calls have cost beyond what was reserved for them.
+    pub(super) beyond: u64,
+    pub(super) wall_spent: bool,
+    /// Whether that is why the run is paused.
+    pub(super) pauses: bool,
+    pub(super) seen: BTreeSet<u16>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +100,8 @@ pub(super) struct Record {
     pub(super) waits: BTreeMap<u8, Wait>,
     pub(super) effects: BTreeMap<u8, Effect>,
     pub(super) approvals: u32,
+    /// What is reserved for its calls, and whether an instance has had it in hand.
+    pub(super) held: BTreeMap<u8, (u64, bool)>,
     /// Whether it has ever recorded anything.
     pub(super) any: bool,
 }
@@ -124,6 +146,7 @@ impl Run {
             Said::Failed => false,
             Said::Submitted(child) => newest(*key) == Some(*child) && !without(&self.tasks[*child]),
             Said::Waits => waits.contains_key(key) || has_value(*key),
+            Said::Reserved(_) | Said::Charged(_) => has_value(*key),
             Said::Begun | Said::Unknown | Said::NotDone => effects[key].is != Is::NotDone,
         };
         self.tasks[index].record.entries = entries.iter().filter(keep).cloned().collect();
@@ -137,7 +160,7 @@ impl Run {
     /// An entry, which wakes who is parked if it says what came of something.
     fn say(&mut self, at: i64, index: usize, key: u8, said: Said) {
         let task = &mut self.tasks[index];
-        let wakes = matches!(said, Said::Value(_) | Said::Failed | Said::NotDone);
+        let wakes = matches!(said, Said::Value(_) | Said::Failed | Said::NotDone | Said::Reserved(_));
         task.record.entries.push((key, said));
         task.record.any = true;
         if wakes && task.shown() == Status::Parked {
@@ -175,6 +198,8 @@ impl Run {
         task.status = status;
         task.gated = false;
         task.record.waits.clear();
+        self.give_up_all(at, index, true);
+        let task = &mut self.tasks[index];
         if status != Status::Completed {
             task.holder = None;
         }
@@ -183,6 +208,60 @@ impl Run {
         {
             let said = if status == Status::Completed { Said::Value("null".into()) } else { Said::Failed };
             self.say(at, parent, key, said);
+        }
+    }
+
+    /// What is spent and what is reserved, together.
+    pub(super) fn used(&self) -> u64 {
+        let held = self.tasks.iter().flat_map(|task| task.record.held.values());
+        self.purse.spent + held.map(|(cost, _)| cost).sum::<u64>()
+    }
+
+    /// Reserves for whoever waits the longest, and then for the next, as long as there is room.
+    pub(super) fn let_go(&mut self, at: i64) {
+        loop {
+            let budget = |wait: &Wait| matches!(wait.what, What::Budget(_));
+            let all = self.tasks.iter().enumerate().flat_map(|(index, task)| {
+                let of_task = task.record.waits.iter().filter(|(_, wait)| budget(wait));
+                of_task.map(move |(key, wait)| (wait.since, index, *key, wait.what.clone()))
+            });
+            let Some((_, index, key, What::Budget(cost))) = all.min_by_key(|(since, ..)| *since) else { return };
+            let is_full = cost > 0 && self.purse.calls.is_some_and(|limit| self.used() + cost > limit);
+            if is_full || self.purse.wall_spent || self.ended.is_some() {
+                return;
+            }
+            let record = &mut self.tasks[index].record;
+            record.waits.remove(&key);
+            let taken = self.tasks[index].status == Status::Running;
+            self.tasks[index].record.held.insert(key, (cost, taken));
+            self.say(at, index, key, Said::Reserved(cost));
+        }
+    }
+
+    fn give_up(&mut self, at: i64, index: usize, key: u8) -> bool {
+        let Some((cost, taken)) = self.tasks[index].record.held.remove(&key) else { return false };
+        let charged = if taken { cost } else { 0 };
+        self.purse.spent += charged;
+        if !self.tasks[index].status.is_ended() {
+            self.say(at, index, key, Said::Charged(charged));
+        }
+        true
+    }
+
+    /// Nothing will settle what is reserved for the calls of a task: all of them, or those that were in hand.
+    pub(super) fn give_up_all(&mut self, at: i64, index: usize, all: bool) {
+        let held = self.tasks[index].record.held.clone();
+        for (key, _) in held.into_iter().filter(|(_, (_, taken))| all || *taken) {
+            self.give_up(at, index, key);
+        }
+    }
+
+    /// A call that is recorded: what was reserved for it is settled, with what it cost if that is said.
+    fn pay(&mut self, index: usize, key: u8, cost: Option<u64>) {
+        if let Some((reserved, _)) = self.tasks[index].record.held.remove(&key) {
+            let cost = cost.unwrap_or(reserved);
+            self.purse.spent += cost;
+            self.purse.beyond += cost.saturating_sub(reserved);
         }
     }
 
@@ -258,7 +337,7 @@ impl Run {
         self.say(at, index, key, Said::Waits);
         self.tasks[index].record.waits.insert(key, Wait { what: what.clone(), until, since });
         match what {
-            What::Sleep | What::Barrier(_) => {}
+            What::Sleep | What::Barrier(_) | What::Budget(_) => {}
             What::Signal(name) => {
                 if let Some(kept) = self.post.signals.iter().position(|(kept, _)| *kept == name) {
                     let (_, value) = self.post.signals.remove(kept);
@@ -342,6 +421,7 @@ impl Model {
             self.stop(id, index, StopReason::Cancelled);
             self.runs.get_mut(&id).unwrap().finish(at, index, Status::Cancelled);
         }
+        self.runs.get_mut(&id).unwrap().let_go(at);
         let spoilt = below.into_iter().chain([root]).collect();
         self.runs.get_mut(&id).unwrap().doom(at, spoilt, root);
     }
@@ -366,10 +446,12 @@ impl Model {
                 changes = false;
             }
             Wish::Value(key, value) => {
+                run.pay(index, *key, None);
                 run.say(at, index, *key, Said::Value(value.to_string()));
                 run.tasks[index].record.effects.entry(*key).and_modify(|effect| effect.is = Is::Done);
             }
             Wish::Failed(key) => {
+                run.pay(index, *key, None);
                 run.say(at, index, *key, Said::Failed);
                 run.tasks[index].record.effects.entry(*key).and_modify(|effect| effect.is = Is::NotDone);
             }
@@ -389,11 +471,28 @@ impl Model {
                     run.tasks[index].record.effects.get_mut(key).unwrap().is = Is::Unknown;
                 }
             }
-            Wish::Sleep(key, _) | Wish::Signal(key, ..) | Wish::Approval(key, _) | Wish::Barrier { key, .. }
-                if run.known(index, *key) || is(run, *key).is_some() =>
+            Wish::Settle(key, ..) if !run.known(index, *key) && !run.tasks[index].record.held.contains_key(key) => {
+                return Err(No::NotReserved);
+            }
+            Wish::Settle(key, ..) if run.known(index, *key) || is(run, *key) == Some(Is::Unknown) => changes = false,
+            Wish::Settle(key, cost, fails) => {
+                run.pay(index, *key, Some(*cost));
+                run.say(at, index, *key, if *fails { Said::Failed } else { Said::Value("7".into()) });
+                let now = if *fails { Is::NotDone } else { Is::Done };
+                run.tasks[index].record.effects.entry(*key).and_modify(|effect| effect.is = now);
+            }
+            Wish::Sleep(key, _)
+            | Wish::Signal(key, ..)
+            | Wish::Approval(key, _)
+            | Wish::Barrier { key, .. }
+            | Wish::Spend(key, ..)
+                if run.known(index, *key)
+                    || is(run, *key).is_some()
+                    || run.tasks[index].record.held.contains_key(key) =>
             {
                 changes = false;
             }
+            Wish::Spend(key, cost, ms) => run.wait(at, index, *key, What::Budget(*cost), ms.map(|ms| at + ms)),
             Wish::Sleep(key, ms) => run.wait(at, index, *key, What::Sleep, Some(at + ms)),
             Wish::Signal(key, name, ms) => run.wait(at, index, *key, What::Signal(*name), ms.map(|ms| at + ms)),
             Wish::Approval(key, ms) => {
@@ -436,17 +535,31 @@ impl Model {
                     (task.status, task.holder) = (Status::Parked, None);
                     task.token.activation += 1;
                 }
+                run.give_up_all(at, index, false);
             }
             Wish::Children(asked) => changes = self.ask(at, word.run, index, asked)?,
         }
         if changes {
             self.at = at;
+            self.runs.get_mut(&word.run).unwrap().let_go(at);
         }
         self.settle(word.run);
         Ok(())
     }
 
     fn withdraw(&mut self, at: i64, id: RunId, index: usize, keys: &[u8]) -> bool {
+        let run = self.runs.get_mut(&id).unwrap();
+        let waits = &mut run.tasks[index].record.waits;
+        let before = waits.len();
+        waits.retain(|key, _| !keys.contains(key));
+        let mut changes = waits.len() < before;
+        let keys_once: BTreeSet<u8> =
+            run.tasks[index].record.held.keys().filter(|key| keys.contains(key)).copied().collect();
+        for key in keys.iter().filter(|key| keys_once.contains(key)) {
+            run.give_up(at, index, *key);
+        }
+        changes |= !keys_once.is_empty();
+        run.let_go(at);
         let run = &self.runs[&id];
         let open = |task: usize| !run.tasks[task].status.is_ended();
         let roots: Vec<usize> =
@@ -458,11 +571,9 @@ impl Model {
             self.runs.get_mut(&id).unwrap().finish(at, task, Status::Cancelled);
         }
         let run = self.runs.get_mut(&id).unwrap();
+        run.let_go(at);
         hit.iter().for_each(|&task| run.doom(at, BTreeSet::from([task]), task));
-        let waits = &mut run.tasks[index].record.waits;
-        let before = waits.len();
-        waits.retain(|key, _| !keys.contains(key));
-        !hit.is_empty() || waits.len() < before
+        !hit.is_empty() || changes
     }
 
     /// Adds children; says whether there was one to be added.
@@ -537,6 +648,7 @@ impl Model {
         let run = self.runs.get_mut(&word.run).unwrap();
         run.tasks[victim].failures += 1;
         run.finish(at, victim, Status::Failed);
+        run.let_go(at);
         self.spoil(word.run, victim);
         if !held {
             // Who became the holder by asking is told when it asks again.
@@ -639,11 +751,12 @@ impl Model {
             match wait.what {
                 What::Sleep => run.arrive(at, index, key, "null".into()),
                 What::Barrier(name) => run.open_gate(at, name, false),
-                What::Signal(_) | What::Approval(_) => {
+                What::Signal(_) | What::Approval(_) | What::Budget(_) => {
                     run.tasks[index].record.waits.remove(&key);
                     run.say(at, index, key, Said::Failed);
                 }
             }
+            run.let_go(at);
         }
     }
 }

@@ -65,9 +65,10 @@ fn format_1_is_followed_as_ever() {
          cancelled 1.1\n\
          least Some((Completed, Millis(1790000000024))) 4609a755: completed 1.1\n\
          durable Some((Cancelled, Millis(1790000000075))) e05d0c69: cancelled 2.1, cancelled 1.1, completed 1.1, \
-         failed 1.1, cancelled 1.1, completed 1.1\n"
+         failed 1.1, cancelled 1.1, completed 1.1\n\
+         paid None e708eb69: running 1.1\n"
     );
-    assert_eq!((state.runs().count(), state.pages().len(), state.seq()), (4, 1, 75));
+    assert_eq!((state.runs().count(), state.pages().len(), state.seq()), (5, 1, 82));
 }
 
 #[test]
@@ -156,6 +157,13 @@ fn format_1_is_covered() {
         "task_progressed",
         "task_failed",
         "undo_begun",
+        "budget",
+        "step cost",
+        "wait for the budget",
+        "wait for the budget until",
+        "budget_topped_up",
+        "topped up by",
+        "wall_time_spent",
     ]
     .map(str::to_owned)
     .into();
@@ -174,6 +182,7 @@ fn variants(kind: &EventKind) -> Vec<String> {
             say("key", e.key.is_some());
             say("timeout_ms", e.graph.timeout_ms.is_some());
             say("tenant", e.graph.tenant.is_some());
+            say("budget", e.graph.budget.is_some());
             say("labels", !e.graph.labels.is_empty());
             for task in &e.graph.tasks {
                 say("after", !task.after.is_empty());
@@ -235,6 +244,7 @@ fn variants(kind: &EventKind) -> Vec<String> {
             say("step value", matches!(e.value, Some(Payload::Json(_))));
             say("step stored", matches!(e.value, Some(Payload::Stored { .. })));
             say("step failure", e.failure.is_some());
+            say("step cost", e.cost.is_some());
         }
         EventKind::ChildrenSubmitted(e) => {
             say("known", !e.known.is_empty());
@@ -266,6 +276,7 @@ fn variants(kind: &EventKind) -> Vec<String> {
                 Wait::Signal { .. } => ("signal", "signal until"),
                 Wait::Approval { .. } => ("approval", "approval until"),
                 Wait::Barrier { .. } => ("barrier", "barrier until"),
+                Wait::Budget { .. } => ("wait for the budget", "wait for the budget until"),
             };
             say(word, true);
             say(until, e.wait.until().is_some());
@@ -280,6 +291,7 @@ fn variants(kind: &EventKind) -> Vec<String> {
             say("with a number", e.number.is_some());
             say("answered by", e.by.is_some());
         }
+        EventKind::BudgetToppedUp(e) => say("topped up by", e.by.is_some()),
         EventKind::TasksSkipped(_)
         | EventKind::TasksCancelled(_)
         | EventKind::RunPaused(_)
@@ -293,6 +305,7 @@ fn variants(kind: &EventKind) -> Vec<String> {
         | EventKind::TaskProgressed(_)
         | EventKind::TaskFailed(_)
         | EventKind::UndoBegun(_)
+        | EventKind::WallTimeSpent(_)
         | EventKind::Schedule(_) => {} // they have a golden file of their own
     }
     seen

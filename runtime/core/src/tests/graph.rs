@@ -11,7 +11,14 @@ fn graph(tasks: &[(&str, &str, &str)]) -> Graph {
         spec.after = after.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         Arc::new(spec)
     });
-    Graph { name: "g".into(), tasks: tasks.collect(), timeout_ms: None, tenant: None, labels: BTreeMap::new() }
+    Graph {
+        name: "g".into(),
+        tasks: tasks.collect(),
+        timeout_ms: None,
+        budget: None,
+        tenant: None,
+        labels: BTreeMap::new(),
+    }
 }
 
 fn from(name: &str) -> String {

@@ -3,7 +3,7 @@
 //! It is written from the promises and not from the code, and it looks at every task for every question. The property
 //! tests put the same commands to both.
 
-use super::durable::{Post, Record};
+use super::durable::{Post, Purse, Record};
 use crate::{FailureClass, InstanceId, LossReason, Millis, RunId, RunOutcome, Status, StopReason, TimerKind, Token};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +51,7 @@ pub(super) struct Task {
 pub(super) struct Run {
     pub(super) undoing: Option<RunOutcome>,
     pub(super) post: Post,
+    pub(super) purse: Purse,
     pub(super) tasks: Vec<Task>,
     pub(super) ended: Option<RunOutcome>,
     pub(super) paused: bool,
@@ -88,6 +89,9 @@ pub(super) enum No {
     Answered,
     TaskEnded,
     NotUnknown,
+    NotReserved,
+    TopUp,
+    WallTimeSpent,
 }
 
 type TimerKey = (i64, RunId, Option<usize>, TimerKind);
@@ -110,7 +114,14 @@ pub(super) struct Word<'a> {
 }
 
 impl Model {
-    pub(super) fn submit(&mut self, now: i64, id: RunId, specs: &[Spec], timeout: Option<i64>) {
+    pub(super) fn submit(
+        &mut self,
+        now: i64,
+        id: RunId,
+        specs: &[Spec],
+        timeout: Option<i64>,
+        (calls, wall): (Option<u64>, Option<i64>),
+    ) {
         if self.runs.contains_key(&id) {
             return;
         }
@@ -121,6 +132,7 @@ impl Model {
         let run = Run {
             undoing: None,
             post,
+            purse: Purse { calls, wall, submitted: self.at, ..Purse::default() },
             tasks,
             ended,
             paused: false,
@@ -155,6 +167,7 @@ impl Model {
             task.gated = false;
             task.holder = Some(word.holder.clone());
             (task.since, task.heard_at, task.lease_until) = (at, at, at + LEASE);
+            task.record.held.values_mut().for_each(|held| held.1 = true);
         }
         Ok(())
     }
@@ -173,6 +186,7 @@ impl Model {
         let run = self.runs.get_mut(&word.run).unwrap();
         run.tasks[word.task].holder = Some(word.holder.clone());
         run.finish(at, word.task, Status::Completed);
+        run.let_go(at);
         self.settle(word.run);
         Ok(())
     }
@@ -200,11 +214,13 @@ impl Model {
         failed.failures += 1;
         let retryable = matches!(class, FailureClass::Retryable | FailureClass::Timeout | FailureClass::Panic);
         if retryable && failed.token.attempt - failed.first_attempt < failed.spec.retries {
+            of.give_up_all(at, task, true);
             of.begin_anew(task);
             let failed = &mut of.tasks[task];
             failed.again(at, Token { attempt: failed.token.attempt + 1, activation: 1 });
         } else {
             of.finish(at, task, if retryable { Status::Dead } else { Status::Failed });
+            of.let_go(at);
             self.spoil(run, task);
         }
         self.settle(run);
@@ -225,8 +241,11 @@ impl Model {
         if reason != LossReason::Released && lost.losses > lost.spec.losses_max {
             lost.failures += 1; // the chain of reasons says it
             of.finish(at, task, Status::Dead);
+            of.let_go(at);
             self.spoil(run, task);
         } else {
+            of.give_up_all(at, task, false);
+            let lost = &mut of.tasks[task];
             lost.again(at, Token { activation: lost.token.activation + 1, ..lost.token });
         }
         self.settle(run);
@@ -264,7 +283,8 @@ impl Model {
 
     pub(super) fn pause(&mut self, now: i64, id: RunId) -> Result<(), No> {
         let run = self.open(id)?;
-        if !std::mem::replace(&mut run.paused, true) {
+        let pauses = std::mem::take(&mut run.purse.pauses);
+        if !std::mem::replace(&mut run.paused, true) || pauses {
             self.at = self.at.max(now);
             self.released.withdrawn.insert(id);
         }
@@ -274,6 +294,44 @@ impl Model {
     pub(super) fn unpause(&mut self, now: i64, id: RunId) -> Result<(), No> {
         let at = self.at.max(now);
         let run = self.open(id)?;
+        if run.paused && run.purse.wall_spent {
+            return Err(No::WallTimeSpent);
+        }
+        self.go_on(at, id);
+        Ok(())
+    }
+
+    pub(super) fn top_up(&mut self, now: i64, id: RunId, top_up: u16, calls: u64, wall: i64) -> Result<(), No> {
+        let at = self.at.max(now);
+        let run = self.runs.get_mut(&id).ok_or(No::Run)?;
+        if run.purse.seen.contains(&top_up) {
+            return Ok(());
+        }
+        if run.ended.is_some() {
+            return Err(No::Ended);
+        }
+        let purse = &mut run.purse;
+        let unlimited = (calls > 0 && purse.calls.is_none()) || (wall > 0 && purse.wall.is_none());
+        if unlimited || (calls, wall) == (0, 0) {
+            return Err(No::TopUp);
+        }
+        purse.seen.insert(top_up);
+        purse.calls = purse.calls.map(|limit| limit + calls);
+        purse.wall = purse.wall.map(|limit| limit + wall);
+        self.at = at;
+        if purse.wall_spent && purse.wall.is_some_and(|wall| purse.submitted + wall > at) {
+            purse.wall_spent = false;
+            if std::mem::take(&mut purse.pauses) {
+                self.go_on(at, id);
+            }
+        }
+        self.runs.get_mut(&id).unwrap().let_go(at);
+        Ok(())
+    }
+
+    /// A run that is paused starts tasks again.
+    fn go_on(&mut self, at: i64, id: RunId) {
+        let run = self.runs.get_mut(&id).unwrap();
         if std::mem::replace(&mut run.paused, false) {
             let ready = run.tasks.iter_mut().enumerate().filter(|(_, task)| task.status == Status::Ready);
             let mut offers = BTreeSet::new();
@@ -285,7 +343,6 @@ impl Model {
             self.at = at;
             self.released.offers.append(&mut offers);
         }
-        Ok(())
     }
 
     pub(super) fn retry(&mut self, now: i64, word: &Word<'_>, edited: Option<u8>) -> Result<(), No> {
@@ -402,6 +459,8 @@ impl Model {
         for (&id, run) in self.runs.iter().filter(|(_, run)| run.ended.is_none()) {
             if run.undoing.is_none() {
                 timers.extend(run.deadline.map(|due| (due, id, None, TimerKind::Run)));
+                let wall = run.purse.wall.filter(|_| !run.purse.wall_spent);
+                timers.extend(wall.map(|wall| (run.purse.submitted + wall, id, None, TimerKind::Budget)));
             }
             for (index, task) in run.tasks.iter().enumerate() {
                 let mut set = |due: i64, kind| timers.insert((due, id, Some(index), kind));
@@ -432,7 +491,13 @@ impl Model {
     }
 
     pub(super) fn fire(&mut self, now: i64, (_, id, index, kind): TimerKey) {
-        let Some(index) = index else { return self.end_all(now, id, StopReason::Timeout) };
+        let Some(index) = index else {
+            return if kind == TimerKind::Budget {
+                self.wall_spent(now, id)
+            } else {
+                self.end_all(now, id, StopReason::Timeout)
+            };
+        };
         match kind {
             TimerKind::Retry => {
                 let task = &mut self.runs.get_mut(&id).unwrap().tasks[index];
@@ -450,8 +515,16 @@ impl Model {
                 self.lost(now, id, index, LossReason::Lease);
             }
             TimerKind::Wait => self.elapse(now, id, index),
-            TimerKind::Run => unreachable!("a timer of a run has no task"),
+            TimerKind::Run | TimerKind::Budget => unreachable!("a timer of a run has no task"),
         }
+    }
+
+    fn wall_spent(&mut self, now: i64, id: RunId) {
+        self.at = self.at.max(now);
+        let run = self.runs.get_mut(&id).unwrap();
+        run.purse.wall_spent = true;
+        run.purse.pauses = !std::mem::replace(&mut run.paused, true);
+        self.released.withdrawn.insert(id);
     }
 
     /// Draws all conclusions: what can run, what never will, whether the run has ended.
@@ -498,6 +571,7 @@ impl Model {
             }
             run.ended = Some(outcome);
             run.paused = false;
+            (run.purse.wall_spent, run.purse.pauses) = (false, false);
             if outcome != RunOutcome::Completed {
                 self.released.withdrawn.insert(id);
             }

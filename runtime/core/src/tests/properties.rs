@@ -5,10 +5,10 @@ use super::config;
 use super::durable::{Asked, DEPTH_MAX, Is, Said, TASKS_MAX, What, Wish};
 use super::model::{Model, No, Released, Spec, Word};
 use crate::{
-    Alive, Answer, Child, Command, Contract, Decision, Effect, EffectState, Event, EventKind, Failure, FailureClass,
-    Graph, GraphLimits, InstanceId, Json, Limits, LossReason, Millis, Note, Noted, OnCycle, Payload, Priority,
-    Rejected, Retry, RunId, RunRestored, Speaker, State, Status, Step, TaskIndex, TaskRef, TaskSpec, Timer, TimerKind,
-    Token, Wait, check_history, check_owed, check_step, decide,
+    Alive, Answer, Budget, Child, Command, Contract, Cost, Decision, Effect, EffectState, Event, EventKind, Failure,
+    FailureClass, Graph, GraphLimits, InstanceId, Json, Limits, LossReason, Millis, Note, Noted, OnCycle, Payload,
+    Priority, Rejected, Retry, RunId, RunRestored, Speaker, State, Status, Step, TaskIndex, TaskRef, TaskSpec, Timer,
+    TimerKind, Token, Wait, check_history, check_owed, check_step, decide,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,8 @@ const START: i64 = 1_790_000_000_000;
 struct Drawn {
     tasks: Vec<Spec>,
     timeout: Option<i64>,
+    /// How many calls it may make, and how long it may take.
+    budget: (Option<u64>, Option<i64>),
 }
 
 /// One step of a history; runs, tasks and holders are drawn as numbers.
@@ -56,6 +58,8 @@ enum Op {
     Signal(usize, u16, u8),
     Approve(usize, u16, Option<usize>, Option<u32>, bool),
     Decide(Who, u8, bool),
+    /// So many calls more, and so much time.
+    TopUp(usize, u16, u64, i64),
     /// What is no wish at all: a task that is not there, a graph with faults.
     Nonsense(usize),
 }
@@ -103,6 +107,8 @@ fn wish() -> impl Strategy<Value = Wish> {
         2 => proptest::collection::vec(key(), 0..3).prop_map(Wish::Withdraw),
         1 => Just(Wish::Progress),
         8 => prop_oneof![8 => Just(0), 1 => Just(1)].prop_flat_map(|off| any::<bool>().prop_map(move |at_gate| Wish::Park(off, at_gate))),
+        10 => (key(), 0..4_u64, limit()).prop_map(|(key, cost, ms)| Wish::Spend(key, cost, ms)),
+        10 => (key(), 0..5_u64, any::<bool>()).prop_map(|(key, cost, fails)| Wish::Settle(key, cost, fails)),
     ]
 }
 
@@ -110,14 +116,15 @@ fn wish() -> impl Strategy<Value = Wish> {
 fn drawn() -> impl Strategy<Value = Drawn> {
     let tasks = proptest::collection::vec((spec(), any::<u8>(), any::<u16>()), 1..7);
     let timeout = prop_oneof![3 => Just(None), 1 => (1_000..60_000_i64).prop_map(Some)];
-    (tasks, timeout).prop_map(|(drawn, timeout)| {
+    let budget = (proptest::option::of(0..9_u64), prop_oneof![3 => Just(None), 1 => (0..60_000_i64).prop_map(Some)]);
+    (tasks, timeout, budget).prop_map(|(drawn, timeout, budget)| {
         let ranks: Vec<(u16, usize)> = drawn.iter().enumerate().map(|(place, task)| (task.2, place)).collect();
         let mut tasks: Vec<Spec> = drawn.iter().map(|task| task.0.clone()).collect();
         for (place, task) in tasks.iter_mut().enumerate() {
             let lower = (0..ranks.len()).filter(|&other| ranks[other] < ranks[place]);
             task.needs = lower.filter(|&other| drawn[place].1 >> other & 1 == 1).collect();
         }
-        Drawn { tasks, timeout }
+        Drawn { tasks, timeout, budget }
     })
 }
 
@@ -171,6 +178,8 @@ fn op() -> impl Strategy<Value = Op> {
         5 => (0..RUNS, 0..12_u16, proptest::option::of(0..9_usize), proptest::option::of(0..3_u32), any::<bool>())
             .prop_map(|(run, id, task, number, yes)| Op::Approve(run, id, task, number, yes)),
         5 => (who(), 0..6_u8, any::<bool>()).prop_map(|(who, key, happened)| Op::Decide(who, key, happened)),
+        3 => (0..RUNS, 0..12_u16, 0..4_u64, prop_oneof![Just(0), 0..9_000_i64])
+            .prop_map(|(run, id, calls, ms)| Op::TopUp(run, id, calls, ms)),
     ]
 }
 
@@ -211,7 +220,8 @@ impl Pair {
     }
 
     fn graph(&self, run: usize) -> Graph {
-        let Drawn { tasks, timeout } = &self.graphs[run];
+        let Drawn { tasks, timeout, budget } = &self.graphs[run];
+        let budget = Budget { calls: budget.0, wall_ms: budget.1.map(|ms| ms as u64), ..Budget::default() };
         let tasks = tasks.iter().enumerate().map(|(index, drawn)| {
             // Every other need is an edge of data, the rest only orders.
             let name = |need: &usize| format!("t{need}");
@@ -228,7 +238,8 @@ impl Pair {
             Arc::new(spec)
         });
         let (tasks, timeout_ms) = (tasks.collect(), timeout.map(|ms| ms as u64));
-        Graph { name: format!("g{run}"), tasks, timeout_ms, tenant: None, labels: BTreeMap::new() }
+        let (budget, labels) = (Some(budget), BTreeMap::new());
+        Graph { name: format!("g{run}"), tasks, timeout_ms, budget, tenant: None, labels }
     }
 
     fn speaker(&self, who: Who) -> Speaker {
@@ -268,17 +279,23 @@ impl Pair {
                 let answer = Answer::Effect { task, key: format!("k{key}").into(), decision, by: None };
                 self.command(Command::Answer(run, answer), expected);
             }
+            Op::TopUp(run, id, calls, wall) => {
+                let expected = self.model.top_up(now, run_id(run), id, calls, wall);
+                let amount = Budget { calls: Some(calls), wall_ms: Some(wall as u64), ..Budget::default() };
+                let id = Uuid::from_u128(id.into());
+                self.command(Command::TopUp { id, run: run_id(run), amount, by: None }, expected);
+            }
             Op::Submit(run) => {
                 let command = Command::Submit {
                     run: run_id(run),
                     graph: self.graph(run).check(&GraphLimits::default()).unwrap(),
                     key: None,
                 };
-                let Drawn { tasks, timeout } = self.graphs[run].clone();
+                let Drawn { tasks, timeout, budget } = self.graphs[run].clone();
                 if self.state.run(run_id(run)).is_none() {
                     self.completed.retain(|task| task.run != run_id(run));
                 }
-                self.model.submit(now, run_id(run), &tasks, timeout);
+                self.model.submit(now, run_id(run), &tasks, timeout, budget);
                 self.command(command, Ok(()));
             }
             Op::Accept(who) => {
@@ -382,6 +399,9 @@ impl Pair {
             Err(Rejected::Answered { .. }) => Err(No::Answered),
             Err(Rejected::TaskEnded { .. }) => Err(No::TaskEnded),
             Err(Rejected::NotUnknown { .. }) => Err(No::NotUnknown),
+            Err(Rejected::NotReserved { .. }) => Err(No::NotReserved),
+            Err(Rejected::TopUp { .. }) => Err(No::TopUp),
+            Err(Rejected::WallTimeSpent { .. }) => Err(No::WallTimeSpent),
             Err(other) => panic!("{other}"),
         };
         assert_eq!(seen, expected, "{command:?}");
@@ -626,6 +646,14 @@ impl Pair {
             Wish::Withdraw(keys) => Note::Withdraw(keys.iter().map(|key| name(*key)).collect()),
             Wish::Progress => Note::Progress(Json::null()),
             Wish::Park(seen, at_gate) => Note::Park { seen: *seen, gate: at_gate.then(|| "llm".into()) },
+            Wish::Spend(key, calls, ms) => {
+                let cost = Cost { calls: *calls, ..Cost::NONE };
+                wait(*key, Wait::Budget { cost, until: Some(Millis(1)) }, *ms)
+            }
+            Wish::Settle(key, calls, fails) => {
+                let result = if *fails { Err(Failure::new(FailureClass::Terminal, "drawn")) } else { Ok(json(7)) };
+                Note::Settled { key: name(*key), result, cost: Cost { calls: *calls, ..Cost::NONE } }
+            }
         }
     }
 
@@ -793,6 +821,7 @@ impl Pair {
             assert_eq!(run.quarantined, None);
             assert_eq!(run.ended.map(|(outcome, _)| outcome), model.ended);
             assert_eq!(run.undoing, model.undoing);
+            self.compare_ledgers(run);
             assert_eq!((run.paused.is_some(), run.counts().total()), (model.paused, model.tasks.len()));
             assert_eq!(run.open(), model.tasks.iter().filter(|task| !task.status.is_ended()).count());
             // What has an effect of unknown outcome is not for the archive.
@@ -828,6 +857,19 @@ impl Pair {
         }
     }
 
+    fn compare_ledgers(&self, run: &crate::Run) {
+        let model = &self.model.runs[&run.id];
+        let purse = &model.purse;
+        let Some(ledger) = run.ledger() else { return assert_eq!((model.used(), purse.wall_spent), (0, false)) };
+        let (used, limit) = (ledger.used().calls, purse.calls.unwrap_or(u64::MAX));
+        assert_eq!((used, ledger.spent.calls), (model.used(), purse.spent));
+        assert_eq!((ledger.overshoot.calls, ledger.limit.calls), (purse.beyond, purse.calls));
+        assert_eq!((ledger.wall_spent, ledger.limit.wall_ms), (purse.wall_spent, purse.wall.map(|ms| ms as u64)));
+        assert!(used <= limit.saturating_add(purse.beyond), "{used} of {limit}");
+        assert_eq!(ledger.held().map(|(_, _, cost)| cost.calls).sum::<u64>(), ledger.reserved.calls);
+        assert!(ledger.held().all(|(task, ..)| !run.tasks[task.at()].status().is_ended()));
+    }
+
     fn compare_records(&self, run: &crate::Run, index: usize) {
         let of_model = &self.model.runs[&run.id].tasks[index];
         let (task, model) = (&run.tasks[index], &of_model.record);
@@ -842,6 +884,8 @@ impl Pair {
                 Noted::Unknown => Said::Unknown,
                 Noted::NotDone => Said::NotDone,
                 Noted::Waits => Said::Waits,
+                Noted::Reserved(cost) => Said::Reserved(cost.calls),
+                Noted::Charged(cost) => Said::Charged(cost.calls),
                 Noted::Value(Payload::Json(json)) => Said::Value(json.to_string()),
                 Noted::Value(payload) => panic!("{payload:?}"),
                 Noted::Failed(_) => Said::Failed,
@@ -856,6 +900,7 @@ impl Pair {
                 Wait::Signal { name, .. } => What::Signal(name[1..].parse().unwrap()),
                 Wait::Approval { number, .. } => What::Approval(*number),
                 Wait::Barrier { name, .. } => What::Barrier(name[1..].parse().unwrap()),
+                Wait::Budget { cost, .. } => What::Budget(cost.calls),
             };
             (key.to_string(), what, wait.until().map(|until| until.0))
         });
@@ -880,6 +925,12 @@ impl Pair {
     fn answer_the_parked(&mut self, next: &mut u16) {
         for run in 0..RUNS {
             let of_run = self.model.runs.get(&run_id(run)).filter(|run| run.ended.is_none());
+            if of_run.is_some_and(|run| run.purse.wall_spent) {
+                *next += 1;
+                self.put(&Op::TopUp(run, *next, 0, 1_000_000_000));
+                self.put(&Op::Unpause(run)); // somebody may have paused it before
+                continue;
+            }
             let parked = of_run.and_then(|run| run.tasks.iter().position(|task| task.status == Status::Parked));
             let Some(index) = parked else { continue };
             let record = &self.model.runs[&run_id(run)].tasks[index].record;
@@ -889,6 +940,7 @@ impl Pair {
             let op = match (record.waits.values().next().map(|wait| wait.what.clone()), unknown) {
                 (Some(What::Signal(name)), _) => Op::Signal(run, *next, name),
                 (Some(What::Approval(number)), _) => Op::Approve(run, *next, Some(index), Some(number), true),
+                (Some(What::Budget(_)), _) => Op::TopUp(run, *next, 9, 0),
                 (_, Some(key)) => Op::Decide(who, key, true),
                 _ => Op::Cancel(run),
             };
@@ -916,6 +968,9 @@ impl Pair {
                     let speaker = Speaker { task, token, holder: holder.clone() };
                     let accepted = self.model.accept(self.now, &word);
                     self.command(Command::Accept(speaker.clone(), None), accepted);
+                    if accepted == Err(No::Paused) {
+                        continue; // it is offered when it goes on
+                    }
                     let completed = self.model.complete(self.now, &word);
                     self.command(Command::Complete(speaker, Payload::Json(Json::null())), completed);
                 }
@@ -926,7 +981,10 @@ impl Pair {
                     }
                     None => {
                         let parked = |task: &crate::Task| matches!(task.state, crate::TaskState::Parked { .. });
-                        let waits = self.state.runs().any(|run| run.ended.is_none() && run.tasks.iter().any(parked));
+                        let waits = self.state.runs().any(|run| {
+                            let is_spent = run.ledger().is_some_and(|ledger| ledger.wall_spent);
+                            run.ended.is_none() && (is_spent || run.tasks.iter().any(parked))
+                        });
                         assert!(waits, "what is open is offered, or has a timer, or waits for somebody");
                         self.answer_the_parked(&mut next);
                     }

@@ -26,7 +26,7 @@ macro_rules! features {
 }
 
 features! {
-    approvals archive barriers cancel children cycles edges effects fences life losses parking pause poison recovery refusal
+    approvals archive barriers budgets cancel children cycles edges effects fences life losses parking pause poison recovery refusal
     restore resume retries schedules skips steps time timeouts undo waits
 }
 
@@ -79,6 +79,7 @@ const TRANSITIONS: &[&str] = &[
     "blocked task_failed",
     "blocked tasks_cancelled",
     "blocked tasks_skipped",
+    "budget_topped_up",
     "cancelled task_resumed",
     "dead task_resumed",
     "failed task_resumed",
@@ -89,8 +90,10 @@ const TRANSITIONS: &[&str] = &[
     "parked woken by approval_answered",
     "parked woken by attempt_failed",
     "parked woken by attempt_lost",
+    "parked woken by budget_topped_up",
     "parked woken by effect_decided",
     "parked woken by signal_received",
+    "parked woken by step_recorded",
     "parked woken by task_completed",
     "parked woken by task_failed",
     "parked woken by tasks_skipped",
@@ -126,6 +129,7 @@ const TRANSITIONS: &[&str] = &[
     "rejected no_run",
     "rejected no_schedule",
     "rejected no_task",
+    "rejected not_reserved",
     "rejected not_resumable",
     "rejected not_unknown",
     "rejected open",
@@ -134,7 +138,9 @@ const TRANSITIONS: &[&str] = &[
     "rejected schedule_conflict",
     "rejected signals_full",
     "rejected task_ended",
+    "rejected top_up",
     "rejected undoing",
+    "rejected wall_time_spent",
     "run_ended cancelled",
     "run_ended completed",
     "run_ended failed",
@@ -163,6 +169,7 @@ const TRANSITIONS: &[&str] = &[
     "running tasks_cancelled",
     "running wait_begun approval",
     "running wait_begun barrier",
+    "running wait_begun budget",
     "running wait_begun signal",
     "running wait_begun sleep",
     "running wait_elapsed",
@@ -183,6 +190,7 @@ const TRANSITIONS: &[&str] = &[
     "stop silent",
     "stop timeout",
     "timer attempt",
+    "timer budget",
     "timer heartbeat",
     "timer lease",
     "timer retry",
@@ -193,6 +201,7 @@ const TRANSITIONS: &[&str] = &[
     "undo_begun failed",
     "unknown effect_decided happened",
     "unknown effect_decided not",
+    "wall_time_spent",
 ];
 
 #[test]

@@ -82,7 +82,14 @@ fn a_replay_computes_no_moment() {
 
 fn set(name: &str, timing: Timing) -> ScheduleSet {
     let task = Arc::new(TaskSpec::new("it", "work", Json::null()));
-    let graph = Graph { name: "w".into(), tasks: vec![task], timeout_ms: None, tenant: None, labels: BTreeMap::new() };
+    let graph = Graph {
+        name: "w".into(),
+        tasks: vec![task],
+        timeout_ms: None,
+        budget: None,
+        tenant: None,
+        labels: BTreeMap::new(),
+    };
     let graph = graph.check(&Limits::default().graph).unwrap().into();
     let next = if let Timing::At(at) = timing { Some(at) } else { Some(Millis(10)) };
     ScheduleSet { name: name.into(), timing, overlap: Overlap::Allow, catch_up: CatchUp::All, next, graph }

@@ -4,14 +4,15 @@
 //! - `ask <task> <holder> <key> [alias=..] [hash=..] [priority=..] [from=..] [after=..] ; <key> ..`
 //! - `begin <task> <holder> <key> keyed|checkable|irreversible [undo=<capability>]`, `unknown <task> <holder> <key>`
 //! - `sleep`, `await [signal=]`, `approval`, `barrier [at=] [parties=] [brings=]`, each `<task> <holder> <key> [for=..]`
+//! - `reserve <task> <holder> <key> [cost=..] [for=..]`, `settle <task> <holder> <key> value|<class> cost=..`
 //! - `withdraw <task> <holder> <key>..`, `park <task> <holder> [seen=..] [at=<gate>]`
 //! - `signal <run> <name> id=<n> [value=<json>]`, `approve <run> yes|no id=<n> [task=..] [number=..]`
 //! - `decide <task> <key> happened|not [out=<json>]`
 
 use super::board::{Board, duration, failure, option, spec};
 use crate::{
-    Answer, Child, Command, Contract, Decision, EffectState, Entry, EventKind, Json, Millis, Note, Noted, Payload,
-    Priority, Rejected, RunId, Speaker, TaskIndex, TaskSpec, Wait,
+    Answer, Child, Command, Contract, Cost, Decision, EffectState, Entry, EventKind, Json, Millis, Note, Noted,
+    Payload, Priority, Rejected, RunId, Speaker, TaskIndex, TaskSpec, Wait,
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -79,6 +80,17 @@ fn note(board: &Board, speaker: &Speaker, verb: &str, words: &[&str], rest: &str
             });
             Note::Begin { key: key(), contract, undo }
         }
+        "reserve" => {
+            let cost = option(words, "cost=").map_or(Cost::NONE, |cost| cost.parse().unwrap());
+            wait(Wait::Budget { cost, until: None })
+        }
+        "settle" => {
+            let result = match words[3] {
+                "value" => Ok(Payload::Json(value("out="))),
+                class => Err(failure(class, words)),
+            };
+            Note::Settled { key: key(), result, cost: option(words, "cost=").unwrap().parse().unwrap() }
+        }
         "unknown" => Note::Unknown { key: key(), reason: "no answer".into() },
         "sleep" => wait(Wait::Sleep { until: Millis(0) }),
         "await" => wait(Wait::Signal { name: option(words, "signal=").unwrap().into(), until: None }),
@@ -130,7 +142,9 @@ pub(super) fn event(
     match kind {
         EventKind::StepRecorded(e) => match (&e.value, &e.failure) {
             (Some(value), _) => {
-                (seen(e.task, " value"), format!("recorded {} {} = {}", task(e.task), e.key, payload(value)))
+                let cost = e.cost.map_or(String::new(), |cost| format!(" for {cost}"));
+                let said = format!("recorded {} {} = {}{cost}", task(e.task), e.key, payload(value));
+                (seen(e.task, " value"), said)
             }
             (_, Some(failure)) => {
                 let class = failure.class.as_str();
@@ -167,6 +181,7 @@ pub(super) fn event(
                 Wait::Signal { .. } => "signal",
                 Wait::Approval { .. } => "approval",
                 Wait::Barrier { .. } => "barrier",
+                Wait::Budget { .. } => "budget",
             };
             let until = e.wait.until().map_or(String::new(), |until| format!(" until {:?}", until.since(at)));
             let words = e.wait.in_words();
@@ -194,6 +209,13 @@ pub(super) fn event(
             let (outcome, undos) = (e.outcome.as_str(), undos.join(", "));
             (vec![format!("undo_begun {outcome}")], format!("undoing {} {outcome}: {undos}", run()))
         }
+        EventKind::BudgetToppedUp(e) => {
+            let by = e.by.as_deref().unwrap_or("nobody");
+            (vec!["budget_topped_up".into()], format!("topped up {} by {} ({by})", run(), e.amount))
+        }
+        EventKind::WallTimeSpent(e) => {
+            (vec!["wall_time_spent".into()], format!("spent the time of {}, {} ms", run(), e.limit_ms))
+        }
         kind => panic!("said elsewhere: {kind:?}"),
     }
 }
@@ -207,6 +229,8 @@ pub(super) fn entry(board: &Board, run: RunId, entry: &Entry) -> String {
         Noted::Unknown => format!("{key} unknown"),
         Noted::NotDone => format!("{key} not done"),
         Noted::Waits => format!("{key} waits"),
+        Noted::Reserved(cost) => format!("{key} reserved {cost}"),
+        Noted::Charged(cost) => format!("{key} charged {cost}"),
         Noted::Value(value) => format!("{key} = {}", payload(value)),
         Noted::Failed(failure) => format!("{key} failed {} <{failure}>", failure.class),
     }
@@ -233,6 +257,9 @@ pub(super) fn rejection(board: &Board, rejected: &Rejected) -> (&'static str, St
         Rejected::NotUnknown { state, .. } => {
             ("not_unknown", format!(" {}", state.map_or_else(|| "none".into(), |state| state.to_string())))
         }
+        Rejected::TopUp { reason, .. } => ("top_up", format!(" {reason}")),
+        Rejected::WallTimeSpent { limit_ms, .. } => ("wall_time_spent", format!(" {limit_ms} ms")),
+        Rejected::NotReserved { key, .. } => ("not_reserved", format!(" {key}")),
         rejected => panic!("said elsewhere: {rejected}"),
     }
 }

@@ -60,6 +60,8 @@ fn members(what: &What) -> (&'static str, Value) {
         What::Cancelled { reason } => ("cancelled", json!({ "reason": reason })),
         What::Paused { reason } => ("paused", json!({ "reason": reason })),
         What::Resumed => ("resumed", Value::Null),
+        What::ToppedUp { amount, by } => ("topped_up", json!({ "amount": amount, "by": by })),
+        What::WallTimeSpent { limit } => ("wall_time_spent", json!({ "limit_ms": limit.as_millis() as u64 })),
         What::Retried { attempt, is_edited } => ("retried", json!({ "attempt": attempt, "is_edited": is_edited })),
         What::Reopened { cause } => ("reopened", json!({ "cause": cause })),
         What::Recorded { call } => ("recorded", json!({ "call": call })),

@@ -3,7 +3,7 @@
 use super::super::Format::{Json, Yaml};
 use super::super::model;
 use super::{read, sample};
-use callboard_core::{Graph, GraphLimits, Priority, Retry, TaskSpec, Timeouts};
+use callboard_core::{AMOUNT_MAX, Budget, Graph, GraphLimits, Priority, Retry, TaskSpec, Timeouts};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -65,6 +65,8 @@ prop_compose! {
         tasks in btree_map("\\PC{1,12}", task(), 1..8),
         timeout_ms in option::of(1..=u64::MAX),
         tenant in option::of(any::<String>()),
+        (calls, usd_micros) in (option::of(0..=AMOUNT_MAX), option::of(0..=AMOUNT_MAX)),
+        (tokens, wall_ms) in (option::of(0..=AMOUNT_MAX), option::of(0..=AMOUNT_MAX)),
         // At most 63 and 256 bytes: a character has four at most.
         labels in btree_map("(?s).{1,15}", "(?s).{0,15}", 0..3),
     ) -> Graph {
@@ -81,7 +83,8 @@ prop_compose! {
             }
             Arc::new(spec)
         });
-        Graph { tasks: tasks.collect(), name: name.clone(), timeout_ms, tenant, labels }
+        let budget = Some(Budget { calls, tokens, usd_micros, wall_ms }).filter(|budget| !budget.is_none());
+        Graph { tasks: tasks.collect(), name: name.clone(), timeout_ms, budget, tenant, labels }
     }
 }
 

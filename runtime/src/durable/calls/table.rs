@@ -164,7 +164,9 @@ impl Table {
                 children.retain(is_wanted);
                 (!children.is_empty()).then_some(Note::Children(children))
             }
-            Note::Wait { ref key, .. } => (mark(key).is_none() && !is_over(key)).then_some(note),
+            Note::Wait { ref key, .. } => {
+                (matches!(mark(key), None | Some(Mark::Charged)) && !is_over(key)).then_some(note)
+            }
             Note::Withdraw(mut keys) => {
                 let is_asked = |key: &Key| call(key).is_some_and(|call| call.mark.is_some() || call.is_asked);
                 keys.retain(|key| !is_over(key) && is_asked(key));
@@ -190,6 +192,8 @@ pub(super) fn mark_of(what: &Noted, here: bool) -> Option<Mark> {
         Noted::Unknown => Some(Mark::Unknown),
         Noted::NotDone => Some(Mark::NotDone),
         Noted::Waits => Some(Mark::Waits),
+        Noted::Reserved(_) => Some(Mark::Reserved),
+        Noted::Charged(_) => Some(Mark::Charged),
         Noted::Value(_) | Noted::Failed(_) => None,
     }
 }

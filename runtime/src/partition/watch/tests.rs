@@ -13,8 +13,14 @@ fn id() -> RunId {
 /// A state with a run of one task, and its history.
 fn submitted() -> (State, History) {
     let spec = TaskSpec::new("it", "echo", Json::null());
-    let graph =
-        Graph { name: "one".into(), tasks: vec![spec.into()], timeout_ms: None, tenant: None, labels: BTreeMap::new() };
+    let graph = Graph {
+        name: "one".into(),
+        tasks: vec![spec.into()],
+        timeout_ms: None,
+        budget: None,
+        tenant: None,
+        labels: BTreeMap::new(),
+    };
     let (mut state, mut history) = (State::new(Limits::default()), History::default());
     let graph = graph.check(&Limits::default().graph).unwrap();
     let step = decide(&state, Millis(1), Command::Submit { run: id(), graph, key: None }).unwrap();

@@ -13,7 +13,14 @@ fn json(text: &str) -> Json {
 /// A graph of tasks `name capability input`.
 fn graph(tasks: &[(&str, &str, &str)]) -> Graph {
     let tasks = tasks.iter().map(|(name, capability, input)| Arc::new(TaskSpec::new(*name, *capability, json(input))));
-    Graph { name: "g".into(), tasks: tasks.collect(), timeout_ms: None, tenant: None, labels: BTreeMap::new() }
+    Graph {
+        name: "g".into(),
+        tasks: tasks.collect(),
+        timeout_ms: None,
+        budget: None,
+        tenant: None,
+        labels: BTreeMap::new(),
+    }
 }
 
 /// The faults of an input by a schema; `t` gives a text, `n` a whole number, `x` nobody knows what.

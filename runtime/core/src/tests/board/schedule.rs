@@ -51,6 +51,7 @@ impl Board {
             name: "test".into(),
             tasks: tasks.split(';').map(|task| Arc::new(spec(task))).collect(),
             timeout_ms: None,
+            budget: None,
             tenant: None,
             labels: BTreeMap::new(),
         };

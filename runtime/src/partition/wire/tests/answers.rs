@@ -8,6 +8,7 @@ use crate::query::{
     UnknownEffect,
 };
 use crate::schedule::{ScheduleInfo, ScheduleStatus};
+use crate::{BudgetInfo, BudgetWait, TopUpInfo};
 use bytes::Bytes;
 use callboard_core::{
     CatchUp, Counts, Entry, Millis, Noted, Overlap, Priority, Rejected, RunId, Status, TaskIndex, Token,
@@ -24,11 +25,12 @@ impl Bits {
     pub(super) fn records(&self) -> Vec<Result<Vec<Entry>, Refusal>> {
         let (seq, at, key, child) = (self.number, self.at(), self.arc(), self.index());
         let mut noted = vec![Noted::Unknown, Noted::NotDone, Noted::Waits];
+        noted.extend([Noted::Reserved(self.cost()), Noted::Charged(self.cost())]);
         noted.extend(maybe(key.clone()).map(|hash| Noted::Submitted { child, hash }));
         noted.extend(Self::contracts().map(Noted::Begun));
         noted.extend(self.payloads().into_iter().map(Noted::Value));
         noted.extend(self.failures().into_iter().map(Noted::Failed));
-        let noted = every!(noted, Noted: Submitted Begun Unknown NotDone Waits Value Failed);
+        let noted = every!(noted, Noted: Submitted Begun Unknown NotDone Waits Reserved Charged Value Failed);
         let entries = noted.into_iter().map(|what| Entry { seq, at, key: key.clone(), what }).collect();
         vec![Ok(entries), Ok(Vec::new()), Err(Refusal::Rejected(Rejected::News(self.task())))]
     }
@@ -69,6 +71,23 @@ impl Bits {
         maybe(crate::Progress { tasks, completed, ended_otherwise: 1, running: 2 })
     }
 
+    fn budget_info(&self) -> BudgetInfo {
+        let (amount, cost) = (self.budget(), self.cost());
+        let wait = BudgetWait { task: self.text.clone(), call: self.arc(), cost: cost.into() };
+        let top_up = TopUpInfo { at: self.at(), amount: amount.into(), by: Some(self.arc()) };
+        BudgetInfo {
+            limit: amount.into(),
+            spent: cost.into(),
+            reserved: cost.into(),
+            left: amount.into(),
+            overshoot: cost.into(),
+            wall_spent: true,
+            waiting: self.size(),
+            first_waiting: vec![wait],
+            top_ups: vec![TopUpInfo { by: None, ..top_up.clone() }, top_up],
+        }
+    }
+
     pub(super) fn run_infos(&self) -> Vec<RunInfo> {
         let counts: Counts = serde_json::from_value(serde_json::json!({ "dead": self.small(), "ready": 1 })).unwrap();
         let info = |status| RunInfo {
@@ -83,6 +102,7 @@ impl Bits {
             reopened_at: Some(self.at()),
             ended_at: Some(self.at()),
             counts,
+            budget: Some(self.budget_info()),
         };
         let bare = RunInfo {
             key: None,
@@ -90,6 +110,7 @@ impl Bits {
             reason: None,
             reopened_at: None,
             ended_at: None,
+            budget: None,
             ..info(RunStatus::Running)
         };
         run_statuses().into_iter().map(info).chain([bare]).collect()

@@ -7,10 +7,10 @@ use crate::partition::message::{Comeback, Message, NewSchedule, Refusal, Reply, 
 use crate::query::filter::{RunFilter, TaskFilter};
 use crate::query::{Place, RunStatus};
 use callboard_core::{
-    Alive, Answer, CatchUp, CheckedGraph, Child, Contract, Decision, Difference, EffectStatus, Failure, FailureClass,
-    Graph, GraphLimits, InstanceId, Json, Limits, LossReason, Millis, Note, Overlap, Payload, Priority, Rejected,
-    Replace, Retry, RunId, RunOutcome, RunRestored, ScheduleRejected, Speaker, State, Status, TaskIndex, TaskRef,
-    TaskSpec, Timeouts, Timing, Token, Wait, decide,
+    Alive, Answer, Budget, CatchUp, CheckedGraph, Child, Contract, Cost, Decision, Difference, EffectStatus, Failure,
+    FailureClass, Graph, GraphLimits, InstanceId, Json, Limits, LossReason, Millis, Note, Overlap, Payload, Priority,
+    Rejected, Replace, Retry, RunId, RunOutcome, RunRestored, ScheduleRejected, Speaker, State, Status, TaskIndex,
+    TaskRef, TaskSpec, Timeouts, Timing, Token, Wait, decide,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -167,6 +167,7 @@ impl Bits {
             name: "w".into(),
             tasks: vec![self.spec().into(), second.into()],
             timeout_ms: Some(self.number),
+            budget: Some(self.budget()),
             tenant: Some(self.text.clone()),
             labels: [(self.text.clone(), self.text.clone())].into(),
         };
@@ -225,6 +226,9 @@ impl Bits {
             Rejected::TaskEnded { task, status },
             Rejected::NotUnknown { task, key: key.clone(), state: None },
             Rejected::Open(run),
+            Rejected::TopUp { run, reason: self.text.clone() },
+            Rejected::WallTimeSpent { run, limit_ms: self.number },
+            Rejected::NotReserved { task, key: key.clone() },
             Rejected::Quarantined { run, reason },
         ];
         all.extend(self.outcomes().map(|outcome| Rejected::Ended { run, outcome }));
@@ -235,7 +239,7 @@ impl Bits {
         all.extend(states.map(|state| Rejected::NotUnknown { task, key: key.clone(), state: Some(state) }));
         all.extend(self.schedule_rejections().into_iter().map(Rejected::Schedule));
         every!(all, Rejected: NoRun NoTask Fenced Conflict Full Ended Paused NotResumable Input News Children Cycle Child
-            Undoing SignalsFull Ambiguous Answered TaskEnded NotUnknown Open Quarantined Schedule)
+            Undoing SignalsFull Ambiguous Answered TaskEnded NotUnknown TopUp WallTimeSpent NotReserved Open Quarantined Schedule)
     }
 
     pub(super) fn schedule_rejections(&self) -> Vec<ScheduleRejected> {
@@ -264,15 +268,24 @@ impl Bits {
         every!(all, Refusal: Rejected Unavailable Unknown Elsewhere)
     }
 
+    pub(super) fn cost(&self) -> Cost {
+        Cost { calls: self.number, tokens: 0, usd_micros: self.number / 2 }
+    }
+
+    pub(super) fn budget(&self) -> Budget {
+        Budget { calls: Some(self.number), tokens: None, usd_micros: Some(0), wall_ms: Some(self.number) }
+    }
+
     pub(super) fn waits(&self) -> Vec<Wait> {
         let (name, until) = (self.arc(), self.at());
         let mut all = vec![Wait::Sleep { until }];
         for until in maybe(until) {
             all.push(Wait::Signal { name: name.clone(), until });
             all.push(Wait::Approval { prompt: name.clone(), number: self.small(), until });
+            all.push(Wait::Budget { cost: self.cost(), until });
             all.push(Wait::Barrier { name: name.clone(), parties: self.small(), value: self.json.clone(), until });
         }
-        every!(all, Wait: Sleep Signal Approval Barrier)
+        every!(all, Wait: Sleep Signal Approval Barrier Budget)
     }
 
     pub(super) fn contracts() -> [Contract; 3] {
@@ -300,13 +313,16 @@ impl Bits {
             Note::Progress(self.json.clone()),
             Note::Park { seen: self.size(), gate: None },
             Note::Park { seen: self.size(), gate: Some(key.clone()) },
+            Note::Settled { key: key.clone(), result: Err(self.failure()), cost: Cost::NONE },
         ];
+        let settled = |payload| Note::Settled { key: key.clone(), result: Ok(payload), cost: self.cost() };
+        all.extend(self.payloads().into_iter().map(settled));
         all.extend(self.payloads().into_iter().map(|payload| Note::Value(key.clone(), payload)));
         all.extend(Self::contracts().map(|contract| Note::Begin { key: key.clone(), contract, undo: None }));
         let limit = maybe(Duration::new(self.number, 999_999_999));
         let waits = self.waits().into_iter().zip(limit.into_iter().cycle());
         all.extend(waits.map(|(wait, limit)| Note::Wait { key: key.clone(), wait, limit }));
-        every!(all, Note: Value Failed Children Begin Unknown Wait Withdraw Progress Park)
+        every!(all, Note: Value Failed Settled Children Begin Unknown Wait Withdraw Progress Park)
     }
 
     pub(super) fn says(&self) -> Vec<Say> {
@@ -321,7 +337,11 @@ impl Bits {
     }
 
     pub(super) fn wishes(&self) -> Vec<Wish> {
-        every!(vec![Wish::Cancel(self.arc()), Wish::Pause(self.arc()), Wish::Resume], Wish: Cancel Pause Resume)
+        let id = uuid::Uuid::from_u128(self.number.into());
+        let full = Wish::TopUp { id, amount: self.budget(), by: Some(self.arc()) };
+        let bare = Wish::TopUp { id, amount: Budget::default(), by: None };
+        let all = vec![Wish::Cancel(self.arc()), Wish::Pause(self.arc()), Wish::Resume, full, bare];
+        every!(all, Wish: Cancel Pause Resume TopUp)
     }
 
     pub(super) fn schedule_wishes(&self) -> Vec<ScheduleWish> {
