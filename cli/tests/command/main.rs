@@ -1,5 +1,6 @@
 //! The command as its user sees it: the built program, its words and its exit codes.
 mod api;
+mod budget;
 mod config;
 mod faults;
 mod life;

@@ -101,7 +101,7 @@ async fn attended(rt: &TestRuntime, purse: &Purse, many: u64, calls: u64) -> usi
     };
     assert_eq!(sum, (0..many).sum::<u64>());
     let (budget, paid) = (run.budget().await.unwrap().unwrap(), purse.paid());
-    assert_eq!((budget.reserved, budget.waiting), (Cost::calls(0), 0));
+    assert_eq!((&budget.reserved, budget.waiting), (&Cost::calls(0), 0));
     assert_eq!(budget.limit, Budget::new().calls(paid.allowed));
     // What was cut short counts as it was reserved, so as much was counted as was paid, or more.
     let counted = |cost: &Cost| serde_json::to_value(cost).unwrap()["calls"].as_u64().unwrap_or(0);

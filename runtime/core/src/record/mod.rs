@@ -231,7 +231,7 @@ impl Wait {
             Self::Signal { name, .. } => format!("waits for the signal {name:?}"),
             Self::Approval { prompt, number, .. } => format!("waits for approval {number}: {prompt}"),
             Self::Barrier { name, parties, .. } => format!("waits for {parties} at the barrier {name:?}"),
-            Self::Budget { cost, .. } => format!("waits for room in the budget: {cost}"),
+            Self::Budget { cost, .. } => format!("asks the budget for {cost}"),
         }
     }
 }
