@@ -14,7 +14,8 @@ fn a_budget_is_shown_and_topped_up() {
     let said = node.ask(["budget", "show", &id, "-o", "json"]).json();
     assert_eq!(said["limit"].to_string(), r#"{"calls":12,"usd_micros":500000,"wall_ms":600000}"#);
     assert_eq!((said["spent"].to_string().as_str(), &said["waiting"]), ("{}", &0.into()));
-    let said = node.ask(["budget", "top-up", &id, "0.25usd, 1call", "--by", "Ann: it is worth it", "-o", "json"]).json();
+    let said =
+        node.ask(["budget", "top-up", &id, "0.25usd, 1call", "--by", "Ann: it is worth it", "-o", "json"]).json();
     assert_eq!(said["limit"].to_string(), r#"{"calls":13,"usd_micros":750000,"wall_ms":600000}"#);
     assert_eq!(said["top_ups"][0]["by"], "Ann: it is worth it");
     let table = node.ask(["budget", "show", &id]).out;
