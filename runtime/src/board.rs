@@ -1,7 +1,7 @@
 //! The runtime as a program sees it.
 
-use crate::breaker::{BreakerHandle, BreakerInfo};
 use crate::agent::{AgentHandle, Pool};
+use crate::breaker::{BreakerHandle, BreakerInfo};
 use crate::builder::Builder;
 use crate::cluster::NodeInfo;
 use crate::dispatch::backlog::QueueInfo;

@@ -126,7 +126,8 @@ impl Builder {
     /// only, they are refused with an error in the log, and whoever asks for a run of them is told `Corrupt`.
     pub async fn start(self) -> Result<Callboard> {
         let (settings, ports, pools) = self.parts()?;
-        Ok(Callboard(Node::start(settings, ports, pools).await?))
+        // What starts a node is large, and is awaited in many futures that are not.
+        Ok(Callboard(Box::pin(Node::start(settings, ports, pools)).await?))
     }
 
     /// What it was given, if that has no faults.

@@ -82,7 +82,14 @@ impl Error {
             ErrorKind::Cancelled => ErrorClass::Cancelled,
             _ => ErrorClass::Terminal,
         };
-        Self(Box::new(Inner { class, kind, message: message.into(), causes: Vec::new(), is_of_another: false, cost: None }))
+        Self(Box::new(Inner {
+            class,
+            kind,
+            message: message.into(),
+            causes: Vec::new(),
+            is_of_another: false,
+            cost: None,
+        }))
     }
 
     /// An error that no other attempt would mend: the task fails at once.
@@ -248,7 +255,14 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Self {
         let causes = std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).collect();
         let class = ErrorClass::Retryable { after: None };
-        Self(Box::new(Inner { class, kind: ErrorKind::Failed, message: error.to_string(), causes, is_of_another: false, cost: None }))
+        Self(Box::new(Inner {
+            class,
+            kind: ErrorKind::Failed,
+            message: error.to_string(),
+            causes,
+            is_of_another: false,
+            cost: None,
+        }))
     }
 }
 

@@ -108,8 +108,8 @@ pub use run::{Events, Retrying, Run};
 pub use run_event::{Position, RunEvent, What};
 pub use schedule::{CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleStatus, Scheduled, SetSchedule};
 pub use settings::{
-    Addressing, BreakerSettings, BusSettings, DirectorySettings, Effective, HttpSettings, Layers, QueueKind, RetrySettings, ServerUrl,
-    Settings, Shown, StoreSettings,
+    Addressing, BreakerSettings, BusSettings, DirectorySettings, Effective, HttpSettings, Layers, QueueKind,
+    RetrySettings, ServerUrl, Settings, Shown, StoreSettings,
 };
 pub use task::{In, Task};
 pub use workflow::{Gather, Node, Workflow};

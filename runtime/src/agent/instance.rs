@@ -3,8 +3,8 @@
 //! It keeps the agent's value outside the future that it polls, so that a task can be stopped and the agent kept. A
 //! panic of the handler is a failed attempt; then the instance ends, and its supervisor makes another.
 
-use super::context::Assignment;
 use super::Ctx;
+use super::context::Assignment;
 use super::erased::{Factory, Perform};
 use super::results::{Ended, Results, keep_lease};
 use crate::breaker::{Breaker, Breakers, Pass};

@@ -65,6 +65,8 @@ pub(crate) enum ByHand {
 const LEASE_MAX: Duration = Duration::from_secs(1);
 /// How soon one that nobody wants is looked at again, or one whose probe somebody else has.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How long a probe is kept for somebody when nobody waits in the backlog of this node.
+const NOBODY_WAITS: Duration = Duration::from_secs(2);
 /// How long the directory knows of one that somebody has opened by hand.
 const BY_HAND: Duration = Duration::from_secs(86_400);
 /// The kind of a breaker in the directory.
@@ -158,12 +160,16 @@ impl Board {
             }
             Order::Told(told) => self.told(told, now),
             Order::Lease { name, generation, is_ours } => {
-                let Some((_, machine)) = self.find(&name) else { return };
+                let Some((breaker, machine)) = self.find(&name) else { return };
                 if machine.generation != generation || !matches!(machine.state, State::Open { until: Some(_) }) {
                     return;
                 }
                 if is_ours {
                     machine.probe(now);
+                    if breaker.gate.waiting() == 0 {
+                        // Only somebody who could not be parked has asked for it, and may be gone.
+                        machine.look_in(now, NOBODY_WAITS);
+                    }
                     self.publish(&name, Some(Say::ToAll));
                 } else {
                     machine.wait(now + LOOK_AGAIN);
@@ -203,10 +209,10 @@ impl Board {
     fn tick(&mut self, now: Instant) {
         self.timer = None;
         let breakers = self.around.breakers.clone();
-        self.machines.retain(|name, (breaker, _)| breakers.find(name).is_some_and(|found| Arc::ptr_eq(&found, breaker)));
+        self.machines
+            .retain(|name, (breaker, _)| breakers.find(name).is_some_and(|found| Arc::ptr_eq(&found, breaker)));
         let due = |(_, machine): &(Arc<Breaker>, Machine)| machine.due().is_some_and(|due| due <= now);
-        let due: Vec<Arc<str>> =
-            self.machines.iter().filter(|(_, of)| due(of)).map(|(name, _)| name.clone()).collect();
+        let due: Vec<Arc<str>> = self.machines.iter().filter(|(_, of)| due(of)).map(|(name, _)| name.clone()).collect();
         for name in due {
             let Some((breaker, machine)) = self.machines.get_mut(&name) else { continue };
             match machine.state {
@@ -234,6 +240,15 @@ impl Board {
                     if machine.keeps_probing(now) {
                         self.publish(&name, Some(Say::ToAll));
                     }
+                }
+                // The tasks that wait may be those of another node.
+                State::HalfOpen { .. }
+                    if self.around.others.is_some()
+                        && breaker.subject == Subject::Dependency
+                        && breaker.gate.waiting() == 0 =>
+                {
+                    machine.pass_on(now);
+                    self.publish(&name, Some(Say::ToAll));
                 }
                 State::HalfOpen { .. } => {
                     machine.probe_again(now);

@@ -120,6 +120,16 @@ impl Machine {
         self.go(State::HalfOpen { since: now }, self.reason.clone());
     }
 
+    /// Nobody here has come for the probe: it is somebody else's turn.
+    pub(super) fn pass_on(&mut self, now: Instant) {
+        self.go(State::Open { until: Some(now) }, self.reason.clone());
+    }
+
+    /// Looks again so soon whether the probe has begun.
+    pub(super) fn look_in(&mut self, now: Instant, soon: Duration) {
+        self.look_at = now + soon;
+    }
+
     /// Another probe, for one that has not begun.
     pub(super) fn probe_again(&mut self, now: Instant) {
         self.go(State::HalfOpen { since: now }, "the probe did not begin".into());

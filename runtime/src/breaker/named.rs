@@ -85,7 +85,8 @@ impl Breakers {
             return Ok(found);
         }
         if name.len() > NAME_BYTES_MAX || check_names(&[name]).is_err() {
-            let message = format!("the name of a breaker is 1 to {NAME_BYTES_MAX} of A-Z a-z 0-9 . _ : = -, not {name:?}");
+            let message =
+                format!("the name of a breaker is 1 to {NAME_BYTES_MAX} of A-Z a-z 0-9 . _ : = -, not {name:?}");
             return Err(Error::invalid(message));
         }
         if name.starts_with(AGENT) {
@@ -93,7 +94,8 @@ impl Breakers {
         }
         let mut all = self.lock();
         if all.len() >= BREAKERS_MAX {
-            let message = format!("there are {BREAKERS_MAX} breakers; name them by what they guard, not by what is asked");
+            let message =
+                format!("there are {BREAKERS_MAX} breakers; name them by what they guard, not by what is asked");
             return Err(Error::invalid(message));
         }
         let rules = self.0.named.get(name).unwrap_or(&self.0.rules).clone();
@@ -117,17 +119,19 @@ impl Breakers {
         subject: Subject,
         rules: BreakerRules,
     ) -> Arc<Breaker> {
-        let made = || Arc::new(Breaker {
-            name: name.clone(),
-            subject,
-            rules,
-            gate: Gate::default(),
-            published: Mutex::new(Published::closed(Instant::now())),
-            changed: Notify::new(),
-            probes: AtomicUsize::new(0),
-            breaches: self.0.breaches.clone(),
-            actor: self.0.actor.clone(),
-        });
+        let made = || {
+            Arc::new(Breaker {
+                name: name.clone(),
+                subject,
+                rules,
+                gate: Gate::default(),
+                published: Mutex::new(Published::closed(Instant::now())),
+                changed: Notify::new(),
+                probes: AtomicUsize::new(0),
+                breaches: self.0.breaches.clone(),
+                actor: self.0.actor.clone(),
+            })
+        };
         all.entry(name.clone()).or_insert_with(made).clone()
     }
 

@@ -610,7 +610,8 @@ impl Inner {
         let desk = self.desks.get(number).filter(|desk| desk.free() > 0)?;
         let capabilities = || desk.capabilities.keys().map(|capability| &**capability);
         let gates = &self.gates;
-        let admits = |_: &str, lane: &Lane<Offer>| gates.lets_through(lane) > 0 && lane.requires().are_met_by(desk.traits());
+        let admits =
+            |_: &str, lane: &Lane<Offer>| gates.lets_through(lane) > 0 && lane.requires().are_met_by(desk.traits());
         let offers = |capability: &str| desk.capabilities.contains_key(capability);
         if desk.home.is_none()
             && let Some(next) = self.wants.next(desk.traits(), offers)
@@ -665,8 +666,7 @@ impl Inner {
             gates.lets_through(lane) > 0 && desks.has_free(capability, lane.requires())
         };
         let capabilities = capabilities.iter().map(|capability| &**capability);
-        let (ready, Offer { partition, .. }) =
-            queue.pop(capabilities.clone(), admits)?;
+        let (ready, Offer { partition, .. }) = queue.pop(capabilities.clone(), admits)?;
         let left = queue.most_urgent(capabilities, admits);
         self.breaches.report(None, order::breach(queue, &ready, left));
         let (number, chosen) = desks.choose(&ready)?;

@@ -203,7 +203,13 @@ impl Calls {
     }
 
     /// Waits until a gate that has turned a call away is worth another try. The handler may be parked meanwhile.
-    pub(crate) fn poll_held(&self, key: &Key, gate: &Arc<str>, has_begun: &mut bool, cx: &Context<'_>) -> Poll<Result<()>> {
+    pub(crate) fn poll_held(
+        &self,
+        key: &Key,
+        gate: &Arc<str>,
+        has_begun: &mut bool,
+        cx: &Context<'_>,
+    ) -> Poll<Result<()>> {
         let mut table = self.lock();
         let phase = table.phase;
         if matches!(phase, Phase::Cancelled | Phase::Over) {
@@ -474,7 +480,11 @@ impl Calls {
     /// Whether everything that the handler waits for is durable, so that it may be parked, and how soon.
     pub(crate) fn can_park(&self, root: &Root) -> Option<Patience> {
         let table = self.lock();
-        if table.awaited.is_empty() || table.running > table.held_steps() || !table.outbox.is_empty() || table.phase != Phase::Live {
+        if table.awaited.is_empty()
+            || table.running > table.held_steps()
+            || !table.outbox.is_empty()
+            || table.phase != Phase::Live
+        {
             return None;
         }
         let is_durable = |call: &Call| {
@@ -482,7 +492,8 @@ impl Calls {
         };
         let ours = table.kept_of(root);
         let patience = if table.awaited().all(|(_, call)| call.is_long) { Patience::None } else { Patience::Short };
-        (table.awaited().all(|(key, call)| is_durable(call) || table.held.contains_key(key)) && root.kept() == ours).then_some(patience)
+        (table.awaited().all(|(key, call)| is_durable(call) || table.held.contains_key(key)) && root.kept() == ours)
+            .then_some(patience)
     }
 }
 

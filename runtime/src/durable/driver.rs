@@ -258,7 +258,12 @@ impl<'a> Driver<'a> {
     }
 
     async fn park(&mut self) -> Result<(), Driven> {
-        match self.floor.partitions.speak(self.speaker, Say::Note(Note::Park { seen: self.seen, gate: self.calls.gate() })).await {
+        match self
+            .floor
+            .partitions
+            .speak(self.speaker, Say::Note(Note::Park { seen: self.seen, gate: self.calls.gate() }))
+            .await
+        {
             Ok(()) => Err(Driven::Parked),
             Err(Unheard::Refused(_news)) => {
                 self.news_comes = true;

@@ -33,6 +33,7 @@ use crate::settings::Settings;
 use crate::stops::Stops;
 use crate::supervise::{self, Alarm, ChildSpec, Failure, FailureKind, OnGiveUp, Policy, Restart, Supervisor};
 use crate::{Error, ErrorKind, Result, telemetry};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -179,7 +180,8 @@ impl Plan {
                 (partitions, None, None)
             }
             Some(cluster) => {
-                let (specs, partitions, member, switchboard) = self.joined(cluster, &courier, &closing, &events, &registry);
+                let (specs, partitions, member, switchboard) =
+                    self.joined(cluster, &courier, &closing, &events, &registry);
                 children.extend(specs);
                 (partitions, Some(member), Some(switchboard))
             }

@@ -2,12 +2,12 @@
 
 use super::history::{Attempt, Ended, History};
 use super::runtime::Shared;
-use crate::durable::driver::Driven;
-use crate::durable::playback::{Played, play_back};
-use crate::message::{Home, Limits, Mailroom, Voice};
 use crate::agent::context::Assignment;
 use crate::breaches::Breaches;
 use crate::breaker::{BreakerRules, Breakers};
+use crate::durable::driver::Driven;
+use crate::durable::playback::{Played, play_back};
+use crate::message::{Home, Limits, Mailroom, Voice};
 use crate::{Ctx, ErrorClass};
 use callboard_core::FailureClass;
 use futures::FutureExt;

@@ -155,8 +155,7 @@ async fn a_provider_that_comes_back_is_called_on_a_ramp_in_the_order_of_priority
     assert!(waits.starts_with("breaker \"llm:groq\" is open for"), "{waits}");
     provider.comes_back();
     run.outcome().await.unwrap();
-    let state = provider.0.lock().unwrap();
-    let calls = &state.calls[5..];
+    let calls = provider.0.lock().unwrap().calls.split_off(5);
     assert_eq!(calls.len(), 5_000, "each of them once");
     let order: Vec<&str> = calls.iter().map(|(_, priority)| &**priority).collect();
     assert!(order.is_sorted_by(|a, b| a.parse::<u8>().unwrap() >= b.parse::<u8>().unwrap()), "by priority");
@@ -167,7 +166,6 @@ async fn a_provider_that_comes_back_is_called_on_a_ramp_in_the_order_of_priority
     let steps: Vec<usize> = (0..10).map(|second| within(second, second + 1)).collect();
     assert_eq!(steps[0], 2, "the probe, and one more: {steps:?}");
     assert!((1..10).all(|n| steps[n] <= 2 * steps[n - 1] + 2), "at most twice as many: {steps:?}");
-    drop(state);
     let tasks = run.tasks().limit(1_000).await.unwrap();
     let is_first = |task: &TaskInfo| task.attempt == 1 && task.losses == 0 && task.failures.is_empty();
     assert!(tasks.items.iter().all(is_first));
@@ -276,7 +274,8 @@ async fn an_error_of_a_child_says_nothing_of_its_parent() {
         }
     });
     // The parent and the child are of one agent here, so it is two that are counted.
-    let other = Pool::task_fn(|ctx: Ctx, task: Echo| async move { ctx.call(act(&task.text)).retry(Retry::never()).await });
+    let other =
+        Pool::task_fn(|ctx: Ctx, task: Echo| async move { ctx.call(act(&task.text)).retry(Retry::never()).await });
     let board = board.add(other).start().await.unwrap();
     for _ in 0..5 {
         board.call(echo("child")).retry(no_retry()).await.unwrap_err();
@@ -310,7 +309,8 @@ async fn a_person_opens_closes_and_resets_a_breaker() {
 #[tokio::test(start_paused = true)]
 async fn a_name_that_no_breaker_can_have_is_told() {
     let (_, store) = store();
-    let board = acting(on(&store), 1, |ctx, what| async move { ctx.guard(&what, || async { Ok(String::new()) }).await });
+    let board =
+        acting(on(&store), 1, |ctx, what| async move { ctx.guard(&what, || async { Ok(String::new()) }).await });
     let board = board.start().await.unwrap();
     for name in ["", "two words", "agent:act", &"x".repeat(181)] {
         let error = board.call(act(name)).await.unwrap_err();

@@ -69,7 +69,7 @@ fn agents(purse: &Purse) -> TestBuilder {
         })
         .task_fn(|ctx: Ctx, crowd: Crowd| async move {
             // Some cost less than they reserve, some as much, and every tenth more.
-            let pay = |n: u64| Pay { n, at_most: 2 + n % 3, costs: if n % 10 == 0 { 6 } else { 1 + n % 3 } };
+            let pay = |n: u64| Pay { n, at_most: 2 + n % 3, costs: if n.is_multiple_of(10) { 6 } else { 1 + n % 3 } };
             let said = ctx.map((0..crowd.many).map(pay)).width(100).await?;
             Ok(said.iter().sum())
         })

@@ -316,7 +316,8 @@ impl Follower<'_> {
                 self.past.ended = None;
             }
             EventKind::BudgetToppedUp(it) => {
-                if !self.past.purse.top_up(it.id, self.at, &it.amount) {
+                let is_counted = self.past.purse.top_up(it.id, self.at, &it.amount);
+                if !is_counted {
                     self.run_breach(
                         Invariant::BudgetsAreKept,
                         "it was topped up twice, or what it has no limit of was",

@@ -561,7 +561,10 @@ fn poke(state: &State) {
                     wait(gate),
                     Note::Withdraw(vec![key.clone()]),
                     Note::Park { seen: run.record(index).map_or(0, |record| record.entries.len()), gate: None },
-                    Note::Park { seen: run.record(index).map_or(0, |record| record.entries.len()), gate: Some("llm".into()) },
+                    Note::Park {
+                        seen: run.record(index).map_or(0, |record| record.entries.len()),
+                        gate: Some("llm".into()),
+                    },
                 ];
                 commands.extend(notes.map(|note| Command::Note(speaker(), note)));
             }

@@ -9,7 +9,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 fn ready(run: RunId, task: u32, capability: &str, priority: u8) -> Ready {
     let task = TaskRef { run, task: TaskIndex(task) };
     let (capability, priority) = (capability.into(), Priority::new(priority).unwrap());
-    Ready { task, token: Token::FIRST, capability, requires: Requirements::default(), priority, avoid: None, gate: None }
+    Ready {
+        task,
+        token: Token::FIRST,
+        capability,
+        requires: Requirements::default(),
+        priority,
+        avoid: None,
+        gate: None,
+    }
 }
 
 /// Takes the next task of one capability, whatever it requires.
@@ -229,6 +237,10 @@ fn what_waits_at_a_gate_stands_apart_and_keeps_its_order() {
         let admits = |_: &str, lane: &Lane<()>| lane.gate().is_none_or(|gate| open.contains(&&**gate));
         queue.pop(["draft"], admits).map(|(ready, ())| ready.task.task.0)
     };
-    assert_eq!([next(&["llm"]), next(&["llm"])], [Some(2), Some(0)], "by priority, over all lanes that are let through");
+    assert_eq!(
+        [next(&["llm"]), next(&["llm"])],
+        [Some(2), Some(0)],
+        "by priority, over all lanes that are let through"
+    );
     assert_eq!([next(&[]), next(&[]), next(&["mail"])], [Some(1), None, Some(3)]);
 }

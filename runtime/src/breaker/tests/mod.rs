@@ -112,7 +112,11 @@ fn a_gate_lets_through_who_may_go() {
     assert_eq!(full.enter(None), None, "who waits goes first");
     assert_eq!((full.take(), full.enter(ticket)), (Some(7), Some(7)));
     let theirs = gate(Way::Shut, 0);
-    assert_eq!([theirs.enter(Some(8)), theirs.enter(Some(8))], [Some(8), None], "the probe that another node let through");
+    assert_eq!(
+        [theirs.enter(Some(8)), theirs.enter(Some(8))],
+        [Some(8), None],
+        "the probe that another node let through"
+    );
 }
 
 #[test]

@@ -444,7 +444,8 @@ fn a_task_that_is_handed_out_of_turn_is_told() {
     use callboard_core::{Invariant, ReadyQueue};
     let task = TaskRef { run: RunId::new(Uuid::nil()), task: TaskIndex(0) };
     let (capability, requires) = ("work".into(), Requirements::default());
-    let ready = Ready { task, token: Token::FIRST, capability, requires, priority: Priority::Low, avoid: None, gate: None };
+    let ready =
+        Ready { task, token: Token::FIRST, capability, requires, priority: Priority::Low, avoid: None, gate: None };
     let queue = ReadyQueue::<()>::default();
     assert_eq!(order::breach(&queue, &ready, None), None);
     assert_eq!(order::breach(&queue, &ready, Some(Priority::Low)), None);
