@@ -117,8 +117,15 @@ async fn every_actor_has_a_path() {
     settled().await;
     let actors = board.actors().await;
     let rest: Vec<&str> = actors.iter().map(String::as_str).filter(|path| !path.starts_with("node/agents/")).collect();
-    let expected =
-        ["node", "node/registry", "node/courier", "node/inspector", "node/partitions/0", "node/partitions/1"];
+    let expected = [
+        "node",
+        "node/registry",
+        "node/courier",
+        "node/inspector",
+        "node/partitions/0",
+        "node/partitions/1",
+        "node/breakers",
+    ];
     assert_eq!(rest, expected);
     let agents: Vec<&str> =
         actors.iter().filter_map(|path| path.strip_prefix("node/agents/")).filter(|path| !path.contains('/')).collect();
