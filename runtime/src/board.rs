@@ -5,6 +5,7 @@ use crate::breaker::{BreakerHandle, BreakerInfo};
 use crate::builder::Builder;
 use crate::cluster::NodeInfo;
 use crate::dispatch::backlog::QueueInfo;
+use crate::limit::LimitInfo;
 use crate::node::Node;
 use crate::partition::handle::Before;
 use crate::query::{DeadLetters, Runs};
@@ -205,6 +206,11 @@ impl Callboard {
     /// nodes.
     pub fn breaker(&self, name: impl Into<String>) -> BreakerHandle {
         BreakerHandle { breakers: self.0.floor().breakers.clone(), name: name.into() }
+    }
+
+    /// The limits of this node, by name, as far as they have been used, and those of all tenants together in any case.
+    pub fn limits(&self) -> Vec<LimitInfo> {
+        self.0.backlog.limits(&self.0.floor().limits)
     }
 
     /// What the journal has done since the start: for tests and benchmarks.

@@ -5,6 +5,7 @@ use crate::agent::{Agent, Ctx, Pool};
 use crate::board::Callboard;
 use crate::breaker::BreakerRules;
 use crate::cluster::view::Standing;
+use crate::limit::{self, Limit};
 use crate::node::{self, Node, Ports};
 use crate::port::bus::Bus;
 use crate::port::directory::Directory;
@@ -74,6 +75,21 @@ impl Builder {
         self
     }
 
+    /// Limits what handlers take by this name with [`Ctx::limit`]: 1 to 128 of `A-Za-z0-9._:=-`. What is over the limit waits in
+    /// order and is never refused. The nodes of a cluster share it: give all of them the same.
+    pub fn limit(mut self, name: impl Into<Arc<str>>, limit: Limit) -> Self {
+        self.ports.limits.insert(name.into(), limit);
+        self
+    }
+
+    /// Limits the tasks of a capability, each of which counts as one unit: what is over the limit waits in the backlog, in
+    /// the order of priority and in turns of the runs, and is handed out when it may go. A task counts until its attempt
+    /// has ended, or is parked. The nodes of a cluster share the limit: give all of them the same.
+    pub fn limit_capability(mut self, capability: impl Into<Arc<str>>, limit: Limit) -> Self {
+        self.ports.capability_limits.insert(capability.into(), limit);
+        self
+    }
+
     /// Changes the settings.
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
@@ -136,6 +152,11 @@ impl Builder {
             return Err(fault);
         }
         self.check_agents()?;
+        let faults = limit::faults(&self.ports.limits, &self.ports.capability_limits);
+        if !faults.is_empty() {
+            let error = Error::new(ErrorKind::Invalid, "the limits have faults");
+            return Err(faults.into_iter().fold(error, Error::because));
+        }
         Ok((self.settings, self.ports, self.pools))
     }
 

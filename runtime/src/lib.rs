@@ -44,6 +44,7 @@ mod error;
 pub mod fuzz;
 mod join;
 mod journal;
+mod limit;
 mod limits;
 mod message;
 mod node;
@@ -82,6 +83,7 @@ pub use breaker::{BreakerHandle, BreakerInfo, BreakerRules, BreakerState};
 pub use budget::{Budget, BudgetInfo, BudgetWait, Cost, TopUp, TopUpInfo};
 pub use builder::{Builder, PoolBuilder};
 pub use callboard_core::ParseAmountError;
+pub use limit::{Limit, LimitInfo, Permit, RateInfo};
 pub use callboard_core::{
     Amount, Counts, InstanceId, Json, Millis, OnCycle, ParseIdError, Priority, Requirement, Requirements, Retry, RunId,
     RunOutcome, Status, TaskIndex, Traits, closest,

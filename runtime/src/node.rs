@@ -8,7 +8,7 @@ mod joined;
 mod plan;
 
 use bells::Bells;
-use plan::{Cluster, Plan};
+use plan::{Cluster, Plan, Rules};
 
 use crate::agent::instance::Floor;
 use crate::agent::pool::{self, PoolSpec};
@@ -22,6 +22,7 @@ use crate::cluster::{Member, NodeInfo};
 use crate::dispatch::backlog::Backlog;
 use crate::durable::trap::Trap;
 use crate::journal::payload::Payloads;
+use crate::limit::Limit;
 use crate::message::Mailroom;
 use crate::partition::handle::{Before, Partitions};
 use crate::partition::tenure::Counters;
@@ -112,7 +113,8 @@ impl Node {
             }
         };
         let directory = directory.unwrap_or_else(|| Arc::new(MemoryDirectory::new()));
-        let plan = Plan::new(settings, store, directory, root.partitions, ports.stage, cluster, ports.breakers);
+        let rules = Rules { breakers: ports.breakers, limits: (ports.limits, ports.capability_limits) };
+        let plan = Plan::new(settings, store, directory, root.partitions, ports.stage, cluster, rules);
         let node = Arc::new(plan.start().await?);
         node.floor.home.is(&node);
         for pool in pools {
@@ -415,6 +417,9 @@ pub(crate) struct Ports {
     pub(crate) standing: Standing,
     /// When the breakers of these dependencies open.
     pub(crate) breakers: BTreeMap<String, BreakerRules>,
+    /// What handlers take of, and what limits tasks, by capability.
+    pub(crate) limits: BTreeMap<Arc<str>, Limit>,
+    pub(crate) capability_limits: BTreeMap<Arc<str>, Limit>,
     /// Where a test plays.
     pub(crate) stage: Option<Stage>,
 }

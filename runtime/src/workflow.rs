@@ -126,6 +126,13 @@ impl Workflow {
         self
     }
 
+    /// Says on whose behalf it runs, in 1 to 128 bytes: each tenant may have a [share](crate::Limit::per_tenant) of a limit.
+    #[must_use]
+    pub fn tenant(self, tenant: impl Into<String>) -> Self {
+        lock(&self.draft).graph.tenant = Some(tenant.into());
+        self
+    }
+
     /// The graph, and those of its tasks whose input no type has written.
     pub(crate) fn graph(&self) -> Result<(Graph, Vec<TaskIndex>)> {
         let draft = lock(&self.draft);

@@ -91,7 +91,7 @@ impl TaskSpec {
     /// What the backlog has to know of a task that waits for an instance.
     pub(crate) fn ready(&self, task: TaskRef, token: Token, avoid: Option<InstanceId>) -> Ready {
         let (capability, requires) = (self.capability.clone(), self.requires.clone());
-        Ready { task, token, capability, requires, priority: self.priority, avoid, gate: None }
+        Ready { task, token, capability, requires, priority: self.priority, avoid, gate: None, share: None }
     }
 }
 

@@ -23,12 +23,14 @@ pub struct Ready {
     pub avoid: Option<InstanceId>,
     /// What must let it through before it is handed out: a breaker that has refused its call, say.
     pub gate: Option<Arc<str>>,
+    /// Whose share of what its capability is limited to it takes, where each tenant has one.
+    pub share: Option<Arc<str>>,
 }
 
 /// Tasks in the order in which they are to be handed out: by priority, and among equals run by run in turn.
 ///
-/// Tasks that ask for one capability, require the same and wait at the same gate stand in one *lane*. The turn of a lane is a round robin: a run
-/// that has been served goes to the end of the ring, and so does a run that comes back after a pause, so no run is served
+/// Tasks that ask for one capability, require the same, wait at the same gate and take of the same share stand in one *lane*.
+/// The turn of a lane is a round robin: a run that has been served goes to the end of the ring, and so does a run that comes back after a pause, so no run is served
 /// twice while another waits. Within a run the order is that of becoming ready. Lanes take turns as runs do.
 ///
 /// A task that is taken back stays in the queue until it is popped, unless its whole run is withdrawn; whoever pops it
@@ -49,6 +51,7 @@ pub struct ReadyQueue<T> {
 pub struct Lane<T> {
     requires: Requirements,
     gate: Option<Arc<str>>,
+    share: Option<Arc<str>>,
     classes: BTreeMap<Reverse<Priority>, Class<T>>,
     len: usize,
 }
@@ -81,10 +84,11 @@ impl<T> ReadyQueue<T> {
             Some(lanes) => lanes,
             None => self.capabilities.entry(ready.capability.clone()).or_default(),
         };
-        let is_its = |lane: &Lane<T>| lane.requires == ready.requires && lane.gate == ready.gate;
+        let is_its =
+            |lane: &Lane<T>| lane.requires == ready.requires && lane.gate == ready.gate && lane.share == ready.share;
         let place = lanes.iter().position(is_its).unwrap_or_else(|| {
-            let (requires, gate) = (ready.requires.clone(), ready.gate.clone());
-            lanes.push(Lane { requires, gate, classes: BTreeMap::new(), len: 0 });
+            let (requires, gate, share) = (ready.requires.clone(), ready.gate.clone(), ready.share.clone());
+            lanes.push(Lane { requires, gate, share, classes: BTreeMap::new(), len: 0 });
             lanes.len() - 1
         });
         lanes[place].push(ready, note, self.turn);
@@ -200,6 +204,20 @@ impl<T> Lane<T> {
     /// What must let its tasks through, if they have come to something that did not.
     pub fn gate(&self) -> Option<&Arc<str>> {
         self.gate.as_ref()
+    }
+
+    /// Whose share of what the capability is limited to its tasks take, where each tenant has one.
+    pub fn share(&self) -> Option<&Arc<str>> {
+        self.share.as_ref()
+    }
+
+    /// The task whose turn it is, with its note.
+    pub fn first(&self) -> Option<(&Ready, &T)> {
+        let is_unfair = sabotage::is(Sabotage::UnfairScheduler);
+        let (_, class) = if is_unfair { self.classes.last_key_value()? } else { self.classes.first_key_value()? };
+        let (_, run) = if is_unfair { class.ring.last_key_value()? } else { class.ring.first_key_value()? };
+        let (_, tasks) = class.runs.get(run)?;
+        tasks.front().map(|(ready, note)| (ready, note))
     }
 
     /// How many tasks wait in it, stale ones included; never zero.

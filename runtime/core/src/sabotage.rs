@@ -43,11 +43,13 @@ pub enum Sabotage {
     RetrySpentByParking,
     /// A call is let go when what was spent leaves room for it, whatever other calls that are under way may come to cost.
     BudgetNotReserved,
+    /// What a dead holder had of a limit is freed twice.
+    LimitCountedTwice,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::AckBeforeAppend,
         Self::NoFence,
         Self::NoHolderCheck,
@@ -64,6 +66,7 @@ impl Sabotage {
         Self::ProbeByAll,
         Self::RetrySpentByParking,
         Self::BudgetNotReserved,
+        Self::LimitCountedTwice,
     ];
 
     /// The word for it in reports.
@@ -85,6 +88,7 @@ impl Sabotage {
             Self::ProbeByAll => "probe_by_all",
             Self::RetrySpentByParking => "retry_spent_by_parking",
             Self::BudgetNotReserved => "budget_not_reserved",
+            Self::LimitCountedTwice => "limit_counted_twice",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a handler has in its hands.
 
 use crate::breaker::{Breakers, Ticket};
+use crate::limit::Limits;
 use crate::clock::Clock;
 use crate::durable::calls::{Calls, Key, Waiting};
 use crate::durable::trap::{Trap, Witness};
@@ -9,6 +10,7 @@ use crate::{Broadcast, Callboard, Inbox, Message, Result};
 use callboard_core::{InstanceId, RunId, Speaker, TaskRef, Token};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -39,6 +41,8 @@ pub(crate) struct Assignment {
     pub(crate) speaker: Speaker,
     pub(crate) name: String,
     pub(crate) capability: Arc<str>,
+    /// On whose behalf its run runs.
+    pub(crate) tenant: Option<Arc<str>>,
     /// With what it was let through, if it has waited at a gate.
     pub(crate) ticket: Option<Ticket>,
 }
@@ -46,21 +50,34 @@ pub(crate) struct Assignment {
 /// What the task may pass through.
 pub(crate) struct Passage {
     pub(crate) breakers: Breakers,
+    /// The limits; none where nothing is limited any more.
+    pub(crate) limits: Option<Limits>,
+    pub(crate) tenant: Option<Arc<str>>,
     /// With what the task was let through, if it has waited at a gate.
     pub(crate) ticket: Option<Ticket>,
+    /// Whether that was shown at a limit, where it counts once.
+    is_shown: AtomicBool,
+}
+
+impl Passage {
+    /// The ticket for a gate of a limit, the first time.
+    pub(crate) fn ticket_for(&self, gate: &str) -> Option<&Ticket> {
+        let ticket = self.ticket.as_ref().filter(|ticket| *ticket.gate == *gate)?;
+        (!self.is_shown.swap(true, Ordering::AcqRel)).then_some(ticket)
+    }
 }
 
 impl Ctx {
     pub(crate) fn new(
         assignment: Assignment,
-        breakers: Breakers,
+        (breakers, limits): (Breakers, Option<Limits>),
         voice: Voice,
         inbox: Inbox,
         clock: Clock,
         trap: Option<Arc<dyn Trap>>,
     ) -> Self {
-        let Assignment { speaker, name, capability, ticket } = assignment;
-        let passage = Passage { breakers, ticket };
+        let Assignment { speaker, name, capability, tenant, ticket } = assignment;
+        let passage = Passage { breakers, limits, tenant, ticket, is_shown: AtomicBool::new(false) };
         let witness = trap.map(|trap| Witness { trap, capability: capability.clone(), speaker: speaker.clone() });
         let Speaker { task, token, holder: instance } = speaker;
         let (heartbeat, calls) = (Notify::new(), Arc::new(Calls::new(witness)));

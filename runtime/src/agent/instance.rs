@@ -16,6 +16,7 @@ use crate::dispatch::seat::{Seat, Work};
 use crate::durable::driver::{Driven, Driver};
 use crate::durable::trap::{BEGIN, END, Sight, Spot, Trap};
 use crate::journal::payload::Payloads;
+use crate::limit::Limits;
 use crate::message::{Home, Mailroom, MessageCtx, Place, Turn, Voice, take_turn};
 use crate::partition::handle::{Partitions, Unheard};
 use crate::partition::message::Say;
@@ -43,6 +44,7 @@ pub(crate) struct Floor {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) breakers: Breakers,
+    pub(crate) limits: Limits,
     pub(crate) stops: Arc<Stops>,
     pub(crate) payloads: Payloads,
     /// Outputs above this many bytes are stored by the hash of their content; 64 KiB by default.
@@ -333,9 +335,11 @@ impl Performer {
         let loan = self.place.lend();
         let (clock, trap) = (self.role.floor.clock.clone(), self.role.floor.trap.clone());
         let ticket = delivery.envelope.head.ticket.as_deref().and_then(|ticket| ticket.parse().ok());
-        let assignment = Assignment { speaker: speaker.clone(), name, capability, ticket };
-        let (breakers, voice) = (self.role.floor.breakers.clone(), voice(&self.role, &self.place));
-        let ctx = Ctx::new(assignment, breakers, voice, loan.inbox(), clock, trap);
+        let tenant = delivery.envelope.head.tenant.as_deref().map(Into::into);
+        let assignment = Assignment { speaker: speaker.clone(), name, capability, tenant, ticket };
+        let gates = (self.role.floor.breakers.clone(), Some(self.role.floor.limits.clone()));
+        let voice = voice(&self.role, &self.place);
+        let ctx = Ctx::new(assignment, gates, voice, loan.inbox(), clock, trap);
         // That it is ours is known when our acceptance is durable, which a task without steps does not wait for.
         ctx.calls().is_ours(Instant::now());
         tracing::trace!(task = %speaker.task, token = %speaker.token, holder = %speaker.holder, "the task begins");

@@ -30,6 +30,7 @@ mod events;
 #[cfg(feature = "test")]
 pub(crate) mod fuzz;
 mod health;
+mod limits;
 mod problem;
 mod router;
 mod runs;

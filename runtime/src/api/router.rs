@@ -2,7 +2,7 @@
 
 use super::code::Code;
 use super::problem::Problem;
-use super::{App, agents, breakers, budget, control, events, health, runs, tasks, visitor};
+use super::{App, agents, breakers, budget, control, events, health, limits, runs, tasks, visitor};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, Uri};
@@ -30,6 +30,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/breakers/{name}/open", post(breakers::open))
         .route("/v1/breakers/{name}/close", post(breakers::close))
         .route("/v1/breakers/{name}/reset", post(breakers::reset))
+        .route("/v1/limits", get(limits::list))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(nowhere)

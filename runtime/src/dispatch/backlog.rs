@@ -6,7 +6,8 @@
 //! taken back meanwhile.
 //!
 //! - A slot that frees takes the most urgent task that its agent may do: [`ReadyQueue`] says which that is.
-//! - A task that a breaker has refused waits at that gate: it is handed out when the gate lets one through.
+//! - A task that a breaker or a limit has refused waits at that gate: it is handed out when the gate lets one through. A
+//!   task of a capability that is limited is handed out when there is room.
 //! - A task that finds several agents free goes to the least loaded; among equals to the one that has had nothing for the
 //!   longest. An agent at which the task has failed, or that fails more than half of what it is given, comes last. The
 //!   reason is kept with the task.
@@ -16,17 +17,18 @@ mod tests;
 
 use super::desk::Desk;
 use super::desks::{DeskId, Desks};
-use super::gates::Gates;
+use super::gates::{Gates, Passed};
 use super::lending::{Announced, Loans, Wants};
 use super::order;
 use crate::breaches::Breaches;
 use crate::breaker::{Breaker, Breakers, Ticket};
+use crate::limit::{Held, LimitInfo, Limiter, Limits};
 use crate::cluster::Switchboard;
 use crate::cluster::note::{Lent, Note, Wanted};
 use crate::partition::message::Message;
 use crate::registry::profile::{AgentState, AgentStatus, Capability, Profile};
 use crate::sync::{Mutex, MutexGuard};
-use callboard_core::{Lane, Ready, ReadyQueue, Requirements, RunId};
+use callboard_core::{Breach, Invariant, Lane, Ready, ReadyQueue, Requirements, RunId};
 use ractor::{ActorRef, ActorStatus, MessagingErr};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +68,9 @@ struct Inner {
 #[derive(Clone)]
 struct Offer {
     partition: ActorRef<Message>,
+    tenant: Option<Arc<str>>,
+    /// How many units of the limit at whose gate it waits it asks for.
+    units: u64,
     /// Until when an agent at which it has failed leaves it to another one, where there are several nodes: a slot of that one
     /// has to be asked for.
     left_until: Option<Instant>,
@@ -82,8 +87,12 @@ pub(crate) struct Grant {
     pub(crate) desk: DeskId,
     /// Why that one, if there was a choice.
     pub(crate) chosen: Option<Arc<str>>,
+    /// On whose behalf its run runs.
+    pub(crate) tenant: Option<Arc<str>>,
     /// What it was let through with, if it has waited at a gate.
     pub(crate) ticket: Option<Ticket>,
+    /// What it has taken of limits: its partition's, until it ends.
+    pub(crate) held: Vec<Arc<Held>>,
     /// Where the slot goes back to, until it is used.
     backlog: Option<Arc<Backlog>>,
     /// Whose task it is.
@@ -121,7 +130,7 @@ impl fmt::Debug for Grant {
 /// What a free slot is used for.
 enum Met {
     /// A task with its slot, before it is on its way.
-    Task { ready: Ready, partition: ActorRef<Message>, desk: DeskId, chosen: Option<Arc<str>>, ticket: Option<Ticket> },
+    Task { ready: Ready, offer: Offer, desk: DeskId, chosen: Option<Arc<str>>, passed: Passed },
     /// Another node has the more urgent task.
     Loan { to: Arc<str>, lent: Lent },
 }
@@ -141,9 +150,9 @@ pub struct QueueInfo {
 }
 
 impl Backlog {
-    /// One that tells here what is handed out of turn, and whose tasks wait at the gates of these breakers.
-    pub(crate) fn watched(breaches: Breaches, breakers: Breakers) -> Self {
-        let gates = Gates::of(breakers);
+    /// One that tells here what is handed out of turn, and whose tasks wait at the gates of these breakers and limits.
+    pub(crate) fn watched(breaches: Breaches, breakers: Breakers, limits: Limits) -> Self {
+        let gates = Gates::of(breakers, limits);
         Self { inner: Mutex::new(Inner { breaches, gates, ..Inner::default() }), ..Self::default() }
     }
 
@@ -184,11 +193,42 @@ impl Backlog {
             let lanes = inner.queue.lanes().filter(|(_, lane)| lane.gate().is_some_and(|of| **of == *gate));
             lanes.map(|(capability, _)| capability.clone()).collect::<BTreeSet<Arc<str>>>()
         };
-        if !waiting.is_empty() {
-            let waiting: Vec<Arc<str>> = waiting.into_iter().collect();
-            self.hand_out(|inner| inner.meet(&waiting));
+        self.hand_out_of(waiting);
+    }
+
+    /// A limit may have room.
+    pub(crate) fn has_room(self: &Arc<Self>, limiter: &Limiter) {
+        match &limiter.capability {
+            Some(capability) => self.hand_out_of([capability.clone()].into()),
+            None => self.lets_through(&limiter.gate),
+        }
+    }
+
+    fn hand_out_of(self: &Arc<Self>, capabilities: BTreeSet<Arc<str>>) {
+        if !capabilities.is_empty() {
+            let capabilities: Vec<Arc<str>> = capabilities.into_iter().collect();
+            self.hand_out(|inner| inner.meet(&capabilities));
             self.announce_if_needed();
         }
+    }
+
+    /// Notes that a task is under way of which this process has not heard before, until what this gives is dropped.
+    pub(crate) fn adopt(&self, capability: &str, tenant: Option<&Arc<str>>) -> Option<Arc<Held>> {
+        let limiter = self.lock().gates.of_capability(capability, tenant)?;
+        Some(limiter.adopt())
+    }
+
+    /// The limits of this process as they stand.
+    pub(crate) fn limits(&self, limits: &Limits) -> Vec<LimitInfo> {
+        let mut waiting: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        let inner = self.lock();
+        for (capability, lane) in inner.queue.lanes() {
+            if let Some(limiter) = inner.gates.of_capability(capability, lane.share()) {
+                *waiting.entry(limiter.gate.clone()).or_default() += lane.waiting();
+            }
+        }
+        drop(inner);
+        limits.list(&waiting)
     }
 
     /// Takes no more tasks for an agent; false if there is no such agent.
@@ -312,20 +352,22 @@ impl Backlog {
         inner.desks.change(number, change)
     }
 
-    /// Adds tasks; a partition does this only when their readiness is durable.
-    pub(crate) fn offer(self: &Arc<Self>, tasks: impl IntoIterator<Item = Ready>, partition: &ActorRef<Message>) {
+    /// Adds tasks, each with the tenant of its run; a partition does this only when their readiness is durable.
+    pub(crate) fn offer(
+        self: &Arc<Self>,
+        tasks: impl IntoIterator<Item = (Ready, Option<Arc<str>>)>,
+        partition: &ActorRef<Message>,
+    ) {
         let (now, has_others) = (Instant::now(), self.others.get().is_some());
         let mut touched: Vec<Arc<str>> = Vec::new();
         let mut inner = self.lock();
-        for ready in tasks {
+        for (mut ready, tenant) in tasks {
             if !touched.contains(&ready.capability) {
                 touched.push(ready.capability.clone());
             }
-            if let Some(gate) = &ready.gate {
-                inner.gates.comes(gate);
-            }
+            let units = inner.gates.comes(&mut ready, tenant.as_ref());
             let left_until = ready.avoid.is_some().then(|| now + LEFT_FOR).filter(|_| has_others);
-            inner.queue.push(ready, Offer { partition: partition.clone(), left_until });
+            inner.queue.push(ready, Offer { partition: partition.clone(), tenant, units, left_until });
         }
         drop(inner);
         self.hand_out(|inner| inner.meet(&touched));
@@ -358,9 +400,9 @@ impl Backlog {
             let mut inner = self.lock();
             let met = meet(&mut inner).or_else(|| came_back.iter().find_map(|number| inner.meet_at(*number)));
             drop(inner);
-            let (ready, partition, desk, chosen, ticket) = match met {
+            let (ready, offer, desk, chosen, passed) = match met {
                 None => return,
-                Some(Met::Task { ready, partition, desk, chosen, ticket }) => (ready, partition, desk, chosen, ticket),
+                Some(Met::Task { ready, offer, desk, chosen, passed }) => (ready, offer, desk, chosen, passed),
                 Some(Met::Loan { to, lent }) => {
                     if let Some(others) = self.others.get() {
                         others.tell(&to, Note::Lend(lent));
@@ -368,8 +410,9 @@ impl Backlog {
                     continue;
                 }
             };
-            let (backlog, to) = (Some(self.clone()), partition.clone());
-            let grant = Grant { ready, desk, chosen, ticket, backlog, partition: to };
+            let (backlog, Offer { partition, tenant, .. }) = (Some(self.clone()), offer);
+            let (Passed { ticket, held }, to) = (passed, partition.clone());
+            let grant = Grant { ready, desk, chosen, tenant, ticket, held, backlog, partition: to };
             if let Err(MessagingErr::SendErr(Message::HandOut(mut grant))) = partition.cast(Message::HandOut(grant)) {
                 // Not by its drop, which would hand out from within, once for every task of a partition that ended.
                 grant.backlog = None;
@@ -379,9 +422,15 @@ impl Backlog {
         }
     }
 
-    /// Why tasks that ask for `capability`, require this and were refused at this gate wait for an agent.
-    pub(crate) fn reason(&self, capability: &str, requires: &Requirements, gate: Option<&Arc<str>>) -> String {
-        self.lock().reason(capability, requires, gate)
+    /// Why tasks of this tenant that ask for `capability`, require this and were refused at this gate wait for an agent.
+    pub(crate) fn reason(
+        &self,
+        capability: &str,
+        requires: &Requirements,
+        gate: Option<&Arc<str>>,
+        tenant: Option<&Arc<str>>,
+    ) -> String {
+        self.lock().reason(capability, requires, gate, tenant)
     }
 
     /// The lanes in which tasks wait.
@@ -391,7 +440,7 @@ impl Backlog {
             capability: capability.clone(),
             requires: lane.requires().clone(),
             waiting: lane.waiting(),
-            reason: inner.reason(capability, lane.requires(), lane.gate()),
+            reason: inner.reason(capability, lane.requires(), lane.gate(), lane.share()),
         });
         lanes.collect()
     }
@@ -564,14 +613,41 @@ impl Backlog {
 }
 
 impl Inner {
-    fn reason(&self, capability: &str, requires: &Requirements, gate: Option<&Arc<str>>) -> String {
-        let at_gate = gate.and_then(|gate| self.gates.reason(gate));
+    fn reason(
+        &self,
+        capability: &str,
+        requires: &Requirements,
+        gate: Option<&Arc<str>>,
+        share: Option<&Arc<str>>,
+    ) -> String {
+        let at_gate = self.gates.reason(gate.map(|gate| &**gate), capability, share);
         at_gate.unwrap_or_else(|| self.desks.reason(capability, requires))
     }
 
-    /// Lets a task through the gate at which it has waited.
-    fn pass(&mut self, ready: &Ready) -> Option<Ticket> {
-        self.gates.goes(ready.gate.as_ref()?)
+    /// Takes what a task needs that is handed out: of limits, and at the gate at which it has waited.
+    fn pass(&mut self, ready: &Ready, offer: &Offer) -> Passed {
+        let passed = self.gates.goes(ready, offer.units);
+        let wrong = passed.held.iter().filter_map(|held| held.breach());
+        self.breaches.report(None, wrong.map(|what| Breach::of_task(Invariant::ContractsAreKept, ready.task, what)));
+        passed
+    }
+
+    /// What the first tasks ask for that wait at a gate and find an agent free: nobody of theirs goes before there is room
+    /// for each of them, for what asks for much would never find it.
+    fn needs(&self, is_free: impl Fn(&str, &Lane<Offer>) -> bool) -> Needs {
+        let mut needs = Needs::default();
+        if !self.gates.are_waited_at() {
+            return needs;
+        }
+        for (capability, lane) in self.queue.lanes() {
+            if let Some((gate, (_, offer))) = lane.gate().zip(lane.first())
+                && is_free(capability, lane)
+            {
+                let need = needs.0.entry(gate.clone()).or_default();
+                *need = offer.units.max(*need);
+            }
+        }
+        needs
     }
 
     /// Counts anew who waits where.
@@ -587,7 +663,11 @@ impl Inner {
                 capability: capability.clone(),
                 requires: lane.requires().clone(),
                 priority: lane.priority()?,
-                waiting: u32::try_from(lane.waiting().min(self.gates.lets_through(lane))).unwrap_or(u32::MAX),
+                waiting: {
+                    let units = lane.first().map_or(1, |(_, offer)| offer.units);
+                    let through = self.gates.lets_through(capability, lane, units);
+                    u32::try_from(lane.waiting().min(through)).unwrap_or(u32::MAX)
+                },
             })
         });
         // What waits at a gate and what does not is one want.
@@ -609,9 +689,14 @@ impl Inner {
     fn meet_at(&mut self, number: u64) -> Option<Met> {
         let desk = self.desks.get(number).filter(|desk| desk.free() > 0)?;
         let capabilities = || desk.capabilities.keys().map(|capability| &**capability);
-        let gates = &self.gates;
-        let admits =
-            |_: &str, lane: &Lane<Offer>| gates.lets_through(lane) > 0 && lane.requires().are_met_by(desk.traits());
+        let (gates, traits) = (&self.gates, desk.traits());
+        let is_free = |capability: &str, lane: &Lane<Offer>| {
+            desk.capabilities.contains_key(capability) && lane.requires().are_met_by(traits)
+        };
+        let needs = self.needs(is_free);
+        let admits = |capability: &str, lane: &Lane<Offer>| {
+            lane.requires().are_met_by(traits) && gates.lets_through(capability, lane, needs.of(lane)) > 0
+        };
         let offers = |capability: &str| desk.capabilities.contains_key(capability);
         if desk.home.is_none()
             && let Some(next) = self.wants.next(desk.traits(), offers)
@@ -651,26 +736,36 @@ impl Inner {
         let left = self.queue.most_urgent(capabilities(), admits);
         self.breaches.report(None, order::breach(&self.queue, &ready, left));
         let is_elsewhere = desk.home.is_some();
-        let ticket = self.pass(&ready);
-        let partition = offer.partition;
+        let passed = self.pass(&ready, &offer);
         if is_elsewhere {
             self.announced.served(&ready.capability, &ready.requires);
         }
-        Some(Met::Task { ready, partition, desk: self.desks.give(number)?, chosen: None, ticket })
+        Some(Met::Task { ready, offer, desk: self.desks.give(number)?, chosen: None, passed })
     }
 
     /// The next task that asks for one of these capabilities and finds an agent free.
     fn meet(&mut self, capabilities: &[Arc<str>]) -> Option<Met> {
+        let needs = self.needs(|capability, lane| self.desks.has_free(capability, lane.requires()));
         let (queue, desks, gates) = (&mut self.queue, &self.desks, &self.gates);
         let admits = |capability: &str, lane: &Lane<Offer>| {
-            gates.lets_through(lane) > 0 && desks.has_free(capability, lane.requires())
+            desks.has_free(capability, lane.requires()) && gates.lets_through(capability, lane, needs.of(lane)) > 0
         };
         let capabilities = capabilities.iter().map(|capability| &**capability);
-        let (ready, Offer { partition, .. }) = queue.pop(capabilities.clone(), admits)?;
+        let (ready, offer) = queue.pop(capabilities.clone(), admits)?;
         let left = queue.most_urgent(capabilities, admits);
         self.breaches.report(None, order::breach(queue, &ready, left));
         let (number, chosen) = desks.choose(&ready)?;
-        let ticket = self.pass(&ready);
-        Some(Met::Task { ready, partition, desk: self.desks.give(number)?, chosen, ticket })
+        let passed = self.pass(&ready, &offer);
+        Some(Met::Task { ready, offer, desk: self.desks.give(number)?, chosen, passed })
+    }
+}
+
+/// How many units there must be at a gate before one of those who wait there goes.
+#[derive(Default)]
+struct Needs(BTreeMap<Arc<str>, u64>);
+
+impl Needs {
+    fn of(&self, lane: &Lane<Offer>) -> u64 {
+        lane.gate().and_then(|gate| self.0.get(gate)).copied().unwrap_or(1)
     }
 }

@@ -123,6 +123,7 @@ impl Route {
             head.attempt = Some(token.attempt);
             head.activation = Some(token.activation);
             head.ticket = grant.ticket.as_ref().map(ToString::to_string);
+            head.tenant = grant.tenant.as_deref().map(ToOwned::to_owned);
             head.to = grant.desk.home.as_ref().map(|home| desk_address(&grant.desk.agent, home.desk));
         });
         let published = bus.publish(&queue, envelope).await;

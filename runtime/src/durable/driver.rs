@@ -5,9 +5,9 @@ use super::calls::{Calls, Key, Outcome, Patience};
 use super::polled::Polled;
 use super::trap::{Spot, recorded_by};
 use crate::agent::instance::Floor;
-use crate::breaker::Breakers;
 use crate::closing_time::ClosingTime;
 use crate::dispatch::courier::fetch;
+use crate::limit::units_of;
 use crate::partition::handle::Unheard;
 use crate::partition::message::Say;
 use crate::{Error, ErrorKind, Result};
@@ -221,7 +221,7 @@ impl<'a> Driver<'a> {
         }
         let parks_at = self.parks_at();
         let gate = self.calls.gate();
-        let breakers = &self.floor.breakers;
+        let floor = self.floor;
         tokio::select! {
             biased;
             () = self.polled.root.woken() => Ok(()),
@@ -233,7 +233,7 @@ impl<'a> Driver<'a> {
             }
             Some(sent) = self.sending.next(), if !self.sending.is_empty() => self.sent(sent),
             // It waits at a gate and has more in hand, so that it can not be parked.
-            () = worth_a_try(breakers, gate.as_deref()), if gate.is_some() && parks_at.is_none() => {
+            () = worth_a_try(floor, gate.as_deref()), if gate.is_some() && parks_at.is_none() => {
                 self.calls.try_gates();
                 Ok(())
             }
@@ -352,12 +352,18 @@ async fn record(floor: &Floor, speaker: &Speaker, capability: &str, note: Note) 
 }
 
 /// Waits until a gate may let somebody through.
-async fn worth_a_try(breakers: &Breakers, gate: Option<&str>) {
-    match gate.and_then(|gate| breakers.find(gate)) {
-        // What has changed before this was asked is seen a little later.
-        Some(breaker) => drop(tokio::time::timeout(TRY_AGAIN, breaker.changed()).await),
-        None => tokio::time::sleep(TRY_AGAIN).await,
-    }
+async fn worth_a_try(floor: &Floor, gate: Option<&str>) {
+    let changed = async {
+        let Some(gate) = gate else { return std::future::pending().await };
+        let limiter = units_of(gate).and_then(|(gate, _)| floor.limits.at(gate));
+        match (limiter, floor.breakers.find(gate)) {
+            (Some(limiter), _) => limiter.changed().await,
+            (None, Some(breaker)) => breaker.changed().await,
+            (None, None) => std::future::pending().await,
+        }
+    };
+    // What has changed before this was asked is seen a little later.
+    let _late = tokio::time::timeout(TRY_AGAIN, changed).await;
 }
 
 /// How soon a gate is tried again by who can not be parked.

@@ -17,6 +17,7 @@ use crate::journal::Journal;
 use crate::journal::archive::Archive;
 use crate::journal::ids::Ids;
 use crate::journal::payload::Payloads;
+use crate::limit::{self, Limit, Limits};
 use crate::message::{self, Home, Mailroom, Post};
 use crate::partition::door::Door;
 use crate::partition::handle::{Partition, Partitions};
@@ -60,6 +61,7 @@ pub(super) struct Plan {
     counters: Arc<Counters>,
     breaches: Breaches,
     breakers: Breakers,
+    limits: Limits,
     journal: crate::journal::Settings,
     payloads: Payloads,
     directory: Arc<dyn Directory>,
@@ -67,6 +69,14 @@ pub(super) struct Plan {
     trap: Option<Arc<dyn Trap>>,
     clock: Clock,
     pace: Pace,
+}
+
+/// What guards a node and what is limited there.
+pub(super) struct Rules {
+    /// When the breakers of these dependencies open.
+    pub(super) breakers: BTreeMap<String, BreakerRules>,
+    /// What handlers take of, and what limits the tasks of capabilities.
+    pub(super) limits: (BTreeMap<Arc<str>, Limit>, BTreeMap<Arc<str>, Limit>),
 }
 
 /// What a node needs to be one of several.
@@ -118,7 +128,7 @@ impl Plan {
         partitions: u16,
         stage: Option<Stage>,
         cluster: Option<Cluster>,
-        named: BTreeMap<String, BreakerRules>,
+        rules: Rules,
     ) -> Self {
         let garbage_late = settings.garbage_late_of(cluster.is_some());
         let journal = crate::journal::Settings { garbage_late, ..Default::default() };
@@ -131,15 +141,18 @@ impl Plan {
         let (body_bytes_max, inbox_max) = (settings.payload_bytes_max, settings.inbox_max);
         let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };
         let breaches = Breaches::default();
-        let breakers = Breakers::new((&settings.breaker).into(), named, breaches.clone());
+        let breakers = Breakers::new((&settings.breaker).into(), rules.breakers, breaches.clone());
+        let (named, capabilities) = rules.limits;
+        let limited = Limits::new(named, capabilities, &node, cluster.is_none());
         Self {
             mailroom: Arc::new(Mailroom::new(node.clone(), clock.clone(), limits)),
             node,
             namespace: settings.namespace.as_str().into(),
             bus: Arc::new(MemoryBus::new()),
             cluster,
-            backlog: Arc::new(Backlog::watched(breaches.clone(), breakers.clone())),
+            backlog: Arc::new(Backlog::watched(breaches.clone(), breakers.clone(), limited.clone())),
             breakers,
+            limits: limited,
             stops: Arc::default(),
             counters: Arc::default(),
             breaches,
@@ -190,6 +203,13 @@ impl Plan {
         children.push(breaker::breakers(breaker::Surroundings {
             node: self.node.clone(),
             breakers: self.breakers.clone(),
+            backlog: self.backlog.clone(),
+            others,
+        }));
+        let others = member.clone().map(|member| limit::Others { directory: self.directory.clone(), member });
+        children.push(limit::limits(limit::Surroundings {
+            node: self.node.clone(),
+            limits: self.limits.clone(),
             backlog: self.backlog.clone(),
             others,
         }));
@@ -371,6 +391,7 @@ impl Plan {
             clock: self.clock.clone(),
             tuning,
             backlog: self.backlog.clone(),
+            limits: self.limits.clone(),
             courier: courier.clone(),
             stops: self.stops.clone(),
             node: self.node.clone(),
@@ -398,6 +419,7 @@ impl Plan {
             bus: self.bus.clone(),
             backlog: self.backlog.clone(),
             breakers: self.breakers.clone(),
+            limits: self.limits.clone(),
             stops: self.stops.clone(),
             payloads: self.payloads.clone(),
             inline_bytes_max: self.settings.payload_inline_max,

@@ -304,12 +304,14 @@ impl Waits {
         }
         let (capability, requires) = (&task.spec.capability, &task.spec.requires);
         if gate.is_none()
+            && run.tenant.is_none()
             && let Some((_, _, reason)) = self.last.as_ref().filter(|(c, r, _)| c == capability && r == requires)
         {
             return Some(reason.clone());
         }
-        let reason = backlog.reason(capability, requires, gate);
-        if gate.is_some() {
+        let reason = backlog.reason(capability, requires, gate, run.tenant.as_ref());
+        // Of a limit each tenant may have a share.
+        if gate.is_some() || run.tenant.is_some() {
             return Some(reason);
         }
         self.last = Some((capability.clone(), requires.clone(), reason.clone()));

@@ -18,9 +18,10 @@ use crate::dispatch::courier::Dispatch;
 use crate::journal::append::{Mark, Outcome};
 use crate::supervise;
 use bytes::Bytes;
+use crate::limit::Held;
 use callboard_core::sabotage::{self, Sabotage};
 use callboard_core::{
-    Command, Effect, EventKind, Failure, FailureClass, Json, Millis, Part, Ready, Rejected, RunId, State, TaskRef,
+    Command, Effect, EventKind, Failure, FailureClass, Json, Millis, Part, Ready, Rejected, RunId, State, TaskIndex, TaskRef,
     TaskState, Token, check_owed, check_step, decide,
 };
 use ractor::ActorRef;
@@ -74,6 +75,8 @@ pub(crate) struct Tenant {
     owed: Option<(Instant, Vec<Effect>)>,
     /// Tasks that were handed out and have no holder yet, and until when that is to be expected.
     pub(super) handed_out: BTreeMap<TaskRef, HandedOut>,
+    /// What tasks that were handed out have taken of limits: free when their attempts end, or this tenure does.
+    held: BTreeMap<TaskRef, Vec<Arc<Held>>>,
     /// What keeps schedules from starting what is due.
     pub(super) troubles: Troubles,
     /// Nodes that may still hold tasks, if that is known: a holder elsewhere is gone.
@@ -107,6 +110,7 @@ impl Tenant {
             snapshots: Snapshots::after(tenure.tail),
             owed: None,
             handed_out: BTreeMap::new(),
+            held: BTreeMap::new(),
             troubles: Troubles::new(),
             nodes: tenure.nodes,
             ride_until: None,
@@ -123,6 +127,7 @@ impl Tenant {
     /// Pays what a replayed state owes: frees what dead nodes hold, offers what is ready.
     pub(super) fn recover(&mut self) {
         self.around.backlog.sweep();
+        self.adopt();
         let now = self.now();
         let mut effects = self.state.recover(now);
         self.around.breaches.report(Some(self.around.number), check_owed(&self.state, now, &effects));
@@ -140,6 +145,22 @@ impl Tenant {
             let _never_refused = self.step(Command::KeepHolders(nodes));
             if self.state.seq() == before {
                 return;
+            }
+        }
+    }
+
+    /// Counts what others may still be at: a limit is one of all tenures.
+    fn adopt(&mut self) {
+        if !self.around.limits.has_capabilities() {
+            return;
+        }
+        for run in self.state.runs() {
+            let tasks = (0..).map(TaskIndex).map_while(|index| Some((index, run.task(index)?)));
+            for (task, running) in tasks.filter(|(_, task)| matches!(task.state, TaskState::Running { .. })) {
+                let held = self.around.backlog.adopt(&running.spec.capability, run.tenant.as_ref());
+                if let Some(held) = held {
+                    self.held.insert(TaskRef { run: run.id, task }, vec![held]);
+                }
             }
         }
     }
@@ -193,6 +214,9 @@ impl Tenant {
             }
             self.state.apply(&event);
             if let Some(run) = event.run {
+                if !self.held.is_empty() {
+                    free(&mut self.held, run, &event.kind);
+                }
                 batch.news.extend(self.state.take_news(run).into_iter().map(|task| TaskRef { run, task }));
             }
             batch.events.push(event);
@@ -332,9 +356,9 @@ impl Tenant {
         let mut offers = Vec::new();
         for effect in effects {
             match effect {
-                Effect::Offer(ready) => offers.push(ready),
+                Effect::Offer(ready) => offers.push(self.with_tenant(ready)),
                 Effect::Withdraw { run } => {
-                    offers.retain(|ready: &Ready| ready.task.run != run);
+                    offers.retain(|(ready, _): &(Ready, _)| ready.task.run != run);
                     self.around.backlog.withdraw(run);
                 }
                 Effect::Stop { speaker, reason } => self.around.stop(speaker, reason),
@@ -346,9 +370,18 @@ impl Tenant {
         }
     }
 
+    /// A task that is offered, with the tenant of its run.
+    fn with_tenant(&self, ready: Ready) -> (Ready, Option<Arc<str>>) {
+        let tenant = self.state.run(ready.task.run).and_then(|run| run.tenant.clone());
+        (ready, tenant)
+    }
+
     /// Hands a task to whichever instance takes it first, if it still waits for one; else its slot is free again.
-    pub(super) fn hand_out(&mut self, grant: Grant) {
+    pub(super) fn hand_out(&mut self, mut grant: Grant) {
         if let Some((name, input)) = self.take_out(&grant.ready) {
+            if !grant.held.is_empty() {
+                self.held.insert(grant.ready.task, std::mem::take(&mut grant.held));
+            }
             let until = self.now().after(ACCEPT_MAX);
             let node = grant.desk.home.as_ref().map(|home| home.node.clone());
             let handed_out = HandedOut { token: grant.ready.token, until, chosen: grant.chosen.clone(), node };
@@ -407,10 +440,11 @@ impl Tenant {
             return;
         }
         self.handed_out.remove(&task);
+        self.held.remove(&task);
         let run = self.state.run(task.run).filter(|run| run.paused.is_none());
         let ready = run.and_then(|run| run.ready(task.task));
         if let Some(ready) = ready.filter(|ready| ready.token == token) {
-            self.around.backlog.offer([ready], &self.myself);
+            self.around.backlog.offer([self.with_tenant(ready)], &self.myself);
         }
     }
 
@@ -520,6 +554,22 @@ impl Tenant {
             }
         }
         Ok(())
+    }
+}
+
+/// Frees what tasks had of limits whose attempts have ended.
+fn free(all: &mut BTreeMap<TaskRef, Vec<Arc<Held>>>, run: RunId, kind: &EventKind) {
+    let mut free = |task| all.remove(&TaskRef { run, task }).into_iter().flatten();
+    match kind {
+        EventKind::TaskCompleted(it) => drop(free(it.task)),
+        EventKind::AttemptFailed(it) => drop(free(it.task)),
+        EventKind::TaskFailed(it) => drop(free(it.task)),
+        EventKind::TaskParked(it) => drop(free(it.task)),
+        EventKind::AttemptLost(it) => free(it.task).for_each(|held| held.lost()),
+        EventKind::TasksCancelled(it) => it.tasks.iter().for_each(|task| drop(free(*task))),
+        EventKind::TasksSkipped(it) => it.tasks.iter().for_each(|task| drop(free(*task))),
+        EventKind::RunEnded(_) => all.retain(|task, _| task.run != run),
+        _ => {}
     }
 }
 

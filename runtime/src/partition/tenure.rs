@@ -10,6 +10,7 @@ use crate::cluster::note::Note;
 use crate::dispatch::backlog::Backlog;
 use crate::dispatch::courier::Courier;
 use crate::journal::append::Appender;
+use crate::limit::Limits;
 use crate::journal::archive::Archive;
 use crate::journal::keeper::Keeper;
 use crate::stops::Stops;
@@ -47,6 +48,7 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     pub(crate) tuning: Tuning,
     pub(crate) backlog: Arc<Backlog>,
+    pub(crate) limits: Limits,
     pub(crate) courier: Courier,
     pub(crate) stops: Arc<Stops>,
     /// The node that this is, and the way to the others, if there are any.

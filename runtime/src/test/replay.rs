@@ -158,8 +158,8 @@ async fn play(shared: &Shared, attempt: &Attempt) -> (usize, Verdict) {
     let (name, capability) = (attempt.name.clone(), attempt.capability.clone());
     // Whatever was let through then is let through now.
     let breakers = Breakers::new(BreakerRules::default(), BTreeMap::new(), Breaches::default());
-    let assignment = Assignment { speaker: attempt.speaker.clone(), name, capability, ticket: None };
-    let ctx = Ctx::new(assignment, breakers, voice, loan.inbox(), shared.clock.clone(), None);
+    let assignment = Assignment { speaker: attempt.speaker.clone(), name, capability, tenant: None, ticket: None };
+    let ctx = Ctx::new(assignment, (breakers, None), voice, loan.inbox(), shared.clock.clone(), None);
     let Some(handler) = agent.perform(&ctx, &attempt.capability, &attempt.input) else { return (0, Verdict::NoAgent) };
     let handler = AssertUnwindSafe(handler).catch_unwind().boxed();
     let played = play_back(ctx.calls(), handler, &attempt.entries).await;

@@ -102,6 +102,7 @@ impl Plan {
             .map(|n| Make {
                 settings: settings.clone(),
                 instances: if n == 0 || has_agents_everywhere { random.between(1, 4) } else { 0 },
+                limit: None,
                 is_client: false,
                 clock_ppm: if drifts { 950_000 + random.any() % 100_001 } else { 1_000_000 },
             })
@@ -149,6 +150,10 @@ impl Plan {
             (at, case)
         });
         let mut matters: Vec<_> = cases.collect();
+        if runs % 3 == 0 {
+            let limit = Some(random.between(1, 3) as u32);
+            makes.iter_mut().for_each(|make| make.limit = limit);
+        }
         let count = if random.once_in(3) { random.between(1, 2) } else { 0 };
         matters.extend((0..count).map(|n| {
             let table = Timetable::draw(format!("table {n}"), random);

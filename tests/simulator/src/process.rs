@@ -8,7 +8,7 @@ use callboard::port::bus::fault::Cut;
 use callboard::port::store::fault::{Fault, Operation};
 use callboard::prelude::*;
 use callboard::testing::Source;
-use callboard::{Builder, Settings};
+use callboard::{Builder, Limit, Settings};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -24,6 +24,8 @@ pub struct Make {
     pub settings: Settings,
     /// How many instances perform programs; none is a node without agents.
     pub instances: usize,
+    /// How many programs may be performed at a time, over all processes.
+    pub limit: Option<u32>,
     /// Whether it owns no partitions.
     pub is_client: bool,
     /// How fast its clock is, in millionths of what it should be.
@@ -235,5 +237,9 @@ fn node(remote: &Remote, make: &Make) -> Builder {
     let port = Arc::new(remote.clone());
     let builder = Callboard::dev().store(port.clone()).bus(port.clone()).directory(port);
     let builder = builder.settings(move |is| *is = settings);
+    let builder = match make.limit {
+        Some(most) => builder.limit_capability("program", Limit::concurrent(most)),
+        None => builder,
+    };
     if make.is_client { builder.client() } else { builder }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use callboard::port::bus::fault::FaultyBus;
 use callboard::port::bus::{self, Bus, Consumer, Delivery, Envelope, Listen, QueueName, Settle, Source, Subscription};
 use callboard::port::directory::fault::FaultyDirectory;
-use callboard::port::directory::{self, Directory, Entry, Lease, Release};
+use callboard::port::directory::{self, Ask, Directory, Entry, Lease, Release, Share};
 use callboard::port::store::fault::FaultStore;
 use callboard::port::store::{self, Create, Store};
 use futures::future::BoxFuture;
@@ -130,6 +130,20 @@ impl Directory for Remote {
         self.link.ask(|| format!("renew {name}"), {
             let name = name.clone();
             async move { directory.renew(&name, &holder, ttl).await }
+        })
+    }
+
+    fn hold<'a>(
+        &'a self,
+        pool: &'a str,
+        holder: &'a str,
+        ask: Ask,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Share, directory::Error>> {
+        let (directory, pool, holder) = (self.directory.clone(), pool.to_owned(), holder.to_owned());
+        self.link.ask(|| format!("hold {pool} {}", ask.wanted), {
+            let pool = pool.clone();
+            async move { directory.hold(&pool, &holder, ask, ttl).await }
         })
     }
 

@@ -11,6 +11,7 @@ mod deaf;
 mod dispatch;
 pub(crate) mod fire;
 mod kit;
+mod limits;
 mod membership;
 mod messages;
 mod takeover;

@@ -501,6 +501,16 @@ impl Directory for Moody {
     fn release<'a>(&'a self, name: &'a str, holder: &'a str) -> Answer<'a, directory::Release> {
         self.inner.release(name, holder)
     }
+
+    fn hold<'a>(
+        &'a self,
+        pool: &'a str,
+        holder: &'a str,
+        ask: directory::Ask,
+        ttl: Duration,
+    ) -> Answer<'a, directory::Share> {
+        self.inner.hold(pool, holder, ask, ttl)
+    }
 }
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, directory::Error>>;

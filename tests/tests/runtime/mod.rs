@@ -29,6 +29,7 @@ mod keys;
 pub(crate) mod kit;
 mod large;
 mod limits;
+mod limits_of_calls;
 mod lives;
 mod messages;
 mod order;

@@ -9,15 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 fn ready(run: RunId, task: u32, capability: &str, priority: u8) -> Ready {
     let task = TaskRef { run, task: TaskIndex(task) };
     let (capability, priority) = (capability.into(), Priority::new(priority).unwrap());
-    Ready {
-        task,
-        token: Token::FIRST,
-        capability,
-        requires: Requirements::default(),
-        priority,
-        avoid: None,
-        gate: None,
-    }
+    let requires = Requirements::default();
+    Ready { task, token: Token::FIRST, capability, requires, priority, avoid: None, gate: None, share: None }
 }
 
 /// Takes the next task of one capability, whatever it requires.

@@ -68,7 +68,7 @@ impl Hall {
     }
 
     fn offer(&self, tasks: impl IntoIterator<Item = Ready>) {
-        self.backlog.offer(tasks, &self.partition);
+        self.backlog.offer(tasks.into_iter().map(of_nobody), &self.partition);
     }
 
     /// What has been granted by now.
@@ -87,6 +87,11 @@ impl Hall {
     }
 }
 
+/// A task of a run without a tenant.
+fn of_nobody(ready: Ready) -> (Ready, Option<Arc<str>>) {
+    (ready, None)
+}
+
 fn task(n: u16, capability: &str) -> Ready {
     Ready {
         task: TaskRef { run: run(u64::from(n % 4)), task: TaskIndex(u32::from(n)) },
@@ -96,6 +101,7 @@ fn task(n: u16, capability: &str) -> Ready {
         priority: Priority::default(),
         avoid: None,
         gate: None,
+        share: None,
     }
 }
 
@@ -155,7 +161,7 @@ async fn tasks_of_a_partition_that_has_ended_take_no_slot() {
     let mut hall = hall().await;
     hall.open("a", &["x", "y"], &[]);
     let _seat = hall.sit("a");
-    hall.backlog.offer((0..100).map(|n| task(n, "x")), &hall.ended);
+    hall.backlog.offer((0..100).map(|n| of_nobody(task(n, "x"))), &hall.ended);
     hall.offer([task(1, "y")]);
     let granted = hall.granted().await;
     assert_eq!((granted.len(), hall.out("a")), (1, 1));
@@ -173,7 +179,7 @@ async fn a_slot_that_comes_back_undelivered_goes_to_whoever_waits_by_then() {
     let is_done = done.clone();
     let disturbs = tokio::task::spawn_blocking(move || {
         while !is_done.load(Ordering::SeqCst) {
-            backlog.offer([task(0, "x")], &ended);
+            backlog.offer([of_nobody(task(0, "x"))], &ended);
         }
     });
     for n in 0..3_000 {
@@ -295,7 +301,7 @@ impl Model {
                     self.turns += 1;
                     agent.chosen_at = self.turns; // it had its turn, although nothing came of it
                 }
-                self.hall.backlog.offer([ready], &self.hall.ended);
+                self.hall.backlog.offer([of_nobody(ready)], &self.hall.ended);
                 self.hall.backlog.sweep();
             }
             (34..36, _) => {
@@ -444,8 +450,8 @@ fn a_task_that_is_handed_out_of_turn_is_told() {
     use callboard_core::{Invariant, ReadyQueue};
     let task = TaskRef { run: RunId::new(Uuid::nil()), task: TaskIndex(0) };
     let (capability, requires) = ("work".into(), Requirements::default());
-    let ready =
-        Ready { task, token: Token::FIRST, capability, requires, priority: Priority::Low, avoid: None, gate: None };
+    let (token, priority) = (Token::FIRST, Priority::Low);
+    let ready = Ready { task, token, capability, requires, priority, avoid: None, gate: None, share: None };
     let queue = ReadyQueue::<()>::default();
     assert_eq!(order::breach(&queue, &ready, None), None);
     assert_eq!(order::breach(&queue, &ready, Some(Priority::Low)), None);

@@ -72,6 +72,7 @@ pub async fn an_envelope_arrives_whole(bus: &dyn Bus) {
         head.attempt = Some(2);
         head.activation = Some(u32::MAX);
         head.ticket = Some("17@llm:groq".to_owned());
+        head.tenant = Some("acme & söhne".to_owned());
         head.deadline_unix_ms = Some(-1);
         head.from = Some("reviewer-1".into());
         head.to = Some("écrivain".into());

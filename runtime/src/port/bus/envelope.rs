@@ -42,8 +42,10 @@ pub struct Head {
     pub attempt: Option<u32>,
     /// The activation of the attempt, from 1.
     pub activation: Option<u32>,
-    /// What the task was let through with, if it has waited at a breaker.
+    /// What the task was let through with, if it has waited at a breaker or a limit.
     pub ticket: Option<String>,
+    /// The tenant on whose behalf its run runs.
+    pub tenant: Option<String>,
     /// After this moment, in milliseconds since 1970 UTC, nobody waits for the outcome.
     pub deadline_unix_ms: Option<i64>,
     /// The sender of a message between agents.

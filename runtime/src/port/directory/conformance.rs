@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{Directory, Entry, Error, Lease, NAME_BYTES_MAX, Release};
+use super::{Ask, Directory, Entry, Error, Lease, NAME_BYTES_MAX, Release, Share};
 
 /// Long enough that nothing expires while a check runs.
 const LONG: Duration = Duration::from_secs(600);
@@ -27,6 +27,11 @@ pub async fn all(directory: &dyn Directory) {
     only_its_holder_renews_a_lease(directory).await;
     leases_expire(directory).await;
     one_of_many_acquires_a_lease(directory).await;
+    no_more_is_held_of_a_pool_than_it_has(directory).await;
+    what_is_held_is_said_anew_each_time(directory).await;
+    who_wants_more_is_given_an_even_share(directory).await;
+    parts_expire(directory).await;
+    many_take_of_a_pool_at_once(directory).await;
     malformed_names_are_refused(directory).await;
 }
 
@@ -145,6 +150,61 @@ pub async fn one_of_many_acquires_a_lease(directory: &dyn Directory) {
     assert_eq!(others, holders.len() - 1, "{answers:?}");
 }
 
+/// What others have is not given; who takes none rather than few has none, and is not waited for.
+pub async fn no_more_is_held_of_a_pool_than_it_has(directory: &dyn Directory) {
+    let pool = fresh("pool");
+    assert_eq!(hold(directory, &pool, "a", ask(10, 0, 7), LONG).await, all_of(7));
+    let few = Ask { least: 4, ..ask(10, 0, 4) };
+    assert_eq!(hold(directory, &pool, "b", few, LONG).await, all_of(0));
+    assert_eq!(hold(directory, &pool, "a", ask(10, 0, 8), LONG).await, all_of(8), "nobody waits");
+    assert_eq!(hold(directory, &pool, "b", Ask { least: 2, ..few }, LONG).await, all_of(2));
+    assert_eq!(hold(directory, &fresh("pool"), "b", ask(10, 0, 10), LONG).await, all_of(10), "another pool");
+}
+
+/// In the place of what was held before: more, less, nothing. What is in use is kept, whatever the pool has.
+pub async fn what_is_held_is_said_anew_each_time(directory: &dyn Directory) {
+    let pool = fresh("pool");
+    for held in [5, 5, 9, 2] {
+        assert_eq!(hold(directory, &pool, "a", ask(10, 0, held), LONG).await, all_of(held));
+    }
+    assert_eq!(hold(directory, &pool, "b", ask(10, 0, 8), LONG).await, all_of(8));
+    assert_eq!(hold(directory, &pool, "a", ask(10, 6, 6), LONG).await, all_of(6), "they are in use");
+    assert_eq!(hold(directory, &pool, "a", ask(10, 0, 0), LONG).await, all_of(0));
+    assert_eq!(hold(directory, &pool, "b", ask(10, 0, 10), LONG).await, all_of(10));
+}
+
+/// One who has all gives up what it does not use as soon as another wants some.
+pub async fn who_wants_more_is_given_an_even_share(directory: &dyn Directory) {
+    let pool = fresh("pool");
+    assert_eq!(hold(directory, &pool, "a", ask(10, 10, 10), LONG).await, all_of(10));
+    assert_eq!(hold(directory, &pool, "b", ask(10, 0, 8), LONG).await.held, 0);
+    let shared = |held| Share { held, fair: 5 };
+    assert_eq!(hold(directory, &pool, "a", ask(10, 9, 20), LONG).await, shared(9), "nine are in use");
+    assert_eq!(hold(directory, &pool, "b", ask(10, 0, 8), LONG).await.held, 1);
+    assert_eq!(hold(directory, &pool, "a", ask(10, 3, 20), LONG).await, shared(5));
+    assert_eq!(hold(directory, &pool, "b", ask(10, 1, 8), LONG).await, shared(5));
+}
+
+/// What is not said again is free.
+pub async fn parts_expire(directory: &dyn Directory) {
+    let pool = fresh("pool");
+    assert_eq!(hold(directory, &pool, "a", ask(3, 3, 3), SHORT).await, all_of(3));
+    let deadline = Instant::now() + PATIENCE;
+    while hold(directory, &pool, "b", Ask { least: 3, ..ask(3, 0, 3) }, LONG).await.held < 3 {
+        assert!(Instant::now() < deadline, "what was held for {SHORT:?} is still held after {PATIENCE:?}");
+        sleep(SHORT).await;
+    }
+}
+
+/// Of many at once as many get some as there is.
+pub async fn many_take_of_a_pool_at_once(directory: &dyn Directory) {
+    let pool = fresh("pool");
+    let holders: Vec<String> = (0..16).map(|number| format!("holder-{number}")).collect();
+    let one = Ask { least: 1, ..ask(10, 0, 1) };
+    let shares = futures::future::join_all(holders.iter().map(|holder| hold(directory, &pool, holder, one, LONG))).await;
+    assert_eq!(shares.iter().map(|share| share.held).sum::<u64>(), 10, "{shares:?}");
+}
+
 /// What one implementation refuses all refuse.
 pub async fn malformed_names_are_refused(directory: &dyn Directory) {
     let refused = |answer: Result<(), Error>| assert!(matches!(answer, Err(Error::Refused { .. })), "{answer:?}");
@@ -156,10 +216,25 @@ pub async fn malformed_names_are_refused(directory: &dyn Directory) {
         refused(directory.acquire(bad, "a", LONG).await.map(drop));
         refused(directory.renew("a", bad, LONG).await.map(drop));
         refused(directory.release("a", bad).await.map(drop));
+        refused(directory.hold(bad, "a", ask(1, 0, 1), LONG).await.map(drop));
+        refused(directory.hold("a", bad, ask(1, 0, 1), LONG).await.map(drop));
     }
     refused(directory.put("a", "a", Bytes::new(), Duration::ZERO).await);
     refused(directory.acquire("a", "a", Duration::ZERO).await.map(drop));
     refused(directory.renew("a", "a", Duration::ZERO).await.map(drop));
+    refused(directory.hold("a", "a", ask(1, 0, 1), Duration::ZERO).await.map(drop));
+}
+
+fn ask(capacity: u64, kept: u64, wanted: u64) -> Ask {
+    Ask { capacity, kept, wanted, least: 0 }
+}
+
+fn all_of(held: u64) -> Share {
+    Share { held, fair: u64::MAX }
+}
+
+async fn hold(directory: &dyn Directory, pool: &str, holder: &str, ask: Ask, ttl: Duration) -> Share {
+    directory.hold(pool, holder, ask, ttl).await.expect("answered")
 }
 
 fn fresh(what: &str) -> String {

@@ -85,6 +85,29 @@ pub enum Release {
     NotHeld,
 }
 
+/// What a holder asks of a pool of parts that all look alike, so many at a time or so many in a stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// How many parts the pool has, at most 2^53: what all holders together have.
+    pub capacity: u64,
+    /// How many the holder keeps in any case, for they are in use, up to what it wants.
+    pub kept: u64,
+    /// How many it wants.
+    pub wanted: u64,
+    /// It takes none rather than fewer than this, and is not waited for then.
+    pub least: u64,
+}
+
+/// What a holder has of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "it may be less than was wanted"]
+pub struct Share {
+    /// How many parts it has.
+    pub held: u64,
+    /// How many it may use again: fewer than it has if others have less than they want, and `u64::MAX` if not.
+    pub fair: u64,
+}
+
 /// A place for expiring facts. See the module for the contract.
 ///
 /// Kinds, ids, lease names and holders are 1 to [`NAME_BYTES_MAX`] bytes of `[A-Za-z0-9._:=-]`; any other, and a time to
@@ -120,6 +143,31 @@ pub trait Directory: Send + Sync + 'static {
 
     /// Frees the lease `name` if it is `holder`'s: compare and delete, so that a late release frees nobody else's.
     fn release<'a>(&'a self, name: &'a str, holder: &'a str) -> BoxFuture<'a, Result<Release, Error>>;
+
+    /// Gives `holder` what it wants of `pool`, as far as that goes, for `ttl` and **in the place of what it has**: said again
+    /// it changes nothing more, and to want nothing gives all back. What others hold is never given, and what has expired
+    /// is free. While another holder has less than it wants, nobody is given more than its even share, or keeps more than
+    /// what is in use.
+    fn hold<'a>(
+        &'a self,
+        pool: &'a str,
+        holder: &'a str,
+        ask: Ask,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Share, Error>>;
+}
+
+/// What one holder is given of a pool, where the others `have` and `want` so much. The script of Redis says the same.
+pub(crate) fn share_of(ask: Ask, others: impl IntoIterator<Item = (u64, u64)>) -> Share {
+    let (mut theirs, mut holders, mut some_want) = (0_u64, 1, false);
+    for (have, want) in others {
+        (theirs, holders) = (theirs.saturating_add(have), holders + 1);
+        some_want |= want > have;
+    }
+    let fair = if some_want { (ask.capacity / holders).max(1) } else { u64::MAX };
+    let free = ask.capacity.saturating_sub(theirs);
+    let held = ask.wanted.min(free).min(fair).max(ask.kept.min(ask.wanted));
+    Share { held: if held < ask.least { 0 } else { held }, fair }
 }
 
 /// Refuses what no implementation takes. Every implementation asks this, so that all refuse alike.

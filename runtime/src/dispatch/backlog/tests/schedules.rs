@@ -1,6 +1,6 @@
 //! The slots under many orders in which tasks, instances and partitions can come to the backlog.
 
-use super::{Grant, Hall, hall, task};
+use super::{Grant, Hall, hall, of_nobody, task};
 use crate::dispatch::seat::Seat;
 use crate::sync::schedules::{check, in_one_step, others_go_on};
 use callboard_core::TaskRef;
@@ -79,7 +79,7 @@ fn every_task_is_handed_out_once_and_every_slot_comes_back_in_any_order() {
         let mut threads: Vec<_> = offers
             .map(|(to, tasks)| {
                 let (backlog, to) = (backlog.clone(), to.clone());
-                spawn(async move { backlog.offer(tasks.into_iter().map(|n| task(n, "x")), &to) })
+                spawn(async move { backlog.offer(tasks.into_iter().map(|n| of_nobody(task(n, "x"))), &to) })
             })
             .into();
         for _ in 0..2 {
@@ -113,7 +113,7 @@ fn an_agent_that_is_closed_is_empty_in_the_end_in_any_order() {
         let table = Table { grants: Arc::new(Mutex::new(grants)), taken: Arc::default(), held: Arc::default(), seat };
         let offers = {
             let (backlog, to) = (backlog.clone(), partition.clone());
-            spawn(async move { backlog.offer([task(1, "x"), task(2, "x"), task(3, "x")], &to) })
+            spawn(async move { backlog.offer([1, 2, 3].map(|n| of_nobody(task(n, "x"))), &to) })
         };
         let closes = {
             let backlog = backlog.clone();

@@ -29,6 +29,7 @@ const CAPABILITY: &str = "cb_capability";
 const ATTEMPT: &str = "cb_attempt";
 const ACTIVATION: &str = "cb_activation";
 const TICKET: &str = "cb_ticket";
+const TENANT: &str = "cb_tenant";
 const DEADLINE: &str = "cb_deadline";
 const FROM: &str = "cb_from";
 const TO: &str = "cb_to";
@@ -117,6 +118,7 @@ pub(super) fn encode(envelope: &Envelope, names: &Names, keep: Keep) -> Message 
     headers.put_some(ATTEMPT, head.attempt);
     headers.put_some(ACTIVATION, head.activation);
     headers.put_some(TICKET, head.ticket.as_deref());
+    headers.put_some(TENANT, head.tenant.as_deref());
     headers.put_some(DEADLINE, head.deadline_unix_ms);
     headers.put_some(FROM, head.from.as_deref());
     headers.put_some(TO, head.to.as_deref());
@@ -183,6 +185,7 @@ pub(super) fn decode(properties: &BasicProperties, body: Bytes, names: &Names) -
         attempt: headers.number(ATTEMPT)?,
         activation: headers.number(ACTIVATION)?,
         ticket: headers.text(TICKET)?,
+        tenant: headers.text(TENANT)?,
         deadline_unix_ms: headers.number(DEADLINE)?,
         from: headers.text(FROM)?,
         to: headers.text(TO)?,

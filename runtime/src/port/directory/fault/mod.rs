@@ -40,7 +40,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::{Directory, Entry, Error, Lease, Release};
+use super::{Ask, Directory, Entry, Error, Lease, Release, Share};
 use crate::port::fault::{Call, Generator, Kind, Link, Unanswered, matches};
 pub use crate::port::fault::{Fault, Faults, Odds};
 
@@ -59,11 +59,14 @@ pub enum Operation {
     Renew,
     /// [`Directory::release`]; its name is the lease's.
     Release,
+    /// [`Directory::hold`]; its name is `<pool>/<holder>`.
+    Hold,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Put, Self::Remove, Self::List, Self::Acquire, Self::Renew, Self::Release];
+    pub const ALL: [Self; 7] =
+        [Self::Put, Self::Remove, Self::List, Self::Acquire, Self::Renew, Self::Release, Self::Hold];
 }
 
 /// There are no messages to be doubled or overtaken; everything else can meet any operation.
@@ -91,6 +94,13 @@ pub enum Fact<'a> {
     Lease {
         /// Its name.
         name: &'a str,
+    },
+    /// What somebody holds of a pool.
+    Part {
+        /// Of what.
+        pool: &'a str,
+        /// Who.
+        holder: &'a str,
     },
 }
 
@@ -144,7 +154,7 @@ impl FaultyDirectory {
     pub fn forget_entries(&self, kinds: &str, ids: &str) -> usize {
         self.0.inner.forget(&mut |fact| match fact {
             Fact::Entry { kind, id } => matches(kinds, kind) && matches(ids, id),
-            Fact::Lease { .. } => false,
+            Fact::Lease { .. } | Fact::Part { .. } => false,
         })
     }
 
@@ -242,5 +252,21 @@ impl Directory for FaultyDirectory {
         let (lease, who) = (name.to_owned(), holder.to_owned());
         let release = move |inner: Arc<dyn Forgetful>| async move { inner.release(&lease, &who).await };
         self.serve(Operation::Release, name, Release::Released, release).boxed()
+    }
+
+    fn hold<'a>(
+        &'a self,
+        pool: &'a str,
+        holder: &'a str,
+        ask: Ask,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Share, Error>> {
+        async move {
+            let (of, who) = (pool.to_owned(), holder.to_owned());
+            let hold = move |inner: Arc<dyn Forgetful>| async move { inner.hold(&of, &who, ask, ttl).await };
+            let as_if = Share { held: ask.wanted, fair: u64::MAX };
+            self.serve(Operation::Hold, &format!("{pool}/{holder}"), as_if, hold).await
+        }
+        .boxed()
     }
 }

@@ -10,7 +10,8 @@ impl Forgetful for MemoryDirectory {
         let mut inner = self.lock();
         let entries = inner.entries.forget(&mut |(kind, id)| which(Fact::Entry { kind, id }));
         let leases = inner.leases.forget(&mut |name| which(Fact::Lease { name }));
-        entries + leases
+        let parts = inner.parts.forget(&mut |(pool, holder)| which(Fact::Part { pool, holder }));
+        entries + leases + parts
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Directory, Entry, Error, Lease, Release, check_names, check_ttl};
+use super::{Ask, Directory, Entry, Error, Lease, Release, Share, check_names, check_ttl, share_of};
 
 /// Below this many entries nobody sweeps.
 const SWEEP_MIN: usize = 64;
@@ -28,6 +28,8 @@ struct Inner {
     entries: Expiring<(String, String), Bytes>,
     /// The holder, by name.
     leases: Expiring<String, String>,
+    /// What is held and what is wanted of each pool, by the pool and the holder.
+    parts: Expiring<(String, String), (u64, u64)>,
 }
 
 impl MemoryDirectory {
@@ -41,14 +43,16 @@ impl MemoryDirectory {
         *self.lock() = Inner::default();
     }
 
-    /// What has not expired: entries as `kind/id`, leases by their names.
+    /// What has not expired: entries as `kind/id`, leases by their names, parts as `pool/holder`.
     pub fn live(&self) -> Vec<String> {
         let inner = self.lock();
         let now = Instant::now();
         let entries = inner.entries.map.iter().filter(|(_, held)| held.until > now);
         let leases = inner.leases.map.iter().filter(|(_, held)| held.until > now);
         let entries = entries.map(|((kind, id), _)| format!("{kind}/{id}"));
-        entries.chain(leases.map(|(name, _)| format!("lease {name}"))).collect()
+        let parts = inner.parts.map.iter().filter(|(_, held)| held.until > now);
+        let parts = parts.map(|((pool, holder), _)| format!("part {pool}/{holder}"));
+        entries.chain(leases.map(|(name, _)| format!("lease {name}"))).chain(parts).collect()
     }
 
     /// No foreign code runs under the lock, so a poisoned map is a whole one.
@@ -94,6 +98,24 @@ impl MemoryDirectory {
         }
     }
 
+    fn hold_now(&self, pool: &str, holder: &str, ask: Ask, ttl: Duration) -> Result<Share, Error> {
+        check_names(&[pool, holder])?;
+        check_ttl(ttl)?;
+        let (now, mut inner) = (Instant::now(), self.lock());
+        let from = (pool.to_owned(), String::new());
+        let of_pool = inner.parts.map.range(from..).take_while(|((of, _), _)| of == pool);
+        let others = of_pool.filter(|((_, of), held)| of != holder && held.until > now).map(|(_, held)| held.value);
+        let share = share_of(ask, others);
+        let key = (pool.to_owned(), holder.to_owned());
+        // Who takes none rather than fewer is not waited for.
+        if ask.wanted == 0 || (share.held == 0 && ask.least > 0) {
+            inner.parts.map.remove(&key);
+        } else {
+            inner.parts.put(key, (share.held, ask.wanted), ttl);
+        }
+        Ok(share)
+    }
+
     fn list_now(&self, kind: &str) -> Result<Vec<Entry>, Error> {
         check_names(&[kind])?;
         let now = Instant::now();
@@ -137,6 +159,16 @@ impl Directory for MemoryDirectory {
 
     fn release<'a>(&'a self, name: &'a str, holder: &'a str) -> BoxFuture<'a, Result<Release, Error>> {
         Box::pin(async move { self.release_now(name, holder) })
+    }
+
+    fn hold<'a>(
+        &'a self,
+        pool: &'a str,
+        holder: &'a str,
+        ask: Ask,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Share, Error>> {
+        Box::pin(async move { self.hold_now(pool, holder, ask, ttl) })
     }
 }
 

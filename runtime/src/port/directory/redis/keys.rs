@@ -10,10 +10,11 @@ const NAMED: [&str; 4] = ["agent", "agent_status", "capability", "node"];
 /// |---|---|
 /// | `{cb:NS}:node`, `{cb:NS}:agent`, `{cb:NS}:capability:NAME` | ids of a kind, a sorted set scored by expiry in ms |
 /// | `{cb:NS}:kind:KIND` | the same, of any other kind |
+/// | `{cb:NS}:limit:POOL` | what each holder has and wants of a pool, and until when, a hash |
 /// | one of these and `/values` | what was registered, a hash by id |
 /// | `{cb:NS}:lease:NAME` | the holder of a lease, a string that expires |
 ///
-/// No two things share a key: a kind has no slash, and none of the named ones is `kind` or `lease`.
+/// No two things share a key: a kind has no slash, and none of the named ones is `kind`, `lease` or `limit`.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     tag: String,
@@ -35,6 +36,10 @@ impl Keys {
 
     pub(super) fn lease(&self, name: &str) -> String {
         format!("{}:lease:{name}", self.tag)
+    }
+
+    pub(super) fn pool(&self, name: &str) -> String {
+        format!("{}:limit:{name}", self.tag)
     }
 
     /// What is written to see whether writes are taken.

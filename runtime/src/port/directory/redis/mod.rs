@@ -26,6 +26,7 @@
 //! | `acquire` | 2 | `PING` `EVALSHA` | `GET` `SET` |
 //! | `renew` | 2 | `PING` `EVALSHA` | `GET` `PEXPIRE` |
 //! | `release` | 2 | `PING` `EVALSHA` | `GET` `DEL` |
+//! | `hold` | 2 | `PING` `EVALSHA` | `TIME` `HGETALL` `HSET` or `HDEL`, `PEXPIREAT`; `HDEL` per dead holder |
 //!
 //! The `PING` (with an `UNWATCH` before it on a single server) is the pool's, and what makes an idle connection that has
 //! died a connection to be replaced rather than an unclear answer.
@@ -63,7 +64,7 @@ use self::failure::Failure;
 use self::keys::Keys;
 use self::pool::{Lent, Pool};
 use self::script::{Request, Script};
-use super::{Directory, Entry, Error, Lease, Release, check_names, check_ttl};
+use super::{Ask, Directory, Entry, Error, Lease, Release, Share, check_names, check_ttl};
 use bytes::Bytes;
 use deadpool_redis::redis::{self, FromRedisValue};
 use futures::FutureExt;
@@ -194,6 +195,16 @@ impl RedisDirectory {
         let released: u8 = self.call(&request, Repeat::IfUndone).await?;
         Ok(if released == 1 { Release::Released } else { Release::NotHeld })
     }
+
+    /// Said twice it changes nothing more, but a late first try would undo what was said since.
+    async fn hold_now(&self, pool: &str, holder: &str, ask: Ask, ttl: Duration) -> Result<Share, Error> {
+        check_names(&[pool, holder])?;
+        let request = Request::new(&script::HOLD, [self.keys.pool(pool)]).arg(holder);
+        let numbers = [ask.capacity, ask.kept, ask.wanted, ask.least];
+        let request = numbers.iter().fold(request, |request, number| request.arg(number.to_string()));
+        let (held, fair): (u64, i64) = self.call(&request.arg(millis(ttl)?), Repeat::IfUndone).await?;
+        Ok(Share { held, fair: u64::try_from(fair).unwrap_or(u64::MAX) })
+    }
 }
 
 /// A time to live in whole milliseconds, not less than it is.
@@ -236,6 +247,16 @@ impl Directory for RedisDirectory {
 
     fn release<'a>(&'a self, name: &'a str, holder: &'a str) -> BoxFuture<'a, Result<Release, Error>> {
         self.release_now(name, holder).boxed()
+    }
+
+    fn hold<'a>(
+        &'a self,
+        pool: &'a str,
+        holder: &'a str,
+        ask: Ask,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Share, Error>> {
+        self.hold_now(pool, holder, ask, ttl).boxed()
     }
 }
 

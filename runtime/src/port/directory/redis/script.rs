@@ -23,6 +23,7 @@ pub(super) static SWEEP: Script = script!("now", "bury", "sweep");
 pub(super) static ACQUIRE: Script = script!("acquire");
 pub(super) static RENEW: Script = script!("renew");
 pub(super) static RELEASE: Script = script!("release");
+pub(super) static HOLD: Script = script!("now", "hold");
 pub(super) static PROBE: Script = script!("probe");
 
 /// One request: a script, and what may be read in the same transaction.

@@ -23,12 +23,12 @@ prop_compose! {
         (subject, correlation_id, run, task) in (of(text()), of(text()), of(text()), of(text())),
         (capability, from, to, data_ref) in (of(text()), of(text()), of(text()), of(text())),
         (trace_parent, trace_state, reply_to, ticket) in (of(text()), of(text()), of(queue()), of(text())),
-        (time_unix_ms, deadline_unix_ms) in (of(any::<i64>()), of(any::<i64>())),
+        (tenant, time_unix_ms, deadline_unix_ms) in (of(text()), of(any::<i64>()), of(any::<i64>())),
         near in of(0..4_102_444_800_000_i64),
         (attempt, activation, priority) in (of(any::<u32>()), of(any::<u32>()), of(any::<u8>())),
     ) -> Head {
         Head {
-            id, kind, source, subject, correlation_id, run, task, from, to, data_ref, trace_parent, trace_state, reply_to, ticket,
+            id, kind, source, subject, correlation_id, run, task, from, to, data_ref, trace_parent, trace_state, reply_to, ticket, tenant,
             time_unix_ms: near.or(time_unix_ms),
             deadline_unix_ms, attempt, activation, priority,
             capability: capability.map(Arc::from),
