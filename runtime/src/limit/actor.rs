@@ -47,6 +47,8 @@ pub(crate) enum Order {
 
 /// How soon the directory is asked again for what it did not have; later by who got something.
 const RETRY: Duration = Duration::from_millis(250);
+/// And by who got all, and wants more by now.
+const AT_ONCE: Duration = Duration::from_millis(5);
 /// How often a node says again what it holds, and gives back what it does not need.
 const RENEW: Duration = Duration::from_secs(1);
 
@@ -70,7 +72,7 @@ struct Doorman {
     wakes: BTreeMap<Arc<str>, Instant>,
     /// Those of which the directory is being asked.
     asking: BTreeSet<Arc<str>>,
-    /// Those of which it has been asked in vain, and until when it is not asked again.
+    /// Those of which it has been asked, and until when it is not asked again.
     refused: BTreeMap<Arc<str>, Instant>,
     tasks: JoinSet<()>,
     timer: Option<(Instant, AbortHandle)>,
@@ -132,13 +134,13 @@ impl Doorman {
                         RENEW
                     }
                 };
-                match asked {
-                    Asked::Answered { got_all: true } => drop(self.refused.remove(&gate)),
-                    _ => drop(self.refused.insert(gate.clone(), now + again)),
-                }
+                let pause = if matches!(asked, Asked::Answered { got_all: true }) { AT_ONCE } else { again };
+                self.refused.insert(gate.clone(), now + pause);
                 self.open(&limiter);
                 if limiter.needs_asking() {
                     self.wake(gate, now + again);
+                } else {
+                    self.refused.remove(&gate);
                 }
             }
             Order::Tick => {

@@ -9,6 +9,8 @@ use tokio::time::{Instant, timeout};
 
 /// How long a node may have so many at a time without saying so again: a dead one gives them back after this.
 pub(super) const LEASE: Duration = Duration::from_secs(5);
+/// How long after the directory is back the others are given to say what they have: twice as long as they take to ask again.
+const CAREFUL: Duration = Duration::from_secs(2);
 /// How long the directory may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// The shortest time in which a batch may be used.
@@ -20,7 +22,9 @@ const SHARES: u64 = 32;
 #[derive(Debug)]
 pub(super) enum Asked {
     /// The directory has answered, and all that was asked for is there, or not.
-    Answered { got_all: bool },
+    Answered {
+        got_all: bool,
+    },
     Away,
 }
 
@@ -30,6 +34,8 @@ struct Wishes {
     places: Option<Ask>,
     /// Batches that have ended.
     ended: Vec<(What, Batch)>,
+    /// Whether anybody waits.
+    is_short: bool,
     /// Units, and the fewest that help.
     units: Vec<(What, u64, u64)>,
 }
@@ -41,11 +47,13 @@ impl Limiter {
         let short = state.short;
         let waiting = short.map_or(0, |short| short.waiting);
         let taken = state.taken;
+        let careful = state.careful.filter(|(_, until)| *until > now);
+        let reach = careful.map_or(state.reach, |(reach, _)| reach);
         let places = self.limit.at_once.filter(|_| taken > 0 || waiting > 0 || state.places.held > 0);
         let places = places.map(|most| Ask {
             capacity: most,
             kept: taken,
-            wanted: taken.saturating_add(waiting).min(most.max(taken)),
+            wanted: taken.saturating_add(waiting).min(reach.share(most).max(taken)),
             least: 0,
         });
         let (mut ended, mut units) = (Vec::new(), Vec::new());
@@ -64,7 +72,7 @@ impl Limiter {
                 }
             }
         }
-        Wishes { places, ended, units }
+        Wishes { places, ended, is_short: short.is_some(), units }
     }
 
     /// Asks the directory for what is wanted, and gives back what is not.
@@ -80,7 +88,7 @@ impl Limiter {
 
     async fn ask_now(&self, directory: &dyn Directory, node: &str) -> Result<bool, Error> {
         let wishes = self.wishes(Instant::now());
-        let mut got_all = true;
+        let (mut got_all, is_short) = (true, wishes.is_short);
         let mut ended = wishes.ended.into_iter();
         while let Some((what, batch)) = ended.next() {
             let settled = self.settle(directory, node, what, &batch).await;
@@ -93,14 +101,18 @@ impl Limiter {
         if let Some(ask) = wishes.places {
             let asked_at = Instant::now();
             let share = hold(directory, &self.pool("at_once"), node, ask, LEASE).await?;
-            got_all &= share.held >= ask.wanted;
+            // Who has all that there is, and wants more, waits for its own to end.
+            got_all &= share.held >= ask.wanted && (ask.wanted > ask.kept || !is_short);
             self.lock().places = Places { held: share.held, fair: share.fair, until: asked_at + LEASE };
         }
         for (what, least, wanted) in wishes.units {
             got_all &= self.lease(directory, node, what, wanted).await?
                 || (least < wanted && self.lease(directory, node, what, least).await?);
         }
-        self.lock().reach = Reach::Leased;
+        let mut state = self.lock();
+        if let away @ Reach::Away { .. } = std::mem::replace(&mut state.reach, Reach::Leased) {
+            state.careful = Some((away, Instant::now() + CAREFUL));
+        }
         Ok(got_all)
     }
 
@@ -132,7 +144,11 @@ impl Limiter {
     fn put_back(&self, batches: impl Iterator<Item = (What, Batch)>) {
         let mut state = self.lock();
         for (what, batch) in batches {
-            state.meters.iter_mut().filter(|meter| meter.what == what).for_each(|meter| meter.batches.push_back(batch.clone()));
+            state
+                .meters
+                .iter_mut()
+                .filter(|meter| meter.what == what)
+                .for_each(|meter| meter.batches.push_back(batch.clone()));
         }
     }
 

@@ -52,6 +52,9 @@ pub(super) struct State {
     pub(super) is_looked_at: bool,
     /// Tasks of this node that wait at this gate.
     waiting: usize,
+    /// Until when it leases no more places than the share that it had, for others may have theirs still: the directory is
+    /// back.
+    pub(super) careful: Option<(Reach, Instant)>,
     /// Counts the batches of its rates.
     pub(super) next_batch: u64,
 }
@@ -103,6 +106,7 @@ impl Limiter {
             short: None,
             is_looked_at: false,
             waiting: 0,
+            careful: None,
             next_batch: 0,
         };
         let (gate, state) = (gate_of(&name, tenant.as_deref()), Mutex::new(state));

@@ -77,10 +77,15 @@ async fn two_nodes_are_at_it_together_no_more_than_it_allows() {
         let (town, watched) = (Town::of(PARTITIONS), Watched::default());
         let with = || {
             let node = node(&watched, Duration::from_secs(1), name);
-            |builder| node(builder).limit("llm", Limit::concurrent(10)).limit_capability("act", Limit::concurrent(match name {
-                None => 10,
-                Some(_) => 100,
-            }))
+            |builder| {
+                node(builder).limit("llm", Limit::concurrent(10)).limit_capability(
+                    "act",
+                    Limit::concurrent(match name {
+                        None => 10,
+                        Some(_) => 100,
+                    }),
+                )
+            }
         };
         let (one, two) = (Mortal::of(&town, with()).await, Mortal::of(&town, with()).await);
         until_even(&one, 2, PARTITIONS).await;

@@ -48,11 +48,16 @@ impl Watched {
     /// How many units went in the fullest stretch of this length.
     fn fullest(&self, per: Duration) -> u64 {
         let calls = self.calls();
-        let from = |begin: Instant| {
-            let within = calls.iter().filter(|(at, ..)| (begin..begin + per).contains(at));
-            within.map(|(_, units, _)| units).sum()
-        };
-        calls.iter().map(|(at, ..)| from(*at)).max().unwrap_or_default()
+        let (mut first, mut sum, mut most) = (0, 0, 0);
+        for (at, units, _) in &calls {
+            sum += units;
+            while *at - calls[first].0 >= per {
+                sum -= calls[first].1;
+                first += 1;
+            }
+            most = most.max(sum);
+        }
+        most
     }
 }
 
@@ -177,7 +182,9 @@ async fn what_waits_goes_in_the_order_of_priority_and_in_turns_of_the_runs() {
     let first = board.start(many(1)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
     let mut runs = Vec::new();
-    for (name, priority) in [("a", Priority::Low), ("b", Priority::Medium), ("c", Priority::Medium), ("d", Priority::High)] {
+    for (name, priority) in
+        [("a", Priority::Low), ("b", Priority::Medium), ("c", Priority::Medium), ("d", Priority::High)]
+    {
         let workflow = Workflow::new(name);
         for n in 0..3 {
             let _ = workflow.task(format!("{n}"), act(&format!("{name}{n}"))).priority(priority);
@@ -328,7 +335,8 @@ async fn a_restart_counts_what_was_under_way_and_loses_nobody_who_waits() {
     let watched = Watched::default();
     let open = || {
         let watched = watched.clone();
-        let board = acting(on(&store), 10, move |ctx, what| asks(ctx, watched.clone(), what, 1, Duration::from_secs(1)));
+        let board =
+            acting(on(&store), 10, move |ctx, what| asks(ctx, watched.clone(), what, 1, Duration::from_secs(1)));
         board.limit(LLM, Limit::concurrent(2)).limit_capability("act", Limit::concurrent(4)).start()
     };
     let board = open().await.unwrap();
@@ -351,7 +359,11 @@ async fn what_can_never_go_is_refused_in_words() {
     };
     let board = acting(on(&store), 1, acts).limit(LLM, Limit::per(MINUTE, 100)).start().await.unwrap();
     let error = board.call(act("llm:groq 101")).await.unwrap_err();
-    assert!(full(&error).contains("101 units are more than limit \"llm:groq\" ever allows at once, 100"), "{}", full(&error));
+    assert!(
+        full(&error).contains("101 units are more than limit \"llm:groq\" ever allows at once, 100"),
+        "{}",
+        full(&error)
+    );
     let error = board.call(act("llm:other 1")).await.unwrap_err();
     assert!(full(&error).contains("there is no limit \"llm:other\" on this node"), "{}", full(&error));
     assert!(full(&error).contains("there are [\"llm:groq\"]"), "{}", full(&error));

@@ -7,7 +7,8 @@ const PER: u64 = 1_000;
 
 /// How many went in the fullest stretch.
 fn fullest(went: &[(u64, u64)], per: u64) -> u64 {
-    let from = |begin: u64| went.iter().filter(|(at, _)| (begin..begin + per).contains(at)).map(|(_, units)| units).sum();
+    let from =
+        |begin: u64| went.iter().filter(|(at, _)| (begin..begin + per).contains(at)).map(|(_, units)| units).sum();
     went.iter().map(|(at, _)| from(*at)).max().unwrap_or_default()
 }
 

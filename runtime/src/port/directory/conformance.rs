@@ -201,7 +201,8 @@ pub async fn many_take_of_a_pool_at_once(directory: &dyn Directory) {
     let pool = fresh("pool");
     let holders: Vec<String> = (0..16).map(|number| format!("holder-{number}")).collect();
     let one = Ask { least: 1, ..ask(10, 0, 1) };
-    let shares = futures::future::join_all(holders.iter().map(|holder| hold(directory, &pool, holder, one, LONG))).await;
+    let shares =
+        futures::future::join_all(holders.iter().map(|holder| hold(directory, &pool, holder, one, LONG))).await;
     assert_eq!(shares.iter().map(|share| share.held).sum::<u64>(), 10, "{shares:?}");
 }
 
