@@ -20,7 +20,8 @@ pub(super) struct Window {
     log: VecDeque<(u64, u64)>,
     /// How many they are together.
     sum: u64,
-    tat: u64,
+    /// In the measure of [`fine`](Self::fine).
+    tat: u128,
 }
 
 /// As soon as the log has so many entries it is halved: two neighbours become one, as of the later.
@@ -49,10 +50,10 @@ impl Window {
         if self.burst >= self.most || units == 0 {
             return u64::MAX;
         }
-        let first = self.due(self.tat.max(now), units);
-        match now.checked_sub(first) {
+        let now = self.fine(now);
+        match (now + self.early(units)).checked_sub(self.tat.max(now)) {
             None => 0,
-            Some(early) => early.checked_div(self.spread(units)).map_or(u64::MAX, |more| more + 1),
+            Some(early) => u64::try_from(early / self.spread(units)).unwrap_or(u64::MAX).saturating_add(1),
         }
     }
 
@@ -67,7 +68,7 @@ impl Window {
             _ => self.log.push_back((now, units)),
         }
         self.sum += units;
-        self.tat = self.tat.max(now).saturating_add(self.spread(units));
+        self.tat = self.tat.max(self.fine(now)) + self.spread(units);
         if self.log.len() >= LOG_MAX {
             let mut log = std::mem::take(&mut self.log).into_iter();
             while let Some((at, units)) = log.next() {
@@ -89,8 +90,11 @@ impl Window {
             left -= there;
             at = at.max(went.saturating_add(self.per));
         }
-        let paced = if self.burst >= self.most { now } else { self.due(self.tat, units) };
-        at.max(paced)
+        if self.burst >= self.most {
+            return at;
+        }
+        let due = self.tat.saturating_sub(self.early(units)).div_ceil(u128::from(self.most.max(1)));
+        at.max(u64::try_from(due).unwrap_or(u64::MAX))
     }
 
     /// How many went in the last stretch.
@@ -106,14 +110,18 @@ impl Window {
         }
     }
 
-    /// How long so many units take if they come evenly.
-    fn spread(&self, units: u64) -> u64 {
-        let spread = u128::from(units) * u128::from(self.per) / u128::from(self.most.max(1));
-        u64::try_from(spread).unwrap_or(u64::MAX)
+    /// A moment in the measure of *tat*: so fine that what comes evenly comes at whole numbers.
+    fn fine(&self, at: u64) -> u128 {
+        u128::from(at) * u128::from(self.most.max(1))
     }
 
-    /// When so many may go, where the next would be due at `tat`.
-    fn due(&self, tat: u64, units: u64) -> u64 {
-        tat.saturating_sub(self.spread(self.burst.saturating_sub(units)))
+    /// How long so many units take if they come evenly, in that measure.
+    fn spread(&self, units: u64) -> u128 {
+        u128::from(units) * u128::from(self.per.max(1))
+    }
+
+    /// How long before they are due so many units may go.
+    fn early(&self, units: u64) -> u128 {
+        self.spread(self.burst.saturating_sub(units))
     }
 }
