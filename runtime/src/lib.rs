@@ -83,7 +83,6 @@ pub use breaker::{BreakerHandle, BreakerInfo, BreakerRules, BreakerState};
 pub use budget::{Budget, BudgetInfo, BudgetWait, Cost, TopUp, TopUpInfo};
 pub use builder::{Builder, PoolBuilder};
 pub use callboard_core::ParseAmountError;
-pub use limit::{Limit, LimitInfo, Permit, RateInfo};
 pub use callboard_core::{
     Amount, Counts, InstanceId, Json, Millis, OnCycle, ParseIdError, Priority, Requirement, Requirements, Retry, RunId,
     RunOutcome, Status, TaskIndex, Traits, closest,
@@ -98,6 +97,7 @@ pub use durable::{
 };
 pub use error::{Error, ErrorClass, ErrorKind, Result, ResultExt};
 pub use join::{Aggregate, Aggregation, Arrays, Conflict, Opinion, Prefer, Standing, Tie, Vote, aggregate};
+pub use limit::{Limit, LimitInfo, Permit, RateInfo};
 pub use message::{
     Broadcast, CorrelationId, Filter, Inbox, Message, MessageCounters, MessageCtx, MessageId, Observed, Received,
     Reply, Subscription,

@@ -4,8 +4,10 @@
 //! order in which they were done.
 
 mod ledger;
+mod provider;
 
 pub use ledger::{Audit, Ledger};
+pub use provider::Provider;
 
 use callboard::prelude::*;
 use callboard::{Builder, Ctx, RunId, What};

@@ -1,10 +1,10 @@
 //! What a handler has in its hands.
 
 use crate::breaker::{Breakers, Ticket};
-use crate::limit::Limits;
 use crate::clock::Clock;
 use crate::durable::calls::{Calls, Key, Waiting};
 use crate::durable::trap::{Trap, Witness};
+use crate::limit::Limits;
 use crate::message::Voice;
 use crate::{Broadcast, Callboard, Inbox, Message, Result};
 use callboard_core::{InstanceId, RunId, Speaker, TaskRef, Token};

@@ -49,12 +49,15 @@ pub(super) struct Machine {
     pub(super) reason: Arc<str>,
     /// When a half-open one is looked at.
     look_at: Instant,
+    /// The step of a ramp that was let through last.
+    climbed: u32,
 }
 
 impl Machine {
     pub(super) fn new(rules: BreakerRules) -> Self {
         let counting = counting(&rules);
-        Self { rules, counting, state: State::Closed, generation: 0, reason: "".into(), look_at: Instant::now() }
+        let look_at = Instant::now();
+        Self { rules, counting, state: State::Closed, generation: 0, reason: "".into(), look_at, climbed: 0 }
     }
 
     /// Goes on where an earlier incarnation of its actor was.
@@ -111,7 +114,7 @@ impl Machine {
             State::Closed => None,
             State::Open { until } => until,
             State::HalfOpen { .. } => Some(self.look_at),
-            State::Ramping { since } => Some(since + self.step() * (self.steps_by(since, Instant::now()) + 1)),
+            State::Ramping { since } => Some(since + self.step() * (self.climbed + 1)),
         }
     }
 
@@ -151,6 +154,7 @@ impl Machine {
     pub(super) fn climb(&mut self, now: Instant) -> Option<u32> {
         let State::Ramping { since } = self.state else { return None };
         let steps = self.steps_by(since, now);
+        self.climbed = steps;
         if steps < STEPS {
             return Some(1 << steps);
         }

@@ -16,13 +16,13 @@ use super::writer::{Housekeeper, Joined, Writer};
 use crate::dispatch::backlog::Grant;
 use crate::dispatch::courier::Dispatch;
 use crate::journal::append::{Mark, Outcome};
+use crate::limit::Held;
 use crate::supervise;
 use bytes::Bytes;
-use crate::limit::Held;
 use callboard_core::sabotage::{self, Sabotage};
 use callboard_core::{
-    Command, Effect, EventKind, Failure, FailureClass, Json, Millis, Part, Ready, Rejected, RunId, State, TaskIndex, TaskRef,
-    TaskState, Token, check_owed, check_step, decide,
+    Breach, Command, Effect, EventKind, Failure, FailureClass, Invariant, Json, Millis, Part, Ready, Rejected, RunId,
+    State, TaskIndex, TaskRef, TaskState, Token, check_owed, check_step, decide,
 };
 use ractor::ActorRef;
 use std::collections::BTreeMap;
@@ -135,7 +135,7 @@ impl Tenant {
             effects.clear();
         }
         if self.nodes.is_some() {
-            self.release(effects); // all of it follows from what is durable
+            self.release(effects, self.durable); // all of it follows from what is durable
         } else {
             // Who has accepted one of these tasks just before the last owner died has a moment to say so.
             self.owed = Some((Instant::now() + SPEAK_UP, effects));
@@ -225,7 +225,7 @@ impl Tenant {
             self.ride_until = Some(Instant::now() + RIDE_MAX);
         }
         if sabotage::is(Sabotage::EffectsBeforeDurable) {
-            self.release(step.effects);
+            self.release(step.effects, self.state.seq());
         } else {
             batch.effects.extend(step.effects);
         }
@@ -240,7 +240,7 @@ impl Tenant {
     fn hold_back(&mut self, effects: Vec<Effect>) {
         match self.tail() {
             Some(batch) => batch.effects.extend(effects),
-            None => self.release(effects),
+            None => self.release(effects, self.state.seq()),
         }
     }
 
@@ -340,7 +340,7 @@ impl Tenant {
     pub(super) fn committed(&mut self, mut batch: Batch, mark: Mark) {
         self.durable = batch.events.last().map_or(self.durable, |event| event.seq);
         tally(&self.state, &batch.events);
-        self.release(std::mem::take(&mut batch.effects));
+        self.release(std::mem::take(&mut batch.effects), self.durable);
         for answer in std::mem::take(&mut batch.answers) {
             let _gone = answer.reply.send(answer.result.map_err(Refusal::from));
         }
@@ -352,7 +352,12 @@ impl Tenant {
         self.snapshots.write_if_begun(mark, &self.housekeeper, &self.history, &self.state);
     }
 
-    fn release(&mut self, effects: Vec<Effect>) {
+    /// Does what follows from the events up to that one.
+    fn release(&mut self, effects: Vec<Effect>, follows_from: u64) {
+        if follows_from > self.durable && !effects.is_empty() {
+            let what = format!("what follows from event {follows_from} is done, and {} is durable", self.durable);
+            self.around.breaches.report(Some(self.around.number), [Breach::new(Invariant::DoneWhenDurable, what)]);
+        }
         let mut offers = Vec::new();
         for effect in effects {
             match effect {
@@ -411,7 +416,7 @@ impl Tenant {
     pub(super) fn tick(&mut self) {
         self.ticked = true;
         if let Some((_, effects)) = self.owed.take_if(|(from, _)| *from <= Instant::now()) {
-            self.release(effects);
+            self.release(effects, self.durable);
         }
         self.offer_again();
         self.snapshots.go_on(&self.history, &self.state);

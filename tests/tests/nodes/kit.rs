@@ -6,6 +6,7 @@ mod process;
 pub(crate) use load::Load;
 pub(crate) use process::Process;
 
+use callboard::Builder;
 use callboard::port::bus::rabbitmq::{RabbitMqBus, RabbitMqOptions};
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
 use callboard::port::store::s3::{S3Key, S3Options, S3Store};
@@ -141,8 +142,14 @@ impl Town {
         self.node_with(instances, &more).await
     }
 
-    /// A client in this process. It is told where everything is in words of its own: the environment is the test's.
+    /// A client in this process.
     pub(crate) async fn client(&self) -> Callboard {
+        self.inside(Builder::client).await
+    }
+
+    /// A node in this process, with agents that share what the test can look at. It is told where everything is in words of
+    /// its own: the environment is the test's.
+    pub(crate) async fn inside(&self, with: impl FnOnce(Builder) -> Builder) -> Callboard {
         let mut bus = RabbitMqOptions::new(&self.rabbitmq);
         bus.namespace = self.name.clone();
         let mut store = S3Options::new(BUCKET, "nodes").unwrap();
@@ -156,7 +163,11 @@ impl Town {
         );
         let name = self.name.clone();
         let builder = Callboard::dev().bus(Arc::new(bus)).directory(Arc::new(directory)).store(Arc::new(store));
-        builder.settings(|settings| settings.namespace = name).client().start().await.unwrap()
+        let builder = builder.settings(|settings| {
+            settings.namespace = name;
+            (settings.partitions, settings.tenure_min) = (6, Duration::from_secs(1));
+        });
+        with(builder).start().await.unwrap()
     }
 }
 

@@ -12,6 +12,7 @@ mod kit;
 mod long_task;
 mod networks;
 mod servers_away;
+mod sick;
 mod store_away;
 
 /// A number of the environment.

@@ -3,51 +3,11 @@
 use super::kit::*;
 use callboard::prelude::*;
 use callboard::{BreakerRules, BreakerState, Ctx, Pool, Priority, RunOutcome, TaskInfo};
+use callboard_tests::Provider;
 use std::sync::Arc;
-use std::sync::Mutex;
 use tokio::time::Instant;
 
 const LLM: &str = "llm:groq";
-
-/// Something outside that is up or down, and counts who calls.
-#[derive(Clone, Default)]
-struct Provider(Arc<Mutex<State>>);
-
-#[derive(Default)]
-struct State {
-    is_down: bool,
-    hangs: bool,
-    /// When each call came, and for which task.
-    calls: Vec<(Instant, String)>,
-}
-
-impl Provider {
-    fn down() -> Self {
-        let provider = Self::default();
-        provider.0.lock().unwrap().is_down = true;
-        provider
-    }
-
-    fn comes_back(&self) {
-        self.0.lock().unwrap().is_down = false;
-    }
-
-    fn calls(&self) -> usize {
-        self.0.lock().unwrap().calls.len()
-    }
-
-    async fn call(&self, what: &str) -> Result<String> {
-        let (is_down, hangs) = {
-            let mut state = self.0.lock().unwrap();
-            state.calls.push((Instant::now(), what.to_owned()));
-            (state.is_down, state.hangs)
-        };
-        if hangs {
-            std::future::pending::<()>().await;
-        }
-        if is_down { Err(Error::retryable("503")) } else { Ok(format!("answer to {what}")) }
-    }
-}
 
 /// A handler that asks the provider in a step, guarded.
 async fn asks(ctx: Ctx, provider: Provider, what: String) -> Result<String> {
@@ -155,7 +115,7 @@ async fn a_provider_that_comes_back_is_called_on_a_ramp_in_the_order_of_priority
     assert!(waits.starts_with("breaker \"llm:groq\" is open for"), "{waits}");
     provider.comes_back();
     run.outcome().await.unwrap();
-    let calls = provider.0.lock().unwrap().calls.split_off(5);
+    let calls = provider.all().split_off(5);
     assert_eq!(calls.len(), 5_000, "each of them once");
     let order: Vec<&str> = calls.iter().map(|(_, priority)| &**priority).collect();
     assert!(order.is_sorted_by(|a, b| a.parse::<u8>().unwrap() >= b.parse::<u8>().unwrap()), "by priority");
@@ -163,9 +123,9 @@ async fn a_provider_that_comes_back_is_called_on_a_ramp_in_the_order_of_priority
         let (from, to) = (Duration::from_secs(from), Duration::from_secs(to));
         calls.iter().filter(|(at, _)| (from..to).contains(&(*at - calls[0].0))).count()
     };
-    let steps: Vec<usize> = (0..10).map(|second| within(second, second + 1)).collect();
-    assert_eq!(steps[0], 2, "the probe, and one more: {steps:?}");
-    assert!((1..10).all(|n| steps[n] <= 2 * steps[n - 1] + 2), "at most twice as many: {steps:?}");
+    let steps: Vec<usize> = (0..11).map(|second| within(second, second + 1)).collect();
+    let rest = 5_000 - 1_024;
+    assert_eq!(steps, [2, 2, 4, 8, 16, 32, 64, 128, 256, 512, rest], "the probe, and the steps of the ramp");
     let tasks = run.tasks().limit(1_000).await.unwrap();
     let is_first = |task: &TaskInfo| task.attempt == 1 && task.losses == 0 && task.failures.is_empty();
     assert!(tasks.items.iter().all(is_first));

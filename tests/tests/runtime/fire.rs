@@ -125,6 +125,7 @@ async fn every_actor_has_a_path() {
         "node/partitions/0",
         "node/partitions/1",
         "node/breakers",
+        "node/limits",
     ];
     assert_eq!(rest, expected);
     let agents: Vec<&str> =

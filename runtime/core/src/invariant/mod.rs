@@ -61,6 +61,8 @@ pub enum Invariant {
     /// What a run has spent and reserved passes no limit of its budget but by what calls have cost beyond their own
     /// reservations; what is reserved belongs to a task that has not ended, and is settled once.
     BudgetsAreKept,
+    /// What follows from an event is done when that is durable, and not before.
+    DoneWhenDurable,
     /// When every run has ended, nothing is held, offered, lent or waited for.
     NothingLeftBehind,
     /// What a breaker has shut off is called once at a time when it may be tried again, and by nobody else.
@@ -71,7 +73,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NothingAcknowledgedIsLost,
         Self::OneHistory,
         Self::DependenciesFirst,
@@ -87,6 +89,7 @@ impl Invariant {
         Self::TimersNeverEarly,
         Self::EveryRunEnds,
         Self::BudgetsAreKept,
+        Self::DoneWhenDurable,
         Self::NothingLeftBehind,
         Self::OneProbe,
         Self::ReleasedOnARamp,
@@ -110,6 +113,7 @@ impl Invariant {
             Self::TimersNeverEarly => "timers_never_early",
             Self::EveryRunEnds => "every_run_ends",
             Self::BudgetsAreKept => "budgets_are_kept",
+            Self::DoneWhenDurable => "done_when_durable",
             Self::NothingLeftBehind => "nothing_left_behind",
             Self::OneProbe => "one_probe",
             Self::ReleasedOnARamp => "released_on_a_ramp",

@@ -43,6 +43,20 @@ async fn a_success_between_begins_the_count_anew_and_timeouts_do_not_count() {
     assert_eq!(machine.state, State::Closed);
 }
 
+/// The timer comes a little late, as timers do.
+#[tokio::test(start_paused = true)]
+async fn a_ramp_lets_twice_as_many_through_with_each_step() {
+    let (mut machine, now) = opened(BreakerRules::default());
+    machine.probe(now);
+    assert!(machine.hear(now, machine.generation, Heard::Well));
+    let mut steps = vec![machine.climb(now)];
+    while let Some(due) = machine.due() {
+        steps.push(machine.climb(due + Duration::from_millis(3)));
+    }
+    let expected: Vec<Option<u32>> = (0..10).map(|step| Some(1 << step)).chain([None]).collect();
+    assert_eq!((steps, machine.state), (expected, State::Closed));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_has_begun_before_it_opened_neither_closes_nor_opens_it() {
     let (mut machine, now) = opened(BreakerRules::default());
