@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// Ask for circuit breakers, open and close them.
     #[command(subcommand, alias = "circuit-breakers", alias = "breaker", alias = "breakers")]
     CircuitBreaker(CircuitBreaker),
+    /// Ask for limits: what is taken, and who waits.
+    #[command(subcommand, alias = "limits")]
+    Limit(Limit),
     /// Check, show and describe the settings.
     #[command(subcommand, alias = "configs")]
     Config(Config),
@@ -236,6 +239,12 @@ pub(crate) enum Config {
     Show(Said),
     /// Write a JSON Schema of the file.
     Schema,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Limit {
+    /// List them.
+    List,
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod explain;
 mod failure;
+mod limit;
 mod node;
 mod output;
 mod run;
@@ -99,6 +100,7 @@ async fn ask(arguments: &Arguments) -> Result<()> {
         Command::Budget(command) => budget::run(command, &client()?, output).await,
         Command::Agent(command) => agent::agent(command, &client()?, output).await,
         Command::CircuitBreaker(command) => breaker::breaker(command, &client()?, output).await,
+        Command::Limit(command) => limit::limit(command, &client()?, output).await,
         Command::Config(command) => config::config(command, output),
         Command::Explain { code } => explain::explain(code.as_deref(), output),
         Command::Version if output.format == Format::Table => output.line(VERSION),

@@ -1,11 +1,12 @@
 //! One file: one agent.
 
+use super::resilience;
 use super::runs;
 use super::section::{Entry, Notes, Section};
 use super::{tree, yaml};
 use crate::echo::Echo;
 use crate::ready_made::{ReadyMade, Runner};
-use callboard::{Amount, Capability, Described, Pool};
+use callboard::{Amount, BreakerRules, Capability, Described, Limit, Pool};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,10 @@ pub struct AgentFile {
     pub constraints: BTreeMap<String, Amount>,
     /// How many tasks it performs at a time, 1 to 1,000; 1 by default.
     pub instances: usize,
+    /// When it is left alone, and for how long; the settings of the node by default.
+    pub breaker: Option<BreakerRules>,
+    /// How often tasks of its capabilities may be begun, by whomever, and how many at a time.
+    pub limits: BTreeMap<String, Limit>,
     /// The line of its name, where another file with the same name is told of.
     pub(super) name_line: usize,
     agent: ReadyMade,
@@ -70,12 +75,13 @@ impl AgentFile {
         let labels = section.take("labels").map(|entry| labels(&entry));
         let constraints = section.take("constraints").map(|entry| constraints(&entry));
         let capabilities = section.require("capabilities").map(|entry| capabilities(&entry)).unwrap_or_default();
+        let breaker = section.take("breaker").and_then(|entry| resilience::breaker(&entry));
         let runner = section.require("runs").and_then(|entry| runs::runner(&entry, file));
         section.finish();
         // Without a runner the file is refused, but what else is wrong with it is told as well.
         let is_run = runner.is_some();
         let mut agent = ReadyMade::new(runner.unwrap_or(Runner::Echo(Echo)));
-        for (entry, capability) in &capabilities {
+        for (entry, capability, _) in &capabilities {
             match agent.clone().offering(capability.clone()) {
                 Ok(offering) => agent = offering,
                 Err(fault) => entry.faults(vec![fault]),
@@ -86,11 +92,13 @@ impl AgentFile {
             name: name?,
             description: description.unwrap_or_default(),
             version: version.unwrap_or_default(),
-            capabilities: capabilities.into_iter().map(|(_, capability)| capability).collect(),
+            limits: capabilities.iter().filter_map(limit_of).collect(),
+            capabilities: capabilities.into_iter().map(|(_, capability, _)| capability).collect(),
             tools: tools.unwrap_or_default(),
             labels: labels.unwrap_or_default(),
             constraints: constraints.unwrap_or_default(),
             instances: usize::try_from(instances.unwrap_or(1)).unwrap_or(1),
+            breaker,
             name_line,
             agent,
         })
@@ -101,6 +109,7 @@ impl AgentFile {
     pub fn pool(&self) -> Pool<Described<ReadyMade>> {
         let pool = self.agent.pool().id(&*self.name).instances(self.instances);
         let pool = pool.description(&*self.description).version(&*self.version);
+        let pool = self.breaker.iter().fold(pool, |pool, rules| pool.breaker(rules.clone()));
         let pool = self.tools.iter().fold(pool, |pool, tool| pool.tool(tool));
         let pool = self.labels.iter().fold(pool, |pool, (key, value)| pool.label(key, value));
         self.constraints.iter().fold(pool, |pool, (key, amount)| pool.constraint(key, *amount))
@@ -170,23 +179,31 @@ fn at_most(entry: &Entry<'_>, count: usize, max: usize) {
     }
 }
 
-fn capabilities<'a>(entry: &Entry<'a>) -> Vec<(Entry<'a>, Capability)> {
+/// A capability, where it stands, and its limit if it has one.
+type Offered<'a> = (Entry<'a>, Capability, Option<Limit>);
+
+fn limit_of((_, capability, limit): &Offered<'_>) -> Option<(String, Limit)> {
+    Some((capability.name.to_string(), limit.clone()?))
+}
+
+fn capabilities<'a>(entry: &Entry<'a>) -> Vec<Offered<'a>> {
     let all = entry.list();
     at_most(entry, all.len(), CAPABILITIES_MAX);
     if all.is_empty() {
         entry.fault("at least one");
     }
-    all.into_iter().filter_map(|entry| Some((entry.clone(), capability(&entry)?))).collect()
+    all.into_iter().filter_map(capability).collect()
 }
 
-fn capability(entry: &Entry<'_>) -> Option<Capability> {
+fn capability(entry: Entry<'_>) -> Option<Offered<'_>> {
     let section = entry.section()?;
     let name = section.require("name").and_then(|entry| entry.text().filter(|name| is_name(name, &entry)));
     let description = section.take("description").and_then(|entry| entry.text_of(0..=DESCRIPTION_BYTES_MAX));
     let input = section.take("input_schema").and_then(|entry| entry.json());
     let output = section.take("output_schema").and_then(|entry| entry.json());
+    let limit = section.take("limit").and_then(|entry| resilience::limit(&entry));
     section.finish();
     let capability = Capability::new(name?).description(description.unwrap_or_default());
     let capability = input.into_iter().fold(capability, Capability::input_schema);
-    Some(output.into_iter().fold(capability, Capability::output_schema))
+    Some((entry, output.into_iter().fold(capability, Capability::output_schema), limit))
 }

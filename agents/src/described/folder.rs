@@ -2,7 +2,7 @@
 
 use super::agent_file::AgentFile;
 use super::faults::{Faults, FileFault};
-use callboard::{Builder, Error};
+use callboard::{Builder, Error, Limit};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
@@ -40,6 +40,7 @@ pub fn load(folder: impl AsRef<Path>) -> Result<Vec<AgentFile>, Faults> {
         }
     }
     faults.extend(doubles(&agents));
+    faults.extend(disputes(&agents));
     if faults.is_empty() {
         return Ok(agents);
     }
@@ -102,7 +103,25 @@ fn doubles(agents: &[AgentFile]) -> Vec<FileFault> {
     faults
 }
 
-/// Adds every agent that is described in a folder.
+/// A fault for every file that limits a capability otherwise than one before it: a limit is one of all agents.
+fn disputes(agents: &[AgentFile]) -> Vec<FileFault> {
+    let mut first: BTreeMap<&str, (&AgentFile, &Limit)> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (agent, (capability, limit)) in agents.iter().flat_map(|agent| agent.limits.iter().map(move |of| (agent, of))) {
+        let (before, known) = first.entry(capability).or_insert((agent, limit));
+        if *known != limit {
+            faults.push(FileFault {
+                file: agent.file.clone(),
+                line: None,
+                key: "capabilities.limit".to_owned(),
+                message: format!("{capability:?} has another limit in {} already", before.file.display()),
+            });
+        }
+    }
+    faults
+}
+
+/// Adds every agent that is described in a folder, and the limits of their capabilities.
 ///
 /// # Errors
 ///
@@ -112,6 +131,9 @@ pub fn from_folder(builder: Builder, folder: impl AsRef<Path>) -> callboard::Res
         let error = Error::invalid("the described agents have faults");
         faults.iter().fold(error, Error::because)
     })?;
+    let limits = agents.iter().flat_map(|agent| &agent.limits);
+    let builder =
+        limits.fold(builder, |builder, (capability, limit)| builder.limit_capability(&**capability, limit.clone()));
     Ok(agents.iter().fold(builder, |builder, agent| builder.add(agent.pool())))
 }
 

@@ -33,6 +33,7 @@
 mod agent_file;
 mod faults;
 mod folder;
+mod resilience;
 mod runs;
 mod section;
 #[cfg(test)]

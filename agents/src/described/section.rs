@@ -110,6 +110,13 @@ impl<'a> Entry<'a> {
         }
     }
 
+    pub(super) fn truth(&self) -> Option<bool> {
+        match &self.located.value {
+            Value::Bool(truth) => Some(*truth),
+            _ => self.expected("true or false"),
+        }
+    }
+
     pub(super) fn duration(&self) -> Option<Duration> {
         const WHAT: &str = "a time such as \"30s\"";
         let Value::Text(text) = &self.located.value else { return self.expected(WHAT) };

@@ -1,8 +1,10 @@
 mod board;
 
 use super::*;
+use callboard::{BreakerRules, Limit};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 use tempfile::TempDir;
 
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -31,6 +33,59 @@ fn check(text: &str, expected: &[&str]) {
 }
 
 const ECHO: &str = "capabilities = [{ name = 'echo' }]\nruns.echo = {}\n";
+
+#[test]
+fn a_file_says_when_its_agent_is_left_alone_and_how_often_it_is_asked() {
+    let text = r#"
+        [[capabilities]]
+        name = "ask"
+        limit = { tasks = 600, per = "1m", at_once = 20, burst = 50, per_tenant = true }
+        [[capabilities]]
+        name = "report"
+        limit = { at_once = 2 }
+        [[capabilities]]
+        name = "free"
+        [breaker]
+        failures = 3
+        open = "20s"
+        slow = "30s"
+        slow_calls = 4
+        ramp = "0s"
+        [runs.echo]
+    "#;
+    let folder = folder(&[("a.toml", text), ("b.toml", ECHO)]);
+    let agents = load(folder.path()).unwrap();
+    let second = Duration::from_secs(1);
+    let rules = BreakerRules::default().failures(3).open(20 * second).slow(30 * second).slow_share(50, 4);
+    assert_eq!(agents[0].breaker, Some(rules.ramp(Duration::ZERO)));
+    let ask = Limit::per(60 * second, 600).at_once(20).burst(50).per_tenant();
+    let limits = [("ask".to_owned(), ask), ("report".to_owned(), Limit::concurrent(2))];
+    assert_eq!(agents[0].limits, limits.into());
+    assert_eq!((&agents[1].breaker, agents[1].limits.len()), (&None, 0));
+}
+
+#[test]
+fn a_breaker_or_a_limit_that_can_not_be_is_told() {
+    let with = |limit: &str| format!("capabilities = [{{ name = 'echo', limit = {limit} }}]\nruns.echo = {{}}\n");
+    let lacks = ":1: capabilities[0].limit: \"at_once\" is expected, or \"tasks\" and \"per\", or all three";
+    for limit in ["{}", "{ tasks = 3 }", "{ per = '1m' }", "{ per_tenant = true }"] {
+        check(&with(limit), &[lacks]);
+    }
+    let zero = ":1: capabilities[0].limit.at_once: a whole number from 1 to 1000000000 is expected, not the number 0";
+    check(&with("{ at_once = 0 }"), &[zero]);
+    let breaker = format!("{ECHO}breaker = {{ failures = 0, open = '2d', slow_procent = 5 }}\n");
+    check(
+        &breaker,
+        &[
+            ":3: breaker.failures: a whole number from 1 to 1000000 is expected, not the number 0",
+            ":3: breaker.open: 1ms to a day is expected, not 172800s",
+            ":3: breaker.slow_procent: unknown key; did you mean \"slow_percent\"?",
+        ],
+    );
+    let (few, many) = (with("{ at_once = 1 }"), with("{ at_once = 2 }"));
+    let seen = faults(&[("a.toml", &few), ("b.toml", &few), ("c.toml", &many)]);
+    assert_eq!(seen, ["c.toml: capabilities.limit: \"echo\" has another limit in a.toml already"]);
+}
 
 #[test]
 fn a_file_is_an_agent() {
@@ -83,8 +138,8 @@ fn an_unknown_key_is_refused_with_the_closest() {
         &[
             ":1: descripton: unknown key; did you mean \"description\"?",
             ":2: weather: unknown key \"weather\"; known are name, description, version, instances, tools, labels, constraints, \
-             capabilities, runs",
-            ":5: capabilities[0].schema: unknown key \"schema\"; known are name, description, input_schema, output_schema",
+             capabilities, breaker, runs",
+            ":5: capabilities[0].schema: unknown key \"schema\"; known are name, description, input_schema, output_schema, limit",
             ":7: runs.echo.loud: unknown key; there are none here",
         ],
     );
@@ -180,7 +235,7 @@ fn the_faults_of_all_files_are_told_at_once() {
             "c.toml:1: capabilities: is missing",
             "c.toml:1: runs: is missing",
             "c.toml:1: x: unknown key \"x\"; known are name, description, version, instances, tools, labels, constraints, \
-         capabilities, runs",
+         capabilities, breaker, runs",
             "d.tml: a file that describes an agent ends with .toml, .yaml, .yml, .json",
             "e.toml: longer than 262144 bytes",
         ]

@@ -5,4 +5,5 @@ mod config;
 mod faults;
 mod life;
 mod node;
+mod resilience;
 mod submit;

@@ -81,7 +81,7 @@ impl Window {
     /// When `units` may go at the earliest, if nothing else goes before.
     pub(super) fn next(&self, now: u64, units: u64, allowed: u64) -> u64 {
         let mut left = self.sum;
-        let keeps = if units > allowed { 0 } else { allowed - units };
+        let keeps = allowed.saturating_sub(units);
         let mut at = now;
         for (went, there) in &self.log {
             if left <= keeps {

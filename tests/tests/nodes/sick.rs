@@ -292,7 +292,7 @@ async fn a_hundred_tasks_with_transient_faults_all_end_well() {
     let many = Workflow::new("many");
     let retry = Retry::exponential(3).base(Duration::from_millis(200));
     let nodes: Vec<_> = (0..100)
-        .map(|n| many.task(format!("t{n}"), Count { n }).timeout(Duration::from_secs(2)).retry(retry.clone()))
+        .map(|n| many.task(format!("t{n}"), Count { n }).timeout(Duration::from_secs(2)).retry(retry))
         .collect();
     let run = one.start(many).await.unwrap();
     ends_well(&run).await;

@@ -4,8 +4,6 @@ use super::kit::*;
 use callboard::prelude::*;
 use callboard::{BreakerRules, BreakerState, Ctx, Pool, Priority, RunOutcome, TaskInfo};
 use callboard_tests::Provider;
-use std::sync::Arc;
-use tokio::time::Instant;
 
 const LLM: &str = "llm:groq";
 
