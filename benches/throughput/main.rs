@@ -4,11 +4,13 @@
 //!     cargo bench -p callboard-benches -- --quick
 //!     cargo bench -p callboard-benches -- --only 'folder/16 256'
 //!     cargo bench -p callboard-benches -- --only messages
+//!     cargo bench -p callboard-benches -- --only admission
 //!     cargo bench -p callboard-benches --features cluster -- --only rabbitmq
 //!
 //! Every row ends by checking that each result is there exactly once, on the disk after a restart. The figures are
 //! also written to `target/bench/throughput.json`. What counts are the ratios: a figure of one machine says little.
 
+mod admission;
 #[cfg(feature = "cluster")]
 mod bare;
 #[cfg(feature = "cluster")]
@@ -69,6 +71,9 @@ async fn main() -> Result<()> {
     report.commit(raw::commit(&plan.folder, 1_000 / plan.divisor)?);
     if plan.wants("messages") {
         messages::measure(&mut report, plan.repetitions, 200_000 / plan.divisor).await?;
+    }
+    if plan.wants("admission") {
+        admission::measure(&mut report, plan.repetitions, 1_000_000 / plan.divisor).await?;
     }
     for place in [Place::folder(1), Place::folder(16), Place::memory(1), Place::memory(16)] {
         for (in_flight, tasks) in FLIGHTS {

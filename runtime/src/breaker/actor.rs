@@ -279,14 +279,22 @@ impl Board {
         };
         let breaker = breaker.clone();
         let seen = state.as_seen();
-        {
+        let is_news = {
             let mut published = breaker.lock();
+            // A port is tried every second: that is no news until it goes well.
+            let was_shut = published.state != State::Closed;
+            let is_news = breaker.subject != Subject::Port || !was_shut || state == State::Closed;
             let since = if published.state.as_seen() == seen { published.since } else { now };
             *published = super::info::Published { state, generation, reason: reason.clone(), since };
-        }
+            is_news
+        };
         // Behind what was made known of it: whoever is let through is looked at by that.
         breaker.gate.set(generation, way, left.unwrap_or(u32::MAX));
-        tracing::warn!(breaker = %name, state = seen.as_str(), generation, %reason, "the breaker has changed");
+        if is_news {
+            tracing::warn!(breaker = %name, state = seen.as_str(), generation, %reason, "the breaker has changed");
+        } else {
+            tracing::debug!(breaker = %name, state = seen.as_str(), generation, %reason, "the breaker is tried");
+        }
         crate::telemetry::breaker_is(name, seen);
         self.let_through(&breaker, left);
         if say.is_some() && breaker.subject == Subject::Dependency {
@@ -299,6 +307,8 @@ impl Board {
         match &breaker.subject {
             Subject::Agent(agent) => self.around.backlog.allow(agent, left),
             Subject::Dependency => self.around.backlog.lets_through(&breaker.name),
+            // Nothing is parked there.
+            Subject::Port => {}
         }
         breaker.changed.notify_waiters();
     }

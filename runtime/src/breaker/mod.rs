@@ -5,6 +5,7 @@
 //! enough one call is let through, the probe: if that goes well calls come back on a ramp, twice as many with every step,
 //! and then it is closed; if not it is open again.
 //!
+//! - In a cluster there is one for each of the bus, the directory and the store ([`ports`]).
 //! - An agent whose breaker is open gets no tasks; they go to other agents or wait in the backlog.
 //! - A handler that comes to a dependency whose breaker does not let it through is parked at that gate: it holds no slot,
 //!   uses no retry, and begins again when the backlog lets it through, the most urgent first.
@@ -20,6 +21,7 @@ mod handle;
 mod info;
 mod machine;
 mod named;
+mod ports;
 mod rules;
 
 #[cfg(test)]

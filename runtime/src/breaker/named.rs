@@ -25,6 +25,8 @@ pub(crate) enum Subject {
     Agent(Arc<str>),
     /// Something outside that handlers call, or several nodes do.
     Dependency,
+    /// What this node sends to the bus, the directory or the store.
+    Port,
 }
 
 /// A breaker, as whoever calls through it has it.
@@ -89,8 +91,8 @@ impl Breakers {
                 format!("the name of a breaker is 1 to {NAME_BYTES_MAX} of A-Z a-z 0-9 . _ : = -, not {name:?}");
             return Err(Error::invalid(message));
         }
-        if name.starts_with(AGENT) {
-            return Err(Error::invalid(format!("{name:?} is the breaker of an agent, which guards itself")));
+        if name.starts_with(AGENT) || name.starts_with(PORT) {
+            return Err(Error::invalid(format!("breaker {name:?} is one of Callboard itself: take another name")));
         }
         let mut all = self.lock();
         if all.len() >= BREAKERS_MAX {
@@ -110,6 +112,13 @@ impl Breakers {
         let mut all = self.lock();
         all.remove(&name);
         self.make(&mut all, name.clone(), Subject::Agent(id.clone()), rules)
+    }
+
+    /// The breaker of what is sent to a port.
+    pub(super) fn port(&self, name: &str, rules: BreakerRules) -> Arc<Breaker> {
+        let name: Arc<str> = format!("{PORT}{name}").into();
+        let rules = self.0.named.get(&*name).cloned().unwrap_or(rules);
+        self.make(&mut self.lock(), name, Subject::Port, rules)
     }
 
     fn make(
@@ -194,6 +203,8 @@ impl Breakers {
 
 /// What the name of the breaker of an agent begins with.
 const AGENT: &str = "agent:";
+/// And that of a port.
+const PORT: &str = "port:";
 
 impl Breaker {
     /// Lets a call through, or not. `ticket` is what its task was let through with.

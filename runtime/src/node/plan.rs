@@ -142,6 +142,14 @@ impl Plan {
         let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };
         let breaches = Breaches::default();
         let breakers = Breakers::new((&settings.breaker).into(), rules.breakers, breaches.clone());
+        // What several nodes share is on other machines, which may be away.
+        let (store, directory, cluster) = match cluster {
+            None => (store, directory, None),
+            Some(cluster) => {
+                let bus = breakers.of_bus(cluster.bus.clone());
+                (breakers.of_store(store), breakers.of_directory(directory), Some(Cluster { bus, ..cluster }))
+            }
+        };
         let (named, capabilities) = rules.limits;
         let limited = Limits::new(named, capabilities, &node, cluster.is_none());
         Self {
