@@ -171,8 +171,10 @@ pub enum StopReason {
     Cancelled,
     /// It took too long.
     Timeout,
-    /// It was silent too long.
+    /// Its handler sent no heartbeat for too long.
     Silent,
+    /// Nobody has heard of the holder for as long as its lease lasts: which says nothing of its agent.
+    Lost,
 }
 
 /// Why a wish came to nothing. Nothing has changed.

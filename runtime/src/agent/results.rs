@@ -53,7 +53,7 @@ impl Ended {
             Self::Done(Err(error)) => error.into(),
             Self::Panicked(message) => Heard::Failed(message.as_str().into()),
             Self::Stopped(Some(StopReason::Timeout | StopReason::Silent)) => Heard::Slow { trips: false },
-            Self::Stopped(Some(StopReason::Cancelled) | None)
+            Self::Stopped(Some(StopReason::Cancelled | StopReason::Lost) | None)
             | Self::TimeIsUp
             | Self::NotMine
             | Self::Parked
@@ -68,7 +68,7 @@ impl Ended {
             Self::Done(Err(error)) if error.is_of_another() => None,
             Self::Done(Err(error)) => error.is_retryable().then_some(false),
             Self::Panicked(_) | Self::Stopped(Some(StopReason::Timeout | StopReason::Silent)) => Some(false),
-            Self::Stopped(Some(StopReason::Cancelled) | None)
+            Self::Stopped(Some(StopReason::Cancelled | StopReason::Lost) | None)
             | Self::TimeIsUp
             | Self::NotMine
             | Self::Parked

@@ -2,6 +2,7 @@
 
 use super::kit::*;
 use crate::runtime::kit::*;
+use callboard::port::bus::fault::Cut;
 use callboard::port::store::fault::Fault;
 use callboard::prelude::*;
 use callboard::{BreakerState, Builder};
@@ -124,7 +125,8 @@ async fn a_server_that_is_away_is_asked_once_a_second_and_used_when_it_is_back()
     let before = one.store.counts();
     tokio::time::sleep(20 * SECOND).await;
     let now = one.store.counts();
-    let asked = (now.create + now.get + now.list + now.delete) - (before.create + before.get + before.list + before.delete);
+    let asked =
+        (now.create + now.get + now.list + now.delete) - (before.create + before.get + before.list + before.delete);
     assert!((1..=21).contains(&asked), "{asked} in 20 s");
     one.heal();
     let back = tokio::time::Instant::now();
@@ -133,4 +135,31 @@ async fn a_server_that_is_away_is_asked_once_a_second_and_used_when_it_is_back()
     tokio::time::sleep(5 * SECOND).await;
     assert!(!is_open("port:store") && !is_open("port:directory"), "{:?}", one.breakers());
     one.board.shutdown().await.unwrap();
+}
+
+/// Tasks whose leases run out while their holder is cut off are lost and done again: the agent has done nothing wrong.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_has_run_out_says_nothing_of_the_agent() {
+    let town = Town::of(PARTITIONS);
+    let works = |_, what| async {
+        tokio::time::sleep(20 * SECOND).await;
+        Ok(what)
+    };
+    let owner = Mortal::of(&town, |builder| builder).await;
+    let two = Mortal::of(&town, |builder| acting(builder, 20, works)).await;
+    until_even(&owner, 2, PARTITIONS).await;
+    let run = start_on(&owner, &owner, 20).await;
+    tokio::time::sleep(2 * SECOND).await;
+    // It hears that it is stopped, and is not heard itself.
+    two.bus.cut(Cut::Sending);
+    tokio::time::sleep(12 * SECOND).await;
+    two.bus.heal();
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    let tasks = run.tasks().await.unwrap().items;
+    assert!(tasks.iter().all(|task| task.losses > 0 && task.attempt == 1), "their leases have run out");
+    let breaker = two.breaker("agent:act").info().unwrap();
+    assert_eq!((breaker.state, breaker.generation), (BreakerState::Closed, 0), "{breaker:?}");
+    for board in [owner, two] {
+        board.board.shutdown().await.unwrap();
+    }
 }

@@ -5,6 +5,7 @@
     reason = "a test that fails here may panic, and joins what it spawns"
 )]
 
+mod breakers;
 pub(crate) mod chaos;
 mod cost;
 mod deaf;

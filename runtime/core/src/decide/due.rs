@@ -64,7 +64,7 @@ fn task_due(state: &State, draft: &mut Draft, run: &Run, index: TaskIndex, task:
             draft_failure(draft, state, run, index, task, Some(holder.clone()), failure);
         }
         (TimerKind::Lease, TaskState::Running { holder, .. }) => {
-            stop_holder(draft, run, index, StopReason::Silent);
+            stop_holder(draft, run, index, StopReason::Lost);
             draft_loss(draft, state, run, index, task, holder, LossReason::Lease);
         }
         (TimerKind::Wait, _) => {

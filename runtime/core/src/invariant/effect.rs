@@ -83,10 +83,9 @@ fn stop<'a>(check: &mut Check<'a>, events: &[Event], speaker: &'a Speaker, reaso
     let after = |from: Millis, ms: Option<u64>| ms.map(|ms| from.after(Duration::from_millis(ms)));
     let run_is_cut =
         events.iter().any(|event| event.run == Some(id) && matches!(event.kind, EventKind::TasksCancelled(_)));
-    let is_lost = events.iter().any(|event| event.run == Some(id) && matches!(event.kind, EventKind::AttemptLost(_)));
     let (kind, due) = match reason {
         StopReason::Cancelled => return,
-        StopReason::Silent if is_lost => (TimerKind::Lease, Some(task.lease_until)),
+        StopReason::Lost => (TimerKind::Lease, Some(task.lease_until)),
         StopReason::Silent => (TimerKind::Heartbeat, after(task.heard_at, task.spec.timeouts.heartbeat_ms)),
         StopReason::Timeout => match after(since, task.spec.timeouts.attempt_ms) {
             Some(due) if due <= check.now => return,

@@ -531,6 +531,7 @@ impl Board {
                     StopReason::Cancelled => "cancelled",
                     StopReason::Timeout => "timeout",
                     StopReason::Silent => "silent",
+                    StopReason::Lost => "lost",
                 };
                 self.seen.insert(format!("stop {reason}"));
                 let task = self.task(speaker.task.run, speaker.task.task);

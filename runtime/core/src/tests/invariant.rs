@@ -237,7 +237,7 @@ fn what_is_released_without_reason() {
     for (script, reason) in [
         ("submit r: a attempt=9s | accept a n1/x", StopReason::Timeout),
         ("submit r: a beat=9s | accept a n1/x", StopReason::Silent),
-        ("submit r: a | accept a n1/x", StopReason::Silent),
+        ("submit r: a | accept a n1/x", StopReason::Lost),
     ] {
         let stop = |board: &Board, _| Effect::Stop { speaker: board.speaker(&["a", "n1/x"]), reason };
         assert_eq!(released(script, stop), BTreeSet::from([Invariant::TimersNeverEarly]), "{script}");

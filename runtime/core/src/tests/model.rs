@@ -511,7 +511,7 @@ impl Model {
                 self.failed(now, id, index, FailureClass::Timeout);
             }
             TimerKind::Lease => {
-                self.stop(id, index, StopReason::Silent);
+                self.stop(id, index, StopReason::Lost);
                 self.lost(now, id, index, LossReason::Lease);
             }
             TimerKind::Wait => self.elapse(now, id, index),

@@ -187,6 +187,7 @@ const TRANSITIONS: &[&str] = &[
     "schedule_skipped overlap",
     "signal_received",
     "stop cancelled",
+    "stop lost",
     "stop silent",
     "stop timeout",
     "timer attempt",
