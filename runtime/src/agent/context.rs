@@ -60,9 +60,10 @@ pub(crate) struct Passage {
 }
 
 impl Passage {
-    /// The ticket for a gate of a limit, the first time.
-    pub(crate) fn ticket_for(&self, gate: &str) -> Option<&Ticket> {
-        let ticket = self.ticket.as_ref().filter(|ticket| *ticket.gate == *gate)?;
+    /// The ticket for so many units at the gate of a limit, the first time.
+    pub(crate) fn ticket_for(&self, gate: &str, units: u64) -> Option<&Ticket> {
+        let is_of = |ticket: &&Ticket| crate::limit::units_of(&ticket.gate) == Some((gate, units));
+        let ticket = self.ticket.as_ref().filter(is_of)?;
         (!self.is_shown.swap(true, Ordering::AcqRel)).then_some(ticket)
     }
 }
@@ -116,6 +117,17 @@ impl Ctx {
     /// A durable call that is made now.
     pub(crate) fn waiting(&self, kind: &str, name: &str) -> Waiting {
         Waiting { calls: self.inner.calls.clone(), key: self.key(kind, name) }
+    }
+
+    /// Waits until everything that is recorded was given back. What leaves no record takes no key as long as nothing holds
+    /// it up: the call is given only if something has.
+    pub(crate) async fn turn(&self, kind: &str, name: &str) -> Result<Option<Waiting>> {
+        if self.inner.calls.may_begin()? {
+            return Ok(None);
+        }
+        let call = self.waiting(kind, name);
+        call.turn().await?;
+        Ok(Some(call))
     }
 
     /// The run to which the task belongs.

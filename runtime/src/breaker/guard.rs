@@ -6,6 +6,9 @@ use crate::{Ctx, Error, Result};
 use std::sync::Arc;
 use tokio::time::sleep;
 
+/// What keys of guarded calls begin with.
+const GUARD: &str = "guard";
+
 impl Ctx {
     /// Makes a call of a dependency of this name, unless its breaker is open; names are 1 to 180 of `A-Za-z0-9._:=-`.
     ///
@@ -38,18 +41,17 @@ impl Ctx {
         F: FnOnce() -> R + Send,
         R: Future<Output = Result<T>> + Send,
     {
-        let (call, ctx) = (self.waiting("guard", name.as_ref()), self.clone());
-        let breaker = self.passage().breakers.dependency(name.as_ref());
+        let (breaker, ctx) = (self.passage().breakers.dependency(name.as_ref()), self.clone());
         async move {
             let breaker = breaker?;
             // Until what is recorded has been given back nothing begins.
-            call.turn().await?;
+            let mut call = ctx.turn(GUARD, &breaker.name).await?;
             let ticket = ctx.passage().ticket.as_ref();
             let pass = loop {
                 if let Some(pass) = breaker.enter(ticket) {
                     break pass;
                 }
-                call.held(&breaker.name).await?;
+                call.get_or_insert_with(|| ctx.waiting(GUARD, &breaker.name)).held(&breaker.name).await?;
             };
             watched(&breaker, pass, f()).await
         }

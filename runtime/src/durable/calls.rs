@@ -166,6 +166,20 @@ impl Calls {
         Poll::Ready(turn)
     }
 
+    /// Whether what leaves no record may begin now: everything that is recorded was given back.
+    ///
+    /// # Errors
+    ///
+    /// `Cancelled` if the activation is over or its task was cancelled.
+    pub(crate) fn may_begin(&self) -> Result<bool> {
+        let table = self.lock();
+        match table.phase {
+            Phase::Live => Ok(!table.is_peeking),
+            Phase::Replaying => Ok(false),
+            phase => Err(over(phase)),
+        }
+    }
+
     /// Waits until the task is known to be the handler's own: what a step or an effect does must not begin while another
     /// holder may have done and recorded it.
     pub(crate) fn poll_ours(&self, key: &Key, cx: &Context<'_>) -> Poll<Result<()>> {

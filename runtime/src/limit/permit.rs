@@ -29,6 +29,8 @@ impl Drop for Permit {
     }
 }
 
+/// What keys of limited calls begin with.
+const LIMIT: &str = "limit";
 /// How long a handler waits for what the directory says before it is parked.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
@@ -61,27 +63,26 @@ impl Ctx {
     /// `Invalid` if there is no such limit on this node, or `units` are more than all of it; `Cancelled` if the task was
     /// cancelled or its activation is over.
     pub fn limit(&self, name: impl AsRef<str>, units: u64) -> impl Future<Output = Result<Permit>> + Send {
-        let (call, ctx) = (self.waiting("limit", name.as_ref()), self.clone());
+        let ctx = self.clone();
         let limiter = match &self.passage().limits {
             Some(limits) => limits.named(name.as_ref(), self.passage().tenant.as_deref()).map(Some),
             None => Ok(None),
         };
         async move {
             let Some(limiter) = limiter? else {
-                call.turn().await?;
+                ctx.turn(LIMIT, "").await?;
                 return Ok(Permit::free());
             };
             limiter.check(units)?;
             // Until what is recorded has been given back nothing begins.
-            call.turn().await?;
-            let gate: Arc<str> = format!("{}/{units}", limiter.gate).into();
+            let mut call = ctx.turn(LIMIT, &limiter.gate).await?;
             let mut claim = None;
             let mut may_ask = true;
             loop {
                 let changed = limiter.notified();
                 let mut changed = std::pin::pin!(changed);
                 changed.as_mut().enable();
-                let ticket = ctx.passage().ticket_for(&gate);
+                let ticket = ctx.passage().ticket_for(&limiter.gate, units);
                 match limiter.enter(ticket, units, claim.as_ref()) {
                     Enter::In(held) => return Ok(Permit { held: Some(held) }),
                     Enter::Ask if std::mem::take(&mut may_ask) => {
@@ -90,7 +91,8 @@ impl Ctx {
                     }
                     Enter::Ask | Enter::Full => {}
                 }
-                call.held(&gate).await?;
+                let gate: Arc<str> = format!("{}/{units}", limiter.gate).into();
+                call.get_or_insert_with(|| ctx.waiting(LIMIT, &limiter.gate)).held(&gate).await?;
                 // It has more in hand, and is tried again where it is.
                 claim.get_or_insert_with(|| limiter.claim(units));
             }
