@@ -1,6 +1,7 @@
 //! What waits to be durable: events, and what is released once they are.
 
 use super::message::{Refusal, Reply, Room};
+use super::proof::Since;
 use callboard_core::{Effect, Event, Rejected, TaskRef};
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,6 +16,8 @@ pub(crate) struct Batch {
     pub(crate) news: Vec<TaskRef>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) told: Vec<Told>,
+    /// That something is not there, as it was when it was asked.
+    pub(super) not_there: Vec<(Since, Told)>,
     /// Holders whose words have counted: what they hold is theirs when this is durable.
     pub(crate) vouched: Vec<Reply>,
     /// Whether anybody waits for it; if not, it may wait for company.
@@ -26,6 +29,8 @@ pub(crate) struct Batch {
 pub(crate) struct Answer {
     pub(crate) reply: Reply,
     pub(crate) result: Result<(), Rejected>,
+    /// By what the owner is to know that it is for it to say.
+    pub(super) since: Since,
     /// The room that the command takes up until it is answered.
     pub(crate) _room: Option<Room>,
 }

@@ -5,6 +5,10 @@
 //! acknowledged. So it answers a command that has changed nothing only when it knew shortly before that nobody serves in its
 //! place: by a commit, or by a look at the slot that a successor would have sealed first. And one that nobody asks looks now
 //! and then, so that it does not answer for ever what its successor knows better.
+//!
+//! Shortly before is enough for what stays true whoever serves. **That something is not there does not stay true**: that is
+//! said by what was put to the store after the question had come, be the owner ever so certain. Such questions are counted,
+//! and so is what is put to the store; moments would not do, for clocks are coarser than what happens.
 
 use super::batch::Told;
 use super::message::{Refusal, Reply};
@@ -25,10 +29,25 @@ pub(super) struct Proof {
     /// When it is to be looked next, if nothing is committed before.
     look_at: Instant,
     is_looking: bool,
+    /// The number of what was put to the store last; of the batch in flight, and of the look.
+    put: u64,
+    batch: u64,
+    look: u64,
+    /// And of what has told last that nobody serves in this owner's place.
+    told: u64,
     /// What is told when it is certain.
-    waiting: Vec<(Reply, Result<(), Refusal>)>,
+    waiting: Vec<(Since, Reply, Result<(), Refusal>)>,
     /// The same of what is no answer to a command; the first in comes first.
-    untold: VecDeque<Told>,
+    untold: VecDeque<(Since, Told)>,
+}
+
+/// By what an owner is to know of its standing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Since {
+    /// By what was put to the store shortly before.
+    Shortly,
+    /// By what is put to it with this number, or later.
+    Put(u64),
 }
 
 /// What waits to be told at most: behind that the oldest is dropped, and whoever waits for it asks again.
@@ -37,8 +56,20 @@ const UNTOLD_MAX: usize = 1_000;
 impl Proof {
     pub(super) fn new(lease: Duration, is_alone: bool) -> Self {
         let (now, waiting, untold) = (Instant::now(), Vec::new(), VecDeque::new());
-        let mut proof =
-            Self { lease, is_alone, certain_at: None, sent_at: now, look_at: now, is_looking: false, waiting, untold };
+        let mut proof = Self {
+            lease,
+            is_alone,
+            certain_at: None,
+            sent_at: now,
+            look_at: now,
+            is_looking: false,
+            put: 0,
+            batch: 0,
+            look: 0,
+            told: 0,
+            waiting,
+            untold,
+        };
         proof.rest(now);
         proof
     }
@@ -58,33 +89,48 @@ impl Proof {
         self.is_alone || self.certain_at.is_some_and(|at| now.saturating_duration_since(at) <= self.fresh_for())
     }
 
+    /// What is not there now: by what is put to the store from now on.
+    pub(super) fn from_now(&self) -> Since {
+        Since::Put(self.put + 1)
+    }
+
+    /// Whether it is certain by now, where `last` was put to the store last of what has told.
+    fn suffices(&self, since: Since, last: u64, now: Instant) -> bool {
+        match since {
+            _ if self.is_alone => true,
+            Since::Shortly => self.is_fresh(now),
+            Since::Put(number) => number <= last,
+        }
+    }
+
     /// Tells whoever gave a command what came of it, as soon as it is certain that it is for this owner to say.
-    pub(super) fn vouch(&mut self, reply: Reply, answer: Result<(), Refusal>) {
+    pub(super) fn vouch(&mut self, since: Since, reply: Reply, answer: Result<(), Refusal>) {
         let now = Instant::now();
-        if self.is_fresh(now) {
+        if self.suffices(since, self.told, now) {
             let _gone = reply.send(answer);
         } else {
-            self.waiting.push((reply, answer));
+            self.waiting.push((since, reply, answer));
             self.look_at = self.look_at.min(now);
         }
     }
 
-    /// Tells something as soon as it is certain that it is for this owner to say; whoever is told nothing asks again.
-    pub(super) fn tell(&mut self, told: Told) {
+    /// Tells that something is not there, as soon as it is certain that it is for this owner to say; whoever is told nothing
+    /// asks again.
+    pub(super) fn tell(&mut self, since: Since, told: Told) {
         let now = Instant::now();
-        if self.is_fresh(now) {
+        if self.suffices(since, self.told, now) {
             return (told.0)();
         }
         if self.untold.len() == UNTOLD_MAX {
             self.untold.pop_front();
         }
-        self.untold.push_back(told);
+        self.untold.push_back((since, told));
         self.look_at = self.look_at.min(now);
     }
 
     /// It is not for this owner to say: nothing of it has changed anything.
     pub(super) fn refuse(&mut self, refusal: &Refusal) {
-        self.waiting.drain(..).for_each(|(reply, _)| drop(reply.send(Err(refusal.clone()))));
+        self.waiting.drain(..).for_each(|(_, reply, _)| drop(reply.send(Err(refusal.clone()))));
         self.untold.clear();
     }
 
@@ -96,17 +142,23 @@ impl Proof {
     /// A batch is sent: what becomes of it will tell.
     pub(super) fn sent(&mut self) {
         self.sent_at = Instant::now();
+        self.put += 1;
+        self.batch = self.put;
     }
 
     /// The batch is committed, so nobody served in this owner's place when it was sent.
     pub(super) fn committed(&mut self) {
-        self.is_certain(self.sent_at);
+        self.is_certain(self.sent_at, self.batch);
     }
 
     /// Whether it is to be looked now. It is noted as being done.
     pub(super) fn is_due(&mut self) -> bool {
         let is_due = self.next().is_some_and(|at| at <= Instant::now());
-        self.is_looking |= is_due;
+        if is_due {
+            self.is_looking = true;
+            self.put += 1;
+            self.look = self.put;
+        }
         is_due
     }
 
@@ -119,29 +171,28 @@ impl Proof {
     pub(super) fn looked(&mut self, asked_at: Instant, is_serving: bool) {
         self.is_looking = false;
         if is_serving {
-            self.is_certain(asked_at);
+            self.is_certain(asked_at, self.look);
         } else {
-            self.waiting.retain(|(reply, _)| !reply.is_closed());
+            self.waiting.retain(|(_, reply, _)| !reply.is_closed());
             self.look_at = Instant::now() + self.lease / 6;
         }
     }
 
-    fn is_certain(&mut self, at: Instant) {
+    fn is_certain(&mut self, at: Instant, number: u64) {
         let now = Instant::now();
         self.certain_at = self.certain_at.max(Some(at));
+        self.told = self.told.max(number);
         self.rest(now);
-        if self.is_fresh(now) {
-            self.waiting.drain(..).for_each(|(reply, answer)| drop(reply.send(answer)));
-            self.untold.drain(..).for_each(|Told(tell)| tell());
-        } else if !self.waiting.is_empty() || !self.untold.is_empty() {
-            self.look_at = now;
-        }
+        let (waiting, untold) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.untold));
+        waiting.into_iter().for_each(|(since, reply, answer)| self.vouch(since, reply, answer));
+        untold.into_iter().for_each(|(since, told)| self.tell(since, told));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Proof;
+    use super::{Proof, Since};
+    use crate::partition::batch::Told;
     use crate::partition::message::Refusal;
     use std::time::Duration;
     use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
@@ -151,7 +202,7 @@ mod tests {
 
     fn asked(proof: &mut Proof) -> Receiver<Result<(), Refusal>> {
         let (reply, answer) = oneshot::channel();
-        proof.vouch(reply, Ok(()));
+        proof.vouch(Since::Shortly, reply, Ok(()));
         answer
     }
 
@@ -178,6 +229,36 @@ mod tests {
         proof.committed();
         assert!(late.try_recv().unwrap().is_ok());
         assert!(!proof.is_due());
+    }
+
+    /// However fresh it is what the owner knows, and however coarse the clock.
+    #[tokio::test(start_paused = true)]
+    async fn that_something_is_not_there_is_said_by_what_was_put_to_the_store_after_the_question() {
+        let mut proof = Proof::new(LEASE, false);
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let ask = |proof: &mut Proof, number: u8| {
+            let told = told.clone();
+            let since: Since = proof.from_now();
+            proof.tell(since, Told(Box::new(move || told.send(number).unwrap())));
+        };
+        proof.doubt();
+        assert!(proof.is_due());
+        ask(&mut proof, 1); // while it is being looked already
+        proof.looked(Instant::now(), true);
+        assert!(heard.try_recv().is_err());
+        assert!(proof.is_due(), "so it is looked again");
+        proof.looked(Instant::now(), true);
+        assert_eq!(heard.try_recv(), Ok(1));
+        proof.sent();
+        ask(&mut proof, 2); // while a batch is on its way
+        proof.committed();
+        assert!(heard.try_recv().is_err());
+        proof.sent();
+        proof.committed();
+        assert_eq!(heard.try_recv(), Ok(2));
+        let mut alone = Proof::new(LEASE, true);
+        ask(&mut alone, 3);
+        assert_eq!(heard.try_recv(), Ok(3), "nobody else can serve");
     }
 
     #[tokio::test(start_paused = true)]

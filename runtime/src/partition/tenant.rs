@@ -6,7 +6,7 @@ use super::closing::Closing;
 use super::follow::Followers;
 use super::history::{History, Line};
 use super::message::{Message, Refusal, Reply, Room};
-use super::proof::Proof;
+use super::proof::{Proof, Since};
 use super::schedules::Troubles;
 use super::snapshot::Snapshots;
 use super::tally::tally;
@@ -246,16 +246,18 @@ impl Tenant {
 
     /// Answers when everything that the answer rests on is durable, and nobody serves in our place.
     pub(super) fn answer(&mut self, reply: Reply, result: Result<(), Rejected>, room: Option<Room>) {
+        let is_not_there = matches!(result, Err(Rejected::NoRun(_) | Rejected::NoTask(_)));
+        let since = if is_not_there { self.proof.from_now() } else { Since::Shortly };
         match self.tail() {
             Some(batch) if sabotage::is(Sabotage::AckBeforeAppend) => {
                 batch.awaited = true;
                 let _gone = reply.send(result.map_err(Refusal::from));
             }
             Some(batch) => {
-                batch.answers.push(Answer { reply, result, _room: room });
+                batch.answers.push(Answer { reply, result, since, _room: room });
                 batch.awaited = true;
             }
-            None => self.proof.vouch(reply, result.map_err(Refusal::from)),
+            None => self.proof.vouch(since, reply, result.map_err(Refusal::from)),
         }
     }
 
@@ -266,7 +268,7 @@ impl Tenant {
                 batch.vouched.push(reply);
                 batch.awaited = true;
             }
-            None => self.proof.vouch(reply, Ok(())),
+            None => self.proof.vouch(Since::Shortly, reply, Ok(())),
         }
     }
 
@@ -283,13 +285,13 @@ impl Tenant {
 
     /// Tells that something is not there, when that is durable and nobody serves in our place: a successor may have it.
     pub(super) fn tell_surely(&mut self, what: impl FnOnce() + Send + 'static) {
-        let told = Told(Box::new(what));
+        let (since, told) = (self.proof.from_now(), Told(Box::new(what)));
         match self.tail() {
             Some(batch) => {
-                batch.told.push(told);
+                batch.not_there.push((since, told));
                 batch.awaited = true;
             }
-            None => self.proof.tell(told),
+            None => self.proof.tell(since, told),
         }
     }
 
@@ -341,10 +343,16 @@ impl Tenant {
         self.durable = batch.events.last().map_or(self.durable, |event| event.seq);
         tally(&self.state, &batch.events);
         self.release(std::mem::take(&mut batch.effects), self.durable);
-        for answer in std::mem::take(&mut batch.answers) {
-            let _gone = answer.reply.send(answer.result.map_err(Refusal::from));
+        for Answer { reply, result, since, _room } in std::mem::take(&mut batch.answers) {
+            match since {
+                // It is durable, and so it was for this owner to say.
+                Since::Shortly => drop(reply.send(result.map_err(Refusal::from))),
+                Since::Put(_) => self.proof.vouch(since, reply, result.map_err(Refusal::from)),
+            }
         }
-        std::mem::take(&mut batch.vouched).into_iter().for_each(|reply| self.proof.vouch(reply, Ok(())));
+        let vouched = std::mem::take(&mut batch.vouched);
+        vouched.into_iter().for_each(|reply| self.proof.vouch(Since::Shortly, reply, Ok(())));
+        std::mem::take(&mut batch.not_there).into_iter().for_each(|(since, told)| self.proof.tell(since, told));
         std::mem::take(&mut batch.told).into_iter().for_each(|Told(tell)| tell());
         self.followers.released(&self.state, self.durable, &batch.events, std::mem::take(&mut batch.news));
         self.watchers.released(&batch, self.durable, &self.state, &self.history, &self.pending);
