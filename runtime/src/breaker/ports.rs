@@ -57,12 +57,13 @@ trait Told: Sized {
 }
 
 impl<P: ?Sized> Guarded<P> {
-    async fn ask<T, E: Told>(&self, call: impl Future<Output = Result<T, E>> + Send) -> Result<T, E> {
+    /// Asks, if it may: a call that is made may have been sent, also if nobody has polled it.
+    async fn ask<'a, T, E: Told>(&self, call: impl FnOnce() -> BoxFuture<'a, Result<T, E>> + Send) -> Result<T, E> {
         let Some(pass) = self.breaker.enter(None) else {
             let reason = self.breaker.reason(Instant::now());
             return Err(E::not_asked(reason.unwrap_or_else(|| "it has just failed".to_owned())));
         };
-        let result = call.await;
+        let result = call().await;
         let failure = result.as_ref().err().and_then(Told::failure);
         pass.ended(failure.map_or(Heard::Well, |why| Heard::Failed(why.into())));
         result
@@ -106,19 +107,19 @@ impl Told for bus::Error {
 
 impl Store for Guarded<dyn Store> {
     fn create<'a>(&'a self, name: &'a str, bytes: Bytes) -> BoxFuture<'a, Result<Create, store::Error>> {
-        self.ask(self.port.create(name, bytes)).boxed()
+        self.ask(move || self.port.create(name, bytes)).boxed()
     }
 
     fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, store::Error>> {
-        self.ask(self.port.get(name)).boxed()
+        self.ask(move || self.port.get(name)).boxed()
     }
 
     fn list<'a>(&'a self, prefix: &'a str, after: &'a str) -> BoxFuture<'a, Result<Vec<String>, store::Error>> {
-        self.ask(self.port.list(prefix, after)).boxed()
+        self.ask(move || self.port.list(prefix, after)).boxed()
     }
 
     fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), store::Error>> {
-        self.ask(self.port.delete(name)).boxed()
+        self.ask(move || self.port.delete(name)).boxed()
     }
 }
 
@@ -130,7 +131,7 @@ impl Directory for Guarded<dyn Directory> {
         value: Bytes,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<(), directory::Error>> {
-        self.ask(self.port.put(kind, id, value, ttl)).boxed()
+        self.ask(move || self.port.put(kind, id, value, ttl)).boxed()
     }
 
     fn put_all<'a>(
@@ -139,15 +140,15 @@ impl Directory for Guarded<dyn Directory> {
         entries: &'a [(String, Bytes)],
         ttl: Duration,
     ) -> BoxFuture<'a, Result<(), directory::Error>> {
-        self.ask(self.port.put_all(kind, entries, ttl)).boxed()
+        self.ask(move || self.port.put_all(kind, entries, ttl)).boxed()
     }
 
     fn remove<'a>(&'a self, kind: &'a str, id: &'a str) -> BoxFuture<'a, Result<(), directory::Error>> {
-        self.ask(self.port.remove(kind, id)).boxed()
+        self.ask(move || self.port.remove(kind, id)).boxed()
     }
 
     fn list<'a>(&'a self, kind: &'a str) -> BoxFuture<'a, Result<Vec<Entry>, directory::Error>> {
-        self.ask(self.port.list(kind)).boxed()
+        self.ask(move || self.port.list(kind)).boxed()
     }
 
     fn acquire<'a>(
@@ -156,7 +157,7 @@ impl Directory for Guarded<dyn Directory> {
         holder: &'a str,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Lease, directory::Error>> {
-        self.ask(self.port.acquire(name, holder, ttl)).boxed()
+        self.ask(move || self.port.acquire(name, holder, ttl)).boxed()
     }
 
     fn renew<'a>(
@@ -165,11 +166,11 @@ impl Directory for Guarded<dyn Directory> {
         holder: &'a str,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Lease, directory::Error>> {
-        self.ask(self.port.renew(name, holder, ttl)).boxed()
+        self.ask(move || self.port.renew(name, holder, ttl)).boxed()
     }
 
     fn release<'a>(&'a self, name: &'a str, holder: &'a str) -> BoxFuture<'a, Result<Release, directory::Error>> {
-        self.ask(self.port.release(name, holder)).boxed()
+        self.ask(move || self.port.release(name, holder)).boxed()
     }
 
     fn hold<'a>(
@@ -179,7 +180,7 @@ impl Directory for Guarded<dyn Directory> {
         ask: Ask,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Share, directory::Error>> {
-        self.ask(self.port.hold(pool, holder, ask, ttl)).boxed()
+        self.ask(move || self.port.hold(pool, holder, ask, ttl)).boxed()
     }
 }
 
@@ -197,7 +198,7 @@ impl Bus for Guarded<dyn Bus> {
     }
 
     fn publish<'a>(&'a self, queue: &'a QueueName, envelope: Envelope) -> BoxFuture<'a, Result<(), bus::Error>> {
-        self.ask(self.port.publish(queue, envelope)).boxed()
+        self.ask(move || self.port.publish(queue, envelope)).boxed()
     }
 
     fn consume<'a>(
@@ -218,10 +219,63 @@ impl Bus for Guarded<dyn Bus> {
     }
 
     fn broadcast(&self, envelope: Envelope) -> BoxFuture<'_, Result<(), bus::Error>> {
-        self.ask(self.port.broadcast(envelope)).boxed()
+        self.ask(move || self.port.broadcast(envelope)).boxed()
     }
 
     fn subscribe(&self) -> BoxFuture<'_, Result<Subscription, bus::Error>> {
         self.port.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::gate::Way;
+    use super::*;
+    use crate::breaches::Breaches;
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A store that has sent what it is asked for before anybody polls.
+    #[derive(Default)]
+    struct Eager(AtomicUsize);
+
+    impl Eager {
+        fn sends<T: Send + 'static>(&self, answer: T) -> BoxFuture<'static, Result<T, store::Error>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            futures::future::ok(answer).boxed()
+        }
+    }
+
+    impl Store for Eager {
+        fn create<'a>(&'a self, _: &'a str, _: Bytes) -> BoxFuture<'a, Result<Create, store::Error>> {
+            self.sends(Create::Created)
+        }
+
+        fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, store::Error>> {
+            self.sends(None)
+        }
+
+        fn list<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Vec<String>, store::Error>> {
+            self.sends(Vec::new())
+        }
+
+        fn delete<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), store::Error>> {
+            self.sends(())
+        }
+    }
+
+    /// "Refused" means that nothing was done and nothing will be.
+    #[tokio::test(start_paused = true)]
+    async fn what_an_open_breaker_refuses_was_not_sent() {
+        let breakers = Breakers::new(BreakerRules::default(), BTreeMap::new(), Breaches::default());
+        let eager = Arc::new(Eager::default());
+        let store = breakers.of_store(eager.clone());
+        assert!(matches!(store.create("a", Bytes::new()).await, Ok(Create::Created)));
+        breakers.port("store", rules()).gate.set(1, Way::Shut, 0);
+        assert!(matches!(store.create("a", Bytes::new()).await, Err(store::Error::Refused { .. })));
+        assert!(
+            store.get("a").await.is_err() && store.list("a", "").await.is_err() && store.delete("a").await.is_err()
+        );
+        assert_eq!(eager.0.load(Ordering::Relaxed), 1);
     }
 }
