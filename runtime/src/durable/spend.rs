@@ -28,6 +28,9 @@ impl Ctx {
     /// What `f` ends with an error has cost what the error [says](Error::costing), or else all that was reserved; so has a
     /// call that is cut short (a crash, a loss, a cancellation): the money may be gone. Its next try is reserved anew.
     ///
+    /// Guards and limits go around it, for a handler that is parked within it is charged what was reserved:
+    /// `ctx.guard("llm:groq", || ctx.spend(..))`.
+    ///
     /// In a run without a budget nothing waits, and what is spent is counted all the same.
     ///
     /// # Errors
