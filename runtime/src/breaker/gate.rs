@@ -132,6 +132,15 @@ impl Gate {
         enters.then(|| ticket.filter(|_| way == Way::Shut).unwrap_or(generation))
     }
 
+    /// Who was let through as the probe has not called.
+    fn give_back(&self, generation: u64) {
+        let [probing, one] = [Way::Probing, Way::One].map(|way| generation << 3 | way as u64);
+        if self.word.load(Ordering::Acquire) == probing {
+            self.left.store(1, Ordering::Release);
+            let _changed = self.word.compare_exchange(probing, one, Ordering::AcqRel, Ordering::Acquire);
+        }
+    }
+
     /// Begins a task that its agent was given: in which generation, if that says anything of the agent.
     pub(super) fn begin(&self) -> Option<u64> {
         let word = self.word.load(Ordering::Acquire);
@@ -249,6 +258,12 @@ impl Pass {
         if !self.is_slow || matches!(heard, Heard::Failed(_)) {
             self.tell(heard);
         }
+    }
+
+    /// Nothing was called: another call may go in its place.
+    pub(crate) fn unused(mut self) {
+        self.is_over = true;
+        self.breaker.gate.give_back(self.generation);
     }
 
     fn tell(&self, heard: Heard) {

@@ -53,13 +53,19 @@ impl Ctx {
                 }
                 call.get_or_insert_with(|| ctx.waiting(GUARD, &breaker.name)).held(&breaker.name).await?;
             };
-            watched(&breaker, pass, f()).await
+            watched(&ctx, &breaker, pass, f()).await
         }
     }
 }
 
 /// Makes a call that was let through, and notes how it goes.
-async fn watched<T>(breaker: &Arc<Breaker>, mut pass: Pass, call: impl Future<Output = Result<T>>) -> Result<T> {
+async fn watched<T>(
+    ctx: &Ctx,
+    breaker: &Arc<Breaker>,
+    mut pass: Pass,
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let before = ctx.calls().given();
     let result = match breaker.slow_after() {
         None => call.await,
         Some(limit) => {
@@ -74,10 +80,15 @@ async fn watched<T>(breaker: &Arc<Breaker>, mut pass: Pass, call: impl Future<Ou
             }
         }
     };
-    pass.ended(match &result {
-        Ok(_) => Heard::Well,
-        Err(error) => error.into(),
-    });
+    if ctx.calls().given().is_all_replayed_since(before) {
+        // An effect that was made long ago: nobody was called.
+        pass.unused();
+    } else {
+        pass.ended(match &result {
+            Ok(_) => Heard::Well,
+            Err(error) => error.into(),
+        });
+    }
     // It counts against what was called, and against nobody else.
     result.map_err(Error::of_another)
 }

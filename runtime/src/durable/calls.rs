@@ -19,6 +19,7 @@ use callboard_core::{Entry, Failure, FailureClass, Json, Note, TaskIndex};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+pub(crate) use table::Given;
 use table::{Call, Held, Table, keys, mark_of};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -108,6 +109,7 @@ impl Calls {
             wants_lease: false,
             delivered: 0,
             consumed: 0,
+            given: Given::default(),
             is_peeking: false,
             held: HashMap::new(),
             in_step: None,
@@ -292,8 +294,15 @@ impl Calls {
 
     /// Notes that the code of a step runs, until what it gives is dropped.
     pub(crate) fn running(self: &Arc<Self>) -> Running {
-        self.lock().running += 1;
+        let mut table = self.lock();
+        table.running += 1;
+        table.given.fresh += 1;
         Running(self.clone())
+    }
+
+    /// How much the handler has been given so far.
+    pub(crate) fn given(&self) -> Given {
+        self.lock().given
     }
 
     /// The code of this step runs now.
@@ -408,7 +417,7 @@ impl Calls {
             (Some(mark), _) => call.mark = Some(mark),
             // What a call came to first is what its handler has seen.
             (None, Some(outcome)) if call.outcome.is_none() => {
-                (call.outcome, call.number) = (Some(outcome), number);
+                (call.outcome, call.number, call.is_replayed) = (Some(outcome), number, !here);
             }
             (None, _) => {}
         }

@@ -303,3 +303,46 @@ async fn a_task_that_waits_at_a_gate_can_be_cancelled_and_outlives_a_restart() {
     assert_eq!(board.run(kept).output(&node).await.unwrap(), "answer to kept");
     assert_eq!(provider.calls(), 6);
 }
+
+/// A handler that begins again comes to its first effect before it comes to the second, for which it was let through.
+#[tokio::test(start_paused = true)]
+async fn an_effect_that_was_made_before_is_no_probe() {
+    let (_, store) = store();
+    let provider = Provider::default();
+    let given = provider.clone();
+    let board = acting(on(&store), 4, move |ctx, what| {
+        let provider = given.clone();
+        async move {
+            let (ctx, provider) = (&ctx, &provider);
+            for n in 1..=2 {
+                let name = format!("{what} {n}");
+                let called = name.as_str();
+                ctx.guard(LLM, || ctx.effect(called).keyed().run(|_| provider.call(called))).await?;
+                if provider.calls() == 1 {
+                    provider.goes_down();
+                }
+            }
+            Ok(what)
+        }
+    });
+    let board = board.start().await.unwrap();
+    let workflow = Workflow::new("one");
+    let node = workflow.task("it", act("first")).retry(Retry::exponential(10));
+    let run = board.start(workflow).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    assert_eq!(board.breaker(LLM).info().unwrap().state, BreakerState::Open);
+    let before = provider.calls();
+    assert_eq!(before, 6, "one that went well, and five that failed");
+    let mut states = Vec::new();
+    for _ in 0..180 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        states.push(board.breaker(LLM).info().unwrap().state);
+    }
+    let probes = provider.calls() - before;
+    assert!((2..=3).contains(&probes), "one a minute: {probes}");
+    assert!(!states.contains(&BreakerState::Closed) && !states.contains(&BreakerState::Ramping), "{states:?}");
+    provider.comes_back();
+    assert_eq!(run.output(&node).await.unwrap(), "first");
+    let calls = provider.all().into_iter().filter(|(_, call)| call == "first 1").count();
+    assert_eq!(calls, 1);
+}

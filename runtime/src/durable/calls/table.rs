@@ -34,12 +34,30 @@ pub(super) struct Table {
     pub(super) delivered: u64,
     /// The number of the last of those that were given to the handler since this was looked at.
     pub(super) consumed: u64,
+    /// How much the handler has been given, and by whom that was done.
+    pub(super) given: Given,
     /// Whether only what is recorded already is given: nothing is asked for, and nothing begins.
     pub(super) is_peeking: bool,
     /// Calls that a gate has turned away.
     pub(super) held: HashMap<Key, Held>,
     /// The step whose code is being polled.
     pub(super) in_step: Option<Key>,
+}
+
+/// How much a handler has been given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// Outcomes that were recorded before this activation.
+    pub(super) replayed: u64,
+    /// Outcomes that came meanwhile, and code that runs here.
+    pub(super) fresh: u64,
+}
+
+impl Given {
+    /// Whether all that was given since then is what was recorded before: nothing was done for it.
+    pub(crate) fn is_all_replayed_since(self, before: Self) -> bool {
+        self.replayed > before.replayed && self.fresh == before.fresh
+    }
 }
 
 /// A call that a gate has turned away.
@@ -58,6 +76,8 @@ pub(super) struct Call {
     pub(super) outcome: Option<Outcome>,
     /// Which of the delivered outcomes that is, from 1.
     pub(super) number: u64,
+    /// Whether it was recorded before this activation.
+    pub(super) is_replayed: bool,
     /// Whether the handler has made it, in this activation.
     pub(super) is_made: bool,
     /// Whether what it waits for is known to take long.
@@ -91,8 +111,10 @@ impl Table {
 
     /// The handler is given what came of a call.
     pub(super) fn gives(&mut self, key: &Key, turn: &Result<Turn>) {
-        if let Ok(Turn::Outcome(_)) = turn {
-            self.consumed = self.consumed.max(self.calls.get(key).map_or(0, |call| call.number));
+        if let (Ok(Turn::Outcome(_)), Some(call)) = (turn, self.calls.get(key)) {
+            self.consumed = self.consumed.max(call.number);
+            let given = if call.is_replayed { &mut self.given.replayed } else { &mut self.given.fresh };
+            *given += 1;
         }
         self.rest(key);
     }
