@@ -90,7 +90,7 @@ impl Proof {
     }
 
     /// What is not there now: by what is put to the store from now on.
-    pub(super) fn from_now(&self) -> Since {
+    pub(super) fn afterwards(&self) -> Since {
         Since::Put(self.put + 1)
     }
 
@@ -238,7 +238,7 @@ mod tests {
         let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
         let ask = |proof: &mut Proof, number: u8| {
             let told = told.clone();
-            let since: Since = proof.from_now();
+            let since: Since = proof.afterwards();
             proof.tell(since, Told(Box::new(move || told.send(number).unwrap())));
         };
         proof.doubt();

@@ -247,7 +247,7 @@ impl Tenant {
     /// Answers when everything that the answer rests on is durable, and nobody serves in our place.
     pub(super) fn answer(&mut self, reply: Reply, result: Result<(), Rejected>, room: Option<Room>) {
         let is_not_there = matches!(result, Err(Rejected::NoRun(_) | Rejected::NoTask(_)));
-        let since = if is_not_there { self.proof.from_now() } else { Since::Shortly };
+        let since = if is_not_there { self.proof.afterwards() } else { Since::Shortly };
         match self.tail() {
             Some(batch) if sabotage::is(Sabotage::AckBeforeAppend) => {
                 batch.awaited = true;
@@ -285,7 +285,7 @@ impl Tenant {
 
     /// Tells that something is not there, when that is durable and nobody serves in our place: a successor may have it.
     pub(super) fn tell_surely(&mut self, what: impl FnOnce() + Send + 'static) {
-        let (since, told) = (self.proof.from_now(), Told(Box::new(what)));
+        let (since, told) = (self.proof.afterwards(), Told(Box::new(what)));
         match self.tail() {
             Some(batch) => {
                 batch.not_there.push((since, told));
