@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::OpenError;
 
@@ -23,6 +24,10 @@ pub(super) struct Lock {
     file: File,
 }
 
+/// How long a holder that has no name is waited for, and how often it is looked.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(10);
+
 impl Lock {
     /// Takes the lock, or says who holds it.
     pub(super) fn take(root: &Path) -> Result<(Self, Former), OpenError> {
@@ -30,12 +35,21 @@ impl Lock {
         let failed = |what| OpenError::io(what, &path);
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = opened.map_err(failed("open"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::Held { root: root.to_owned(), holder: holder(&path) });
+        let mut patience = PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // Nobody has written that the folder is its own, or the last one has left: a process that begins or ends, or a
+                // child of it that has not come to its own program yet and has this file open until then.
+                Err(TryLockError::WouldBlock) if is_unnamed(&file) && !patience.is_zero() => {
+                    thread::sleep(PAUSE);
+                    patience = patience.saturating_sub(PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(OpenError::Held { root: root.to_owned(), holder: holder(&path) });
+                }
+                Err(TryLockError::Error(error)) => return Err(failed("lock")(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(failed("lock")(error)),
         }
         let former = match file.metadata().map_err(failed("read"))?.len() {
             0 => Former::Left,
@@ -50,6 +64,10 @@ impl Lock {
         // If this fails the next process only syncs once too often.
         let _ = self.file.set_len(0);
     }
+}
+
+fn is_unnamed(file: &File) -> bool {
+    file.metadata().is_ok_and(|about| about.len() == 0)
 }
 
 fn write_holder(file: &mut File) -> io::Result<()> {

@@ -322,6 +322,20 @@ async fn objects_outlive_the_store() {
     assert_eq!(temp_count(&deep), 0, "leftovers go");
 }
 
+/// Such as a child process that has inherited the file and not come to its own program yet.
+#[test]
+fn a_holder_without_a_name_is_given_a_moment() {
+    let root = tempfile::tempdir().unwrap();
+    let lock = fs::File::create(root.path().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let opened = std::thread::scope(|scope| {
+        let opening = scope.spawn(|| FolderStore::open(root.path()).map(drop));
+        drop(lock);
+        opening.join().unwrap()
+    });
+    assert!(opened.is_ok(), "{opened:?}");
+}
+
 #[test]
 fn a_folder_that_cannot_be_made_is_an_error() {
     let root = tempfile::tempdir().unwrap();
