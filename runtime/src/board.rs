@@ -13,6 +13,7 @@ use crate::registry::Agents;
 use crate::run::Run;
 use crate::schedule::{Schedule, ScheduleInfo, Scheduled, SetSchedule};
 use crate::settings::Settings;
+use crate::state::Document;
 use crate::workflow::{Node as TaskNode, Workflow};
 use crate::{Budget, Error, ErrorKind, Result, Task};
 use callboard_core::{Json, Priority, Requirement, Retry, RunId};
@@ -192,6 +193,21 @@ impl Callboard {
     /// The tasks that wait for an agent of this process, and what for.
     pub fn queue(&self) -> Vec<QueueInfo> {
         self.0.backlog.lanes()
+    }
+
+    /// The document of this key: a value that all nodes share. It is not looked up before it is asked something.
+    pub fn state<T>(&self, key: impl AsRef<str>) -> Document<T> {
+        Document::new(self.0.documents.clone(), key.as_ref())
+    }
+
+    /// The keys of the documents that begin so, in their order; those that were deleted, too. The listing of the store has
+    /// every version that is kept.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the store gives no answer.
+    pub async fn state_keys(&self, beginning: &str) -> Result<Vec<String>> {
+        Ok(self.0.documents.keys(beginning).await?.into_iter().collect())
     }
 
     /// The circuit breakers of this node, by name: those of its agents and those that handlers have

@@ -58,6 +58,7 @@ mod run_event;
 mod schedule;
 mod schema;
 mod settings;
+mod state;
 mod stops;
 #[cfg_attr(
     not(test),
@@ -113,6 +114,7 @@ pub use settings::{
     Addressing, BreakerSettings, BusSettings, DirectorySettings, Effective, HttpSettings, Layers, QueueKind,
     RetrySettings, ServerUrl, Settings, Shown, StoreSettings,
 };
+pub use state::{Document, TaskDocument, Version};
 pub use task::{In, Task};
 pub use workflow::{Gather, Node, Workflow};
 

@@ -35,6 +35,7 @@ use crate::port::store::probe::{ProbeError, probe};
 use crate::registry::profile::Profile;
 use crate::registry::{Capability, Registry};
 use crate::settings::{Settings, refuse_all};
+use crate::state::Documents;
 use crate::supervise::{self, Supervisor};
 use crate::{Error, ErrorKind, Result, root, schema};
 use callboard_core::{CheckedGraph, Graph, GraphFault, RunId, TaskIndex};
@@ -66,6 +67,7 @@ pub(crate) struct Node {
     pub(crate) mailroom: Arc<Mailroom>,
     pub(crate) namespace: Arc<str>,
     pub(crate) payloads: Payloads,
+    pub(crate) documents: Documents,
     settings: Settings,
     supervisor: Supervisor,
     floor: Floor,

@@ -6,6 +6,7 @@ use crate::durable::calls::{Calls, Key, Waiting};
 use crate::durable::trap::{Trap, Witness};
 use crate::limit::Limits;
 use crate::message::Voice;
+use crate::state::Documents;
 use crate::{Broadcast, Callboard, Inbox, Message, Result};
 use callboard_core::{InstanceId, RunId, Speaker, TaskRef, Token};
 use std::fmt;
@@ -52,6 +53,8 @@ pub(crate) struct Passage {
     pub(crate) breakers: Breakers,
     /// The limits; none where nothing is limited any more.
     pub(crate) limits: Option<Limits>,
+    /// What all nodes share; none where there is no store.
+    pub(crate) documents: Option<Documents>,
     pub(crate) tenant: Option<Arc<str>>,
     /// With what the task was let through, if it has waited at a gate.
     pub(crate) ticket: Option<Ticket>,
@@ -71,14 +74,14 @@ impl Passage {
 impl Ctx {
     pub(crate) fn new(
         assignment: Assignment,
-        (breakers, limits): (Breakers, Option<Limits>),
+        (breakers, limits, documents): (Breakers, Option<Limits>, Option<Documents>),
         voice: Voice,
         inbox: Inbox,
         clock: Clock,
         trap: Option<Arc<dyn Trap>>,
     ) -> Self {
         let Assignment { speaker, name, capability, tenant, ticket } = assignment;
-        let passage = Passage { breakers, limits, tenant, ticket, is_shown: AtomicBool::new(false) };
+        let passage = Passage { breakers, limits, documents, tenant, ticket, is_shown: AtomicBool::new(false) };
         let witness = trap.map(|trap| Witness { trap, capability: capability.clone(), speaker: speaker.clone() });
         let Speaker { task, token, holder: instance } = speaker;
         let (heartbeat, calls) = (Notify::new(), Arc::new(Calls::new(witness)));

@@ -21,6 +21,7 @@ use crate::message::{Home, Mailroom, MessageCtx, Place, Turn, Voice, take_turn};
 use crate::partition::handle::{Partitions, Unheard};
 use crate::partition::message::Say;
 use crate::port::bus::{Bus, Consumer, Delivery, QueueName};
+use crate::state::Documents;
 use crate::stops::Stops;
 use crate::supervise::{Failure as Stop, FailureKind};
 use bytes::Bytes;
@@ -47,6 +48,7 @@ pub(crate) struct Floor {
     pub(crate) limits: Limits,
     pub(crate) stops: Arc<Stops>,
     pub(crate) payloads: Payloads,
+    pub(crate) documents: Documents,
     /// Outputs above this many bytes are stored by the hash of their content; 64 KiB by default.
     pub(crate) inline_bytes_max: usize,
     /// Outputs above this many bytes are refused; 16 MiB by default.
@@ -337,7 +339,8 @@ impl Performer {
         let ticket = delivery.envelope.head.ticket.as_deref().and_then(|ticket| ticket.parse().ok());
         let tenant = delivery.envelope.head.tenant.as_deref().map(Into::into);
         let assignment = Assignment { speaker: speaker.clone(), name, capability, tenant, ticket };
-        let gates = (self.role.floor.breakers.clone(), Some(self.role.floor.limits.clone()));
+        let floor = &self.role.floor;
+        let gates = (floor.breakers.clone(), Some(floor.limits.clone()), Some(floor.documents.clone()));
         let voice = voice(&self.role, &self.place);
         let ctx = Ctx::new(assignment, gates, voice, loan.inbox(), clock, trap);
         // That it is ours is known when our acceptance is durable, which a task without steps does not wait for.

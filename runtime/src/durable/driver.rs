@@ -326,7 +326,7 @@ async fn value(floor: &Floor, speaker: &Speaker, payload: &Payload) -> Result<Js
 /// Has a note recorded. Large values go to the store first.
 async fn record(floor: &Floor, speaker: &Speaker, capability: &str, note: Note) -> Sent {
     if floor.trap.is_some() {
-        let dies = |key: &&Key| floor.crosses(speaker, capability, key, Spot::Unrecorded);
+        let dies = |key: &&Key| floor.crosses(speaker, capability, key, Spot::before(&note));
         if recorded_by(&note).iter().any(dies) {
             return Sent::Crashed;
         }

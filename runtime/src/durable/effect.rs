@@ -73,6 +73,11 @@ struct Site {
 }
 
 impl<'a> EffectStep<'a> {
+    /// Its key: the same in every attempt.
+    pub(crate) fn key(&self) -> IdempotencyKey {
+        self.site.key.clone()
+    }
+
     /// It has no effect: it may run any number of times.
     pub fn pure(mut self) -> Self {
         self.contract = None;

@@ -1,12 +1,14 @@
 //! What a test sees of handlers, and where it has them die.
 
 use super::calls::Key;
-use callboard_core::{Note, Noted, Speaker};
+use callboard_core::{Note, Noted, Speaker, Wait};
 use std::sync::Arc;
 
 /// A place in the life of a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Spot {
+    /// The beginning of an effect or of a paid call is about to be recorded, and is not: its code has not run.
+    Unbegun,
     /// Something is about to be recorded, and is not: the code of a step has run, and what it came to is lost here.
     Unrecorded,
     /// The beginning of a call is recorded, and the handler has not seen it yet.
@@ -16,6 +18,14 @@ pub(crate) enum Spot {
 }
 
 impl Spot {
+    /// The place before this is recorded.
+    pub(crate) fn before(note: &Note) -> Self {
+        match note {
+            Note::Begin { .. } | Note::Wait { wait: Wait::Budget { .. }, .. } => Self::Unbegun,
+            _ => Self::Unrecorded,
+        }
+    }
+
     pub(crate) fn of(what: &Noted) -> Self {
         match what {
             Noted::Value(_) | Noted::Failed(_) => Self::Recorded,

@@ -36,7 +36,7 @@ impl Access {
         self.bounded("get", name, self.store.get(name)).await
     }
 
-    pub(super) async fn list(&self, prefix: &str, after: &str) -> Result<Vec<String>, Error> {
+    pub(crate) async fn list(&self, prefix: &str, after: &str) -> Result<Vec<String>, Error> {
         self.bounded("list", prefix, self.store.list(prefix, after)).await
     }
 

@@ -24,7 +24,7 @@ impl Ids {
         Self(Arc::new(source))
     }
 
-    pub(super) fn next(&self) -> Uuid {
+    pub(crate) fn next(&self) -> Uuid {
         (self.0)()
     }
 }

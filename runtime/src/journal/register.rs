@@ -59,6 +59,20 @@ impl Verified {
     }
 }
 
+/// A version of the past, known to be one of those from which a verified one has come.
+#[derive(Debug)]
+pub(crate) struct Past {
+    pub(crate) number: u64,
+    body: Box<RawValue>,
+}
+
+impl Past {
+    /// What it holds, read as a `T`.
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.body.get())
+    }
+}
+
 /// What became of an advance (R7).
 #[derive(Clone, Debug)]
 #[must_use]
@@ -197,6 +211,29 @@ impl Register {
         }
         let object = self.decode(newest, &bytes)?;
         Ok(Some(Verified { number: newest, write: object.write, body: Some(object.body.into()) }))
+    }
+
+    /// The versions from `newest` down to that behind `until`, as far as they are kept; the newest first.
+    ///
+    /// A pruned name may hold what a late writer has created there: only what a later version names as its predecessor is
+    /// the register's (R3).
+    ///
+    /// # Errors
+    /// Unavailable when the store gives no answer; Corrupt for what cannot happen.
+    pub(crate) async fn past(&self, newest: &Verified, until: u64) -> Result<Vec<Past>, Error> {
+        let (mut past, mut expected) = (Vec::new(), newest.write);
+        for number in (until + 1..=newest.number).rev() {
+            let name = self.object(number);
+            let found = self.access.get_patiently(&name).await.map_err(|error| self.unavailable(error))?;
+            let Some(bytes) = found else { break };
+            let object = self.decode(number, &bytes).map_err(Corrupt::raise)?;
+            if object.write != expected {
+                break;
+            }
+            expected = object.predecessor;
+            past.push(Past { number, body: object.body });
+        }
+        Ok(past)
     }
 
     /// Makes the next version after `base` with `body` (R3 to R7).

@@ -31,6 +31,7 @@ use crate::port::directory::Directory;
 use crate::port::store::Store;
 use crate::registry::{self, Registry, registry};
 use crate::settings::Settings;
+use crate::state::Documents;
 use crate::stops::Stops;
 use crate::supervise::{self, Alarm, ChildSpec, Failure, FailureKind, OnGiveUp, Policy, Restart, Supervisor};
 use crate::{Error, ErrorKind, Result, telemetry};
@@ -64,6 +65,7 @@ pub(super) struct Plan {
     limits: Limits,
     journal: crate::journal::Settings,
     payloads: Payloads,
+    documents: Documents,
     directory: Arc<dyn Directory>,
     partitions: u16,
     trap: Option<Arc<dyn Trap>>,
@@ -150,6 +152,7 @@ impl Plan {
                 (breakers.of_store(store), breakers.of_directory(directory), Some(Cluster { bus, ..cluster }))
             }
         };
+        let documents = Documents::new(store.clone(), &settings.namespace, node.clone(), clock.clone(), &journal);
         let (named, capabilities) = rules.limits;
         let limited = Limits::new(named, capabilities, &node, cluster.is_none());
         Self {
@@ -165,6 +168,7 @@ impl Plan {
             counters: Arc::default(),
             breaches,
             payloads: Payloads::new(store.clone(), &settings.namespace, &journal),
+            documents,
             journal,
             store,
             directory,
@@ -248,6 +252,7 @@ impl Plan {
             mailroom: floor.mailroom.clone(),
             namespace: self.namespace,
             payloads: self.payloads,
+            documents: self.documents,
             settings: self.settings,
             supervisor,
             floor,
@@ -430,6 +435,7 @@ impl Plan {
             limits: self.limits.clone(),
             stops: self.stops.clone(),
             payloads: self.payloads.clone(),
+            documents: self.documents.clone(),
             inline_bytes_max: self.settings.payload_inline_max,
             payload_bytes_max: self.settings.payload_bytes_max,
             payload_depth_max: self.settings.input_depth_max,

@@ -159,7 +159,7 @@ async fn play(shared: &Shared, attempt: &Attempt) -> (usize, Verdict) {
     // Whatever was let through then is let through now.
     let breakers = Breakers::new(BreakerRules::default(), BTreeMap::new(), Breaches::default());
     let assignment = Assignment { speaker: attempt.speaker.clone(), name, capability, tenant: None, ticket: None };
-    let ctx = Ctx::new(assignment, (breakers, None), voice, loan.inbox(), shared.clock.clone(), None);
+    let ctx = Ctx::new(assignment, (breakers, None, None), voice, loan.inbox(), shared.clock.clone(), None);
     let Some(handler) = agent.perform(&ctx, &attempt.capability, &attempt.input) else { return (0, Verdict::NoAgent) };
     let handler = AssertUnwindSafe(handler).catch_unwind().boxed();
     let played = play_back(ctx.calls(), handler, &attempt.entries).await;

@@ -151,6 +151,7 @@ impl Trap for Life {
         let springs = seen.springs(speaker, key, spot);
         if springs {
             let place = match spot {
+                Spot::Unbegun => "at the beginning of",
                 Spot::Unrecorded => "before",
                 Spot::Begun => "during",
                 Spot::Recorded => "after",

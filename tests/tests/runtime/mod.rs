@@ -39,4 +39,5 @@ mod sagas;
 mod samples;
 mod schedules;
 mod shutdown;
+mod state;
 mod test_kit;
