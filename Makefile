@@ -42,7 +42,7 @@ test: ## everything the tests need, then all tests
 
 test-long: ## the same with deeper searches, more seeds and 50 kills
 	$(CARGO) build $(ALL) --examples
-	$(call with_services,MODEL_DEPTH=long TEST_SEEDS=10000 TEST_KILLS=50 TEST_FIRE_SEEDS=10 TEST_PARKED=10000 TEST_CLUSTER_SEEDS=20 TEST_LIVE=100000 TEST_SCHEDULES=100000 PROPTEST_CASES=4000 TEST_NODE_KILLS=20 TEST_NODE_RUNS=250 TEST_NODE_ROUNDS=15 TEST_NODE_AWAY=20 TEST_NODE_CUTS=12 $(CARGO) test $(ALL))
+	$(call with_services,MODEL_DEPTH=long TEST_SEEDS=10000 TEST_KILLS=50 TEST_FIRE_SEEDS=10 TEST_PARKED=10000 TEST_CLUSTER_SEEDS=20 TEST_LIVE=100000 TEST_SCHEDULES=100000 PROPTEST_CASES=4000 TEST_NODE_KILLS=20 TEST_NODE_RUNS=250 TEST_NODE_ROUNDS=15 TEST_NODE_AWAY=20 TEST_NODE_CUTS=12 TEST_NODE_PARKED=10000 $(CARGO) test $(ALL))
 	$(MAKE) simulate SEEDS=20000
 
 # One more build, in which time, ids and the order of wake-ups are the seed's, and promises can be broken on purpose.
