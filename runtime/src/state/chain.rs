@@ -39,6 +39,8 @@ struct Seen {
 const SEEN_MAX: usize = 1_000;
 /// How many times an update begins anew before it gives up: each time somebody else has written.
 const TURNS_MAX: usize = 1_000;
+/// How many writes of one update may end without an answer before it gives up: each takes some seconds.
+const UNKNOWN_MAX: usize = 3;
 
 /// What a version says.
 #[derive(Clone, Debug)]
@@ -53,9 +55,7 @@ impl Read {
     pub(super) fn value(&self) -> Option<&Json> {
         self.body.as_ref().and_then(|body| body.value.as_ref())
     }
-}
 
-impl Read {
     /// That the document is not at the version that was expected.
     pub(super) fn conflict(&self, key: &str, expected: u64) -> Error {
         let message = match &self.body {
@@ -167,21 +167,23 @@ impl Documents {
         key: &str,
         write: &Write,
         mut next: impl FnMut(&Read) -> Result<Option<Json>>,
-    ) -> Result<(u64, Body)> {
-        let mut perhaps_since = None;
-        let mut reason = "others were always faster".to_owned();
+    ) -> Result<Found> {
+        let (mut perhaps_since, mut unknowns) = (None, 0);
         for _ in 0..TURNS_MAX {
             let base = match self.read(key).await {
                 Ok(base) => base,
                 // It is not said that nothing was written when that is not known.
-                Err(error) if perhaps_since.is_some() => return Err(unknown(key, error.to_string())),
+                Err(error) if unknowns > 0 => return Err(unknown(key, error.to_string())),
                 Err(error) => return Err(error),
             };
+            if write.is_of_a_task() {
+                // What an earlier attempt has sent may land at any time, also while this one writes.
+                perhaps_since = perhaps_since.or(Some(base.number));
+            }
             if let Some(since) = perhaps_since
-                && let Some(Found { number, body }) = self.find(key, &base, write, since).await?
+                && let Some(found) = self.find(key, &base, write, since).await?
             {
-                let body = body.ok_or_else(|| unknown(key, format!("version {number} was pruned")))?;
-                return Ok((number, body));
+                return Ok(found);
             }
             let tried = match next(&base) {
                 Ok(value) => self.advance(key, &base, write, value).await,
@@ -189,21 +191,25 @@ impl Documents {
             };
             let tried = match tried {
                 Ok(tried) => tried,
-                Err(error) if perhaps_since.is_some() => return Err(unknown(key, error.to_string())),
+                Err(error) if unknowns > 0 => return Err(unknown(key, error.to_string())),
                 Err(error) => return Err(error),
             };
             match tried {
-                Tried::Written(number, body) => return Ok((number, body)),
+                Tried::Written(number, body) => return Ok(Found { number, body: Some(body) }),
                 Tried::Moved => {}
-                Tried::Unknown(why) => {
+                Tried::Unknown(reason) => {
                     perhaps_since = perhaps_since.or(Some(base.number));
-                    reason = why;
+                    unknowns += 1;
+                    if unknowns == UNKNOWN_MAX {
+                        return Err(unknown(key, reason));
+                    }
                 }
             }
         }
-        Err(match perhaps_since {
-            Some(_) => unknown(key, reason),
-            None => Error::new(ErrorKind::Unavailable, format!("document {key:?} was not written: {reason}")),
+        let reason = "others were always faster".to_owned();
+        Err(match unknowns {
+            0 => Error::new(ErrorKind::Unavailable, format!("document {key:?} was not written: {reason}")),
+            _ => unknown(key, reason),
         })
     }
 
@@ -262,8 +268,15 @@ impl Documents {
     /// `Unknown` if that can not be told any more; those of a read.
     pub(super) async fn find(&self, key: &str, newest: &Read, write: &Write, since: u64) -> Result<Option<Found>> {
         let Some(body) = &newest.body else { return Ok(None) };
+        if body.write == write.id {
+            return Ok(Some(Found { number: newest.number, body: Some(Body::clone(body)) }));
+        }
         if let Some((_, number)) = body.earlier.iter().find(|(id, _)| *id == write.id) {
             return Ok(Some(Found { number: *number, body: None }));
+        }
+        // What a task has written is remembered for longer than versions are kept, so nothing has to be looked at.
+        if write.is_of_a_task() && body.earlier.len() < EARLIER_MAX {
+            return Ok(None);
         }
         let mut oldest = newest.number + 1;
         for (number, body) in self.past(key, newest, since).await? {
@@ -272,9 +285,7 @@ impl Documents {
             }
             oldest = number;
         }
-        // What a task has written is remembered for longer than versions are kept.
-        let is_remembered = write.is_of_a_task() && body.earlier.len() < EARLIER_MAX;
-        if oldest > since + 1 && !is_remembered {
+        if oldest > since + 1 {
             return Err(unknown(key, format!("version {}, which would tell, was pruned", oldest - 1)));
         }
         Ok(None)

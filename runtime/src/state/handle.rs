@@ -1,6 +1,6 @@
 //! A document as a program has it.
 
-use super::chain::{Documents, Read};
+use super::chain::{Documents, Found, Read};
 use super::version::Body;
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Json, Millis};
@@ -127,9 +127,10 @@ impl<T: Serialize + DeserializeOwned> Document<T> {
         self.written(written)
     }
 
-    fn written(&self, (number, body): (u64, Body)) -> Result<Version<T>> {
-        let deleted = || Error::new(ErrorKind::Corrupt, format!("version {number} of {:?} has no value", self.key));
-        self.typed(number, &body)?.ok_or_else(deleted)
+    fn written(&self, Found { number, body }: Found) -> Result<Version<T>> {
+        let version = body.map_or(Ok(None), |body| self.typed(number, &body))?;
+        let none = || Error::new(ErrorKind::Corrupt, format!("version {number} of {:?} has no value", self.key));
+        version.ok_or_else(none)
     }
 
     /// Writes the version behind that of this number: 0 if there is to be none yet. The number of the new one.

@@ -20,6 +20,8 @@ mod chain;
 mod handle;
 mod key;
 mod task;
+#[cfg(test)]
+mod tests;
 mod version;
 
 pub(crate) use chain::Documents;

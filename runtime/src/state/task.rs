@@ -138,7 +138,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync> TaskDocument<T> {
             })
             .run(|_| async {
                 let mut next = next.lock().await;
-                Ok(documents(ctx)?.update(key, &write, &mut *next).await?.0)
+                Ok(documents(ctx)?.update(key, &write, &mut *next).await?.number)
             })
             .await
     }

@@ -1,0 +1,60 @@
+use super::chain::{Documents, Write};
+use super::version::TASK;
+use crate::clock::Clock;
+use crate::port::store::MemoryStore;
+use crate::port::store::fault::{Fault, FaultStore, Operation};
+use crate::{ErrorKind, Result};
+use callboard_core::Json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+fn documents() -> (FaultStore, Documents) {
+    let faults = FaultStore::new(Arc::new(MemoryStore::new()));
+    let settings = crate::journal::Settings::default();
+    let documents = Documents::new(Arc::new(faults.clone()), "default", "node".into(), Clock::system(), &settings);
+    (faults, documents)
+}
+
+async fn count(documents: &Documents, write: &Write) -> Result<u64> {
+    let add = |read: &super::chain::Read| {
+        let count = read.value().map_or(Ok(0), |value| value.as_str().parse::<u64>()).expect("a number");
+        Ok(Some(Json::of(&(count + 1)).expect("a number")))
+    };
+    documents.update("count", write, add).await.map(|found| found.number)
+}
+
+/// The attempt before has died with its write on the way, and that lands while this one writes.
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_attempt_has_sent_counts_once_whenever_it_lands() {
+    let (faults, documents) = documents();
+    let write = Write { id: format!("{TASK}1").into(), by: None };
+    faults.script(Operation::Create, "*", [Fault::Late, Fault::Hang, Fault::Hang]);
+    {
+        let first = count(&documents, &write);
+        tokio::select! {
+            _ = first => panic!("it dies before"),
+            () = faults.until_held(2) => {}
+        }
+    }
+    // The probe of the next attempt sees nothing, and it begins to write.
+    let newest = documents.read("count").await.unwrap();
+    assert!(documents.find("count", &newest, &write, 0).await.unwrap().is_none());
+    let (number, ()) = tokio::join!(count(&documents, &write), async {
+        faults.until_held(3).await;
+        assert!(faults.release_next().await, "what was late lands");
+        faults.release_all().await;
+    });
+    assert_eq!(number.unwrap(), 1);
+    assert_eq!(documents.read("count").await.unwrap().value().unwrap().as_str(), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_writes_to_a_store_that_never_answers_is_told_soon_that_nobody_knows() {
+    let (faults, documents) = documents();
+    faults.always(Operation::Create, "*", Fault::LoseRequest);
+    let began = Instant::now();
+    let error = count(&documents, &documents.write(None)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unknown);
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+}
