@@ -8,15 +8,15 @@ use crate::cluster::Switchboard;
 use crate::cluster::note::Note;
 use crate::dispatch::backlog::Backlog;
 use crate::port::directory::{Directory, Lease};
-use crate::supervise::{ChildSpec, OnGiveUp, Policy};
+use crate::supervise::{ChildSpec, OnGiveUp, Policy, Reminder};
 use callboard_core::{Breach, Invariant};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 
 /// What the actor works with.
 #[derive(Clone)]
@@ -89,9 +89,9 @@ struct Board {
     around: Surroundings,
     myself: ActorRef<Order>,
     machines: BTreeMap<Arc<str>, (Arc<Breaker>, Machine)>,
-    /// Talks with the directory, and the timer.
+    /// Talks with the directory.
     tasks: JoinSet<()>,
-    timer: Option<(Instant, AbortHandle)>,
+    reminder: Reminder,
 }
 
 impl Actor for BreakersActor {
@@ -100,7 +100,8 @@ impl Actor for BreakersActor {
     type Arguments = Surroundings;
 
     async fn pre_start(&self, myself: ActorRef<Order>, around: Surroundings) -> Result<Board, ActorProcessingErr> {
-        let mut board = Board { around, myself, machines: BTreeMap::new(), tasks: JoinSet::new(), timer: None };
+        let mut board =
+            Board { around, myself, machines: BTreeMap::new(), tasks: JoinSet::new(), reminder: Reminder::default() };
         for breaker in board.around.breakers.all() {
             let published = breaker.lock().clone();
             if published.state != State::Closed {
@@ -207,7 +208,7 @@ impl Board {
     }
 
     fn tick(&mut self, now: Instant) {
-        self.timer = None;
+        self.reminder.has_told();
         let breakers = self.around.breakers.clone();
         self.machines
             .retain(|name, (breaker, _)| breakers.find(name).is_some_and(|found| Arc::ptr_eq(&found, breaker)));
@@ -359,20 +360,7 @@ impl Board {
     /// Sees to it that the next moment is not missed.
     fn arm(&mut self) {
         let next = self.machines.values().filter_map(|(_, machine)| machine.due()).min();
-        if next == self.timer.as_ref().map(|(at, _)| *at) {
-            return;
-        }
-        if let Some((_, timer)) = self.timer.take() {
-            timer.abort();
-        }
-        if let Some(next) = next {
-            let myself = self.myself.clone();
-            let timer = self.tasks.spawn(async move {
-                sleep_until(next).await;
-                let _ended = myself.cast(Order::Tick);
-            });
-            self.timer = Some((next, timer));
-        }
+        self.reminder.set(next, &self.myself, Order::Tick);
     }
 }
 

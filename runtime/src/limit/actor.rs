@@ -7,13 +7,13 @@ use super::named::Limits;
 use crate::cluster::Member;
 use crate::dispatch::backlog::Backlog;
 use crate::port::directory::Directory;
-use crate::supervise::{ChildSpec, OnGiveUp, Policy};
+use crate::supervise::{ChildSpec, OnGiveUp, Policy, Reminder};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep_until};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// What the actor works with.
 #[derive(Clone)]
@@ -75,7 +75,7 @@ struct Doorman {
     /// Those of which it has been asked, and until when it is not asked again.
     refused: BTreeMap<Arc<str>, Instant>,
     tasks: JoinSet<()>,
-    timer: Option<(Instant, AbortHandle)>,
+    reminder: Reminder,
 }
 
 impl Actor for LimitsActor {
@@ -86,7 +86,8 @@ impl Actor for LimitsActor {
     async fn pre_start(&self, myself: ActorRef<Order>, around: Surroundings) -> Result<Doorman, ActorProcessingErr> {
         let (wakes, asking, refused) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         let now = Instant::now();
-        let mut doorman = Doorman { around, myself, wakes, asking, refused, tasks: JoinSet::new(), timer: None };
+        let mut doorman =
+            Doorman { around, myself, wakes, asking, refused, tasks: JoinSet::new(), reminder: Reminder::default() };
         // What was said to the last incarnation may be lost.
         for limiter in doorman.around.limits.all() {
             doorman.wakes.insert(limiter.gate.clone(), now);
@@ -144,7 +145,7 @@ impl Doorman {
                 }
             }
             Order::Tick => {
-                self.timer = None;
+                self.reminder.has_told();
                 let due = self.wakes.iter().filter(|(_, at)| **at <= now).map(|(gate, _)| gate.clone());
                 for gate in due.collect::<Vec<_>>() {
                     self.wakes.remove(&gate);
@@ -189,20 +190,7 @@ impl Doorman {
     /// Sees to it that the next moment is not missed.
     fn arm(&mut self) {
         let next = self.wakes.values().min().copied();
-        if next == self.timer.as_ref().map(|(at, _)| *at) {
-            return;
-        }
-        if let Some((_, timer)) = self.timer.take() {
-            timer.abort();
-        }
-        if let Some(next) = next {
-            let myself = self.myself.clone();
-            let timer = self.tasks.spawn(async move {
-                sleep_until(next).await;
-                let _ended = myself.cast(Order::Tick);
-            });
-            self.timer = Some((next, timer));
-        }
+        self.reminder.set(next, &self.myself, Order::Tick);
     }
 }
 

@@ -158,12 +158,12 @@ impl Limits {
     /// Those that have been used as they stand, and those of all that have not; `waiting` has how many wait for which of
     /// the capabilities.
     pub(crate) fn list(&self, waiting: &BTreeMap<Arc<str>, usize>) -> Vec<LimitInfo> {
-        for (name, limit) in self.0.named.iter().filter(|(_, limit)| limit.sharing == Sharing::All) {
+        let is_of_all = |(_, limit): &(&Arc<str>, &Limit)| limit.sharing == Sharing::All;
+        for (name, limit) in self.0.named.iter().filter(is_of_all) {
             let _made = self.limiter(name, None, limit, None);
         }
-        for (capability, limit) in self.0.capabilities.iter().filter(|(_, limit)| limit.sharing == Sharing::All) {
+        for (capability, _) in self.0.capabilities.iter().filter(is_of_all) {
             let _made = self.of_capability(capability, None);
-            let _ = limit;
         }
         let waits = |limiter: &Limiter| waiting.get(&limiter.gate).copied().unwrap_or_default();
         self.all().iter().map(|limiter| limiter.info(waits(limiter))).collect()
