@@ -2,8 +2,9 @@
 
 use crate::args::{Breaker, CircuitBreaker};
 use crate::client::{Client, escaped};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::output::{Column, Output, member};
+use callboard::Code;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub(crate) async fn breaker(command: &CircuitBreaker, client: &Client, output: O
     let answer = match command {
         CircuitBreaker::Status { name: None } => client.get("/v1/breakers").text().await?,
         CircuitBreaker::Status { name: Some(name) } => {
-            client.get(format!("/v1/breakers/{}", escaped(name))).text().await?
+            client.get(format!("/v1/breakers/{}", escaped(name))).text().await.map_err(with_their_names)?
         }
         CircuitBreaker::Open { which } => put(client, which, "open").await?,
         CircuitBreaker::Close { which } => put(client, which, "close").await?,
@@ -34,7 +35,12 @@ async fn put(client: &Client, which: &Breaker, verb: &str) -> Result<String> {
     let path = format!("/v1/breakers/{}/{verb}", escaped(&which.name));
     let asking = client.post(path);
     let asking = if body.is_empty() { asking } else { asking.body("application/json", body) };
-    asking.text().await.map_err(|failure| failure.about(&which.name))
+    asking.text().await.map_err(with_their_names)
+}
+
+/// Where there is none of that name, what to do is to look which there are.
+fn with_their_names(failure: Failure) -> Failure {
+    if failure.is(Code::NotFound) { failure.next("callboard circuit-breaker status") } else { failure }
 }
 
 /// A number of milliseconds as people read it; empty, if there is none.

@@ -52,6 +52,11 @@ impl Failure {
         Self { next, ..self }
     }
 
+    /// Whether it is of this kind.
+    pub(crate) fn is(&self, code: Code) -> bool {
+        self.code == code
+    }
+
     /// With what the command ends.
     pub(crate) fn exit(&self) -> u8 {
         self.code.exit()

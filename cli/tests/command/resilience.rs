@@ -54,6 +54,7 @@ fn a_breaker_is_shown_and_opened_and_closed() {
     let nobody = node.ask(["circuit-breaker", "open", "llm:nobody"]);
     assert_eq!(nobody.code, Some(3), "{nobody:?}");
     assert!(nobody.err.contains("llm:nobody"), "{nobody:?}");
+    assert!(nobody.err.contains("try:  callboard circuit-breaker status"), "{nobody:?}");
 }
 
 #[test]
