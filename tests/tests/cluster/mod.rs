@@ -10,6 +10,7 @@ pub(crate) mod chaos;
 mod cost;
 mod deaf;
 mod dispatch;
+mod documents;
 pub(crate) mod fire;
 mod kit;
 mod limits;
