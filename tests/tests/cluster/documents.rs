@@ -1,7 +1,6 @@
 //! Documents of several nodes.
 
 use super::kit::*;
-use callboard::prelude::*;
 use futures::future::join_all;
 
 /// Each node reads what the other has just written, and what both write at the same time is all there.
