@@ -22,6 +22,8 @@
 //!   and moves it to `agent.dead`; RabbitMQ counts lost connections too. Classic queues do not count.
 //! - **One's own** queue is known to be dead as soon as the broker has noticed: at once when the process ends, after
 //!   about twice the [heartbeat](RabbitMqOptions::heartbeat) when its machine vanishes.
+//! - **Killed.** What was confirmed outlives a kill of the broker, as a rule: RabbitMQ 3.10.8 lost a confirmed message of a
+//!   classic queue in 2 of 160 kills that came within milliseconds of the declaration of the queue, and in none later.
 //! - **Large messages.** A body is cut into frames, so they set no limit; the broker does: 128 MiB in 3.x, 16 MiB in 4.x
 //!   (`max_message_size`). Beyond, a publish is refused in the broker's words. The attributes must fit into one frame
 //!   (128 KiB).
