@@ -13,7 +13,7 @@ use crate::registry::Agents;
 use crate::run::Run;
 use crate::schedule::{Schedule, ScheduleInfo, Scheduled, SetSchedule};
 use crate::settings::Settings;
-use crate::state::Document;
+use crate::state::{Document, SpooledWrite};
 use crate::workflow::{Node as TaskNode, Workflow};
 use crate::{Budget, Error, ErrorKind, Result, Task};
 use callboard_core::{Json, Priority, Requirement, Retry, RunId};
@@ -198,6 +198,15 @@ impl Callboard {
     /// The document of this key: a value that all nodes share. It is not looked up before it is asked something.
     pub fn state<T>(&self, key: impl AsRef<str>) -> Document<T> {
         Document::new(self.0.documents.clone(), key.as_ref())
+    }
+
+    /// The writes of documents that wait on this machine for the store to come back, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the spool can not be read.
+    pub async fn state_spool(&self) -> Result<Vec<SpooledWrite>> {
+        self.0.documents.spooled().await
     }
 
     /// The keys of the documents that begin so, in their order; those that were deleted, too. The listing of the store has

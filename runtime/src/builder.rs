@@ -12,6 +12,8 @@ use crate::port::directory::Directory;
 use crate::port::store::Store;
 use crate::settings::{Settings, StoreSettings};
 use crate::{Error, ErrorKind, Result, Task};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,6 +89,26 @@ impl Builder {
     /// has ended, or is parked. The nodes of a cluster share the limit: give all of them the same.
     pub fn limit_capability(mut self, capability: impl Into<Arc<str>>, limit: Limit) -> Self {
         self.ports.capability_limits.insert(capability.into(), limit);
+        self
+    }
+
+    /// Says how documents whose keys begin so come together: `merge` makes of the newest value, if there is one, and of one
+    /// that is [merged](crate::Document::merge), perhaps much later, the next. Of several beginnings the longest counts.
+    ///
+    /// ```
+    /// # use callboard::prelude::*;
+    /// # async fn example() -> Result<()> {
+    /// let board = Callboard::builder().merge("visits/", |newest: Option<u64>, mine: u64| newest.unwrap_or(0) + mine).start().await?;
+    /// board.state::<u64>("visits/2026").merge(&3).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn merge<T, F>(mut self, beginning: impl Into<Arc<str>>, merge: F) -> Self
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>, T) -> T + Send + Sync + 'static,
+    {
+        self.ports.merges.insert(beginning.into(), merge);
         self
     }
 

@@ -112,9 +112,9 @@ pub use run_event::{Position, RunEvent, What};
 pub use schedule::{CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleStatus, Scheduled, SetSchedule};
 pub use settings::{
     Addressing, BreakerSettings, BusSettings, DirectorySettings, Effective, HttpSettings, Layers, QueueKind,
-    RetrySettings, ServerUrl, Settings, Shown, StoreSettings,
+    RetrySettings, ServerUrl, Settings, Shown, StateSettings, StoreSettings,
 };
-pub use state::{Document, TaskDocument, Version};
+pub use state::{Author, Document, Remembered, SpooledWrite, TaskDocument, Version};
 pub use task::{In, Task};
 pub use workflow::{Gather, Node, Workflow};
 

@@ -35,7 +35,7 @@ use crate::port::store::probe::{ProbeError, probe};
 use crate::registry::profile::Profile;
 use crate::registry::{Capability, Registry};
 use crate::settings::{Settings, refuse_all};
-use crate::state::Documents;
+use crate::state::{Documents, Merges};
 use crate::supervise::{self, Supervisor};
 use crate::{Error, ErrorKind, Result, root, schema};
 use callboard_core::{CheckedGraph, Graph, GraphFault, RunId, TaskIndex};
@@ -115,7 +115,16 @@ impl Node {
             }
         };
         let directory = directory.unwrap_or_else(|| Arc::new(MemoryDirectory::new()));
-        let rules = Rules { breakers: ports.breakers, limits: (ports.limits, ports.capability_limits) };
+        let spool = match ports.spool {
+            Some(brought) => Some(brought),
+            None => joined::spool(&settings).await?,
+        };
+        let rules = Rules {
+            breakers: ports.breakers,
+            limits: (ports.limits, ports.capability_limits),
+            merges: ports.merges,
+            spool,
+        };
         let plan = Plan::new(settings, store, directory, root.partitions, ports.stage, cluster, rules);
         let node = Arc::new(plan.start().await?);
         node.floor.home.is(&node);
@@ -422,6 +431,10 @@ pub(crate) struct Ports {
     /// What handlers take of, and what limits tasks, by capability.
     pub(crate) limits: BTreeMap<Arc<str>, Limit>,
     pub(crate) capability_limits: BTreeMap<Arc<str>, Limit>,
+    /// How documents that were written apart come together.
+    pub(crate) merges: Merges,
+    /// Where writes of documents wait while the store is away.
+    pub(crate) spool: Option<Arc<dyn Store>>,
     /// Where a test plays.
     pub(crate) stage: Option<Stage>,
 }

@@ -23,14 +23,20 @@ pub(crate) const SENT_AGAIN: &str = "callboard_bus_sends_retried_total";
 pub(crate) const DEAF: &str = "callboard_bus_deaf_total";
 /// See [`DESCRIBED`].
 pub(crate) const UNREADABLE: &str = "callboard_bus_unreadable_total";
+/// See [`DESCRIBED`].
+pub(crate) const SPOOLED: &str = "callboard_state_spooled_total";
+/// See [`DESCRIBED`].
+pub(crate) const SPOOL_MERGED: &str = "callboard_state_spool_merged_total";
 
+/// What waits in the spool.
+pub(crate) const SPOOL_ENTRIES: &str = "callboard_state_spool_entries";
 /// See [`DESCRIBED`].
 const BREAKER_CHANGES: &str = "callboard_circuit_breaker_changes_total";
 /// Where a breaker stands.
 const BREAKER_STATE: &str = "callboard_circuit_breaker_state";
 
 /// Every counter of this file, and what it counts.
-pub(crate) const DESCRIBED: [(&str, &str); 10] = [
+pub(crate) const DESCRIBED: [(&str, &str); 12] = [
     (BREACHES, "promises that were seen not to hold, by invariant: any but 0 is a bug of Callboard"),
     (RETRIES, "attempts that failed and are followed by another, by capability and by the class of the failure"),
     (LOSSES, "activations that were cut short, which use no retry, by capability and reason: lease, gone, released"),
@@ -43,6 +49,8 @@ pub(crate) const DESCRIBED: [(&str, &str); 10] = [
     (SENT_AGAIN, "messages that the bus did not take at first and was given again, by operation: publish, broadcast"),
     (BREAKER_CHANGES, "changes of circuit breakers, by breaker and by the state that it came to"),
     (UNREADABLE, "messages that nobody can read, which went to agent.dead"),
+    (SPOOLED, "writes of documents that were spooled because the store was away"),
+    (SPOOL_MERGED, "spooled writes that were merged"),
     (DEAF, "consumers that brought nothing any more and were made anew, by what they hear: queue, broadcasts"),
 ];
 
@@ -54,6 +62,7 @@ pub(crate) fn describe() {
     for (name, what) in DESCRIBED {
         describe_counter!(name, what);
     }
+    describe_gauge!(SPOOL_ENTRIES, "writes of documents that wait in the spool of this node");
     describe_gauge!(BREAKER_STATE, "where a circuit breaker stands: 0 closed, 1 open, 2 half-open or on its ramp");
 }
 

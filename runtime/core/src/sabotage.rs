@@ -45,11 +45,19 @@ pub enum Sabotage {
     BudgetNotReserved,
     /// What a dead holder had of a limit is freed twice.
     LimitCountedTwice,
+    /// A write of a document that is tried again is not looked for.
+    UpdateAgain,
+    /// Who holds a lock no more may write what its successor has used.
+    NoFenceVersion,
+    /// What is remembered of a document counts as fresh, however old it is.
+    StaleAsFresh,
+    /// What was spooled is gone.
+    SpoolDropped,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::AckBeforeAppend,
         Self::NoFence,
         Self::NoHolderCheck,
@@ -67,6 +75,10 @@ impl Sabotage {
         Self::RetrySpentByParking,
         Self::BudgetNotReserved,
         Self::LimitCountedTwice,
+        Self::UpdateAgain,
+        Self::NoFenceVersion,
+        Self::StaleAsFresh,
+        Self::SpoolDropped,
     ];
 
     /// The word for it in reports.
@@ -89,6 +101,10 @@ impl Sabotage {
             Self::RetrySpentByParking => "retry_spent_by_parking",
             Self::BudgetNotReserved => "budget_not_reserved",
             Self::LimitCountedTwice => "limit_counted_twice",
+            Self::UpdateAgain => "update_again",
+            Self::NoFenceVersion => "no_fence_version",
+            Self::StaleAsFresh => "stale_as_fresh",
+            Self::SpoolDropped => "spool_dropped",
         }
     }
 }

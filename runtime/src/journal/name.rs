@@ -70,6 +70,6 @@ pub(super) fn snapshot_name(at: Position, id: Uuid) -> String {
 }
 
 /// The number written with exactly 20 digits; anything else is not a name of ours.
-pub(super) fn padded(text: &str) -> Option<u64> {
+pub(crate) fn padded(text: &str) -> Option<u64> {
     digits(text).filter(|_| text.len() == 20)
 }

@@ -376,6 +376,22 @@ impl Register {
         Ok(pruned)
     }
 
+    /// The numbers of all versions that there are, also such as a late writer has left.
+    ///
+    /// # Errors
+    /// Unavailable when the list is.
+    pub(crate) async fn versions(&self) -> Result<Vec<u64>, Error> {
+        self.versions_after(0).await
+    }
+
+    /// Deletes one version, of which the caller knows by R8 that nobody needs it.
+    ///
+    /// # Errors
+    /// Unavailable when it may be there yet.
+    pub(crate) async fn delete(&self, version: u64) -> Result<(), Error> {
+        self.access.delete(&self.object(version)).await.map_err(|error| self.unavailable(error))
+    }
+
     /// The last version listed, looking only at `from` and later (all of them for 0); 0 if there is none.
     async fn newest_from(&self, from: u64) -> Result<u64, Error> {
         let versions = self.versions_after(from.saturating_sub(1)).await?;

@@ -13,6 +13,7 @@ use crate::settings::{BusSettings, DirectorySettings, Settings, StoreSettings};
 use crate::{Error, ErrorKind, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Opens the store.
@@ -24,13 +25,7 @@ pub(super) fn store(settings: &Settings) -> BoxFuture<'_, Result<Arc<dyn Store>>
     async move {
         match &settings.store {
             StoreSettings::Memory => Ok(Arc::new(MemoryStore::new()) as Arc<dyn Store>),
-            StoreSettings::Folder(root) => {
-                let root = root.clone();
-                let opened = tokio::task::spawn_blocking(move || FolderStore::open(root)).await?;
-                let opened = opened.map(|store| Arc::new(store) as Arc<dyn Store>);
-                opened
-                    .map_err(|error| Error::new(ErrorKind::Unavailable, "the store can not be used").caused_by(&error))
-            }
+            StoreSettings::Folder(root) => folder(root.clone(), "the store can not be used").await,
             #[cfg(feature = "s3")]
             StoreSettings::S3(url) => servers::s3(settings, url).await,
             #[cfg(not(feature = "s3"))]
@@ -38,6 +33,24 @@ pub(super) fn store(settings: &Settings) -> BoxFuture<'_, Result<Arc<dyn Store>>
         }
     }
     .boxed()
+}
+
+/// Opens the folder in which writes of documents wait while the store is away; `None` without one.
+///
+/// # Errors
+///
+/// `Unavailable` if it can not be used, or another process has it.
+pub(super) async fn spool(settings: &Settings) -> Result<Option<Arc<dyn Store>>> {
+    match settings.state.spool.as_str() {
+        "" => Ok(None),
+        path => folder(path.into(), "the spool can not be used").await.map(Some),
+    }
+}
+
+async fn folder(root: PathBuf, otherwise: &str) -> Result<Arc<dyn Store>> {
+    let opened = tokio::task::spawn_blocking(move || FolderStore::open(root)).await?;
+    let opened = opened.map(|store| Arc::new(store) as Arc<dyn Store>);
+    opened.map_err(|error| Error::new(ErrorKind::Unavailable, otherwise).caused_by(&error))
 }
 
 /// Joins the bus that nodes share; `None` without one.

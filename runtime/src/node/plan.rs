@@ -31,7 +31,7 @@ use crate::port::directory::Directory;
 use crate::port::store::Store;
 use crate::registry::{self, Registry, registry};
 use crate::settings::Settings;
-use crate::state::Documents;
+use crate::state::{self, Documents, Given, Merges};
 use crate::stops::Stops;
 use crate::supervise::{self, Alarm, ChildSpec, Failure, FailureKind, OnGiveUp, Policy, Restart, Supervisor};
 use crate::{Error, ErrorKind, Result, telemetry};
@@ -73,12 +73,16 @@ pub(super) struct Plan {
     pace: Pace,
 }
 
-/// What guards a node and what is limited there.
+/// What a program says beside the settings: what guards a node, what is limited there, what merges.
 pub(super) struct Rules {
     /// When the breakers of these dependencies open.
     pub(super) breakers: BTreeMap<String, BreakerRules>,
     /// What handlers take of, and what limits the tasks of capabilities.
     pub(super) limits: (BTreeMap<Arc<str>, Limit>, BTreeMap<Arc<str>, Limit>),
+    /// How documents that were written apart come together.
+    pub(super) merges: Merges,
+    /// Where writes of documents wait while the store is away.
+    pub(super) spool: Option<Arc<dyn Store>>,
 }
 
 /// What a node needs to be one of several.
@@ -152,7 +156,17 @@ impl Plan {
                 (breakers.of_store(store), breakers.of_directory(directory), Some(Cluster { bus, ..cluster }))
             }
         };
-        let documents = Documents::new(store.clone(), &settings.namespace, node.clone(), clock.clone(), &journal);
+        let documents = Documents::new(Given {
+            store: store.clone(),
+            namespace: &settings.namespace,
+            node: node.clone(),
+            clock: clock.clone(),
+            ids: Ids::random(),
+            journal: &journal,
+            patience: settings.state.patience,
+            merges: rules.merges,
+            spool: rules.spool,
+        });
         let (named, capabilities) = rules.limits;
         let limited = Limits::new(named, capabilities, &node, cluster.is_none());
         Self {
@@ -225,6 +239,7 @@ impl Plan {
             backlog: self.backlog.clone(),
             others,
         }));
+        children.push(state::state(&self.documents, self.pace.collect));
         let floor = self.floor(partitions.clone());
         let bells = Arc::new(Bells::new(partitions.clone(), self.mailroom.clone(), bell));
         let (rings, drain) = (bells.clone(), self.settings.drain);

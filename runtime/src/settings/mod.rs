@@ -22,7 +22,7 @@ pub use joined::{BusSettings, DirectorySettings, StoreSettings};
 pub use load::Layers;
 pub(crate) use load::refuse_all;
 pub use server::ServerUrl;
-pub use table::{BreakerSettings, HttpSettings, RetrySettings, Settings};
+pub use table::{BreakerSettings, HttpSettings, RetrySettings, Settings, StateSettings};
 
 use crate::cluster::steward::Pace;
 use callboard_core::{GraphLimits, Limits, Retry};

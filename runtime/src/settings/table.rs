@@ -281,6 +281,8 @@ settings! {
             retry: RetrySettings;
             /// When a breaker opens, and how it closes again.
             breaker: BreakerSettings;
+            /// How documents are kept.
+            state: StateSettings;
             /// How the command `callboard` is reached, and any program that serves the HTTP API.
             http: HttpSettings;
         }
@@ -342,6 +344,22 @@ settings! {
         /// Over how long calls come back after a good probe, twice as many with each tenth of it; all at once with "0s".
         "breaker.ramp" ramp: Duration = Time("10s"), "0s" to "1d",
         "When it grows, what has waited goes on waiting longer; when it shrinks, what has just come back is hit harder.";
+
+        tables {}
+    }
+}
+
+settings! {
+    /// How documents are kept.
+    pub struct StateSettings {
+        /// How long a write of a document waits for a store that is away before it fails as "unavailable".
+        "state.patience" patience: Duration = Time("10s"), "0s" to "1d",
+        "When it grows, callers wait longer; when it shrinks, more writes fail while a store is away for a moment.";
+
+        /// The folder in which writes wait that may be spooled while the store is away: one process at a time has it.
+        /// Without it nothing is spooled.
+        "state.spool" spool: String = Path(""), 0 to 4_096,
+        "What is in it is on this machine alone until the store is back.";
 
         tables {}
     }

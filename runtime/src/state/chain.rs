@@ -1,46 +1,65 @@
-//! Reading and writing one document.
+//! Reading the versions of documents.
 
+use super::cache::Cache;
 use super::key::{self, segment};
-use super::version::{Body, EARLIER_MAX, TASK};
+use super::manager::Order;
+use super::merge::Merges;
+use super::spool::Spool;
+use super::version::{Author, Body, EARLIER_MAX, is_remembered};
+use super::writer::Queues;
 use crate::clock::Clock;
 use crate::journal::access::Access;
 use crate::journal::ids::Ids;
-use crate::journal::register::{self, Advance, Register, Verified};
+use crate::journal::register::{self, Register, Verified};
 use crate::port::store::Store;
+use crate::supervise::Slot;
 use crate::{Error, ErrorKind, Result};
 use callboard_core::Json;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use callboard_core::sabotage::{self, Sabotage};
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
 
 /// The documents of a name space, as one node reaches them; a cheap handle.
 #[derive(Clone, Debug)]
-pub(crate) struct Documents(Arc<Inner>);
+pub(crate) struct Documents(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    access: Access,
+pub(super) struct Inner {
+    pub(super) access: Access,
     ids: Ids,
-    clock: Clock,
-    node: Arc<str>,
+    pub(super) clock: Clock,
+    pub(super) node: Arc<str>,
     root: String,
-    keep: u64,
-    /// The newest version that was seen of each: so a read is one list.
-    seen: Mutex<Seen>,
+    pub(super) keep: u64,
+    /// How long a write waits for a store that is away.
+    pub(super) patience: Duration,
+    pub(super) cache: Cache,
+    pub(super) queues: Queues,
+    pub(super) merges: Merges,
+    pub(super) spool: Spool,
+    manager: OnceLock<Slot<Order>>,
 }
 
-#[derive(Debug, Default)]
-struct Seen {
-    versions: BTreeMap<Arc<str>, Verified>,
-    /// In the order in which they came.
-    order: VecDeque<Arc<str>>,
+/// With what documents are made.
+pub(crate) struct Given<'a> {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) namespace: &'a str,
+    pub(crate) node: Arc<str>,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
+    pub(crate) journal: &'a crate::journal::Settings,
+    /// How long a write waits for a store that is away.
+    pub(crate) patience: Duration,
+    pub(crate) merges: Merges,
+    pub(crate) spool: Option<Arc<dyn Store>>,
 }
 
-/// How many documents are remembered.
-const SEEN_MAX: usize = 1_000;
-/// How many times an update begins anew before it gives up: each time somebody else has written.
-const TURNS_MAX: usize = 1_000;
-/// How many writes of one update may end without an answer before it gives up: each takes some seconds.
-const UNKNOWN_MAX: usize = 3;
+/// How old what is remembered may be before it counts as stale.
+pub(super) const FRESH: Duration = Duration::from_secs(1);
+/// How long who takes what is remembered waits for what is not.
+const LOOK_MAX: Duration = Duration::from_secs(1);
 
 /// What a version says.
 #[derive(Clone, Debug)]
@@ -48,7 +67,7 @@ pub(super) struct Read {
     pub(super) number: u64,
     /// `None` for the empty document.
     pub(super) body: Option<Arc<Body>>,
-    verified: Verified,
+    pub(super) verified: Verified,
 }
 
 impl Read {
@@ -61,85 +80,108 @@ impl Read {
         let message = match &self.body {
             None => format!("document {key:?} is not at version {expected}: there is none"),
             Some(body) => {
-                let (number, node) = (self.number, &body.node);
-                let by = body.by.as_ref().map_or_else(|| format!("node {node}"), |by| format!("{by}, on node {node}"));
-                format!("document {key:?} is at version {number}, by {by}, and not at {expected}")
+                format!("document {key:?} is at version {}, by {}, and not at {expected}", self.number, body.authors())
             }
         };
         Error::new(ErrorKind::Conflict, message)
     }
 }
 
+/// A version, and whether it is known to be the newest.
+#[derive(Clone, Debug)]
+pub(super) struct Remembered {
+    pub(super) read: Read,
+    /// How long ago it was known to be the newest.
+    pub(super) age: Duration,
+    pub(super) is_stale: bool,
+}
+
 /// A write: by whom, and under which id.
 #[derive(Clone, Debug)]
 pub(super) struct Write {
     pub(super) id: Arc<str>,
-    pub(super) by: Option<Arc<str>>,
+    pub(super) by: Author,
+    /// The lock under which it is made.
+    pub(super) fence: Option<Fence>,
+    /// Whether it rests on a version that was read: it shares none with writes before it.
+    pub(super) rests_on: Option<u64>,
+}
+
+/// A lock, and the token with which it is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fence {
+    pub(super) lock: Arc<str>,
+    pub(super) token: u64,
 }
 
 impl Write {
-    fn is_of_a_task(&self) -> bool {
-        self.id.starts_with(TASK)
+    pub(super) fn new(id: impl Into<Arc<str>>, by: Author) -> Self {
+        Self { id: id.into(), by, fence: None, rests_on: None }
+    }
+
+    pub(super) fn resting_on(self, version: u64) -> Self {
+        Self { rests_on: Some(version), ..self }
+    }
+
+    pub(super) fn is_remembered(&self) -> bool {
+        is_remembered(&self.id)
     }
 }
 
 /// A write that was found.
+#[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) number: u64,
-    pub(super) body: Option<Body>,
-}
-
-/// What became of a try to write.
-enum Tried {
-    Written(u64, Body),
-    /// Somebody else was faster.
-    Moved,
-    /// It may have been written, or may yet be.
-    Unknown(String),
+    pub(super) body: Option<Arc<Body>>,
 }
 
 impl Documents {
-    pub(crate) fn new(
-        store: Arc<dyn Store>,
-        namespace: &str,
-        node: Arc<str>,
-        clock: Clock,
-        settings: &crate::journal::Settings,
-    ) -> Self {
-        let access = Access::new(store, settings.attempt_timeout, settings.tries);
-        let root = format!("{namespace}/documents");
-        let (ids, keep, seen) = (Ids::random(), settings.keep_versions, Mutex::default());
-        Self(Arc::new(Inner { access, ids, clock, node, root, keep, seen }))
+    pub(crate) fn new(given: Given<'_>) -> Self {
+        let Given { store, namespace, node, clock, ids, journal, patience, merges, spool } = given;
+        Self(Arc::new(Inner {
+            access: Access::new(store, journal.attempt_timeout, journal.tries),
+            ids,
+            clock,
+            node,
+            root: format!("{namespace}/documents"),
+            keep: journal.keep_versions,
+            patience,
+            cache: Cache::default(),
+            queues: Queues::default(),
+            merges,
+            spool: Spool::new(spool),
+            manager: OnceLock::new(),
+        }))
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Says which actor looks after them.
+    pub(super) fn managed_by(&self, slot: Slot<Order>) {
+        let _first_one_stays = self.0.manager.set(slot);
     }
 
-    fn register(&self, key: &str) -> Result<Register> {
-        let name = format!("{}/{}", self.0.root, segment(key)?);
-        Ok(Register::new(self.0.access.clone(), self.0.ids.clone(), name, self.0.keep))
+    /// Between two incarnations of the actor nobody is told: the next begins by looking.
+    pub(super) fn tell(&self, order: Order) {
+        if let Some(manager) = self.0.manager.get().and_then(Slot::current) {
+            let _ended = manager.cast(order);
+        }
     }
 
-    fn remember(&self, key: &str, version: &Verified) {
-        let mut seen = self.seen();
-        let known = seen.versions.get(key).map_or(0, Verified::number);
-        if version.number() < known {
-            return;
-        }
-        if seen.versions.insert(key.into(), version.clone()).is_none() {
-            seen.order.push_back(key.into());
-        }
-        while seen.order.len() > SEEN_MAX {
-            if let Some(oldest) = seen.order.pop_front() {
-                seen.versions.remove(&oldest);
-            }
-        }
+    /// # Errors
+    ///
+    /// `Invalid` for a key that none can have.
+    pub(super) fn register(&self, key: &str) -> Result<Register> {
+        Ok(self.register_of(&segment(key)?))
+    }
+
+    /// The register of a document by its name in the store.
+    pub(super) fn register_of(&self, segment: &str) -> Register {
+        let name = format!("{}/{segment}", self.0.root);
+        Register::new(self.0.access.clone(), self.0.ids.clone(), name, self.0.keep)
     }
 
     /// A write of a program: nobody tries it again under this id.
-    pub(super) fn write(&self, by: Option<Arc<str>>) -> Write {
-        Write { id: self.0.ids.next().simple().to_string().into(), by }
+    pub(super) fn write(&self, by: Author) -> Write {
+        Write::new(self.0.ids.next().simple().to_string(), by)
     }
 
     /// The newest version.
@@ -148,117 +190,53 @@ impl Documents {
     ///
     /// `Invalid` for a key that none can have, `Unavailable` if the store gives no answer, `Corrupt` for what can not be.
     pub(super) async fn read(&self, key: &str) -> Result<Read> {
-        let register = self.register(key)?;
-        let cached = self.seen().versions.get(key).cloned();
-        let verified = register.read(cached.as_ref()).await.map_err(|error| unread(key, error))?;
-        self.remember(key, &verified);
-        let body = verified.parse::<Body>().map_err(|error| spoiled(key, verified.number(), &error))?;
-        Ok(Read { number: verified.number(), body: body.map(Arc::new), verified })
-    }
-
-    /// Writes what `next` makes of the newest version, once, whatever answers are lost; the number of the version that
-    /// holds it.
-    ///
-    /// # Errors
-    ///
-    /// That of `next`; those of a read; `Unknown` if the store has not said whether it was written.
-    pub(super) async fn update(
-        &self,
-        key: &str,
-        write: &Write,
-        mut next: impl FnMut(&Read) -> Result<Option<Json>>,
-    ) -> Result<Found> {
-        let (mut perhaps_since, mut unknowns) = (None, 0);
-        for _ in 0..TURNS_MAX {
-            let base = match self.read(key).await {
-                Ok(base) => base,
-                // It is not said that nothing was written when that is not known.
-                Err(error) if unknowns > 0 => return Err(unknown(key, error.to_string())),
-                Err(error) => return Err(error),
-            };
-            if write.is_of_a_task() {
-                // What an earlier attempt has sent may land at any time, also while this one writes.
-                perhaps_since = perhaps_since.or(Some(base.number));
+        let (register, began) = (self.register(key)?, Instant::now());
+        let cached = self.0.cache.get(key);
+        let known = cached.as_ref().map(|entry| &entry.read.verified);
+        let verified = register.read(known).await.map_err(|error| unread(key, error))?;
+        let read = match cached {
+            Some(entry) if entry.read.number == verified.number() => entry.read,
+            _ => {
+                let body = verified.parse::<Body>().map_err(|error| spoiled(key, verified.number(), &error))?;
+                Read { number: verified.number(), body: body.map(Arc::new), verified }
             }
-            if let Some(since) = perhaps_since
-                && let Some(found) = self.find(key, &base, write, since).await?
-            {
-                return Ok(found);
-            }
-            let tried = match next(&base) {
-                Ok(value) => self.advance(key, &base, write, value).await,
-                Err(error) => Err(error),
-            };
-            let tried = match tried {
-                Ok(tried) => tried,
-                Err(error) if unknowns > 0 => return Err(unknown(key, error.to_string())),
-                Err(error) => return Err(error),
-            };
-            match tried {
-                Tried::Written(number, body) => return Ok(Found { number, body: Some(body) }),
-                Tried::Moved => {}
-                Tried::Unknown(reason) => {
-                    perhaps_since = perhaps_since.or(Some(base.number));
-                    unknowns += 1;
-                    if unknowns == UNKNOWN_MAX {
-                        return Err(unknown(key, reason));
-                    }
-                }
-            }
-        }
-        let reason = "others were always faster".to_owned();
-        Err(match unknowns {
-            0 => Error::new(ErrorKind::Unavailable, format!("document {key:?} was not written: {reason}")),
-            _ => unknown(key, reason),
-        })
-    }
-
-    /// Writes the version behind that of this number, or nothing.
-    ///
-    /// # Errors
-    ///
-    /// `Conflict`, with both versions, if there is another; those of a read; `Unknown` as in [`update`](Self::update).
-    pub(super) async fn save(&self, key: &str, write: &Write, expected: u64, value: Option<Json>) -> Result<u64> {
-        let base = self.read(key).await?;
-        if base.number != expected {
-            return Err(base.conflict(key, expected));
-        }
-        match self.advance(key, &base, write, value).await? {
-            Tried::Written(number, _) => Ok(number),
-            Tried::Moved => Err(self.read(key).await?.conflict(key, expected)),
-            Tried::Unknown(reason) => {
-                let now = self.read(key).await.map_err(|error| unknown(key, format!("{reason}; {error}")))?;
-                match self.find(key, &now, write, expected).await? {
-                    Some(found) => Ok(found.number),
-                    None if now.number > expected => Err(now.conflict(key, expected)),
-                    None => Err(unknown(key, reason)),
-                }
-            }
-        }
-    }
-
-    async fn advance(&self, key: &str, base: &Read, write: &Write, value: Option<Json>) -> Result<Tried> {
-        let earlier = base.body.as_ref().map(|body| body.remembered(base.number)).unwrap_or_default();
-        let body = Body {
-            value,
-            at: self.0.clock.now(),
-            node: self.0.node.clone(),
-            by: write.by.clone(),
-            write: write.id.clone(),
-            earlier,
         };
-        Ok(match self.register(key)?.advance(&base.verified, &body).await {
-            Advance::Advanced { version, .. } => {
-                self.remember(key, &version);
-                Tried::Written(version.number(), body)
+        self.0.cache.see(key, &read, began);
+        Ok(read)
+    }
+
+    /// The newest version as far as it is known: what was the newest within the last second, or else what the store says,
+    /// or else, if the store is away, what was known last.
+    ///
+    /// # Errors
+    ///
+    /// Those of a read, if nothing is known of the document.
+    pub(super) async fn remembered(&self, key: &str) -> Result<Remembered> {
+        let now = Instant::now();
+        let known = self.0.cache.ask(key, now);
+        self.tell(Order::Watch);
+        let age = |entry: &super::cache::Entry| Instant::now().saturating_duration_since(entry.newest_at);
+        if let Some(entry) = known.filter(|entry| age(entry) < FRESH) {
+            return Ok(Remembered { age: age(&entry), read: entry.read, is_stale: false });
+        }
+        let looked = timeout(LOOK_MAX, self.read(key)).await;
+        let known = self.0.cache.ask(key, now);
+        match (looked, known) {
+            (Ok(Ok(read)), _) => {
+                Ok(Remembered { read, age: Instant::now().saturating_duration_since(now), is_stale: false })
             }
-            Advance::Moved => Tried::Moved,
-            Advance::Unknown { reason } => Tried::Unknown(reason),
-            Advance::Refused { reason } => {
-                let message = format!("document {key:?} was not written: the store refused: {reason}");
-                return Err(Error::new(ErrorKind::Unavailable, message));
+            (Ok(Err(error)), Some(entry)) if error.kind() == ErrorKind::Unavailable => {
+                Ok(Remembered { age: age(&entry), read: entry.read, is_stale: !sabotage::is(Sabotage::StaleAsFresh) })
             }
-        })
+            (Err(_), Some(entry)) => {
+                Ok(Remembered { age: age(&entry), read: entry.read, is_stale: !sabotage::is(Sabotage::StaleAsFresh) })
+            }
+            (Ok(Err(error)), _) => Err(error),
+            (Err(_), None) => {
+                let message = format!("document {key:?} was never read here, and the store gives no answer");
+                Err(Error::new(ErrorKind::Unavailable, message))
+            }
+        }
     }
 
     /// The version behind that of this number that a write has made, if it has; with what it says, if that is kept.
@@ -268,20 +246,20 @@ impl Documents {
     /// `Unknown` if that can not be told any more; those of a read.
     pub(super) async fn find(&self, key: &str, newest: &Read, write: &Write, since: u64) -> Result<Option<Found>> {
         let Some(body) = &newest.body else { return Ok(None) };
-        if body.write == write.id {
-            return Ok(Some(Found { number: newest.number, body: Some(Body::clone(body)) }));
+        if body.holds(&write.id) {
+            return Ok(Some(Found { number: newest.number, body: Some(body.clone()) }));
         }
         if let Some((_, number)) = body.earlier.iter().find(|(id, _)| *id == write.id) {
             return Ok(Some(Found { number: *number, body: None }));
         }
-        // What a task has written is remembered for longer than versions are kept, so nothing has to be looked at.
-        if write.is_of_a_task() && body.earlier.len() < EARLIER_MAX {
+        // What may be tried again is remembered for longer than versions are kept, so nothing has to be looked at.
+        if write.is_remembered() && body.earlier.len() < EARLIER_MAX {
             return Ok(None);
         }
         let mut oldest = newest.number + 1;
         for (number, body) in self.past(key, newest, since).await? {
-            if body.write == write.id {
-                return Ok(Some(Found { number, body: Some(body) }));
+            if body.holds(&write.id) {
+                return Ok(Some(Found { number, body: Some(Arc::new(body)) }));
             }
             oldest = number;
         }
@@ -309,12 +287,22 @@ impl Documents {
     ///
     /// `Unavailable` if the store gives no answer.
     pub(crate) async fn keys(&self, beginning: &str) -> Result<BTreeSet<String>> {
+        let names = self.names().await?;
+        let segments = names.iter().filter_map(|name| name.split('/').next());
+        Ok(segments.filter_map(key::key).filter(|key| key.starts_with(beginning)).collect())
+    }
+
+    /// The versions of all documents: `<segment>/<version, 20 digits>`, in their order.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the store gives no answer.
+    pub(super) async fn names(&self) -> Result<Vec<String>> {
         let root = format!("{}/", self.0.root);
         let names = self.0.access.list(&root, "").await.map_err(|error| {
             Error::new(ErrorKind::Unavailable, "the documents could not be listed").because(error.to_string())
         })?;
-        let segments = names.iter().filter_map(|name| name.strip_prefix(&root)?.split('/').next());
-        Ok(segments.filter_map(key::key).filter(|key| key.starts_with(beginning)).collect())
+        Ok(names.iter().filter_map(|name| name.strip_prefix(&root).map(str::to_owned)).collect())
     }
 }
 
@@ -331,6 +319,6 @@ fn unread(key: &str, error: register::Error) -> Error {
     Error::new(kind, format!("document {key:?} could not be read")).because(error.to_string())
 }
 
-fn unknown(key: &str, reason: String) -> Error {
+pub(super) fn unknown(key: &str, reason: String) -> Error {
     Error::new(ErrorKind::Unknown, format!("it is not known whether document {key:?} was written")).because(reason)
 }

@@ -1,13 +1,15 @@
 //! A document as a program has it.
 
-use super::chain::{Documents, Found, Read};
-use super::version::Body;
+use super::chain::{Documents, Found, Read, Write};
+use super::version::{Author, Body};
+use super::writer::Turn;
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Json, Millis};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A document: a value of one type by its key, the same on all nodes; a cheap handle.
 ///
@@ -31,7 +33,7 @@ use std::sync::Arc;
 pub struct Document<T> {
     documents: Documents,
     key: Arc<str>,
-    by: Option<Arc<str>>,
+    by: Author,
     of: PhantomData<fn() -> T>,
 }
 
@@ -52,13 +54,25 @@ pub struct Version<T> {
     pub at: Millis,
     /// The node that wrote it.
     pub node: Arc<str>,
-    /// Who wanted it: what [`Document::by`] says, or the run and the task.
-    pub by: Option<Arc<str>>,
+    /// Who wanted it: several if their updates share it, in their order.
+    pub by: Vec<Author>,
+}
+
+/// What is known of a document without asking for it: see [`Document::remembered`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Remembered<T> {
+    /// The version; `None` if there was none, or it was deleted.
+    pub version: Option<Version<T>>,
+    /// How long ago it was known to be the newest.
+    pub age: Duration,
+    /// Whether that is longer than it should be, a second, because the store is away: there may be a newer one.
+    pub is_stale: bool,
 }
 
 impl<T> Document<T> {
     pub(crate) fn new(documents: Documents, key: &str) -> Self {
-        Self { documents, key: key.into(), by: None, of: PhantomData }
+        Self { documents, key: key.into(), by: Author::default(), of: PhantomData }
     }
 
     /// Its key.
@@ -69,7 +83,18 @@ impl<T> Document<T> {
     /// Says who writes, for whoever reads its history.
     #[must_use]
     pub fn by(self, who: impl Into<Arc<str>>) -> Self {
-        Self { by: Some(who.into()), ..self }
+        Self { by: Author { name: Some(who.into()), ..self.by }, ..self }
+    }
+
+    /// Says something else about what is written, for whoever reads its history: a reason, a ticket.
+    #[must_use]
+    pub fn label(mut self, name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
+        self.by.labels.insert(name.into(), value.into());
+        self
+    }
+
+    fn write(&self) -> Write {
+        self.documents.write(self.by.clone())
     }
 }
 
@@ -85,6 +110,18 @@ impl<T: Serialize + DeserializeOwned> Document<T> {
         self.version(&read)
     }
 
+    /// The newest version as far as this node knows it, at most a second old, without asking the store each time: the node
+    /// looks once a second at what was asked for within the last 30 s. If the store is away it is what was known last, and
+    /// says that it is stale.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load); `Unavailable` only if the document was never read here.
+    pub async fn remembered(&self) -> Result<Remembered<T>> {
+        let found = self.documents.remembered(&self.key).await?;
+        Ok(Remembered { version: self.version(&found.read)?, age: found.age, is_stale: found.is_stale })
+    }
+
     fn version(&self, read: &Read) -> Result<Option<Version<T>>> {
         read.body.as_ref().map_or(Ok(None), |body| self.typed(read.number, body))
     }
@@ -95,11 +132,12 @@ impl<T: Serialize + DeserializeOwned> Document<T> {
     }
 
     /// Changes the newest version, or the default if there is none. When somebody else was faster it begins anew with what
-    /// they have written, so `change` may run several times; once counts.
+    /// they have written, so `change` may run several times; once counts. Updates that wait at the same time share a version.
     ///
     /// # Errors
     ///
-    /// Those of [`load`](Self::load); `Unknown` if the store has not said whether it was written.
+    /// Those of [`load`](Self::load); `Unavailable` if the store is away for longer than `state.patience`; `Unknown` if it has
+    /// not said whether it was written.
     pub async fn update(&self, mut change: impl FnMut(&mut T) + Send) -> Result<Version<T>>
     where
         T: Default,
@@ -118,12 +156,8 @@ impl<T: Serialize + DeserializeOwned> Document<T> {
     ///
     /// That of `change`; those of [`update`](Self::update).
     pub async fn try_update(&self, mut change: impl FnMut(Option<T>) -> Result<T> + Send) -> Result<Version<T>> {
-        let write = self.documents.write(self.by.clone());
-        let next = |read: &Read| {
-            let value = read.value().map(|value| read_as(&self.key, read.number, value)).transpose()?;
-            json(&self.key, &change(value)?).map(Some)
-        };
-        let written = self.documents.update(&self.key, &write, next).await?;
+        let next = |turn: &Turn| json(&self.key, &change(turn.read_as(&self.key)?)?).map(Some);
+        let written = self.documents.update(&self.key, &self.write(), next).await?;
         self.written(written)
     }
 
@@ -133,14 +167,14 @@ impl<T: Serialize + DeserializeOwned> Document<T> {
         version.ok_or_else(none)
     }
 
-    /// Writes the version behind that of this number: 0 if there is to be none yet. The number of the new one.
+    /// Writes the version behind that of this number: 0 if there is to be no value yet. The number of the new one.
     ///
     /// # Errors
     ///
     /// `Conflict` if there is another, with both numbers and who wrote it; those of [`update`](Self::update).
     pub async fn save(&self, value: &T, expected: u64) -> Result<u64> {
-        let (write, value) = (self.documents.write(self.by.clone()), json(&self.key, value)?);
-        self.documents.save(&self.key, &write, expected, Some(value)).await
+        let (write, value) = (self.write().resting_on(expected), json(&self.key, value)?);
+        Ok(self.documents.update(&self.key, &write, |_| Ok(Some(value.clone()))).await?.number)
     }
 
     /// Writes a version whatever is there: **the last one to write wins, and what others have written meanwhile is lost**.
@@ -149,9 +183,31 @@ impl<T: Serialize + DeserializeOwned> Document<T> {
     ///
     /// Those of [`update`](Self::update).
     pub async fn overwrite(&self, value: &T) -> Result<Version<T>> {
-        let (write, value) = (self.documents.write(self.by.clone()), json(&self.key, value)?);
-        let written = self.documents.update(&self.key, &write, |_| Ok(Some(value.clone()))).await?;
+        let value = json(&self.key, value)?;
+        let written = self.documents.update(&self.key, &self.write(), |_| Ok(Some(value.clone()))).await?;
         self.written(written)
+    }
+
+    /// Merges a value with what there is, by the function that [`Builder::merge`](crate::Builder::merge) takes for this key.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if there is none; those of [`update`](Self::update).
+    pub async fn merge(&self, value: &T) -> Result<Version<T>> {
+        let written = self.documents.merge(&self.key, &self.write(), &json(&self.key, value)?).await?;
+        self.written(written)
+    }
+
+    /// The same; while the store is away it is spooled, in the folder that `state.spool` says, and `None` is returned. Then
+    /// it is durable on this machine: when the store is back, also after a restart of the process, it is merged, once, behind
+    /// what was spooled for this document before it. [`Callboard::state_spool`](crate::Callboard::state_spool) says what waits.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if no function merges this key or there is no spool; `Unavailable` if neither the store nor the spool takes it.
+    pub async fn merge_or_spool(&self, value: &T) -> Result<Option<Version<T>>> {
+        let written = self.documents.merge_or_spool(&self.key, self.by.clone(), json(&self.key, value)?).await?;
+        written.map(|written| self.written(written)).transpose()
     }
 
     /// Deletes what is there, which is one more version, that says so; the number of that.
@@ -160,8 +216,18 @@ impl<T: Serialize + DeserializeOwned> Document<T> {
     ///
     /// As [`save`](Self::save).
     pub async fn delete(&self, expected: u64) -> Result<u64> {
-        let write = self.documents.write(self.by.clone());
-        self.documents.save(&self.key, &write, expected, None).await
+        let write = self.write().resting_on(expected);
+        Ok(self.documents.update(&self.key, &write, |_| Ok(None)).await?.number)
+    }
+
+    /// Deletes what there is, and what there was: all its versions. What remains are `keep_versions` that say that it is
+    /// deleted. What was on its way meanwhile, and is of none of them, is removed within two hours.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`update`](Self::update), and `Unavailable` if what there was could not be deleted: then call it again.
+    pub async fn erase(&self) -> Result<()> {
+        self.documents.erase(&self.key, &self.by).await
     }
 
     /// The versions that are kept, the oldest first; without those that say that it was deleted.
@@ -203,7 +269,15 @@ impl<T: Serialize + DeserializeOwned> Document<T> {
 impl Body {
     /// This version, with its value as its type.
     pub(super) fn typed<T>(&self, number: u64, value: T) -> Version<T> {
-        Version { value, number, at: self.at, node: self.node.clone(), by: self.by.clone() }
+        let by = self.writes.iter().map(|made| made.by.clone()).collect();
+        Version { value, number, at: self.at, node: self.node.clone(), by }
+    }
+}
+
+impl Turn {
+    /// The value as its type, if there is one.
+    pub(super) fn read_as<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        self.value().map(|value| read_as(key, self.base.number, value)).transpose()
     }
 }
 

@@ -6,24 +6,40 @@
 //! - a **read** is verified: it is the newest version at some moment between its call and its answer, on whichever node;
 //! - an **update** works on the newest version, and begins anew when somebody else was faster: none is lost;
 //! - a **save** names the version that it rests on, and is told which one there is if it is another;
-//! - what has no clear answer is looked up: each write has an id, which its version holds ([`Version`](version::Version)).
+//! - what has no clear answer is looked up: each write has an id, which its version holds ([`Body`](version::Body)).
 //!
 //! | file | what is in it |
 //! |---|---|
 //! | `key` | what a document may be called, and its name in the store |
 //! | `version` | what a version holds |
-//! | `chain` | reading and writing one document, of whatever type |
+//! | `chain` | reading the versions of documents |
+//! | `writer` | writing one document: what waits shares a version |
+//! | `cache` | the newest versions that this node has seen |
+//! | `merge` | functions that merge |
+//! | `spool` | what waits on this machine until the store is back |
+//! | `garbage` | versions that nobody needs, and erasing |
+//! | `manager` | the actor: keeps up to date, removes, brings home |
 //! | `handle` | a document as a program has it, typed |
 //! | `task` | a document as a handler has it: what it does is recorded |
 
+mod cache;
 mod chain;
+mod garbage;
 mod handle;
 mod key;
+mod manager;
+mod merge;
+mod spool;
 mod task;
 #[cfg(test)]
 mod tests;
 mod version;
+mod writer;
 
-pub(crate) use chain::Documents;
-pub use handle::{Document, Version};
+pub(crate) use chain::{Documents, Given};
+pub use handle::{Document, Remembered, Version};
+pub(crate) use manager::state;
+pub(crate) use merge::Merges;
+pub use spool::SpooledWrite;
 pub use task::TaskDocument;
+pub use version::Author;

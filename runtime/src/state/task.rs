@@ -1,8 +1,9 @@
 //! A document as a handler has it: what it does is recorded, and done once.
 
-use super::chain::{Documents, Read, Write};
+use super::chain::{Documents, Write};
 use super::handle::{Version, json, read_as};
-use super::version::TASK;
+use super::version::{Author, TASK};
+use super::writer::Turn;
 use crate::{Ctx, Error, ErrorKind, IdempotencyKey, Result};
 use callboard_core::Json;
 use serde::Serialize;
@@ -83,11 +84,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync> TaskDocument<T> {
     ///
     /// That of `change`; those of [`update`](Self::update).
     pub async fn try_update(&self, mut change: impl FnMut(Option<T>) -> Result<T> + Send) -> Result<u64> {
-        self.writes("update", |read| {
-            let value = read.value().map(|value| read_as(&self.key, read.number, value)).transpose()?;
-            json(&self.key, &change(value)?).map(Some)
-        })
-        .await
+        self.writes("update", None, |turn| json(&self.key, &change(turn.read_as(&self.key)?)?).map(Some)).await
     }
 
     /// Writes a version whatever is there: **the last one to write wins**. The number of the new one.
@@ -97,17 +94,17 @@ impl<T: Serialize + DeserializeOwned + Send + Sync> TaskDocument<T> {
     /// Those of [`update`](Self::update).
     pub async fn overwrite(&self, value: &T) -> Result<u64> {
         let value = json(&self.key, value)?;
-        self.writes("overwrite", |_| Ok(Some(value.clone()))).await
+        self.writes("overwrite", None, |_| Ok(Some(value.clone()))).await
     }
 
-    /// Writes the version behind that of this number: 0 if there is to be none yet. The number of the new one.
+    /// Writes the version behind that of this number: 0 if there is to be no value yet. The number of the new one.
     ///
     /// # Errors
     ///
     /// `Conflict` if there is another, with both numbers and who wrote it; those of [`update`](Self::update).
     pub async fn save(&self, value: &T, expected: u64) -> Result<u64> {
         let value = json(&self.key, value)?;
-        self.writes("save", |read| self.expects(read, expected).map(|()| Some(value.clone()))).await
+        self.writes("save", Some(expected), |_| Ok(Some(value.clone()))).await
     }
 
     /// Deletes what is there, which is one more version, that says so; the number of that.
@@ -116,17 +113,18 @@ impl<T: Serialize + DeserializeOwned + Send + Sync> TaskDocument<T> {
     ///
     /// As [`save`](Self::save).
     pub async fn delete(&self, expected: u64) -> Result<u64> {
-        self.writes("delete", |read| self.expects(read, expected).map(|()| None)).await
+        self.writes("delete", Some(expected), |_| Ok(None)).await
     }
 
-    fn expects(&self, read: &Read, expected: u64) -> Result<()> {
-        if read.number == expected { Ok(()) } else { Err(read.conflict(&self.key, expected)) }
-    }
-
-    async fn writes(&self, what: &str, next: impl FnMut(&Read) -> Result<Option<Json>> + Send) -> Result<u64> {
+    async fn writes(
+        &self,
+        what: &str,
+        expected: Option<u64>,
+        next: impl FnMut(&Turn) -> Result<Option<Json>> + Send,
+    ) -> Result<u64> {
         let Self { ctx, key, .. } = self;
         let effect = ctx.effect(format!("{what} {key}"));
-        let write = write(ctx, &effect.key());
+        let write = Write { rests_on: expected, ..write(ctx, &effect.key()) };
         // It is not run twice at a time, which the compiler does not know.
         let next = Mutex::new(next);
         effect
@@ -150,6 +148,6 @@ fn documents(ctx: &Ctx) -> Result<&Documents> {
 }
 
 fn write(ctx: &Ctx, key: &IdempotencyKey) -> Write {
-    let by = format!("task {:?} of run {}", ctx.task_name(), ctx.run_id());
-    Write { id: format!("{TASK}{key}").into(), by: Some(by.into()) }
+    let by = Author { run: Some(ctx.run_id()), task: Some(ctx.task_name().into()), ..Author::default() };
+    Write::new(format!("{TASK}{key}"), by)
 }

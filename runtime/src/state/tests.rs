@@ -1,6 +1,9 @@
-use super::chain::{Documents, Write};
-use super::version::TASK;
+use super::chain::{Documents, Given, Write};
+use super::merge::Merges;
+use super::version::{Author, TASK};
+use super::writer::Turn;
 use crate::clock::Clock;
+use crate::journal::ids::Ids;
 use crate::port::store::MemoryStore;
 use crate::port::store::fault::{Fault, FaultStore, Operation};
 use crate::{ErrorKind, Result};
@@ -12,13 +15,23 @@ use tokio::time::Instant;
 fn documents() -> (FaultStore, Documents) {
     let faults = FaultStore::new(Arc::new(MemoryStore::new()));
     let settings = crate::journal::Settings::default();
-    let documents = Documents::new(Arc::new(faults.clone()), "default", "node".into(), Clock::system(), &settings);
+    let documents = Documents::new(Given {
+        store: Arc::new(faults.clone()),
+        namespace: "default",
+        node: "node".into(),
+        clock: Clock::system(),
+        ids: Ids::random(),
+        journal: &settings,
+        patience: Duration::from_secs(10),
+        merges: Merges::default(),
+        spool: None,
+    });
     (faults, documents)
 }
 
 async fn count(documents: &Documents, write: &Write) -> Result<u64> {
-    let add = |read: &super::chain::Read| {
-        let count = read.value().map_or(Ok(0), |value| value.as_str().parse::<u64>()).expect("a number");
+    let add = |turn: &Turn| {
+        let count = turn.value().map_or(Ok(0), |value| value.as_str().parse::<u64>()).expect("a number");
         Ok(Some(Json::of(&(count + 1)).expect("a number")))
     };
     documents.update("count", write, add).await.map(|found| found.number)
@@ -28,7 +41,7 @@ async fn count(documents: &Documents, write: &Write) -> Result<u64> {
 #[tokio::test(start_paused = true)]
 async fn what_an_earlier_attempt_has_sent_counts_once_whenever_it_lands() {
     let (faults, documents) = documents();
-    let write = Write { id: format!("{TASK}1").into(), by: None };
+    let write = Write::new(format!("{TASK}1"), Author::default());
     faults.script(Operation::Create, "*", [Fault::Late, Fault::Hang, Fault::Hang]);
     {
         let first = count(&documents, &write);
@@ -54,7 +67,7 @@ async fn whoever_writes_to_a_store_that_never_answers_is_told_soon_that_nobody_k
     let (faults, documents) = documents();
     faults.always(Operation::Create, "*", Fault::LoseRequest);
     let began = Instant::now();
-    let error = count(&documents, &documents.write(None)).await.unwrap_err();
+    let error = count(&documents, &documents.write(Author::default())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unknown);
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }

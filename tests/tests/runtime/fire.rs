@@ -126,6 +126,7 @@ async fn every_actor_has_a_path() {
         "node/partitions/1",
         "node/breakers",
         "node/limits",
+        "node/state",
     ];
     assert_eq!(rest, expected);
     let agents: Vec<&str> =

@@ -5,7 +5,7 @@ use crate::random::Random;
 use callboard::port::store::fault::{Fault, Odds, Operation};
 use callboard::prelude::*;
 use callboard::test::TestRuntime;
-use callboard::{Ctx, Version};
+use callboard::{Builder, Ctx, Version};
 use futures::future::join_all;
 
 #[payload]
@@ -27,7 +27,7 @@ async fn a_document_is_written_read_and_kept_by_its_versions() {
     assert_eq!(visits.load().await.unwrap(), None);
     assert_eq!(visits.save(&Visits { count: 1, by: vec![] }, 0).await.unwrap(), 1);
     let second = visits.update(|visits| visits.count += 1).await.unwrap();
-    assert_eq!((second.number, second.value.count, second.by.as_deref()), (2, 2, Some("a person")));
+    assert_eq!((second.number, second.value.count, second.by[0].name.as_deref()), (2, 2, Some("a person")));
     assert_eq!(visits.load().await.unwrap(), Some(second.clone()));
     let error = visits.save(&Visits::default(), 1).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
@@ -113,7 +113,7 @@ async fn no_update_is_lost_and_none_counts_twice_whatever_answers_are_lost() {
                 });
                 match updated.await {
                     Ok(version) => {
-                        assert_eq!(version.value.by.last(), Some(&id));
+                        assert!(version.value.by.contains(&id));
                         counted.push(id);
                     }
                     Err(error) if error.kind() == ErrorKind::Unknown => perhaps.push(id),
@@ -175,4 +175,190 @@ async fn what_a_task_writes_it_writes_once_wherever_it_dies() {
     assert_eq!(rt.call(act("first")).await.unwrap(), "first 0 1");
     assert!(rt.crash_places().len() >= 10, "{:?}", rt.crash_places());
     assert_eq!(rt.call(act("second")).await.unwrap(), "second 100 4");
+}
+
+/// The store gives no answer to whatever has to do with documents.
+fn goes_away(faults: &callboard::port::store::fault::FaultStore) {
+    for operation in [Operation::Create, Operation::Get, Operation::List] {
+        faults.always(operation, "*/documents/*", Fault::Refuse);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn updates_that_wait_share_a_version_and_each_counts_once() {
+    let (faults, store) = store();
+    let board = node(&store).await;
+    let visits = board.state::<Visits>("visits");
+    faults.script(Operation::Create, "*/documents/*", [Fault::Hang]);
+    let updates = join_all((0..100_u64).map(|id| {
+        let visits = visits.clone().by(format!("writer {id}")).label("ticket", "7");
+        async move { visits.update(|visits| visits.by.push(id)).await.unwrap().number }
+    }));
+    let (numbers, ()) = tokio::join!(updates, async {
+        faults.until_held(1).await;
+        faults.release_all().await;
+    });
+    let now = visits.load().await.unwrap().unwrap();
+    assert_eq!(now.value.by.len(), 100);
+    assert!(now.number <= 3, "{} versions", now.number);
+    assert!(numbers.iter().all(|number| *number <= now.number));
+    let author = &now.by[0];
+    assert!(now.by.len() > 30 && author.name.is_some() && &*author.labels["ticket"] == "7", "{author:?}");
+}
+
+/// Whether it can be written is not told from what is not the newest.
+#[tokio::test(start_paused = true)]
+async fn what_one_node_refuses_rests_on_what_another_has_written() {
+    let (_, store) = store();
+    let [one, two] = [node(&store).await, node(&store).await];
+    let [mine, theirs] = [one.state::<u64>("credit"), two.state::<u64>("credit")];
+    let take = async |document: &callboard::Document<u64>| {
+        let left = |credit: Option<u64>| credit.unwrap_or(0).checked_sub(1).ok_or_else(|| Error::terminal("no credit"));
+        document.try_update(left).await
+    };
+    mine.overwrite(&1).await.unwrap();
+    assert_eq!(take(&mine).await.unwrap().value, 0);
+    theirs.overwrite(&1).await.unwrap();
+    assert_eq!(take(&mine).await.unwrap().value, 0, "it does not fail on what it has seen last");
+    assert_eq!(take(&theirs).await.unwrap_err().message(), "no credit");
+    // A save that waits behind an update does not share its version.
+    let (update, save) = tokio::join!(mine.update(|credit| *credit += 1), mine.save(&9, 4));
+    assert_eq!(update.unwrap().number, 5);
+    assert_eq!(save.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_remembered_is_a_second_old_at_most_and_says_when_it_is_stale() {
+    let (faults, store) = store();
+    let [one, two] = [node(&store).await, node(&store).await];
+    let [mine, theirs] = [one.state::<u64>("count"), two.state::<u64>("count")];
+    assert_eq!(mine.remembered().await.unwrap().version, None);
+    let mut lists = 0;
+    for n in 1..20_u64 {
+        theirs.overwrite(&n).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let before = faults.counts().list;
+        let seen = mine.remembered().await.unwrap();
+        lists += faults.counts().list - before;
+        assert_eq!((seen.version.unwrap().value, seen.is_stale), (n, false));
+        assert!(seen.age <= Duration::from_secs(1), "{:?}", seen.age);
+    }
+    assert_eq!(lists, 0, "it is read in the background");
+    goes_away(&faults);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let seen = mine.remembered().await.unwrap();
+    assert_eq!((seen.version.unwrap().value, seen.is_stale), (19, true));
+    assert!(seen.age > Duration::from_secs(4), "{:?}", seen.age);
+    assert_eq!(mine.load().await.unwrap_err().kind(), ErrorKind::Unavailable, "a load is the newest or nothing");
+    let error = one.state::<u64>("other").remembered().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    faults.calm();
+    theirs.overwrite(&20).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(mine.remembered().await.unwrap().version.unwrap().value, 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_waits_for_the_store_and_not_for_ever() {
+    let (faults, store) = store();
+    let board = node(&store).await;
+    let count = board.state::<u64>("count");
+    goes_away(&faults);
+    let began = tokio::time::Instant::now();
+    let error = count.overwrite(&1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let waited = began.elapsed();
+    assert!((10..16).contains(&waited.as_secs()), "{waited:?}");
+    let (written, ()) = tokio::join!(count.overwrite(&2), async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        faults.calm();
+    });
+    assert_eq!(written.unwrap().value, 2);
+}
+
+fn spooling(store: &std::sync::Arc<dyn callboard::port::store::Store>, folder: &std::path::Path) -> Builder {
+    let merge = |newest: Option<Visits>, mine: Visits| {
+        let mut visits = newest.unwrap_or_default();
+        visits.count += mine.count;
+        visits.by.extend(mine.by);
+        visits
+    };
+    on(store).merge("visits/", merge).settings(|settings| {
+        settings.state.spool = folder.to_str().expect("a path").to_owned();
+        settings.state.patience = Duration::from_secs(1);
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_spooled_outlives_a_restart_and_is_merged_once() {
+    let (faults, store) = store();
+    let folder = tempfile::tempdir().unwrap();
+    let board = spooling(&store, folder.path()).start().await.unwrap();
+    let add = async |board: &Callboard, by| {
+        board.state::<Visits>("visits/a").by("spooler").merge_or_spool(&Visits { count: 1, by: vec![by] }).await
+    };
+    assert_eq!(add(&board, 0).await.unwrap().unwrap().number, 1);
+    goes_away(&faults);
+    for by in 1..=3 {
+        assert_eq!(add(&board, by).await.unwrap(), None, "it is spooled");
+    }
+    let waiting = board.state_spool().await.unwrap();
+    assert_eq!(waiting.iter().map(|write| &*write.key).collect::<Vec<_>>(), ["visits/a"; 3]);
+    let error = board.state::<u8>("other").merge_or_spool(&1).await.unwrap_err();
+    assert!(full(&error).contains("no function merges document \"other\""), "{}", full(&error));
+    let error = spooling(&store, folder.path()).start().await.unwrap_err();
+    assert!(full(&error).contains("the spool can not be used"), "{}", full(&error));
+    let _away = board.shutdown().await;
+    drop(board);
+    // The next life begins while the store is still away, and brings home what it finds; twice, for an answer is lost.
+    faults.calm();
+    let board = spooling(&store, folder.path()).settings(|settings| settings.state.patience = Duration::ZERO);
+    faults.script(Operation::Create, "*/documents/*", [Fault::LoseAnswer, Fault::LoseRequest, Fault::Late]);
+    let board = board.start().await.unwrap();
+    let home = async {
+        while !board.state_spool().await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), home).await.expect("it is brought home");
+    faults.calm();
+    let visits = board.state::<Visits>("visits/a").load().await.unwrap().unwrap();
+    assert_eq!((visits.value.count, visits.value.by), (4, vec![0, 1, 2, 3]));
+    assert_eq!(visits.by[0].name.as_deref(), Some("spooler"));
+    assert_eq!(add(&board, 4).await.unwrap().unwrap().value.count, 5, "nothing is spooled any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_spool_or_a_function_that_merges_it_is_said_what_is_missing() {
+    let (_, store) = store();
+    let board = on(&store).merge("", |_: Option<u8>, mine: u8| mine).start().await.unwrap();
+    let error = board.state::<u8>("count").merge_or_spool(&1).await.unwrap_err();
+    assert!(full(&error).contains("`state.spool` says in which folder"), "{}", full(&error));
+    assert_eq!(board.state::<u8>("count").merge(&1).await.unwrap().value, 1);
+    assert!(board.state_spool().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_versions_go_after_a_while_and_an_erased_document_goes_at_once() {
+    let (_, store) = store();
+    let board = on(&store).settings(|settings| settings.garbage_late = Duration::from_secs(60)).start().await.unwrap();
+    let versions = async |key: &str| store.list(&format!("default/documents/{key}/"), "").await.unwrap().len();
+    let [many, secret] = ["many", "secret"].map(|key| board.state::<u64>(key));
+    for n in 0..40 {
+        many.overwrite(&n).await.unwrap();
+        secret.overwrite(&n).await.unwrap();
+    }
+    assert_eq!(versions("many").await, 40);
+    secret.erase().await.unwrap();
+    assert_eq!((secret.load().await.unwrap(), secret.history().await.unwrap()), (None, vec![]));
+    for name in store.list("default/documents/secret/", "").await.unwrap() {
+        let bytes = store.get(&name).await.unwrap().unwrap();
+        assert!(!String::from_utf8(bytes.to_vec()).unwrap().contains("value"), "{name}");
+    }
+    assert_eq!(secret.save(&7, 0).await.unwrap(), 57, "there is no value");
+    tokio::time::sleep(Duration::from_secs(180)).await;
+    assert_eq!((versions("many").await, versions("secret").await), (16, 16));
+    let kept: Vec<_> = many.history().await.unwrap().iter().map(|version| version.number).collect();
+    assert_eq!(kept, Vec::from_iter(25..=40));
+    assert_eq!((many.load().await.unwrap().unwrap().value, many.overwrite(&1).await.unwrap().number), (39, 41));
 }
