@@ -13,7 +13,7 @@ use crate::registry::Agents;
 use crate::run::Run;
 use crate::schedule::{Schedule, ScheduleInfo, Scheduled, SetSchedule};
 use crate::settings::Settings;
-use crate::state::{Document, SpooledWrite};
+use crate::state::{Document, LockInfo, LockRequest, SpooledWrite};
 use crate::workflow::{Node as TaskNode, Workflow};
 use crate::{Budget, Error, ErrorKind, Result, Task};
 use callboard_core::{Json, Priority, Requirement, Retry, RunId};
@@ -198,6 +198,37 @@ impl Callboard {
     /// The document of this key: a value that all nodes share. It is not looked up before it is asked something.
     pub fn state<T>(&self, key: impl AsRef<str>) -> Document<T> {
         Document::new(self.0.documents.clone(), key.as_ref())
+    }
+
+    /// A lock of this key, with this time to live: one holder at a time, on whichever node. See [`Ctx::lock`](crate::Ctx::lock)
+    /// for a handler's.
+    ///
+    /// ```
+    /// # use callboard::prelude::*;
+    /// # use std::time::Duration;
+    /// # async fn example(board: &Callboard) -> Result<()> {
+    /// let lock = board.lock("branch/main", Duration::from_secs(30)).by("the release").or_conflict().await?;
+    /// lock.state::<u64>("merges").update(|merges| *merges += 1).await?;
+    /// lock.release().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When it is awaited: `Conflict` when it is not had within its [time](LockRequest::wait), with who has it; `Unavailable` if
+    /// the store is away for that long; `Invalid` for a key or a time that can not be.
+    pub fn lock(&self, key: impl AsRef<str>, ttl: Duration) -> LockRequest {
+        LockRequest::new(self.0.documents.clone(), key.as_ref(), ttl)
+    }
+
+    /// The locks that are held, by their keys, with who holds them and who waits. One listing of the store, and a look at each.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the store gives no answer.
+    pub async fn locks(&self) -> Result<Vec<LockInfo>> {
+        self.0.documents.held_locks().await
     }
 
     /// The writes of documents that wait on this machine for the store to come back, the oldest first.

@@ -114,7 +114,10 @@ pub use settings::{
     Addressing, BreakerSettings, BusSettings, DirectorySettings, Effective, HttpSettings, Layers, QueueKind,
     RetrySettings, ServerUrl, Settings, Shown, StateSettings, StoreSettings,
 };
-pub use state::{Author, Document, Remembered, SpooledWrite, TaskDocument, Version};
+pub use state::{
+    Author, Document, Lock, LockInfo, LockRequest, OnDeadlock, Remembered, SpooledWrite, TaskDocument, TaskLock,
+    TaskLockRequest, Version,
+};
 pub use task::{In, Task};
 pub use workflow::{Gather, Node, Workflow};
 

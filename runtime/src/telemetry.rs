@@ -28,6 +28,9 @@ pub(crate) const SPOOLED: &str = "callboard_state_spooled_total";
 /// See [`DESCRIBED`].
 pub(crate) const SPOOL_MERGED: &str = "callboard_state_spool_merged_total";
 
+/// See [`DESCRIBED`].
+pub(crate) const LOCKS_LOST: &str = "callboard_locks_lost_total";
+
 /// What waits in the spool.
 pub(crate) const SPOOL_ENTRIES: &str = "callboard_state_spool_entries";
 /// See [`DESCRIBED`].
@@ -36,7 +39,7 @@ const BREAKER_CHANGES: &str = "callboard_circuit_breaker_changes_total";
 const BREAKER_STATE: &str = "callboard_circuit_breaker_state";
 
 /// Every counter of this file, and what it counts.
-pub(crate) const DESCRIBED: [(&str, &str); 12] = [
+pub(crate) const DESCRIBED: [(&str, &str); 13] = [
     (BREACHES, "promises that were seen not to hold, by invariant: any but 0 is a bug of Callboard"),
     (RETRIES, "attempts that failed and are followed by another, by capability and by the class of the failure"),
     (LOSSES, "activations that were cut short, which use no retry, by capability and reason: lease, gone, released"),
@@ -50,6 +53,7 @@ pub(crate) const DESCRIBED: [(&str, &str); 12] = [
     (BREAKER_CHANGES, "changes of circuit breakers, by breaker and by the state that it came to"),
     (UNREADABLE, "messages that nobody can read, which went to agent.dead"),
     (SPOOLED, "writes of documents that were spooled because the store was away"),
+    (LOCKS_LOST, "locks that were lost: held for too long, or not renewed in time"),
     (SPOOL_MERGED, "spooled writes that were merged"),
     (DEAF, "consumers that brought nothing any more and were made anew, by what they hear: queue, broadcasts"),
 ];

@@ -148,6 +148,11 @@ impl Ctx {
         &self.inner.capability
     }
 
+    /// The activation of its task.
+    pub(crate) fn token(&self) -> Token {
+        self.inner.token
+    }
+
     /// Which attempt this is, from 1.
     pub fn attempt(&self) -> u32 {
         self.inner.token.attempt

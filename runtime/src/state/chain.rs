@@ -1,7 +1,9 @@
 //! Reading the versions of documents.
 
 use super::cache::Cache;
+use super::chains::Chains;
 use super::key::{self, segment};
+use super::lock::Locks;
 use super::manager::Order;
 use super::merge::Merges;
 use super::spool::Spool;
@@ -27,18 +29,16 @@ pub(crate) struct Documents(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
 pub(super) struct Inner {
-    pub(super) access: Access,
-    ids: Ids,
+    pub(super) chains: Chains,
     pub(super) clock: Clock,
     pub(super) node: Arc<str>,
-    root: String,
-    pub(super) keep: u64,
     /// How long a write waits for a store that is away.
     pub(super) patience: Duration,
     pub(super) cache: Cache,
     pub(super) queues: Queues,
     pub(super) merges: Merges,
     pub(super) spool: Spool,
+    locks: Locks,
     manager: OnceLock<Slot<Order>>,
 }
 
@@ -138,13 +138,17 @@ pub(super) struct Found {
 impl Documents {
     pub(crate) fn new(given: Given<'_>) -> Self {
         let Given { store, namespace, node, clock, ids, journal, patience, merges, spool } = given;
+        let chains = |kind| Chains {
+            access: Access::new(store.clone(), journal.attempt_timeout, journal.tries),
+            ids: ids.clone(),
+            root: format!("{namespace}/{kind}"),
+            keep: journal.keep_versions,
+        };
         Self(Arc::new(Inner {
-            access: Access::new(store, journal.attempt_timeout, journal.tries),
-            ids,
+            chains: chains("documents"),
+            locks: Locks::new(chains("locks"), clock.clone(), node.clone()),
             clock,
             node,
-            root: format!("{namespace}/documents"),
-            keep: journal.keep_versions,
             patience,
             cache: Cache::default(),
             queues: Queues::default(),
@@ -170,18 +174,16 @@ impl Documents {
     ///
     /// `Invalid` for a key that none can have.
     pub(super) fn register(&self, key: &str) -> Result<Register> {
-        Ok(self.register_of(&segment(key)?))
+        Ok(self.0.chains.register(&segment(key)?))
     }
 
-    /// The register of a document by its name in the store.
-    pub(super) fn register_of(&self, segment: &str) -> Register {
-        let name = format!("{}/{segment}", self.0.root);
-        Register::new(self.0.access.clone(), self.0.ids.clone(), name, self.0.keep)
+    pub(super) fn locks(&self) -> &Locks {
+        &self.0.locks
     }
 
     /// A write of a program: nobody tries it again under this id.
     pub(super) fn write(&self, by: Author) -> Write {
-        Write::new(self.0.ids.next().simple().to_string(), by)
+        Write::new(self.0.chains.ids.next().simple().to_string(), by)
     }
 
     /// The newest version.
@@ -203,6 +205,21 @@ impl Documents {
         };
         self.0.cache.see(key, &read, began);
         Ok(read)
+    }
+
+    /// The newest version, when it is noted in the document that it is used under the lock of this write.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if another has the lock by now and has used the document; those of a read and of an update.
+    pub(super) async fn read_under(&self, key: &str, write: &Write) -> Result<Read> {
+        let read = self.read(key).await?;
+        let Some(fence) = &write.fence else { return Ok(read) };
+        if read.body.as_ref().and_then(|body| body.fences.of(&fence.lock)) == Some(fence.token) {
+            return Ok(read);
+        }
+        self.update(key, write, |turn| Ok(turn.value().cloned())).await?;
+        self.read(key).await
     }
 
     /// The newest version as far as it is known: what was the newest within the last second, or else what the store says,
@@ -287,22 +304,9 @@ impl Documents {
     ///
     /// `Unavailable` if the store gives no answer.
     pub(crate) async fn keys(&self, beginning: &str) -> Result<BTreeSet<String>> {
-        let names = self.names().await?;
+        let names = self.0.chains.names().await?;
         let segments = names.iter().filter_map(|name| name.split('/').next());
         Ok(segments.filter_map(key::key).filter(|key| key.starts_with(beginning)).collect())
-    }
-
-    /// The versions of all documents: `<segment>/<version, 20 digits>`, in their order.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable` if the store gives no answer.
-    pub(super) async fn names(&self) -> Result<Vec<String>> {
-        let root = format!("{}/", self.0.root);
-        let names = self.0.access.list(&root, "").await.map_err(|error| {
-            Error::new(ErrorKind::Unavailable, "the documents could not be listed").because(error.to_string())
-        })?;
-        Ok(names.iter().filter_map(|name| name.strip_prefix(&root).map(str::to_owned)).collect())
     }
 }
 

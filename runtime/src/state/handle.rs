@@ -1,6 +1,6 @@
 //! A document as a program has it.
 
-use super::chain::{Documents, Found, Read, Write};
+use super::chain::{Documents, Fence, Found, Read, Write};
 use super::version::{Author, Body};
 use super::writer::Turn;
 use crate::{Error, ErrorKind, Result};
@@ -34,12 +34,15 @@ pub struct Document<T> {
     documents: Documents,
     key: Arc<str>,
     by: Author,
+    /// The lock under which it is used.
+    fence: Option<Fence>,
     of: PhantomData<fn() -> T>,
 }
 
 impl<T> Clone for Document<T> {
     fn clone(&self) -> Self {
-        Self { documents: self.documents.clone(), key: self.key.clone(), by: self.by.clone(), of: PhantomData }
+        let Self { documents, key, by, fence, of } = self;
+        Self { documents: documents.clone(), key: key.clone(), by: by.clone(), fence: fence.clone(), of: *of }
     }
 }
 
@@ -72,7 +75,11 @@ pub struct Remembered<T> {
 
 impl<T> Document<T> {
     pub(crate) fn new(documents: Documents, key: &str) -> Self {
-        Self { documents, key: key.into(), by: Author::default(), of: PhantomData }
+        Self { documents, key: key.into(), by: Author::default(), fence: None, of: PhantomData }
+    }
+
+    pub(super) fn under(documents: Documents, key: &str, by: Author, fence: Fence) -> Self {
+        Self { by, fence: Some(fence), ..Self::new(documents, key) }
     }
 
     /// Its key.
@@ -94,7 +101,7 @@ impl<T> Document<T> {
     }
 
     fn write(&self) -> Write {
-        self.documents.write(self.by.clone())
+        Write { fence: self.fence.clone(), ..self.documents.write(self.by.clone()) }
     }
 }
 
@@ -106,7 +113,7 @@ impl<T: Serialize + DeserializeOwned> Document<T> {
     /// `Invalid` for a key that no document can have, or a value that is no `T`; `Unavailable` if the store gives no answer;
     /// `Corrupt` if what it holds can not be read.
     pub async fn load(&self) -> Result<Option<Version<T>>> {
-        let read = self.documents.read(&self.key).await?;
+        let read = self.documents.read_under(&self.key, &self.write()).await?;
         self.version(&read)
     }
 

@@ -2,11 +2,11 @@
 //! what was spooled.
 
 use super::chain::Documents;
+use super::chains::Seen;
 use super::spool::{BRING, Brought};
 use crate::supervise::{ChildSpec, OnGiveUp, Policy, Reminder};
 use futures::StreamExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -28,7 +28,7 @@ pub(crate) enum Order {
     /// What has become of what was spooled.
     Brought(Brought),
     /// The garbage that is seen now.
-    Swept(BTreeMap<String, u64>),
+    Swept([Seen; 2]),
     /// Time has passed.
     Tick,
 }
@@ -53,8 +53,8 @@ struct Manager {
     look_at: Option<Instant>,
     bring_at: Option<Instant>,
     sweep_at: Option<Instant>,
-    /// The newest versions of documents with garbage, as they were seen a while ago.
-    seen: BTreeMap<String, u64>,
+    /// The newest versions of documents and of locks with garbage, as they were seen a while ago.
+    seen: [Seen; 2],
     tasks: JoinSet<()>,
     reminder: Reminder,
 }
@@ -78,7 +78,7 @@ impl Actor for StateManager {
             look_at: Some(now),
             bring_at: Some(now),
             sweep_at: Some(now + collect),
-            seen: BTreeMap::new(),
+            seen: Default::default(),
             tasks: JoinSet::new(),
             reminder: Reminder::default(),
         };
@@ -142,7 +142,7 @@ enum Job {
     Look,
     Bring,
     /// Deletes what was garbage already when this was seen.
-    Sweep(BTreeMap<String, u64>),
+    Sweep([Seen; 2]),
 }
 
 impl Job {
@@ -158,7 +158,10 @@ impl Job {
                 Order::Looked
             }
             Self::Bring => Order::Brought(documents.bring().await),
-            Self::Sweep(seen) => Order::Swept(documents.sweep(&seen).await),
+            Self::Sweep([of_documents, of_locks]) => Order::Swept([
+                documents.0.chains.sweep(of_documents).await,
+                documents.locks().chains().sweep(of_locks).await,
+            ]),
         }
     }
 }

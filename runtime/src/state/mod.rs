@@ -17,16 +17,20 @@
 //! | `cache` | the newest versions that this node has seen |
 //! | `merge` | functions that merge |
 //! | `spool` | what waits on this machine until the store is back |
-//! | `garbage` | versions that nobody needs, and erasing |
+//! | `chains` | what documents and locks have in common: registers side by side, and versions that nobody needs |
+//! | `erase` | deleting all that a document has said |
+//! | `lock/` | locks: one holder at a time, and a token |
 //! | `manager` | the actor: keeps up to date, removes, brings home |
 //! | `handle` | a document as a program has it, typed |
 //! | `task` | a document as a handler has it: what it does is recorded |
 
 mod cache;
 mod chain;
-mod garbage;
+mod chains;
+mod erase;
 mod handle;
 mod key;
+mod lock;
 mod manager;
 mod merge;
 mod spool;
@@ -38,6 +42,7 @@ mod writer;
 
 pub(crate) use chain::{Documents, Given};
 pub use handle::{Document, Remembered, Version};
+pub use lock::{Lock, LockInfo, LockRequest, OnDeadlock, TaskLock, TaskLockRequest};
 pub(crate) use manager::state;
 pub(crate) use merge::Merges;
 pub use spool::SpooledWrite;

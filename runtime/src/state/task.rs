@@ -1,6 +1,6 @@
 //! A document as a handler has it: what it does is recorded, and done once.
 
-use super::chain::{Documents, Write};
+use super::chain::{Documents, Fence, Write};
 use super::handle::{Version, json, read_as};
 use super::version::{Author, TASK};
 use super::writer::Turn;
@@ -20,6 +20,8 @@ use tokio::sync::Mutex;
 pub struct TaskDocument<T> {
     ctx: Ctx,
     key: Arc<str>,
+    /// The lock under which it is used.
+    fence: Option<Fence>,
     of: PhantomData<fn() -> T>,
 }
 
@@ -37,7 +39,13 @@ impl Ctx {
     /// # }
     /// ```
     pub fn state<T>(&self, key: impl AsRef<str>) -> TaskDocument<T> {
-        TaskDocument { ctx: self.clone(), key: key.as_ref().into(), of: PhantomData }
+        TaskDocument { ctx: self.clone(), key: key.as_ref().into(), fence: None, of: PhantomData }
+    }
+}
+
+impl<T> TaskDocument<T> {
+    pub(super) fn under(ctx: Ctx, key: &str, fence: Fence) -> Self {
+        Self { ctx, key: key.into(), fence: Some(fence), of: PhantomData }
     }
 }
 
@@ -48,9 +56,11 @@ impl<T: Serialize + DeserializeOwned + Send + Sync> TaskDocument<T> {
     ///
     /// As [`Document::load`](crate::Document::load), and those of a [step](Ctx::step).
     pub async fn load(&self) -> Result<Option<Version<T>>> {
-        let Self { ctx, key, .. } = self;
+        let Self { ctx, key, fence, .. } = self;
         let loads = || async {
-            let read = documents(ctx)?.read(key).await?;
+            let documents = documents(ctx)?;
+            let write = Write { fence: fence.clone(), ..documents.write(Author::of_task(ctx)) };
+            let read = documents.read_under(key, &write).await?;
             let Some(body) = read.body.as_ref() else { return Ok(None) };
             body.value.as_ref().map(|value| Ok(body.typed(read.number, read_as(key, read.number, value)?))).transpose()
         };
@@ -122,9 +132,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync> TaskDocument<T> {
         expected: Option<u64>,
         next: impl FnMut(&Turn) -> Result<Option<Json>> + Send,
     ) -> Result<u64> {
-        let Self { ctx, key, .. } = self;
+        let Self { ctx, key, fence, .. } = self;
         let effect = ctx.effect(format!("{what} {key}"));
-        let write = Write { rests_on: expected, ..write(ctx, &effect.key()) };
+        let write = Write { rests_on: expected, fence: fence.clone(), ..write(ctx, &effect.key()) };
         // It is not run twice at a time, which the compiler does not know.
         let next = Mutex::new(next);
         effect
@@ -148,6 +158,11 @@ fn documents(ctx: &Ctx) -> Result<&Documents> {
 }
 
 fn write(ctx: &Ctx, key: &IdempotencyKey) -> Write {
-    let by = Author { run: Some(ctx.run_id()), task: Some(ctx.task_name().into()), ..Author::default() };
-    Write::new(format!("{TASK}{key}"), by)
+    Write::new(format!("{TASK}{key}"), Author::of_task(ctx))
+}
+
+impl Author {
+    pub(super) fn of_task(ctx: &Ctx) -> Self {
+        Self { run: Some(ctx.run_id()), task: Some(ctx.task_name().into()), ..Self::default() }
+    }
 }

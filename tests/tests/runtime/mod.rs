@@ -31,6 +31,7 @@ mod large;
 mod limits;
 mod limits_of_calls;
 mod lives;
+mod locks;
 mod messages;
 mod order;
 mod results;
