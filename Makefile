@@ -57,7 +57,8 @@ simulate: ## whole clusters from SEEDS seeds behind FROM, with SHOW=1 and LEVEL=
 # Every one of `Sabotage::ALL`, or one: PROMISE=no_fence.
 PROMISE ?= ack_before_append no_fence no_holder_check recorded_steps_ignored occurrence_at_first_poll garbage_at_once \
 	lease_never_expires dispatch_forgotten_at_takeover effects_before_durable unfair_scheduler timer_early \
-	lost_answer_means_failed release_all_at_once probe_by_all retry_spent_by_parking budget_not_reserved limit_counted_twice
+	lost_answer_means_failed release_all_at_once probe_by_all retry_spent_by_parking budget_not_reserved limit_counted_twice \
+	update_again no_fence_version stale_as_fresh spool_dropped
 
 sabotage: ## break one promise at a time: each must be found within 1,000 seeds
 	for promise in $(PROMISE); do \

@@ -51,6 +51,12 @@ impl Builder {
         self
     }
 
+    /// Spools writes of documents in a store of your own, in the place of the folder that `state.spool` names.
+    pub fn spool(mut self, store: Arc<dyn Store>) -> Self {
+        self.ports.spool = Some(store);
+        self
+    }
+
     /// Registers agents in a directory of your own, in the place of the one that the settings name.
     pub fn directory(mut self, directory: Arc<dyn Directory>) -> Self {
         self.ports.directory = Some(directory);

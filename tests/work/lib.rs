@@ -39,6 +39,10 @@ pub enum How {
     InSteps,
     /// With the help of a task that it asks for.
     WithAChild,
+    /// It counts one in the document `count`.
+    Counting,
+    /// It notes its id in the document `locked`, some time after it has taken the lock under which that is used.
+    Locked,
 }
 
 /// Measures its id: what a child does.
@@ -67,6 +71,15 @@ async fn add(ctx: Ctx, task: Add, ledger: &Ledger) -> Result<u64> {
     let life = ledger.begin(&task.id)?;
     match task.how {
         How::AtOnce => tokio::time::sleep(pause).await,
+        How::Counting => drop(ctx.state::<u64>("count").update(|count| *count += 1).await?),
+        How::Locked => {
+            let lock = ctx.lock("the lock", LOCK_TTL).await?;
+            let document = lock.state::<Vec<String>>("locked");
+            document.load().await?;
+            tokio::time::sleep(pause).await;
+            document.update(|ids| ids.push(task.id.clone())).await?;
+            lock.release().await;
+        }
         How::InSteps => {
             for n in 0..3 {
                 let key = format!("{}/{n}", task.id);
@@ -88,6 +101,9 @@ async fn add(ctx: Ctx, task: Add, ledger: &Ledger) -> Result<u64> {
     }
     Ok(task.parts.iter().sum::<u64>() + 1)
 }
+
+/// How long a lock lives of which its holder says nothing.
+const LOCK_TTL: Duration = Duration::from_secs(2);
 
 /// A random graph, in which each task needs up to three of those before it, and what each must come to.
 pub fn graph(name: &str, tasks: usize, random: &mut Random) -> (Workflow, Vec<u64>) {

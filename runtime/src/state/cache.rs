@@ -33,6 +33,13 @@ pub(super) struct Entry {
     asked: Option<Instant>,
 }
 
+impl Entry {
+    /// What a read has found that began then.
+    pub(super) fn new(read: Read, began: Instant) -> Self {
+        Self { read, newest_at: began, asked: None }
+    }
+}
+
 impl Cache {
     /// Only this map is behind the lock, and each change of it is whole.
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -64,7 +71,7 @@ impl Cache {
             None => {
                 let key: Arc<str> = key.into();
                 seen.order.push_back(key.clone());
-                seen.entries.insert(key, Entry { read: read.clone(), newest_at: began, asked: None });
+                seen.entries.insert(key, Entry::new(read.clone(), began));
             }
         }
         while seen.order.len() > SEEN_MAX {

@@ -1,6 +1,6 @@
 //! Reading the versions of documents.
 
-use super::cache::Cache;
+use super::cache::{Cache, Entry};
 use super::chains::Chains;
 use super::key::{self, segment};
 use super::lock::Locks;
@@ -94,6 +94,13 @@ pub(super) struct Remembered {
     /// How long ago it was known to be the newest.
     pub(super) age: Duration,
     pub(super) is_stale: bool,
+}
+
+impl Remembered {
+    fn of(entry: Entry) -> Self {
+        let age = Instant::now().saturating_duration_since(entry.newest_at);
+        Self { read: entry.read, age, is_stale: age > FRESH && !sabotage::is(Sabotage::StaleAsFresh) }
+    }
 }
 
 /// A write: by whom, and under which id.
@@ -232,28 +239,16 @@ impl Documents {
         let now = Instant::now();
         let known = self.0.cache.ask(key, now);
         self.tell(Order::Watch);
-        let age = |entry: &super::cache::Entry| Instant::now().saturating_duration_since(entry.newest_at);
-        if let Some(entry) = known.filter(|entry| age(entry) < FRESH) {
-            return Ok(Remembered { age: age(&entry), read: entry.read, is_stale: false });
+        if let Some(entry) = known.filter(|entry| now.saturating_duration_since(entry.newest_at) < FRESH) {
+            return Ok(Remembered::of(entry));
         }
-        let looked = timeout(LOOK_MAX, self.read(key)).await;
-        let known = self.0.cache.ask(key, now);
-        match (looked, known) {
-            (Ok(Ok(read)), _) => {
-                Ok(Remembered { read, age: Instant::now().saturating_duration_since(now), is_stale: false })
-            }
-            (Ok(Err(error)), Some(entry)) if error.kind() == ErrorKind::Unavailable => {
-                Ok(Remembered { age: age(&entry), read: entry.read, is_stale: !sabotage::is(Sabotage::StaleAsFresh) })
-            }
-            (Err(_), Some(entry)) => {
-                Ok(Remembered { age: age(&entry), read: entry.read, is_stale: !sabotage::is(Sabotage::StaleAsFresh) })
-            }
-            (Ok(Err(error)), _) => Err(error),
-            (Err(_), None) => {
-                let message = format!("document {key:?} was never read here, and the store gives no answer");
-                Err(Error::new(ErrorKind::Unavailable, message))
-            }
-        }
+        let error = match timeout(LOOK_MAX, self.read(key)).await {
+            Ok(Ok(read)) => return Ok(Remembered::of(self.0.cache.ask(key, now).unwrap_or(Entry::new(read, now)))),
+            Ok(Err(error)) if error.kind() != ErrorKind::Unavailable => return Err(error),
+            Ok(Err(error)) => error,
+            Err(_) => Error::new(ErrorKind::Unavailable, format!("the store gives no answer for document {key:?}")),
+        };
+        self.0.cache.ask(key, now).map(Remembered::of).ok_or(error)
     }
 
     /// The version behind that of this number that a write has made, if it has; with what it says, if that is kept.

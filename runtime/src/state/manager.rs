@@ -50,9 +50,9 @@ struct Manager {
     documents: Documents,
     collect: Duration,
     myself: ActorRef<Order>,
-    look_at: Option<Instant>,
-    bring_at: Option<Instant>,
-    sweep_at: Option<Instant>,
+    look: Duty,
+    bring: Duty,
+    sweep: Duty,
     /// The newest versions of documents and of locks with garbage, as they were seen a while ago.
     seen: [Seen; 2],
     tasks: JoinSet<()>,
@@ -75,9 +75,9 @@ impl Actor for StateManager {
             collect,
             myself,
             // What was said to the last incarnation may be lost.
-            look_at: Some(now),
-            bring_at: Some(now),
-            sweep_at: Some(now + collect),
+            look: Duty::at(now),
+            bring: Duty::at(now),
+            sweep: Duty::at(now + collect),
             seen: Default::default(),
             tasks: JoinSet::new(),
             reminder: Reminder::default(),
@@ -87,7 +87,10 @@ impl Actor for StateManager {
     }
 
     async fn handle(&self, _: ActorRef<Order>, order: Order, manager: &mut Manager) -> Result<(), ActorProcessingErr> {
-        while manager.tasks.try_join_next().is_some() {}
+        // A job that has panicked is begun anew by the next incarnation.
+        while let Some(ended) = manager.tasks.try_join_next() {
+            ended?;
+        }
         manager.take(order);
         manager.arm();
         Ok(())
@@ -98,46 +101,85 @@ impl Manager {
     fn take(&mut self, order: Order) {
         let now = Instant::now();
         match order {
-            Order::Watch => self.look_at = self.look_at.or(Some(now + LOOK)),
-            Order::Spooled => self.bring_at = self.bring_at.or(Some(now + BRING)),
+            Order::Watch => self.look.wants(now + LOOK),
+            Order::Spooled => self.bring.wants(now + BRING),
             Order::Looked => {
                 let is_watched = !self.documents.0.cache.watched(now).is_empty();
-                self.look_at = is_watched.then(|| now + LOOK);
+                self.look.is_done(is_watched.then(|| now + LOOK));
             }
-            Order::Brought(brought) => self.bring_at = brought.again().map(|pause| now + pause),
+            Order::Brought(brought) => self.bring.is_done(brought.again().map(|pause| now + pause)),
             Order::Swept(seen) => {
                 self.seen = seen;
-                self.sweep_at = Some(now + self.collect);
+                self.sweep.is_done(Some(now + self.collect));
             }
             Order::Tick => {
                 self.reminder.has_told();
-                for (at, begin) in [
-                    (&mut self.look_at, Job::Look),
-                    (&mut self.bring_at, Job::Bring),
-                    (&mut self.sweep_at, Job::Sweep(std::mem::take(&mut self.seen))),
-                ] {
-                    if at.is_some_and(|at| at <= now) {
-                        *at = None;
-                        let (documents, myself) = (self.documents.clone(), self.myself.clone());
-                        self.tasks.spawn(async move {
-                            let done = begin.run(&documents).await;
-                            let _ended = myself.cast(done);
-                        });
-                    } else if let Job::Sweep(seen) = begin {
-                        self.seen = seen;
-                    }
+                if self.look.begins(now) {
+                    self.begin(Job::Look);
+                }
+                if self.bring.begins(now) {
+                    self.begin(Job::Bring);
+                }
+                if self.sweep.begins(now) {
+                    let seen = std::mem::take(&mut self.seen);
+                    self.begin(Job::Sweep(seen));
                 }
             }
         }
     }
 
+    fn begin(&mut self, job: Job) {
+        let (documents, myself) = (self.documents.clone(), self.myself.clone());
+        self.tasks.spawn(async move {
+            let done = job.run(&documents).await;
+            let _ended = myself.cast(done);
+        });
+    }
+
     fn arm(&mut self) {
-        let next = [self.look_at, self.bring_at, self.sweep_at].into_iter().flatten().min();
+        let next = [&self.look, &self.bring, &self.sweep].into_iter().filter_map(Duty::next).min();
         self.reminder.set(next, &self.myself, Order::Tick);
     }
 }
 
-/// What takes time: one of each kind at a time.
+/// What is done now and then, once at a time.
+#[derive(Debug, Default)]
+struct Duty {
+    at: Option<Instant>,
+    is_under_way: bool,
+}
+
+impl Duty {
+    fn at(at: Instant) -> Self {
+        Self { at: Some(at), is_under_way: false }
+    }
+
+    /// It is to be done at that time, if not before; also if it is under way, and has perhaps not seen what it is wanted for.
+    fn wants(&mut self, at: Instant) {
+        self.at = self.at.or(Some(at));
+    }
+
+    /// When it is to be begun.
+    fn next(&self) -> Option<Instant> {
+        self.at.filter(|_| !self.is_under_way)
+    }
+
+    /// Whether it begins now.
+    fn begins(&mut self, now: Instant) -> bool {
+        let is_due = self.next().is_some_and(|at| at <= now);
+        if is_due {
+            *self = Self { at: None, is_under_way: true };
+        }
+        is_due
+    }
+
+    /// It is done, and is to be done again then, unless it is wanted before.
+    fn is_done(&mut self, again: Option<Instant>) {
+        *self = Self { at: self.at.or(again), is_under_way: false };
+    }
+}
+
+/// What takes time.
 enum Job {
     Look,
     Bring,
@@ -163,5 +205,25 @@ impl Job {
                 documents.locks().chains().sweep(of_locks).await,
             ]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_while_it_is_done_is_done_once_more() {
+        let now = Instant::now();
+        let [soon, later] = [1, 2].map(|seconds| now + Duration::from_secs(seconds));
+        let mut duty = Duty::at(now);
+        assert!(duty.begins(now) && !duty.begins(later), "once at a time");
+        duty.wants(soon);
+        assert_eq!(duty.next(), None, "it is under way");
+        duty.is_done(None);
+        assert_eq!(duty.next(), Some(soon));
+        assert!(!duty.begins(now) && duty.begins(soon));
+        duty.is_done(Some(later));
+        assert_eq!(duty.next(), Some(later));
     }
 }

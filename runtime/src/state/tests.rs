@@ -71,3 +71,24 @@ async fn whoever_writes_to_a_store_that_never_answers_is_told_soon_that_nobody_k
     assert_eq!(error.kind(), ErrorKind::Unknown);
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
+
+/// The writer of a document ends when nothing waits, while the next write comes, on another thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_write_falls_between_two_writers() {
+    let (_, documents) = documents();
+    let mut callers = tokio::task::JoinSet::new();
+    for key in ["a", "b", "c"] {
+        for _ in 0..2 {
+            let documents = documents.clone();
+            callers.spawn(async move {
+                for n in 0..1_500_u64 {
+                    let next = |_: &Turn| Ok(Some(Json::of(&n).expect("a number")));
+                    documents.update(key, &documents.write(Author::default()), next).await.expect("it is written");
+                }
+            });
+        }
+    }
+    while let Some(caller) = callers.join_next().await {
+        caller.expect("all is written");
+    }
+}

@@ -113,7 +113,7 @@ impl Documents {
         let key: Arc<str> = key.into();
         waiting.queues.insert(key.clone(), VecDeque::from([pending]));
         while waiting.writers.try_join_next().is_some() {}
-        waiting.writers.spawn(Writer { documents: self.clone(), key, base: None }.run());
+        waiting.writers.spawn(Writer { documents: self.clone(), key, base: None, has_ended: false }.run());
     }
 }
 
@@ -140,6 +140,8 @@ struct Writer {
     key: Arc<str>,
     /// What it has written itself, which is the newest version unless somebody else writes, too.
     base: Option<Read>,
+    /// Whether it has taken leave: if somebody waits by now there is another writer.
+    has_ended: bool,
 }
 
 /// A version in the making.
@@ -152,7 +154,9 @@ struct Draft {
 /// Whoever still waits when the writer ends, which is when it has panicked, is told that nobody knows.
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.documents.0.queues.lock().queues.remove(&self.key);
+        if !self.has_ended {
+            self.documents.0.queues.lock().queues.remove(&self.key);
+        }
     }
 }
 
@@ -165,13 +169,14 @@ impl Writer {
     }
 
     /// Takes what has come. False when nothing waits: then the writer has ended for all others, too.
-    fn takes(&self, waiting: &mut Vec<Pending>) -> bool {
+    fn takes(&mut self, waiting: &mut Vec<Pending>) -> bool {
         let queues = &mut self.documents.0.queues.lock().queues;
         let Some(queue) = queues.get_mut(&self.key) else { return false };
         let room = SHARED_MAX.saturating_sub(waiting.len()).min(queue.len());
         waiting.extend(queue.drain(..room));
         if waiting.is_empty() {
             queues.remove(&self.key);
+            self.has_ended = true;
         }
         !waiting.is_empty()
     }

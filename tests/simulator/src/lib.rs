@@ -8,6 +8,7 @@ pub mod history;
 pub mod ledger;
 pub mod log;
 pub mod matter;
+pub mod papers;
 pub mod plan;
 pub mod process;
 pub mod program;

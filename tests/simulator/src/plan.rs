@@ -5,11 +5,13 @@
 
 use crate::case::Case;
 use crate::matter::Matter;
+use crate::papers::Papers;
 use crate::process::Make;
 use crate::random::Random;
 use crate::timetable::Timetable;
 use callboard::Settings;
 use callboard::port::bus::fault::Odds as BusOdds;
+use callboard::port::store::MemoryStore;
 use callboard::port::store::fault::Odds as StoreOdds;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,12 +105,13 @@ impl Plan {
                 settings: settings.clone(),
                 instances: if n == 0 || has_agents_everywhere { random.between(1, 4) } else { 0 },
                 limit: None,
+                spool: MemoryStore::new(),
                 is_client: false,
                 clock_ppm: if drifts { 950_000 + random.any() % 100_001 } else { 1_000_000 },
             })
             .collect();
         if random.once_in(4) {
-            makes.push(Make { is_client: true, ..makes[0].clone() });
+            makes.push(Make { is_client: true, spool: MemoryStore::new(), ..makes[0].clone() });
         }
         let kinds: Vec<Trouble> = Trouble::ALL.into_iter().filter(|_| random.once_in(2)).collect();
         let count = if kinds.is_empty() { 0 } else { random.below(16) };
@@ -159,6 +162,14 @@ impl Plan {
             let table = Timetable::draw(format!("table {n}"), random);
             (random.millis(2_000), Arc::new(table) as Arc<dyn Matter>)
         }));
+        // Of its own, so that everything else is drawn as if there were no documents.
+        let mut paper = Random(random.0 ^ 0xD0C5_5EED);
+        if paper.once_in(2) {
+            let spools = makes.iter().map(|make| make.spool.clone()).collect();
+            for papers in Papers::draw(&mut paper, spools) {
+                matters.push((paper.millis(1_000), Arc::new(papers)));
+            }
+        }
         Self { makes, latency_ms, troubles, store, bus, directory, skew_ms, matters, runs }
     }
 }
@@ -188,6 +199,7 @@ fn settings(random: &mut Random, latency_ms: u64) -> Settings {
     is.payload_inline_max = *random.one_of(&[8, 200, 65_536]);
     is.retry.base = millis(*random.one_of(&[5, 200]));
     is.retry.cap = millis(1_000);
+    is.state.patience = millis(500);
     (is.breaker.failures, is.breaker.open, is.breaker.ramp) = (3, millis(2_000), millis(1_000));
     is
 }

@@ -1,10 +1,12 @@
 //! One process of the cluster: a node on a runtime of its own, which a crash drops.
 
+use crate::papers::merging;
 use crate::program::{Deeds, employed};
 use crate::random::Random;
 use crate::remote::Remote;
 use crate::world::{World, paused};
 use callboard::port::bus::fault::Cut;
+use callboard::port::store::MemoryStore;
 use callboard::port::store::fault::{Fault, Operation};
 use callboard::prelude::*;
 use callboard::testing::Source;
@@ -26,6 +28,8 @@ pub struct Make {
     pub instances: usize,
     /// How many programs may be performed at a time, over all processes.
     pub limit: Option<u32>,
+    /// Where it spools; it outlives the process.
+    pub spool: MemoryStore,
     /// Whether it owns no partitions.
     pub is_client: bool,
     /// How fast its clock is, in millionths of what it should be.
@@ -237,6 +241,7 @@ fn node(remote: &Remote, make: &Make) -> Builder {
     let port = Arc::new(remote.clone());
     let builder = Callboard::dev().store(port.clone()).bus(port.clone()).directory(port);
     let builder = builder.settings(move |is| *is = settings);
+    let builder = merging(builder).spool(Arc::new(make.spool.clone()));
     let builder = match make.limit {
         Some(most) => builder.limit_capability("program", Limit::concurrent(most)),
         None => builder,

@@ -82,7 +82,7 @@ pub(crate) fn agents(builder: Builder, deeds: &Deeds) -> Builder {
             let begun = deeds.begin();
             let sum: u64 = task.parts.iter().sum();
             match task.how {
-                How::AtOnce => sleep(Duration::from_millis(sum % 40)).await,
+                How::AtOnce | How::Counting | How::Locked => sleep(Duration::from_millis(sum % 40)).await,
                 How::InSteps => {
                     for n in 0..3 {
                         let key = format!("{}/{n}", task.id);

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails here may panic")]
 
 mod cost;
+mod documents;
 mod kills;
 mod kit;
 mod long_task;

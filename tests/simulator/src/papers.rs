@@ -1,0 +1,219 @@
+//! Documents of a simulation: what is written is there, once; what is refused is not; who holds a lock no more writes nothing.
+
+use crate::matter::{AGAIN, Findings, Matter};
+use crate::program::Deeds;
+use crate::random::Random;
+use callboard::port::store::{MemoryStore, Store};
+use callboard::prelude::*;
+use callboard::{Builder, Document};
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::time::{Instant, sleep};
+
+/// The document that is updated, the one that is used under a lock alone, and the one to which is merged.
+const NAMES: [&str; 3] = ["updated", "locked", "merged"];
+/// Everybody's lock, with the shortest life.
+const LOCK: (&str, Duration) = ("the lock", Duration::from_secs(1));
+/// How long what was spooled may take to come home when nothing goes wrong any more.
+const HOME_MAX: Duration = Duration::from_secs(120);
+
+/// Some of the writers of numbers, each of which is written once; others may be looked after through another process.
+pub struct Papers {
+    number: usize,
+    desk: Arc<Desk>,
+    writers: usize,
+    /// How long a holder takes between its read and its write at the longest, in milliseconds.
+    dwells_ms: u64,
+    chance: Mutex<Random>,
+    findings: Findings,
+}
+
+/// What all writers have in common.
+struct Desk {
+    known: Mutex<Known>,
+    /// Those of all processes.
+    spools: Vec<MemoryStore>,
+}
+
+/// What those outside know.
+#[derive(Debug, Default)]
+struct Known {
+    /// Papers whose writers are at it.
+    at_it: BTreeSet<usize>,
+    /// Numbers that are yet to be written.
+    left: u64,
+    next: u64,
+    /// By document: what was written, and what was refused. Of the others nobody knows.
+    written: BTreeMap<&'static str, BTreeSet<u64>>,
+    refused: BTreeMap<&'static str, BTreeSet<u64>>,
+}
+
+/// What merges.
+pub fn merging(builder: Builder) -> Builder {
+    builder.merge(NAMES[2], |newest: Option<Vec<u64>>, mut mine: Vec<u64>| {
+        let mut all = newest.unwrap_or_default();
+        all.append(&mut mine);
+        all
+    })
+}
+
+impl Papers {
+    /// Some papers of the same writing, at random.
+    pub fn draw(random: &mut Random, spools: Vec<MemoryStore>) -> Vec<Self> {
+        let count = random.between(1, 3);
+        let known = Known { at_it: (0..count).collect(), left: random.between(4, 80) as u64, ..Known::default() };
+        let desk = Arc::new(Desk { known: Mutex::new(known), spools });
+        let dwells_ms = *random.one_of(&[10, 500, 1_500]);
+        let each = (0..count).map(|number| Self {
+            number,
+            desk: desk.clone(),
+            writers: random.between(1, 2),
+            dwells_ms,
+            chance: Mutex::new(random.split()),
+            findings: Findings::default(),
+        });
+        each.collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.desk.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn draws(&self, below: u64) -> u64 {
+        self.chance.lock().unwrap_or_else(PoisonError::into_inner).any() % below.max(1)
+    }
+
+    fn wrong(&self, what: String) {
+        self.findings.breach(format!("documents: {what}"));
+    }
+
+    /// A number that nobody has written, if there are more to be.
+    fn takes(&self) -> Option<u64> {
+        let mut known = self.known();
+        known.left = known.left.checked_sub(1)?;
+        known.next += 1;
+        Some(known.next)
+    }
+
+    fn came<T>(&self, name: &'static str, n: u64, result: &Result<T>) {
+        let mut known = self.known();
+        match result {
+            Ok(_) => known.written.entry(name).or_default().insert(n),
+            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Fenced) => {
+                known.refused.entry(name).or_default().insert(n)
+            }
+            Err(error) if error.kind() == ErrorKind::Unknown => false,
+            Err(error) => {
+                drop(known);
+                return self.wrong(format!("{n} of {name:?} is refused: {error:#}"));
+            }
+        };
+    }
+
+    async fn write(&self, board: &Callboard) {
+        let [updated, _, merged] = NAMES.map(|name| board.state::<Vec<u64>>(name));
+        while let Some(n) = self.takes() {
+            sleep(Duration::from_millis(self.draws(200))).await;
+            match self.draws(4) {
+                0 | 1 => self.came(NAMES[0], n, &updated.update(|all| all.push(n)).await),
+                2 => self.came(NAMES[2], n, &merged.merge_or_spool(&vec![n]).await),
+                _ => self.under_the_lock(board, n).await,
+            }
+            self.remember(&updated).await;
+        }
+    }
+
+    /// Reads, thinks, and writes what it has made of that.
+    async fn under_the_lock(&self, board: &Callboard, n: u64) {
+        let taken = board.lock(LOCK.0, LOCK.1).wait(Duration::from_secs(5)).longest(Duration::from_secs(4)).await;
+        let Ok(lock) = taken else { return };
+        let document = lock.state::<Vec<u64>>(NAMES[1]);
+        let Ok(read) = document.load().await else { return };
+        sleep(Duration::from_millis(self.draws(self.dwells_ms))).await;
+        let mut all = read.map(|version| version.value).unwrap_or_default();
+        all.push(n);
+        self.came(NAMES[1], n, &document.overwrite(&all).await);
+    }
+
+    async fn remember(&self, document: &Document<Vec<u64>>) {
+        if let Ok(seen) = document.remembered().await
+            && !seen.is_stale
+            && seen.age > Duration::from_secs(1)
+        {
+            self.wrong(format!("what is {:?} old counts as fresh", seen.age));
+        }
+    }
+
+    async fn attended(&self, board: &Callboard) {
+        join_all((0..self.writers).map(|_| self.write(board))).await;
+        let is_last = {
+            let mut known = self.known();
+            known.at_it.remove(&self.number);
+            known.at_it.is_empty()
+        };
+        if is_last {
+            self.look_through(board).await;
+        }
+    }
+
+    /// When nobody writes any more.
+    async fn look_through(&self, board: &Callboard) {
+        let began = Instant::now();
+        while join_all(self.desk.spools.iter().map(|spool| spool.list("", "")))
+            .await
+            .iter()
+            .any(|all| all.as_ref().is_ok_and(|all| !all.is_empty()))
+        {
+            if began.elapsed() > HOME_MAX {
+                return self.wrong("what was spooled does not come home".to_owned());
+            }
+            sleep(AGAIN).await;
+        }
+        for name in NAMES {
+            let document = board.state::<Vec<u64>>(name);
+            let all = loop {
+                match document.load().await {
+                    Ok(all) => break all.map(|version| version.value).unwrap_or_default(),
+                    Err(error) if error.kind() == ErrorKind::Unavailable => sleep(AGAIN).await,
+                    Err(error) => return self.wrong(format!("{name:?} can not be read: {error:#}")),
+                }
+            };
+            self.check(name, &all);
+        }
+    }
+
+    fn check(&self, name: &'static str, all: &[u64]) {
+        let known = self.known();
+        let none = BTreeSet::new();
+        let (written, refused) = (known.written.get(name).unwrap_or(&none), known.refused.get(name).unwrap_or(&none));
+        let there: BTreeSet<u64> = all.iter().copied().collect();
+        let mut wrong = Vec::new();
+        if there.len() != all.len() {
+            wrong.push(format!("{name:?} holds something twice: {all:?}"));
+        }
+        wrong.extend(written.difference(&there).map(|n| format!("{n} was written to {name:?}, which is {all:?}")));
+        wrong.extend(refused.intersection(&there).map(|n| format!("{n} was refused by {name:?}, which is {all:?}")));
+        drop(known);
+        wrong.into_iter().for_each(|what| self.wrong(what));
+    }
+}
+
+impl Matter for Papers {
+    fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    fn status(&self) -> String {
+        format!("documents: {:?}", self.known())
+    }
+
+    fn look_after(self: Arc<Self>, board: Callboard, _: Deeds) -> BoxFuture<'static, ()> {
+        async move {
+            self.attended(&board).await;
+            self.findings.done();
+        }
+        .boxed()
+    }
+}
