@@ -99,17 +99,15 @@ impl Papers {
 
     fn came<T>(&self, name: &'static str, n: u64, result: &Result<T>) {
         let mut known = self.known();
-        match result {
-            Ok(_) => known.written.entry(name).or_default().insert(n),
-            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Fenced) => {
-                known.refused.entry(name).or_default().insert(n)
-            }
-            Err(error) if error.kind() == ErrorKind::Unknown => false,
-            Err(error) => {
-                drop(known);
-                return self.wrong(format!("{n} of {name:?} is refused: {error:#}"));
-            }
+        let such = match result {
+            Ok(_) => &mut known.written,
+            Err(error) => match error.kind() {
+                ErrorKind::Unavailable | ErrorKind::Fenced => &mut known.refused,
+                ErrorKind::Unknown => return,
+                _ => return self.findings.breach(format!("documents: {n} of {name:?} is refused: {error:#}")),
+            },
         };
+        such.entry(name).or_default().insert(n);
     }
 
     async fn write(&self, board: &Callboard) {

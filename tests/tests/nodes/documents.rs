@@ -1,7 +1,6 @@
 //! Documents and locks of several processes on radosgw.
 
 use super::kit::*;
-use callboard::prelude::*;
 use callboard_tests::{Add, How};
 use futures::StreamExt;
 use futures::future::try_join_all;
