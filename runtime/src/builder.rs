@@ -104,7 +104,8 @@ impl Builder {
     /// ```
     /// # use callboard::prelude::*;
     /// # async fn example() -> Result<()> {
-    /// let board = Callboard::builder().merge("visits/", |newest: Option<u64>, mine: u64| newest.unwrap_or(0) + mine).start().await?;
+    /// let add = |newest: Option<u64>, mine: u64| newest.unwrap_or(0) + mine;
+    /// let board = Callboard::dev().merge("visits/", add).start().await?;
     /// board.state::<u64>("visits/2026").merge(&3).await?;
     /// # Ok(())
     /// # }
