@@ -239,7 +239,8 @@ impl Plan {
             backlog: self.backlog.clone(),
             others,
         }));
-        children.push(state::state(&self.documents, self.pace.collect));
+        let collect = state::Collect { every: self.pace.collect, late: self.journal.garbage_late };
+        children.push(state::state(&self.documents, collect));
         let floor = self.floor(partitions.clone());
         let bells = Arc::new(Bells::new(partitions.clone(), self.mailroom.clone(), bell));
         let (rings, drain) = (bells.clone(), self.settings.drain);

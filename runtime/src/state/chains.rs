@@ -2,10 +2,12 @@
 
 use crate::journal::access::Access;
 use crate::journal::ids::Ids;
+use crate::journal::late::Late;
 use crate::journal::name::padded;
 use crate::journal::register::Register;
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
+use tokio::time::Instant;
 
 /// All registers of one kind.
 #[derive(Clone, Debug)]
@@ -38,29 +40,22 @@ impl Chains {
         Ok(names.iter().filter_map(|name| name.strip_prefix(&root).map(str::to_owned)).collect())
     }
 
-    /// Deletes what was garbage when `seen` was, and says what is now.
-    ///
-    /// One listing of all, and a delete for each version. A version is garbage when there are as many newer ones as are kept;
-    /// that it was so for a while is R8 of the journal's protocol.
-    pub(super) async fn sweep(&self, seen: Seen) -> Seen {
-        let Ok(names) = self.names().await else { return seen };
-        let (mut newest, mut deleted) = (Seen::new(), 0_usize);
-        for name in &names {
-            let Some((segment, number)) = name.split_once('/').and_then(|(s, n)| Some((s, padded(n)?))) else {
-                continue;
-            };
+    /// Deletes the versions that are garbage for as long as `late` holds back what was seen: of which there are as many newer
+    /// ones as are kept (R8 of the journal's protocol). One listing of all, and a delete for each version.
+    pub(super) async fn sweep(&self, late: &mut Late<Seen>, now: Instant) {
+        let Ok(names) = self.names().await else { return };
+        let versions = || names.iter().filter_map(|name| name.split_once('/').and_then(|(s, n)| Some((s, padded(n)?))));
+        let mut newest: Seen = versions().map(|(segment, number)| (segment.to_owned(), number)).collect();
+        newest.retain(|_, last| *last > self.keep);
+        let Some(seen) = late.ripe(now, newest) else { return };
+        let mut deleted = 0_usize;
+        for (segment, number) in versions() {
             if seen.get(segment).is_some_and(|then| number + self.keep <= *then) {
                 deleted += usize::from(self.register(segment).delete(number).await.is_ok());
-            }
-            match newest.get_mut(segment) {
-                Some(last) => *last = number,
-                None => drop(newest.insert(segment.to_owned(), number)),
             }
         }
         if deleted > 0 {
             tracing::debug!(root = self.root, deleted, "old versions were deleted");
         }
-        newest.retain(|_, last| *last > self.keep);
-        newest
     }
 }

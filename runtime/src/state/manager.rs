@@ -4,6 +4,7 @@
 use super::chain::Documents;
 use super::chains::Seen;
 use super::spool::{BRING, Brought};
+use crate::journal::late::Late;
 use crate::supervise::{ChildSpec, OnGiveUp, Policy, Reminder};
 use futures::StreamExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -27,14 +28,26 @@ pub(crate) enum Order {
     Looked,
     /// What has become of what was spooled.
     Brought(Brought),
-    /// The garbage that is seen now.
-    Swept([Seen; 2]),
+    /// What is garbage was deleted; what was seen of it.
+    Swept(Garbage),
     /// Time has passed.
     Tick,
 }
 
-/// The actor as a child of its node; `collect` is how often it looks for garbage.
-pub(crate) fn state(documents: &Documents, collect: Duration) -> ChildSpec {
+/// What was seen of the garbage of documents and of locks, and is not acted upon yet.
+type Garbage = [Late<Seen>; 2];
+
+/// How the actor looks for garbage.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Collect {
+    /// How often.
+    pub(crate) every: Duration,
+    /// How long it stays.
+    pub(crate) late: Duration,
+}
+
+/// The actor as a child of its node.
+pub(crate) fn state(documents: &Documents, collect: Collect) -> ChildSpec {
     let policy = Policy { on_give_up: OnGiveUp::StopTree, ..Policy::default() };
     let given = documents.clone();
     let (spec, slot) = ChildSpec::actor("state", policy, move || (StateManager, (given.clone(), collect)));
@@ -48,13 +61,12 @@ struct StateManager;
 /// The state of the actor.
 struct Manager {
     documents: Documents,
-    collect: Duration,
+    collect: Collect,
     myself: ActorRef<Order>,
     look: Duty,
     bring: Duty,
     sweep: Duty,
-    /// The newest versions of documents and of locks with garbage, as they were seen a while ago.
-    seen: [Seen; 2],
+    garbage: Garbage,
     tasks: JoinSet<()>,
     reminder: Reminder,
 }
@@ -62,12 +74,12 @@ struct Manager {
 impl Actor for StateManager {
     type Msg = Order;
     type State = Manager;
-    type Arguments = (Documents, Duration);
+    type Arguments = (Documents, Collect);
 
     async fn pre_start(
         &self,
         myself: ActorRef<Order>,
-        (documents, collect): (Documents, Duration),
+        (documents, collect): (Documents, Collect),
     ) -> Result<Manager, ActorProcessingErr> {
         let now = Instant::now();
         let mut manager = Manager {
@@ -77,8 +89,8 @@ impl Actor for StateManager {
             // What was said to the last incarnation may be lost.
             look: Duty::at(now),
             bring: Duty::at(now),
-            sweep: Duty::at(now + collect),
-            seen: Default::default(),
+            sweep: Duty::at(now + collect.every),
+            garbage: [Late::new(collect.late), Late::new(collect.late)],
             tasks: JoinSet::new(),
             reminder: Reminder::default(),
         };
@@ -108,9 +120,9 @@ impl Manager {
                 self.look.is_done(is_watched.then(|| now + LOOK));
             }
             Order::Brought(brought) => self.bring.is_done(brought.again().map(|pause| now + pause)),
-            Order::Swept(seen) => {
-                self.seen = seen;
-                self.sweep.is_done(Some(now + self.collect));
+            Order::Swept(garbage) => {
+                self.garbage = garbage;
+                self.sweep.is_done(Some(now + self.collect.every));
             }
             Order::Tick => {
                 self.reminder.has_told();
@@ -121,8 +133,10 @@ impl Manager {
                     self.begin(Job::Bring);
                 }
                 if self.sweep.begins(now) {
-                    let seen = std::mem::take(&mut self.seen);
-                    self.begin(Job::Sweep(seen));
+                    // It comes back with `Swept`.
+                    let empty = || Late::new(self.collect.late);
+                    let garbage = std::mem::replace(&mut self.garbage, [empty(), empty()]);
+                    self.begin(Job::Sweep(garbage));
                 }
             }
         }
@@ -183,8 +197,7 @@ impl Duty {
 enum Job {
     Look,
     Bring,
-    /// Deletes what was garbage already when this was seen.
-    Sweep([Seen; 2]),
+    Sweep(Garbage),
 }
 
 impl Job {
@@ -200,10 +213,13 @@ impl Job {
                 Order::Looked
             }
             Self::Bring => Order::Brought(documents.bring().await),
-            Self::Sweep([of_documents, of_locks]) => Order::Swept([
-                documents.0.chains.sweep(of_documents).await,
-                documents.locks().chains().sweep(of_locks).await,
-            ]),
+            Self::Sweep(mut garbage) => {
+                let chains = [&documents.0.chains, documents.locks().chains()];
+                for (chains, late) in chains.into_iter().zip(&mut garbage) {
+                    chains.sweep(late, Instant::now()).await;
+                }
+                Order::Swept(garbage)
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ mod writer;
 pub(crate) use chain::{Documents, Given};
 pub use handle::{Document, Remembered, Version};
 pub use lock::{Lock, LockInfo, LockRequest, OnDeadlock, TaskLock, TaskLockRequest};
-pub(crate) use manager::state;
+pub(crate) use manager::{Collect, state};
 pub(crate) use merge::Merges;
 pub use spool::SpooledWrite;
 pub use task::TaskDocument;
