@@ -57,7 +57,7 @@ pub(crate) struct Given<'a> {
 }
 
 /// How old what is remembered may be before it counts as stale.
-pub(super) const FRESH: Duration = Duration::from_secs(1);
+const FRESH: Duration = Duration::from_secs(1);
 /// How long who takes what is remembered waits for what is not.
 const LOOK_MAX: Duration = Duration::from_secs(1);
 

@@ -92,3 +92,22 @@ async fn no_write_falls_between_two_writers() {
         caller.expect("all is written");
     }
 }
+
+/// One that waits in a `select!` beside what it waits for, or in a list that nobody looks at.
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_is_not_polled_holds_up_nobody() {
+    let (_, documents) = documents();
+    let [mine, other] = [(); 2].map(|()| documents.write(Author::default()));
+    let mut asleep = Box::pin(count(&documents, &mine));
+    assert!(futures::poll!(&mut asleep).is_pending(), "it waits for its turn");
+    let began = Instant::now();
+    assert_eq!(count(&documents, &other).await.expect("it is written"), 1);
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(asleep.await.expect("it goes on when it wakes"), 2);
+    let mut forgotten = Box::pin(count(&documents, &mine));
+    assert!(futures::poll!(&mut forgotten).is_pending());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let error = forgotten.await.expect_err("it is given up");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(documents.read("count").await.expect("read").value().expect("a value").as_str(), "2");
+}

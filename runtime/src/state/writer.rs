@@ -16,18 +16,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How many writes share a version.
 const SHARED_MAX: usize = 256;
 /// How many bytes of JSON a document has at most.
-pub(super) const VALUE_BYTES_MAX: usize = 16 << 20;
+const VALUE_BYTES_MAX: usize = 16 << 20;
 /// How many times a write begins anew before it gives up: each time somebody else has written.
 const TURNS_MAX: usize = 1_000;
 /// How many tries of one write may end without an answer before it gives up: each takes some seconds.
 const UNKNOWN_MAX: usize = 3;
-/// How soon a store that is away is asked again.
+/// How soon a store that is away is asked again, and a caller who does not answer.
 const AGAIN: Duration = Duration::from_millis(200);
+/// How long a caller may take to say what it makes of a version. One that is not polled holds up the others no longer.
+const ANSWER_MAX: Duration = Duration::from_secs(1);
+/// What may be said to a caller that has not listened yet: one turn, and what came of it.
+const SAID_MAX: usize = 2;
 
 /// What waits for each document that is being written; there is a writer for each of them.
 #[derive(Debug, Default)]
@@ -75,7 +79,7 @@ enum Said {
 
 impl Documents {
     /// Writes what `next` makes of the newest version, once, whatever answers are lost; the number of the version that
-    /// holds it. A call that is dropped may have been written, or be yet.
+    /// holds it. A call that is dropped may have been written, or be yet; one that is not polled is passed over.
     ///
     /// # Errors
     ///
@@ -88,7 +92,7 @@ impl Documents {
         mut next: impl FnMut(&Turn) -> Result<Option<Json>>,
     ) -> Result<Found> {
         segment(key)?;
-        let (say, mut heard) = mpsc::channel(1);
+        let (say, mut heard) = mpsc::channel(SAID_MAX);
         let until = Instant::now() + self.0.patience;
         let pending = Pending { write: write.clone(), say, perhaps_since: None, unknowns: 0, turns: 0, until };
         self.enqueue(key, pending);
@@ -200,6 +204,9 @@ impl Writer {
             again.extend(self.ask(pending, &base, is_newest, &mut draft).await);
         }
         if draft.writes.is_empty() {
+            if again.iter().any(Pending::is_silent) {
+                sleep(AGAIN).await;
+            }
             return again;
         }
         // Those that were written go before those that could not be.
@@ -240,10 +247,18 @@ impl Writer {
                 return if is_newest { pending.done(Err(base.conflict(key, expected))) } else { Some(pending) };
             }
         }
+        if pending.is_silent() {
+            if Instant::now() < pending.until {
+                return Some(pending);
+            }
+            let message = format!("document {key:?} was not written: whoever wanted it did not listen");
+            return pending.fails(key, Error::new(ErrorKind::Unavailable, message));
+        }
         let (answer, made) = oneshot::channel();
         let turn = Arc::new(Turn { base: base.clone(), value: draft.value.clone() });
-        pending.say.send(Said::Turn(turn, answer)).await.ok()?;
-        match made.await.ok()? {
+        pending.say.try_send(Said::Turn(turn, answer)).ok()?;
+        let Ok(made) = timeout(ANSWER_MAX, made).await else { return Some(pending) };
+        match made.ok()? {
             Ok(value) => {
                 draft.value = value;
                 if let Some(fence) = &pending.write.fence {
@@ -332,6 +347,11 @@ impl Writer {
 }
 
 impl Pending {
+    /// Whether the caller has not heard yet of its last turn, which is over.
+    fn is_silent(&self) -> bool {
+        !self.say.is_closed() && self.say.capacity() < SAID_MAX
+    }
+
     /// The caller may have gone.
     fn done(self, result: Result<Found>) -> Option<Self> {
         let _caller_has_gone = self.say.try_send(Said::Done(result));
