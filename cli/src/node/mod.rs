@@ -85,10 +85,14 @@ async fn start(settings: &Settings, brings: Brings) -> Result<(Callboard, Socket
         Some(store) => builder.store(store),
         None => builder,
     };
+    let builder = match store::spool(&settings.state).await? {
+        Some(spool) => builder.spool(spool),
+        None => builder,
+    };
     builder.check_agents().map_err(|error| Failure::of(Code::Agents, &error))?;
     let board = builder.start().await.map_err(|error| {
         let code = match error.kind() {
-            // A server that does not answer; our own folder has been opened above.
+            // A server that does not answer; our own folders have been opened above.
             ErrorKind::Unavailable => Code::NoServer,
             // A server that is no good, or another cluster in the same name space.
             ErrorKind::Invalid | ErrorKind::Conflict => Code::Settings,

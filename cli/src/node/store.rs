@@ -1,8 +1,8 @@
-//! The store of a node on its own machine, opened with our own words for what keeps it from being used.
+//! The folders of a node on its own machine, opened with our own words for what keeps them from being used.
 
 use crate::failure::{Failure, Result};
 use callboard::port::store::{FolderStore, MemoryStore, OpenError, Store};
-use callboard::{Code, StoreSettings};
+use callboard::{Code, StateSettings, StoreSettings};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +12,14 @@ pub(super) async fn open(settings: &StoreSettings) -> Result<Option<Arc<dyn Stor
         StoreSettings::Memory => Ok(Some(Arc::new(MemoryStore::new()))),
         StoreSettings::Folder(root) => folder(root.clone()).await.map(Some),
         _ => Ok(None),
+    }
+}
+
+/// Opens the folder in which writes of documents wait while the store is away; `None` without one.
+pub(super) async fn spool(settings: &StateSettings) -> Result<Option<Arc<dyn Store>>> {
+    match settings.spool.as_str() {
+        "" => Ok(None),
+        path => folder(path.into()).await.map(Some),
     }
 }
 

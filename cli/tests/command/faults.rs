@@ -27,6 +27,8 @@ fn a_node_that_can_not_start_says_why() {
     let file = folder.path().join("file");
     fs::write(&file, "").expect("a file");
     refused(&file.join("data"), &[], 5, &["error[CB3009]: the folder ", "cannot be used", "Not a directory"]);
+    let spool = format!("state.spool={}", file.join("spool").display());
+    refused(&free, &["--set", &spool], 5, &["error[CB3009]: the folder ", "file/spool cannot be used", "state.spool"]);
 
     let faulty = folder.path().join("agents");
     fs::create_dir(&faulty).expect("a folder");

@@ -101,9 +101,9 @@ codes! {
     /// The address to listen on does not belong to this machine, or may not be used.
     NoListener = "CB3007", 503, 5, "cannot listen", "listen on another address with --listen 127.0.0.1:0";
     /// Another process has the data folder. A folder is owned by one process at a time.
-    FolderHeld = "CB3008", 409, 6, "the folder is in use", "stop that process, or choose another folder with --data DIR";
+    FolderHeld = "CB3008", 409, 6, "the folder is in use", "stop that process, or choose another folder with --data DIR (state.spool, if it is the spool)";
     /// The data folder can not be made, read or written.
-    FolderRefused = "CB3009", 403, 5, "the folder cannot be used", "choose another folder with --data DIR";
+    FolderRefused = "CB3009", 403, 5, "the folder cannot be used", "choose another folder with --data DIR (state.spool, if it is the spool)";
     /// As many clients follow events as may.
     TooManyStreams = "CB3010", 503, 7, "too many streams", "try again later";
     /// Something had to be cut short when the node stopped. What was acknowledged is durable all the same.
