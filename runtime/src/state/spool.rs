@@ -4,6 +4,7 @@
 //! write has an id, which the version holds that it becomes: brought home twice it counts once.
 
 use super::chain::{Documents, Found, Write};
+use super::key::segment;
 use super::manager::Order;
 use super::version::{Author, SPOOL};
 use crate::port::store::{Create, Store};
@@ -33,7 +34,7 @@ impl std::fmt::Debug for Hidden {
     }
 }
 
-/// One entry, by `entry/<number, 20 digits>-<id>`.
+/// One entry, by `entry/<number, 20 digits>-<id>/<the document's name in the store>`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -119,7 +120,7 @@ impl Spool {
         let number = follows(
             self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(follows(last))).unwrap_or(0),
         );
-        let name = format!("{PREFIX}{number:020}-{id}");
+        let name = format!("{PREFIX}{number:020}-{id}/{}", segment(&entry.key)?);
         let bytes = serde_json::to_vec(entry).map_err(|error| spoiled(&error))?;
         match self.store()?.create(&name, bytes.into()).await {
             Ok(Create::Created | Create::Exists) => Ok(()),
@@ -172,13 +173,8 @@ impl Documents {
     }
 
     async fn is_spooled(&self, key: &str) -> Result<bool> {
-        let spool = &self.0.spool;
-        for name in spool.names().await? {
-            if spool.entry(&name).await.is_ok_and(|entry| entry.is_some_and(|entry| *entry.key == *key)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let last = format!("/{}", segment(key)?);
+        Ok(self.0.spool.names().await?.iter().any(|name| name.ends_with(&last)))
     }
 
     /// What waits in the spool, the oldest first.

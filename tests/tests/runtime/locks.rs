@@ -17,26 +17,40 @@ async fn nodes() -> (callboard::port::store::fault::FaultStore, [Callboard; 2]) 
     (faults, [on(&store).start().await.unwrap(), on(&store).start().await.unwrap()])
 }
 
+/// Waits until so many have the lock or wait for it.
+async fn until_wanted(board: &Callboard, count: usize) {
+    let are_there = async || board.locks().await.unwrap().first().map_or(0, |lock| 1 + lock.waiting.len()) >= count;
+    let wait = async {
+        while !are_there().await {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), wait).await.expect("they come");
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_holds_it_at_a_time_and_who_waits_has_it_in_order() {
     let (_, boards) = nodes().await;
-    let (inside, order) = (AtomicUsize::new(0), Log::default());
+    let (inside, order, all_there) = (AtomicUsize::new(0), Log::default(), Gate::shut());
     let began = Instant::now();
-    join_all((0..20_usize).map(|n| {
-        let (board, inside, order) = (&boards[n % 2], &inside, &order);
+    let each = (0..20_usize).map(|n| {
+        let (board, inside, order, all_there) = (&boards[n % 2], &inside, &order, &all_there);
         async move {
-            // They come one after the other.
-            sleep(Duration::from_millis(200) * n as u32).await;
+            // They come one after the other, while the first one has it.
+            until_wanted(board, n).await;
             let lock = board.lock("the one", TTL).await.unwrap();
             assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "nobody else has it");
             order.add(n.to_string());
-            sleep(Duration::from_secs(1)).await;
+            all_there.pass().await;
             assert!(lock.is_held());
             inside.fetch_sub(1, Ordering::SeqCst);
             lock.release().await;
         }
-    }))
-    .await;
+    });
+    tokio::join!(join_all(each), async {
+        until_wanted(&boards[0], 20).await;
+        all_there.open();
+    });
     assert_eq!(order.all(), (0..20).map(|n| n.to_string()).collect::<Vec<_>>());
     assert!(began.elapsed() < Duration::from_secs(45), "{:?}: each is told soon", began.elapsed());
     assert!(boards[0].locks().await.unwrap().is_empty());
@@ -58,8 +72,12 @@ async fn who_does_not_get_it_is_told_who_has_it() {
     assert_eq!((infos.len(), &*infos[0].key, infos[0].token), (1, "branch/main", held.token()));
     assert!(infos[0].holder.starts_with("the release"), "{infos:?}");
     // Who has given up has no place any more; dropped, it is let go as well as by its release.
-    sleep(Duration::from_secs(1)).await;
-    assert!(two.locks().await.unwrap()[0].waiting.is_empty());
+    let left = async {
+        while !two.locks().await.unwrap()[0].waiting.is_empty() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), left).await.expect("its place is left");
     let token = held.token();
     drop(held);
     let next = two.lock("branch/main", TTL).wait(Duration::from_secs(2)).await.unwrap();
@@ -215,4 +233,37 @@ async fn the_next_attempt_has_the_lock_of_the_one_before_at_once() {
     let tokens: Vec<u64> = tokens.all().iter().map(|token| token.parse().unwrap()).collect();
     assert!(tokens[0] < tokens[1], "{tokens:?}");
     assert_eq!(board.state::<u64>("count").load().await.unwrap().unwrap().value, 1, "it is written once");
+}
+
+/// The store is away from the first sign of life on, nearly until the lock has expired.
+#[tokio::test(start_paused = true)]
+async fn a_holder_says_that_it_lives_as_soon_as_the_store_is_back() {
+    let (faults, [one, two]) = nodes().await;
+    let held = one.lock("it", TTL).await.unwrap();
+    sleep(Duration::from_secs(5)).await;
+    for operation in [Operation::Create, Operation::Get, Operation::List] {
+        faults.always(operation, "*/locks/*", Fault::Refuse);
+    }
+    sleep(Duration::from_secs(23)).await;
+    faults.calm();
+    let error = two.lock("it", TTL).wait(Duration::from_secs(60)).await.unwrap_err();
+    assert_eq!((error.kind(), held.is_held()), (ErrorKind::Conflict, true));
+}
+
+/// There may be as many locks as there are files: those that nobody has touched are not read again.
+#[tokio::test(start_paused = true)]
+async fn who_looks_at_all_locks_reads_what_has_changed() {
+    let (faults, [one, two]) = nodes().await;
+    for n in 0..20 {
+        one.lock(format!("file {n}"), TTL).await.unwrap().release().await;
+    }
+    let held = one.lock("held", TTL).await.unwrap();
+    let gets = async || {
+        let before = faults.counts().get;
+        (two.locks().await.unwrap().len(), faults.counts().get - before)
+    };
+    assert_eq!(gets().await, (1, 21));
+    assert_eq!(gets().await, (1, 0));
+    held.release().await;
+    assert_eq!(gets().await, (0, 1));
 }

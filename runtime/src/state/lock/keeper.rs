@@ -2,6 +2,7 @@
 
 use super::record::{Record, Ticket, circle};
 use crate::clock::Clock;
+use crate::journal::name::padded;
 use crate::journal::register::{Advance, Verified};
 use crate::state::Author;
 use crate::state::chains::Chains;
@@ -9,6 +10,7 @@ use crate::state::key::{self, segment};
 use crate::{Error, ErrorClass, ErrorKind, Result, telemetry};
 use callboard_core::Token;
 use futures::StreamExt;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -23,6 +25,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const CIRCLES: Duration = Duration::from_secs(2);
 /// How many locks are looked at at a time.
 const AT_ONCE: usize = 16;
+/// How soon a holder says again that it lives, when that could not be said.
+const AGAIN: Duration = Duration::from_millis(200);
 /// How long it is tried to let a lock go; then it expires.
 const RELEASE_MAX: Duration = Duration::from_secs(10);
 
@@ -35,6 +39,8 @@ struct Inner {
     chains: Chains,
     clock: Clock,
     node: Arc<str>,
+    /// What was seen of each when all were looked at: those that are still at that version need not be read again.
+    seen: Mutex<BTreeMap<Arc<str>, (u64, Record)>>,
     /// Told when a lock was let go here.
     changed: Notify,
     /// Those being let go.
@@ -77,8 +83,8 @@ struct Look {
 
 impl Locks {
     pub(in crate::state) fn new(chains: Chains, clock: Clock, node: Arc<str>) -> Self {
-        let (changed, releasing) = (Notify::new(), Mutex::default());
-        Self(Arc::new(Inner { chains, clock, node, changed, releasing }))
+        let (seen, changed, releasing) = (Mutex::default(), Notify::new(), Mutex::default());
+        Self(Arc::new(Inner { chains, clock, node, seen, changed, releasing }))
     }
 
     pub(in crate::state) fn chains(&self) -> &Chains {
@@ -226,18 +232,28 @@ impl Locks {
         Some(Error::new(ErrorKind::Conflict, message).classed(ErrorClass::Retryable { after: None }))
     }
 
-    /// All locks that somebody holds.
+    /// All locks that somebody holds. One listing, and a look at each that has changed since the last time.
     pub(super) async fn all(&self) -> Result<Vec<(Arc<str>, Record)>> {
         let names = self.0.chains.names().await?;
-        let mut keys: Vec<String> = names.iter().filter_map(|name| key::key(name.split('/').next()?)).collect();
-        keys.dedup();
-        let looks = keys.into_iter().map(|key| async move {
+        let versions = names.iter().filter_map(|name| {
+            let (name, number) = name.split_once('/')?;
+            Some((Arc::<str>::from(key::key(name)?), padded(number)?))
+        });
+        // In their order: the last of each is the newest.
+        let newest: BTreeMap<Arc<str>, u64> = versions.collect();
+        let mut seen = std::mem::take(&mut *self.0.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        seen.retain(|key, (number, _)| newest.get(key) == Some(number));
+        let changed = newest.into_keys().filter(|key| !seen.contains_key(key)).collect::<Vec<_>>();
+        let looks = changed.into_iter().map(|key| async move {
             let look = self.look(&key, None).await?;
-            Ok::<_, Error>((Arc::<str>::from(key), look.record))
+            Ok::<_, Error>((key, (look.version.number(), look.record)))
         });
         let looks: Vec<_> = futures::stream::iter(looks).buffered(AT_ONCE).collect().await;
-        let held = looks.into_iter().filter(|look| !matches!(look, Ok((_, Record { holder: None, .. }))));
-        held.collect()
+        seen.extend(looks.into_iter().collect::<Result<Vec<_>>>()?);
+        let held = seen.iter().filter(|(_, (_, record))| record.holder.is_some());
+        let held = held.map(|(key, (_, record))| (key.clone(), record.clone())).collect();
+        *self.0.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        Ok(held)
     }
 
     /// Lets a lock, or a place in its queue, go: by its holder only.
@@ -288,7 +304,8 @@ impl Locks {
     async fn keep(&self, wish: &Wish, id: &str, since: Instant) -> String {
         let (key, ttl) = (&*wish.key, wish.ttl);
         let end = since + wish.longest;
-        let mut valid_until = since + ttl;
+        let (mut valid_until, mut pause) = (since + ttl, ttl / 3);
+        let mut known: Option<Verified> = None;
         loop {
             let now = Instant::now();
             if now >= end {
@@ -298,24 +315,25 @@ impl Locks {
             if now >= valid_until {
                 return format!("the store has not heard from its holder for {ttl:?}");
             }
-            let pause = (ttl / 3).min(end.saturating_duration_since(now)).min(valid_until - now);
-            sleep(pause).await;
+            sleep(pause.min(end - now).min(valid_until - now)).await;
             let began = Instant::now();
             if began >= end {
                 continue;
             }
             let renewed = async {
-                let look = self.look(key, None).await?;
+                let look = self.look(key, known.as_ref()).await?;
                 let Some(next) = look.record.renewed(id) else { return Ok(None) };
-                Ok::<_, Error>(Some(self.advance(key, &look.version, next).await?.is_some()))
+                Ok::<_, Error>(Some(self.advance(key, &look.version, next).await?))
             };
-            match timeout(valid_until.saturating_duration_since(began), renewed).await {
+            (known, pause) = match timeout(valid_until.saturating_duration_since(began), renewed).await {
                 Ok(Ok(None)) => return "another has it".to_owned(),
-                Ok(Ok(Some(true))) => valid_until = began + ttl,
+                Ok(Ok(Some(Some(look)))) => {
+                    valid_until = began + ttl;
+                    (Some(look.version), ttl / 3)
+                }
                 // It is tried again until it is too late.
-                Ok(Ok(Some(false)) | Err(_)) => sleep(LOOK.0).await,
-                Err(_) => {}
-            }
+                Ok(Ok(Some(None)) | Err(_)) | Err(_) => (known, AGAIN),
+            };
         }
     }
 }
