@@ -13,6 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// It is killed when it is dropped.
 pub(crate) struct Process {
+    /// What the node is called.
+    pub(crate) id: String,
     log: PathBuf,
     child: Child,
 }
@@ -27,9 +29,11 @@ impl Process {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = timeout(PATIENCE, lines.next_line()).await;
         let ready = ready.ok().and_then(Result::ok).flatten();
-        let is_ready = ready.is_some_and(|line| line.starts_with("ready "));
-        assert!(is_ready, "a node did not start:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
-        Self { log, child }
+        let id = ready.and_then(|line| line.strip_prefix("ready ").map(str::to_owned));
+        let id = id.unwrap_or_else(|| {
+            panic!("a node did not start:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
+        });
+        Self { id, log, child }
     }
 
     /// SIGKILL.
