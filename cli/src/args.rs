@@ -47,6 +47,9 @@ pub(crate) enum Command {
     /// Ask for limits: what is taken, and who waits.
     #[command(subcommand, alias = "limits")]
     Limit(Limit),
+    /// Show, check, copy and restore what is stored, without a node.
+    #[command(subcommand, alias = "journals")]
+    Journal(Journal),
     /// Check, show and describe the settings.
     #[command(subcommand, alias = "configs")]
     Config(Config),
@@ -85,6 +88,9 @@ pub(crate) struct Dev {
     /// The folder of the journal.
     #[arg(long, value_name = "DIR", conflicts_with = "ephemeral")]
     pub(crate) data: Option<PathBuf>,
+    /// Look at a copy, which `journal copy` has made: nothing runs, and nothing is written.
+    #[arg(long, conflicts_with = "ephemeral")]
+    pub(crate) read_only: bool,
     /// Keep the journal in memory: everything is gone when it ends.
     #[arg(long)]
     pub(crate) ephemeral: bool,
@@ -229,6 +235,55 @@ pub(crate) struct Reason {
 pub(crate) enum Agent {
     /// List the agents that are known.
     List,
+}
+
+/// Where a name space is.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    #[command(flatten)]
+    pub(crate) said: Said,
+    /// The folder of the store, in the place of the store that the settings name.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Journal {
+    /// Write what the journal of a partition holds, a line of JSON each: its newest snapshot, and the events behind it.
+    Cat {
+        #[command(flatten)]
+        place: Place,
+        /// Which one; 0 where there is but one.
+        #[arg(default_value_t = 0)]
+        partition: u16,
+    },
+    /// Check every object that is stored, and what the journals lead to: 0, or 1 with every fault.
+    Verify {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Copy the name space into a folder, while nodes go on; add to the copy that is there.
+    Copy {
+        #[command(flatten)]
+        place: Place,
+        /// The folder, empty or with an earlier copy.
+        #[arg(value_name = "DIR")]
+        to: PathBuf,
+        /// A partition up to this position, and not to its end; may be repeated.
+        #[arg(long, value_name = "PARTITION=EPOCH/SLOT")]
+        at: Vec<String>,
+        /// Add to it again and again, until Ctrl-C.
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, conflicts_with = "at")]
+        every: Option<Duration>,
+    },
+    /// Make a name space of a copy, in the store of the settings, which must be empty.
+    Restore {
+        #[command(flatten)]
+        place: Place,
+        /// The folder of the copy.
+        #[arg(value_name = "DIR")]
+        from: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

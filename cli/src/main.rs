@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod explain;
 mod failure;
+mod journal;
 mod limit;
 mod node;
 mod output;
@@ -101,6 +102,7 @@ async fn ask(arguments: &Arguments) -> Result<()> {
         Command::Agent(command) => agent::agent(command, &client()?, output).await,
         Command::CircuitBreaker(command) => breaker::breaker(command, &client()?, output).await,
         Command::Limit(command) => limit::limit(command, &client()?, output).await,
+        Command::Journal(command) => journal::journal(command, output).await,
         Command::Config(command) => config::config(command, output),
         Command::Explain { code } => explain::explain(code.as_deref(), output),
         Command::Version if output.format == Format::Table => output.line(VERSION),

@@ -26,6 +26,7 @@ mod agent;
 mod answer;
 #[cfg(feature = "api")]
 mod api;
+pub mod backup;
 mod board;
 mod breaches;
 mod breaker;
@@ -112,7 +113,7 @@ pub use run_event::{Position, RunEvent, What};
 pub use schedule::{CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleStatus, Scheduled, SetSchedule};
 pub use settings::{
     Addressing, BreakerSettings, BusSettings, DirectorySettings, Effective, HttpSettings, Layers, QueueKind,
-    RetrySettings, ServerUrl, Settings, Shown, StateSettings, StoreSettings,
+    RetrySettings, ServerUrl, Settings, Shown, StateSettings, StoreMode, StoreSettings,
 };
 pub use state::{
     Author, Document, Lock, LockInfo, LockRequest, OnDeadlock, Remembered, SpooledWrite, TaskDocument, TaskLock,

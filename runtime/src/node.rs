@@ -30,11 +30,11 @@ use crate::port::bus::again::Again;
 use crate::port::bus::{Bus, QueueName};
 use crate::port::directory::Directory;
 use crate::port::directory::memory::MemoryDirectory;
-use crate::port::store::Store;
 use crate::port::store::probe::{ProbeError, probe};
+use crate::port::store::{OverlayStore, Store};
 use crate::registry::profile::Profile;
 use crate::registry::{Capability, Registry};
-use crate::settings::{Settings, refuse_all};
+use crate::settings::{Settings, StoreMode, refuse_all};
 use crate::state::{Documents, Merges};
 use crate::supervise::{self, Supervisor};
 use crate::{Error, ErrorKind, Result, root, schema};
@@ -82,10 +82,13 @@ impl Node {
     /// Starts a node; when this returns it owns every partition and its agents take tasks.
     pub(crate) async fn start(settings: Settings, ports: Ports, pools: Vec<PoolSpec>) -> Result<Arc<Self>> {
         refuse_all(settings.faults())?;
+        let is_copy = settings.store_mode == StoreMode::ReadOnly;
         let store = match ports.store {
             Some(store) => store,
+            None if is_copy => joined::store_to_read(&settings).await?,
             None => joined::store(&settings).await?,
         };
+        let store: Arc<dyn Store> = if is_copy { Arc::new(OverlayStore::new(store)) } else { store };
         probe(&*store, &settings.namespace).await.map_err(|error| refused_store(&error))?;
         let bus = async {
             match ports.bus {
@@ -100,7 +103,10 @@ impl Node {
             }
         };
         let (bus, directory) = futures::try_join!(bus, directory)?;
-        let root = root::open(&*store, &settings.namespace, settings.partitions_of(bus.is_some())).await?;
+        let root = match is_copy {
+            true => root::of_copy(&*store, &settings.namespace).await?,
+            false => root::open(&*store, &settings.namespace, settings.partitions_of(bus.is_some())).await?,
+        };
         let cluster = match (bus, &directory) {
             (None, _) => None,
             (Some(bus), Some(directory)) => {
@@ -125,7 +131,7 @@ impl Node {
             merges: ports.merges,
             spool,
         };
-        let plan = Plan::new(settings, store, directory, root.partitions, ports.stage, cluster, rules);
+        let plan = Plan::new(settings, store, directory, root, ports.stage, cluster, rules);
         let node = Arc::new(plan.start().await?);
         node.floor.home.is(&node);
         for pool in pools {
@@ -458,7 +464,18 @@ impl Drop for Node {
     }
 }
 
-fn refused_store(error: &ProbeError) -> Error {
+/// Opens the store that the settings name.
+pub(crate) async fn store(settings: &Settings) -> Result<Arc<dyn Store>> {
+    joined::store(settings).await
+}
+
+/// Opens the store that the settings name, to read what is there.
+pub(crate) async fn store_to_read(settings: &Settings) -> Result<Arc<dyn Store>> {
+    joined::store_to_read(settings).await
+}
+
+/// That a store does not keep its contract, or gives no answer.
+pub(crate) fn refused_store(error: &ProbeError) -> Error {
     let kind = match error {
         ProbeError::Lies { .. } => ErrorKind::Invalid,
         ProbeError::Unavailable(_) => ErrorKind::Unavailable,

@@ -5,10 +5,12 @@ mod report;
 mod signals;
 mod store;
 
+pub(crate) use store::folder;
+
 use crate::args;
 use crate::config::{checked, layers};
 use crate::failure::{Failure, Result};
-use callboard::{Callboard, Code, ErrorKind, Settings};
+use callboard::{Callboard, Code, ErrorKind, Settings, StoreMode};
 use report::Report;
 use signals::Signals;
 use std::net::SocketAddr;
@@ -39,6 +41,9 @@ pub(crate) async fn dev(arguments: &args::Dev) -> Result<Ended> {
     }
     if let Some(folder) = &arguments.data {
         layers = layers.flag("--data", "store.url", format!("file://{}", folder.display()));
+    }
+    if arguments.read_only {
+        layers = layers.flag("--read-only", "store.mode", "read-only");
     }
     if arguments.ephemeral {
         layers = layers.flag("--ephemeral", "store.url", "memory:");
@@ -81,7 +86,9 @@ async fn live(settings: Settings, brings: Brings) -> Result<Ended> {
 
 async fn start(settings: &Settings, brings: Brings) -> Result<(Callboard, SocketAddr)> {
     let builder = agents::add(Callboard::builder(settings.clone()), settings, brings)?;
-    let builder = match store::open(&settings.store).await? {
+    // A copy is opened to be read only, by the library.
+    let opened = if settings.store_mode == StoreMode::ReadOnly { None } else { store::open(&settings.store).await? };
+    let builder = match opened {
         Some(store) => builder.store(store),
         None => builder,
     };

@@ -23,7 +23,8 @@ pub(super) async fn spool(settings: &StateSettings) -> Result<Option<Arc<dyn Sto
     }
 }
 
-async fn folder(root: PathBuf) -> Result<Arc<dyn Store>> {
+/// Opens a folder as a store.
+pub(crate) async fn folder(root: PathBuf) -> Result<Arc<dyn Store>> {
     let shown = root.display().to_string();
     let opened = tokio::task::spawn_blocking(move || FolderStore::open(root)).await;
     match opened.map_err(|error| Failure::new(Code::Internal, format!("the store was not opened: {error}")))? {

@@ -3,6 +3,7 @@ mod api;
 mod budget;
 mod config;
 mod faults;
+mod journal;
 mod life;
 mod node;
 mod resilience;

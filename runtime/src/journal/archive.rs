@@ -14,10 +14,12 @@ use uuid::Uuid;
 use super::Journal;
 use super::access::Access;
 use super::alarm::Corrupt;
+use super::copy::{self, Added};
 use super::envelope::{self, FRAME_BYTES_MAX};
 use super::name::Names;
 use super::position::NUMBER_MAX;
 use super::settle::{Patience, Settled, settle};
+use super::walk;
 
 const KIND: &str = "page";
 
@@ -245,6 +247,28 @@ impl Archive {
         cache.truncate(CACHED - 1);
         cache.push_front((page, records.clone()));
         Ok(records)
+    }
+
+    /// Copies the pages of `summaries` that `theirs`, the archive of the same partition in another store, does not have yet.
+    ///
+    /// # Errors
+    /// See [`copy::Error`]: a page that is missing is the source's fault.
+    pub(crate) async fn copy_to(&self, theirs: &Self, summaries: &[Summary]) -> Result<Added, copy::Error> {
+        let mut added = Added::default();
+        let unread = |error: &dyn std::fmt::Display| copy::Error::TargetUnread(error.to_string());
+        let there = theirs.access.list_patiently(&theirs.names.pages()).await.map_err(|error| unread(&error))?;
+        for summary in summaries {
+            let name = self.names.page(summary.page);
+            if there.binary_search(&name).is_ok() {
+                continue;
+            }
+            let found = self.access.get_patiently(&name).await.map_err(|error| walk::unavailable(&name, &error))?;
+            let damaged = |reason: String| walk::Error::from(Corrupt::undecodable(&name, reason));
+            let bytes = found.ok_or_else(|| damaged("it is missing".to_owned()))?;
+            self.decode(summary.page, &name, &bytes).map_err(|error| damaged(error.to_string()))?;
+            added += copy::put(&theirs.access, name.clone(), bytes).await?;
+        }
+        Ok(added)
     }
 
     fn cached(&self, page: u64) -> Option<Arc<[Record]>> {

@@ -124,7 +124,7 @@ impl Journal {
         current: &Current,
         replay: &mut dyn Replay,
     ) -> Result<super::digest::Digest, walk::Error> {
-        let mut walk = Walk::begin(self, &current.manifest, replay).await?;
+        let mut walk = Walk::begin(self, &current.manifest.snapshot, replay).await?;
         while walk.at().epoch < current.manifest.epoch {
             if walk.next().await? == Step::Free {
                 walk.seal().await?;

@@ -35,7 +35,7 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    const START: Self = Self { position: Position::START, name: None };
+    pub(super) const START: Self = Self { position: Position::START, name: None };
 }
 
 impl Manifest {

@@ -8,7 +8,8 @@
 //! # Reading order
 //!
 //! [`register`], then [`claim`] and [`walk`], [`append`], [`keeper`] and [`snapshot`], [`garbage`], [`reader`]. The
-//! forms of the bytes are in [`envelope`] and [`batch`]. [`archive`] and [`payload`] keep write-once objects beside it.
+//! forms of the bytes are in [`envelope`] and [`batch`]. [`archive`] and [`payload`] keep write-once objects beside it;
+//! [`copy`] and [`survey`] are for who looks after all of it.
 //!
 //! # The register, a chain of write-once versions
 //!
@@ -51,6 +52,7 @@ pub(crate) mod append;
 pub(crate) mod archive;
 pub(crate) mod batch;
 pub(crate) mod claim;
+pub(crate) mod copy;
 pub(crate) mod digest;
 pub(crate) mod envelope;
 #[cfg(feature = "test")]
@@ -63,15 +65,12 @@ pub(crate) mod manifest;
 pub(crate) mod name;
 pub(crate) mod payload;
 pub(crate) mod position;
-#[cfg_attr(
-    not(any(test, feature = "test")),
-    expect(dead_code, reason = "so far tests alone read a journal they do not own")
-)]
 pub(crate) mod reader;
 pub(crate) mod register;
 pub(crate) mod replay;
 mod settle;
 pub(crate) mod snapshot;
+pub(crate) mod survey;
 pub(crate) mod walk;
 
 #[cfg(test)]

@@ -58,6 +58,11 @@ impl Names {
         Some(Position { epoch: padded(parts.next()?)?, slot: padded(parts.next()?)? })
     }
 
+    /// All pages of the archive.
+    pub(super) fn pages(&self) -> String {
+        format!("{}/archive/", self.root)
+    }
+
     /// A page of the archive.
     pub(super) fn page(&self, page: u64) -> String {
         format!("{}/archive/{page:020}", self.root)

@@ -3,13 +3,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::stream::{self, StreamExt};
 
 use super::Settings;
 use super::access::Access;
 use super::alarm::Corrupt;
+use super::copy::{self, Added};
 use super::digest::Digest;
 use super::settle::{Patience, Settled, settle};
+use super::walk;
 use crate::port::store::Store;
+
+/// Payloads that are copied at once.
+const AT_ONCE: usize = 8;
 
 /// The payloads of a namespace, of all its partitions.
 #[derive(Clone, Debug)]
@@ -82,7 +88,42 @@ impl Payloads {
         if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(wrong(name, &bytes)) }
     }
 
-    fn name(&self, digest: Digest) -> String {
+    /// The hashes of all payloads that are stored, in order.
+    ///
+    /// # Errors
+    /// When the store gives no answer.
+    pub(crate) async fn all(&self) -> Result<Vec<Digest>, walk::Error> {
+        let root = format!("{}/", self.root);
+        let names = self.access.list_patiently(&root).await.map_err(|error| walk::unavailable(&root, &error))?;
+        // Nothing else is written there, and what somebody has put there is nobody's payload.
+        Ok(names.iter().filter_map(|name| name.strip_prefix(&root)?.parse().ok()).collect())
+    }
+
+    /// Copies the payloads that `theirs`, those of the same name space in another store, do not have yet.
+    ///
+    /// # Errors
+    /// See [`copy::Error`]: a payload with another hash than its name says is the source's fault.
+    pub(crate) async fn copy_to(&self, theirs: &Self) -> Result<Added, copy::Error> {
+        let there = theirs.all().await.map_err(|error| copy::Error::TargetUnread(error.to_string()))?;
+        let missing = self.all().await?.into_iter().filter(|digest| there.binary_search(digest).is_err());
+        let mut copies = stream::iter(missing)
+            .map(async |digest| {
+                let bytes = self.get(digest).await.map_err(|error| match error {
+                    Error::Corrupt(corrupt) => walk::Error::from(corrupt),
+                    error => walk::Error::Unavailable { name: self.name(digest), reason: error.to_string() },
+                })?;
+                copy::put(&theirs.access, theirs.name(digest), bytes).await
+            })
+            .buffer_unordered(AT_ONCE);
+        let mut added = Added::default();
+        while let Some(copied) = copies.next().await {
+            added += copied?;
+        }
+        Ok(added)
+    }
+
+    /// What the payload with this hash is called in the store.
+    pub(crate) fn name(&self, digest: Digest) -> String {
         format!("{}/{digest}", self.root)
     }
 }

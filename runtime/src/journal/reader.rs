@@ -58,7 +58,7 @@ impl Journal {
         manifest: &manifest::Manifest,
         replay: &mut dyn Replay,
     ) -> Result<Position, walk::Error> {
-        let mut walk = Walk::begin(self, manifest, replay).await?;
+        let mut walk = Walk::begin(self, &manifest.snapshot, replay).await?;
         while walk.next().await? != Step::Free {}
         Ok(walk.at())
     }

@@ -23,7 +23,7 @@ use crate::port::store::{self, Create};
 /// A register: its name, and how it is reached.
 #[derive(Clone, Debug)]
 pub(crate) struct Register {
-    access: Access,
+    pub(super) access: Access,
     ids: Ids,
     name: String,
     keep: u64,
@@ -221,7 +221,22 @@ impl Register {
     /// # Errors
     /// Unavailable when the store gives no answer; Corrupt for what cannot happen.
     pub(crate) async fn past(&self, newest: &Verified, until: u64) -> Result<Vec<Past>, Error> {
-        let (mut past, mut expected) = (Vec::new(), newest.write);
+        let kept = self.kept(newest, until).await?;
+        Ok(kept.into_iter().map(|(object, _)| Past { number: object.version, body: object.body }).collect())
+    }
+
+    /// The versions that are kept, as they lie in the store, with their numbers; the newest first. Read like [`Self::past`].
+    ///
+    /// # Errors
+    /// Those of [`Self::read`] and [`Self::past`].
+    pub(crate) async fn versions_kept(&self) -> Result<Vec<(u64, Bytes)>, Error> {
+        let newest = self.read(None).await?;
+        let kept = self.kept(&newest, 0).await?;
+        Ok(kept.into_iter().map(|(object, bytes)| (object.version, bytes)).collect())
+    }
+
+    async fn kept(&self, newest: &Verified, until: u64) -> Result<Vec<(Object, Bytes)>, Error> {
+        let (mut kept, mut expected) = (Vec::new(), newest.write);
         for number in (until + 1..=newest.number).rev() {
             let name = self.object(number);
             let found = self.access.get_patiently(&name).await.map_err(|error| self.unavailable(error))?;
@@ -231,9 +246,9 @@ impl Register {
                 break;
             }
             expected = object.predecessor;
-            past.push(Past { number, body: object.body });
+            kept.push((object, bytes));
         }
-        Ok(past)
+        Ok(kept)
     }
 
     /// Makes the next version after `base` with `body` (R3 to R7).
@@ -438,7 +453,7 @@ impl Register {
         Ok(object)
     }
 
-    fn object(&self, version: u64) -> String {
+    pub(super) fn object(&self, version: u64) -> String {
         format!("{}/{version:020}", self.name)
     }
 

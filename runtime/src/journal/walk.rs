@@ -10,7 +10,7 @@ use super::Journal;
 use super::alarm::Corrupt;
 use super::batch::{self, Header, Slot};
 use super::digest::Digest;
-use super::manifest::Manifest;
+use super::manifest::Named;
 use super::position::Position;
 use super::replay::{Replay, ReplayError};
 use super::snapshot;
@@ -91,31 +91,44 @@ pub(super) struct Walk<'a> {
     /// Slots after `at`, read ahead.
     ahead: VecDeque<Bytes>,
     window: u64,
+    /// The slot passed last, and its bytes.
+    passed: Option<(Position, Bytes)>,
 }
 
 impl<'a> Walk<'a> {
-    /// Begins anew from the newest snapshot of `manifest`: the replay is reset and told the snapshot.
+    /// Begins anew from a snapshot: the replay is reset and told what it holds.
     pub(super) async fn begin(
         journal: &'a Journal,
-        manifest: &Manifest,
+        snapshot: &Named,
         replay: &'a mut dyn Replay,
     ) -> Result<Self, Error> {
         replay.reset();
-        let start = snapshot::load(journal, &manifest.snapshot, replay).await?;
+        let start = snapshot::load(journal, snapshot, replay).await?;
         Ok(Self {
             journal,
             replay,
-            at: manifest.snapshot.position,
+            at: snapshot.position,
             chain: start.chain,
             claim: start.claim,
             ahead: VecDeque::new(),
             window: 1,
+            passed: None,
         })
     }
 
     /// The last position passed; slot 0 at the beginning of an epoch.
     pub(super) fn at(&self) -> Position {
         self.at
+    }
+
+    /// The slot passed last and its bytes, once.
+    pub(super) fn take_passed(&mut self) -> Option<(Position, Bytes)> {
+        self.passed.take()
+    }
+
+    /// The claim of the epoch that the walk is in, once its first slot is passed.
+    pub(super) fn claim(&self) -> Option<Uuid> {
+        self.claim
     }
 
     /// The hash of the last record passed.
@@ -135,6 +148,7 @@ impl<'a> Walk<'a> {
                 None => return Err(Corrupt::Hole { at }.into()),
             },
         };
+        self.passed = Some((at, bytes.clone()));
         match slot {
             Slot::Seal => {
                 self.at = self.at.next_epoch();

@@ -35,6 +35,32 @@ pub(super) fn store(settings: &Settings) -> BoxFuture<'_, Result<Arc<dyn Store>>
     .boxed()
 }
 
+/// Opens the store to read what is there, also while others write to it.
+///
+/// # Errors
+///
+/// `NotFound` if there is no such folder, `Unavailable` if it can not be reached, `Invalid` for one in memory.
+pub(super) fn store_to_read(settings: &Settings) -> BoxFuture<'_, Result<Arc<dyn Store>>> {
+    async move {
+        match &settings.store {
+            StoreSettings::Memory => {
+                Err(Error::invalid("store.url is \"memory:\": what is there belongs to one process"))
+            }
+            StoreSettings::Folder(root) => {
+                let (root, shown) = (root.clone(), root.display().to_string());
+                let opened = tokio::task::spawn_blocking(move || FolderStore::open_to_read(root)).await?;
+                let opened = opened.map(|store| Arc::new(store) as Arc<dyn Store>);
+                opened.map_err(|error| {
+                    Error::new(ErrorKind::NotFound, format!("there is no store in the folder {shown}"))
+                        .caused_by(&error)
+                })
+            }
+            StoreSettings::S3(_) => store(settings).await,
+        }
+    }
+    .boxed()
+}
+
 /// Opens the folder in which writes of documents wait while the store is away; `None` without one.
 ///
 /// # Errors

@@ -30,7 +30,8 @@ use crate::port::bus::memory::MemoryBus;
 use crate::port::directory::Directory;
 use crate::port::store::Store;
 use crate::registry::{self, Registry, registry};
-use crate::settings::Settings;
+use crate::root::Root;
+use crate::settings::{Settings, StoreMode};
 use crate::state::{self, Documents, Given, Merges};
 use crate::stops::Stops;
 use crate::supervise::{self, Alarm, ChildSpec, Failure, FailureKind, OnGiveUp, Policy, Restart, Supervisor};
@@ -67,7 +68,7 @@ pub(super) struct Plan {
     payloads: Payloads,
     documents: Documents,
     directory: Arc<dyn Directory>,
-    partitions: u16,
+    root: Root,
     trap: Option<Arc<dyn Trap>>,
     clock: Clock,
     pace: Pace,
@@ -131,7 +132,7 @@ impl Plan {
         settings: Settings,
         store: Arc<dyn Store>,
         directory: Arc<dyn Directory>,
-        partitions: u16,
+        root: Root,
         stage: Option<Stage>,
         cluster: Option<Cluster>,
         rules: Rules,
@@ -166,6 +167,7 @@ impl Plan {
             patience: settings.state.patience,
             merges: rules.merges,
             spool: rules.spool,
+            is_frozen: settings.store_mode == StoreMode::ReadOnly,
         });
         let (named, capabilities) = rules.limits;
         let limited = Limits::new(named, capabilities, &node, cluster.is_none());
@@ -186,7 +188,7 @@ impl Plan {
             journal,
             store,
             directory,
-            partitions,
+            root,
             trap,
             clock,
             pace,
@@ -208,9 +210,10 @@ impl Plan {
         });
         let (courier_spec, courier) = self.courier();
         let mut children = vec![registry_spec, courier_spec];
-        if let Some(every) = self.pace.probe {
+        if let Some(every) = self.pace.probe.filter(|_| !self.is_frozen()) {
             let (store, namespace) = (self.store.clone(), self.namespace.clone());
-            children.push(inspector(Inspection { store, namespace, every }));
+            let root = self.cluster.is_some().then(|| (self.root.clone(), self.settings.node_life));
+            children.push(inspector(Inspection { store, namespace, every, root }));
         }
         let (partitions, member, switchboard) = match self.cluster.clone() {
             None => {
@@ -312,12 +315,17 @@ impl Plan {
         closing: &ClosingTime,
         others: Option<&(Member, Switchboard)>,
     ) -> (Vec<ChildSpec>, Vec<Arc<Door>>) {
-        let all = (0..self.partitions).map(|number| {
+        let all = (0..self.root.partitions).map(|number| {
             let health = Arc::<Health>::default();
             let (spec, slot) = partition(self.deed(number, courier, closing, &health, others));
-            (spec, Arc::new(Door::new(slot, health)))
+            (spec, Arc::new(Door::new(slot, health, self.is_frozen())))
         });
         all.unzip()
+    }
+
+    /// Whether it is a copy that is looked at.
+    fn is_frozen(&self) -> bool {
+        self.settings.store_mode == StoreMode::ReadOnly
     }
 
     fn archive(&self, number: u16) -> Archive {
@@ -350,7 +358,7 @@ impl Plan {
             },
         );
         let (specs, doors) = self.doors(courier, closing, Some(&(member.clone(), switchboard.clone())));
-        let (doors, routes): (Arc<[Arc<Door>]>, _) = (doors.into(), Arc::new(Routes::new(self.partitions)));
+        let (doors, routes): (Arc<[Arc<Door>]>, _) = (doors.into(), Arc::new(Routes::new(self.root.partitions)));
         let tree_spec = partitions_end_with_their_tree(tree_spec, doors.clone(), member.clone());
         let handles = (0..).zip(&*doors).map(|(number, door)| {
             let elsewhere = Elsewhere { number, route: routes.of(number), switchboard: switchboard.clone() };
@@ -415,7 +423,7 @@ impl Plan {
         };
         let surroundings = Surroundings {
             number,
-            partitions: self.partitions,
+            partitions: self.root.partitions,
             namespace: self.namespace.clone(),
             clock: self.clock.clone(),
             tuning,
@@ -428,6 +436,7 @@ impl Plan {
             counters: self.counters.clone(),
             breaches: self.breaches.clone(),
             closing: closing.clone(),
+            is_frozen: self.is_frozen(),
             input_bytes_max: settings.payload_bytes_max as u64,
         };
         Deed {

@@ -23,8 +23,10 @@ impl Actor for Partition {
 
     async fn pre_start(&self, myself: ActorRef<Message>, tenure: Tenure) -> Result<Tenant, ActorProcessingErr> {
         let mut tenant = Tenant::new(myself, tenure);
-        tenant.recover();
-        tenant.turn();
+        if !tenant.around.is_frozen {
+            tenant.recover();
+            tenant.turn();
+        }
         Ok(tenant)
     }
 
@@ -34,8 +36,14 @@ impl Actor for Partition {
         message: Message,
         tenant: &mut Tenant,
     ) -> Result<(), ActorProcessingErr> {
-        tenant.take(message)?;
-        tenant.turn();
+        match message {
+            // Time does not pass there.
+            Message::Tick if tenant.around.is_frozen => {}
+            message => tenant.take(message)?,
+        }
+        if !tenant.around.is_frozen {
+            tenant.turn();
+        }
         Ok(())
     }
 

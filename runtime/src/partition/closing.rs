@@ -91,6 +91,11 @@ impl Closing {
     }
 }
 
+/// The pages that a state names, oldest first, as far as they are understood.
+pub(crate) fn pages_of(state: &State) -> Vec<Summary> {
+    state.pages().iter().filter_map(|page| serde_json::from_str(page.as_str()).ok()).collect()
+}
+
 /// The ended runs that have been in memory the longest, as many as fit on a page.
 fn records(state: &State, history: &History, durable: u64) -> Vec<Record> {
     let mut bytes = 0;

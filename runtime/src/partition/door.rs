@@ -21,18 +21,25 @@ const INBOX_BYTES: usize = 8 << 20;
 /// How long an append may be without a clear answer before no more submissions are let in.
 const STUCK_MAX: Duration = Duration::from_secs(2);
 
+/// That nothing of it is changed.
+pub(crate) fn only_a_copy() -> Error {
+    Error::new(ErrorKind::Denied, "this node shows a copy: nothing of it is changed, and nothing runs (store.mode)")
+}
+
 /// One partition as this process may have it.
 pub(crate) struct Door {
     pub(crate) slot: Slot<Message>,
     pub(crate) health: Arc<Health>,
+    /// Whether what is behind it is looked at and never changed.
+    is_frozen: bool,
     bytes: Arc<Semaphore>,
     commands: Arc<Semaphore>,
 }
 
 impl Door {
-    pub(crate) fn new(slot: Slot<Message>, health: Arc<Health>) -> Self {
+    pub(crate) fn new(slot: Slot<Message>, health: Arc<Health>, is_frozen: bool) -> Self {
         let (bytes, commands) = (Semaphore::new(INBOX_BYTES), Semaphore::new(INBOX_COMMANDS));
-        Self { slot, health, bytes: Arc::new(bytes), commands: Arc::new(commands) }
+        Self { slot, health, is_frozen, bytes: Arc::new(bytes), commands: Arc::new(commands) }
     }
 
     /// Why nobody is there.
@@ -49,8 +56,11 @@ impl Door {
         }
     }
 
-    /// Refuses what would only wait: the store has not given its owner here a clear answer for a while.
+    /// Refuses what would change a copy; and what would only wait: the store has not given its owner here a clear answer for a while.
     pub(super) fn admit(&self) -> Result<()> {
+        if self.is_frozen {
+            return Err(only_a_copy());
+        }
         let stuck = self.health.stuck().filter(|stuck| stuck.since.elapsed() > STUCK_MAX);
         match stuck.filter(|_| self.slot.current().is_some()) {
             None => Ok(()),

@@ -43,6 +43,11 @@ impl History {
         self.runs.get(&run).map_or(&[], Vec::as_slice)
     }
 
+    /// All lines, by run.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Bytes> {
+        self.runs.values().flatten().map(|line| &line.bytes)
+    }
+
     /// The number of the last event of a run; 0 if it has none here.
     pub(crate) fn last(&self, run: RunId) -> u64 {
         self.of(run).last().map_or(0, |line| line.seq)

@@ -46,4 +46,5 @@ pub(crate) mod way;
 pub(crate) mod wire;
 pub(crate) mod writer;
 
+pub(crate) use closing::pages_of;
 pub use message::Progress;

@@ -1,10 +1,12 @@
 //! From a journal back to a state.
 
 use super::history::{HEAD_VERSION, Head, History, KeptSchedule, Line, Proof, lines_of};
+use crate::journal::digest::Digest;
 use crate::journal::position::Position;
 use crate::journal::replay::{Replay, ReplayError};
 use bytes::Bytes;
 use callboard_core::{Breach, Event, EventKind, Invariant, Limits, SEQ_MAX, State};
+use serde::Serialize;
 
 /// Folds a journal into a state and the lines behind it.
 #[derive(Debug)]
@@ -36,6 +38,15 @@ impl Recovery {
             tail: Tail::default(),
             head: None,
         }
+    }
+
+    /// A hash of the journalled state: equal after every replay of the same events, whatever snapshot it began with.
+    pub(crate) fn digest(&self) -> Digest {
+        let state = &self.state;
+        let mut lines = json(&(state.seq(), state.at(), state.pages()));
+        state.schedules().iter_after(None).for_each(|schedule| lines.extend(json(schedule)));
+        state.runs().for_each(|run| lines.extend(json(&(run.id, run.digest()))));
+        Digest::of(&lines)
     }
 
     fn event(&mut self, line: &[u8]) -> Result<Event, ReplayError> {
@@ -88,6 +99,13 @@ impl Recovery {
         }
         Ok(())
     }
+}
+
+/// A value as a line of JSON.
+fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(value).expect("what is journalled has a JSON form");
+    line.push(b'\n');
+    line
 }
 
 impl Replay for Recovery {

@@ -57,6 +57,8 @@ pub(crate) struct Surroundings {
     pub(crate) counters: Arc<Counters>,
     pub(crate) breaches: Breaches,
     pub(crate) closing: ClosingTime,
+    /// It is a copy that is looked at: what is due is left alone, and nothing is handed out.
+    pub(crate) is_frozen: bool,
     /// The longest input, references resolved, that a task is handed out with; 16 MiB by default.
     pub(crate) input_bytes_max: u64,
 }

@@ -34,6 +34,17 @@ pub enum Addressing {
     Virtual,
 }
 
+/// What is done with a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreMode {
+    /// What there is to do.
+    #[default]
+    ReadWrite,
+    /// It holds a copy, which is looked at: nothing runs, nothing is written, and whoever wants to change something is refused.
+    ReadOnly,
+}
+
 macro_rules! choice {
     ($($type:ident { $($word:literal = $variant:ident),+ })+) => {$(
         impl Choice for $type {
@@ -60,6 +71,7 @@ macro_rules! choice {
 
 choice! {
     OnCycle { "reject" = Reject, "fail-least-urgent" = FailLeastUrgent }
+    StoreMode { "read-write" = ReadWrite, "read-only" = ReadOnly }
     QueueKind { "classic" = Classic, "quorum" = Quorum }
     Addressing { "auto" = Auto, "path" = Path, "virtual" = Virtual }
 }

@@ -16,7 +16,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use choice::{Addressing, QueueKind};
+pub use choice::{Addressing, QueueKind, StoreMode};
 pub use effective::{Effective, Shown};
 pub use joined::{BusSettings, DirectorySettings, StoreSettings};
 pub use load::Layers;
@@ -79,6 +79,10 @@ impl Settings {
             let reason = format!("node_heartbeat ({heartbeat:?}) is at most half of node_life ({life:?})");
             faults.push(Fault { keys: vec!["node_heartbeat", "node_life"], reason });
         }
+        if self.store_mode == StoreMode::ReadOnly && self.is_of_a_cluster() {
+            let reason = "store.mode is \"read-only\" and bus.url names a broker: a copy is looked at by one process, for itself";
+            faults.push(Fault { keys: vec!["store.mode", "bus.url"], reason: reason.to_owned() });
+        }
         faults.extend(self.half_of_a_cluster());
         faults
     }
@@ -100,7 +104,7 @@ impl Settings {
                  store.url to a bucket, \"s3://BUCKET\"",
             ),
             (
-                !is_one && matches!(self.store, StoreSettings::S3(_)),
+                !is_one && matches!(self.store, StoreSettings::S3(_)) && self.store_mode == StoreMode::ReadWrite,
                 ["store.url", "bus.url"],
                 "store.url is a bucket, which several processes may open, and bus.url names no broker for them to agree \
                  over; set bus.url and directory.url, too, or keep the journal in a folder",

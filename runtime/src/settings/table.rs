@@ -1,7 +1,7 @@
 //! The table of settings: each stands here once, with its default, its range, its meaning and its price. Documentation,
 //! loading, writing and the annotated file all come from it.
 
-use super::choice::{Addressing, Choice, QueueKind};
+use super::choice::{Addressing, Choice, QueueKind, StoreMode};
 use super::row::{Field, Kind, Row};
 use super::units;
 use super::{BusSettings, DirectorySettings, StoreSettings};
@@ -89,6 +89,10 @@ settings! {
         /// nodes of a cluster share; or "memory:", which is gone when the process ends.
         "store.url" store: StoreSettings = Url("file://.callboard"), 1 to 4_096,
         "A password in it is not shown.";
+
+        /// "read-only" for a copy, as `callboard journal copy` makes them: it is looked at, nothing runs, and nothing is written.
+        "store.mode" store_mode: StoreMode = Choice("read-write"), 1 to 64,
+        "A node goes on with nothing but what it may write.";
 
         /// Where S3 is, such as "https://HOST:PORT". Without it AWS_ENDPOINT_URL says it, or else it is Amazon's.
         /// Who may use it is said as all of Amazon's tools are told: in AWS_ACCESS_KEY_ID and its kin, or a profile.

@@ -38,6 +38,7 @@ pub(super) struct Inner {
     pub(super) queues: Queues,
     pub(super) merges: Merges,
     pub(super) spool: Spool,
+    pub(super) is_frozen: bool,
     locks: Locks,
     manager: OnceLock<Slot<Order>>,
 }
@@ -54,8 +55,13 @@ pub(crate) struct Given<'a> {
     pub(crate) patience: Duration,
     pub(crate) merges: Merges,
     pub(crate) spool: Option<Arc<dyn Store>>,
+    /// They are those of a copy, and never changed.
+    pub(crate) is_frozen: bool,
 }
 
+/// Where documents are in a name space, and locks.
+pub(crate) const DOCUMENTS: &str = "documents";
+pub(crate) const LOCKS: &str = "locks";
 /// How old what is remembered may be before it counts as stale.
 const FRESH: Duration = Duration::from_secs(1);
 /// How long who takes what is remembered waits for what is not.
@@ -144,7 +150,7 @@ pub(super) struct Found {
 
 impl Documents {
     pub(crate) fn new(given: Given<'_>) -> Self {
-        let Given { store, namespace, node, clock, ids, journal, patience, merges, spool } = given;
+        let Given { store, namespace, node, clock, ids, journal, patience, merges, spool, is_frozen } = given;
         let chains = |kind| Chains {
             access: Access::new(store.clone(), journal.attempt_timeout, journal.tries),
             ids: ids.clone(),
@@ -152,8 +158,9 @@ impl Documents {
             keep: journal.keep_versions,
         };
         Self(Arc::new(Inner {
-            chains: chains("documents"),
-            locks: Locks::new(chains("locks"), clock.clone(), node.clone()),
+            chains: chains(DOCUMENTS),
+            locks: Locks::new(chains(LOCKS), clock.clone(), node.clone(), is_frozen),
+            is_frozen,
             clock,
             node,
             patience,

@@ -40,7 +40,7 @@ mod tests;
 mod version;
 mod writer;
 
-pub(crate) use chain::{Documents, Given};
+pub(crate) use chain::{DOCUMENTS, Documents, Given, LOCKS};
 pub use handle::{Document, Remembered, Version};
 pub use lock::{Lock, LockInfo, LockRequest, OnDeadlock, TaskLock, TaskLockRequest};
 pub(crate) use manager::{Collect, state};

@@ -16,6 +16,7 @@ fn documents() -> (FaultStore, Documents) {
     let faults = FaultStore::new(Arc::new(MemoryStore::new()));
     let settings = crate::journal::Settings::default();
     let documents = Documents::new(Given {
+        is_frozen: false,
         store: Arc::new(faults.clone()),
         namespace: "default",
         node: "node".into(),

@@ -8,6 +8,7 @@ use super::chain::{Documents, Found, Read, Write, unknown};
 use super::key::segment;
 use super::version::{Body, Fences, Made};
 use crate::journal::register::Advance;
+use crate::partition::door::only_a_copy;
 use crate::{Error, ErrorKind, Result};
 use callboard_core::Json;
 use callboard_core::sabotage::{self, Sabotage};
@@ -92,6 +93,9 @@ impl Documents {
         mut next: impl FnMut(&Turn) -> Result<Option<Json>>,
     ) -> Result<Found> {
         segment(key)?;
+        if self.0.is_frozen {
+            return Err(only_a_copy());
+        }
         let (say, mut heard) = mpsc::channel(SAID_MAX);
         let until = Instant::now() + self.0.patience;
         let pending = Pending { write: write.clone(), say, perhaps_since: None, unknowns: 0, turns: 0, until };

@@ -16,4 +16,5 @@ mod kit;
 mod limits;
 mod membership;
 mod messages;
+mod restored;
 mod takeover;

@@ -7,6 +7,7 @@
 
 mod agents;
 mod archive;
+mod backup;
 mod breakers;
 mod budgets;
 mod children;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn door() -> Arc<Door> {
-    Arc::new(Door::new(Slot::of_nobody(), Arc::default()))
+    Arc::new(Door::new(Slot::of_nobody(), Arc::default(), false))
 }
 
 fn is_empty(door: &Door) -> bool {

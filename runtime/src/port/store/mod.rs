@@ -26,6 +26,7 @@ pub mod folder;
 mod liars;
 pub mod memory;
 mod name;
+pub mod overlay;
 pub mod probe;
 #[cfg(feature = "s3")]
 pub mod s3;
@@ -35,6 +36,7 @@ use futures::future::BoxFuture;
 
 pub use folder::{FolderStore, OpenError};
 pub use memory::MemoryStore;
+pub use overlay::OverlayStore;
 #[cfg(feature = "s3")]
 pub use s3::{S3Options, S3Store};
 

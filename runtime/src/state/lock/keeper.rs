@@ -4,6 +4,7 @@ use super::record::{Record, Ticket, circle};
 use crate::clock::Clock;
 use crate::journal::name::padded;
 use crate::journal::register::{Advance, Verified};
+use crate::partition::door::only_a_copy;
 use crate::state::Author;
 use crate::state::chains::Chains;
 use crate::state::key::{self, segment};
@@ -39,6 +40,7 @@ struct Inner {
     chains: Chains,
     clock: Clock,
     node: Arc<str>,
+    is_frozen: bool,
     /// What was seen of each when all were looked at: those that are still at that version need not be read again.
     seen: Mutex<BTreeMap<Arc<str>, (u64, Record)>>,
     /// Told when a lock was let go here.
@@ -82,9 +84,9 @@ struct Look {
 }
 
 impl Locks {
-    pub(in crate::state) fn new(chains: Chains, clock: Clock, node: Arc<str>) -> Self {
+    pub(in crate::state) fn new(chains: Chains, clock: Clock, node: Arc<str>, is_frozen: bool) -> Self {
         let (seen, changed, releasing) = (Mutex::default(), Notify::new(), Mutex::default());
-        Self(Arc::new(Inner { chains, clock, node, seen, changed, releasing }))
+        Self(Arc::new(Inner { chains, clock, node, is_frozen, seen, changed, releasing }))
     }
 
     pub(in crate::state) fn chains(&self) -> &Chains {
@@ -127,6 +129,9 @@ impl Locks {
     /// `Invalid` for a key that none can have.
     pub(super) async fn take(&self, wish: &Wish) -> Result<Held> {
         segment(&wish.key)?;
+        if self.0.is_frozen {
+            return Err(only_a_copy());
+        }
         let ticket = Ticket {
             id: self.0.chains.ids.next().simple().to_string().into(),
             node: self.0.node.clone(),

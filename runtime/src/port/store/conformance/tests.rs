@@ -5,7 +5,8 @@ use tokio::task::JoinSet;
 use super::conformance;
 use crate::port::store::fault::FaultStore;
 use crate::port::store::liars::{Liar, Lie};
-use crate::port::store::{FolderStore, MemoryStore, Store};
+use crate::port::store::{Create, FolderStore, MemoryStore, OverlayStore, Store};
+use bytes::Bytes;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory() {
@@ -16,6 +17,21 @@ async fn memory() {
 async fn folder() {
     let root = tempfile::tempdir().unwrap();
     conformance(Arc::new(FolderStore::open(root.path()).unwrap()), "ns").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn overlay() {
+    let below = Arc::new(MemoryStore::new());
+    let _created = below.create("ns/below", Bytes::from_static(b"below")).await.unwrap();
+    let overlay = OverlayStore::new(below.clone());
+    conformance(Arc::new(overlay.clone()), "ns").await;
+    assert_eq!(below.object_count(), 1, "nothing is changed there");
+    assert_eq!(overlay.create("ns/below", Bytes::new()).await.unwrap(), Create::Exists);
+    overlay.delete("ns/below").await.unwrap();
+    assert_eq!((overlay.get("ns/below").await.unwrap(), overlay.list("ns/b", "").await.unwrap()), (None, vec![]));
+    assert_eq!(overlay.create("ns/below", Bytes::from_static(b"above")).await.unwrap(), Create::Created);
+    assert_eq!(overlay.get("ns/below").await.unwrap().unwrap(), "above");
+    assert_eq!(below.get("ns/below").await.unwrap().unwrap(), "below");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -43,7 +43,7 @@ use futures::future::BoxFuture;
 use self::directory::Directories;
 use self::disk::{Disk, Kernel, Syscalls};
 use self::lock::{Former, Lock};
-use self::objects::Objects;
+use self::objects::{Objects, Right};
 use self::temp::Temps;
 use super::{Create, Error, Store};
 
@@ -120,13 +120,28 @@ impl FolderStore {
             // It may have renamed a file and died before its fsync; what we show must be durable.
             File::open(&root).and_then(|root| calls.sync_file_system(&root)).map_err(OpenError::io("sync", &root))?;
         }
+        let temps = Temps::open(&tmp).map_err(OpenError::io("empty", &tmp))?;
         let objects = Objects {
-            temps: Temps::open(&tmp).map_err(OpenError::io("empty", &tmp))?,
             directories: Directories::open(&objects).map_err(OpenError::io("open", &objects))?,
             disk: Disk::new(calls),
-            lock,
+            right: Some(Right { temps, lock }),
         };
         Ok(Self { objects: Arc::new(objects) })
+    }
+
+    /// Opens the folder `root` to be read, also while another process has it: to make a copy of it, or to check it. Every create
+    /// and every delete is refused, and nothing below the folder is changed.
+    ///
+    /// Without the gates of the process that writes, a list may miss what is created while it is made, and show what is being
+    /// deleted; what was there before it began and after it had ended is never missing. And what is shown may not be durable yet.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Io`] if there is no such folder, or it can not be read.
+    pub fn open_to_read(root: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        let objects = root.into().join("objects");
+        let directories = Directories::open(&objects).map_err(OpenError::io("open", &objects))?;
+        Ok(Self { objects: Arc::new(Objects { directories, disk: Disk::new(Kernel), right: None }) })
     }
 
     fn blocking<T: Send + 'static>(

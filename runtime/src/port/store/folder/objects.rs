@@ -20,19 +20,26 @@ const SEGMENT_BYTES_MAX: usize = 255;
 /// All objects of a folder.
 pub(super) struct Objects {
     pub(super) directories: Directories,
-    pub(super) temps: Temps,
     pub(super) disk: Disk,
+    /// What it takes to change them; nothing where they are only read.
+    pub(super) right: Option<Right>,
+}
+
+/// The right to change the objects of a folder.
+pub(super) struct Right {
+    pub(super) temps: Temps,
     pub(super) lock: Lock,
 }
 
 impl Objects {
     pub(super) fn create(&self, name: &str, bytes: &[u8]) -> Result<Create, Error> {
         let (path, file) = self.admit(name)?;
+        let right = self.right()?;
         let directory = self.directories.make(&self.disk, path)?;
         if let Some(kind) = self.early_kind(&directory, file)? {
             return taken(name, Some(kind));
         }
-        let mut temp = self.temps.write(&self.disk, bytes)?;
+        let mut temp = right.temps.write(&self.disk, bytes)?;
         let _gate = directory.change();
         self.disk.check()?;
         match temp.publish(&directory, file) {
@@ -94,6 +101,7 @@ impl Objects {
 
     pub(super) fn delete(&self, name: &str) -> Result<(), Error> {
         let (path, file) = self.admit(name)?;
+        self.right()?;
         let Some(directory) = self.directories.find(path)? else {
             return Ok(());
         };
@@ -104,6 +112,11 @@ impl Objects {
             Err(Errno::NOENT | Errno::ISDIR) => Ok(()),
             Err(errno) => Err(self.disk.change_failed(&format!("removing objects/{name}"), errno)),
         }
+    }
+
+    fn right(&self) -> Result<&Right, Error> {
+        let refused = || Error::Refused { reason: "the folder was opened to be read, and nothing else".into() };
+        self.right.as_ref().ok_or_else(refused)
     }
 
     /// Splits `name` into directory and file, unless the store or the name is unfit.
@@ -142,8 +155,10 @@ fn taken(name: &str, kind: Option<FileType>) -> Result<Create, Error> {
 impl Drop for Objects {
     fn drop(&mut self) {
         // The last operation at work holds this too, so nothing is half done here.
-        if self.disk.check().is_ok() {
-            self.lock.leave();
+        if self.disk.check().is_ok()
+            && let Some(right) = &self.right
+        {
+            right.lock.leave();
         }
     }
 }

@@ -376,3 +376,22 @@ fn what_a_killed_process_left_is_synced_before_it_is_shown() {
     assert!(check_opened_after("process 1 on host gone"));
     assert!(!check_opened_after(""));
 }
+
+#[tokio::test]
+async fn what_another_has_open_is_read_and_not_changed() {
+    let root = tempfile::tempdir().unwrap();
+    let store = FolderStore::open(root.path()).unwrap();
+    assert_eq!(create(&store, "a/x").await.unwrap(), Create::Created);
+    let reader = FolderStore::open_to_read(root.path()).unwrap();
+    assert_eq!(create(&store, "a/y").await.unwrap(), Create::Created);
+    assert_eq!(reader.list("", "").await.unwrap(), ["a/x", "a/y"]);
+    assert!(reader.get("a/y").await.unwrap().is_some());
+    for refused in [create(&reader, "a/z").await.map(drop), reader.delete("a/x").await] {
+        assert!(matches!(refused, Err(Error::Refused { reason }) if reason.contains("to be read")));
+    }
+    drop(reader);
+    assert!(matches!(FolderStore::open(root.path()), Err(OpenError::Held { .. })), "it is the first one's still");
+    let error = FolderStore::open_to_read(root.path().join("nowhere")).unwrap_err();
+    assert!(error.to_string().contains("nowhere"), "{error}");
+    assert!(!root.path().join("nowhere").exists());
+}
