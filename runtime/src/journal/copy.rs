@@ -17,6 +17,7 @@ use super::register::{self, Advance, Register};
 use super::replay::Replay;
 use super::settle::{Patience, Settled, settle};
 use super::walk::{self, Step, Walk};
+use crate::port::store::Create;
 
 /// Slots that are written at once into a target where nobody can read them yet.
 const AT_ONCE: usize = 16;
@@ -239,8 +240,12 @@ impl Register {
 /// # Errors
 /// Foreign if something else is; Target if that could not be settled.
 pub(crate) async fn put(target: &Access, name: String, bytes: Bytes) -> Result<Added, Error> {
+    if let Ok(Create::Created) = target.create(&name, bytes.clone()).await {
+        return Ok(Added { objects: 1, bytes: bytes.len() as u64 });
+    }
     match settle(target, &name, &bytes, Patience::Bounded, |_| ()).await {
-        Settled::Mine => Ok(Added { objects: 1, bytes: bytes.len() as u64 }),
+        // It was there already; or else an answer was lost, and it is not counted.
+        Settled::Mine => Ok(Added::default()),
         Settled::Foreign(_) => Err(Error::Foreign(name)),
         Settled::Refused(reason) | Settled::Undecided(reason) => Err(Error::Target { name, reason }),
     }

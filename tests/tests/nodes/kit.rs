@@ -68,6 +68,8 @@ pub(crate) struct Town {
     pub(crate) name: String,
     /// What lies between the nodes and the store.
     pub(crate) store: StoreProxy,
+    /// The bucket that nodes and clients are joined to from now on.
+    pub(crate) bucket: &'static str,
     folder: TempDir,
     rabbitmq: String,
     redis: String,
@@ -82,6 +84,7 @@ impl Town {
         Self {
             name: format!("t{}", &uuid::Uuid::new_v4().simple().to_string()[..8]),
             store: StoreProxy::start(at).await.unwrap(),
+            bucket: BUCKET,
             folder: tempfile::Builder::new()
                 .disable_cleanup(std::env::var_os("TEST_KEEP").is_some())
                 .tempdir()
@@ -109,7 +112,7 @@ impl Town {
             ("CALLBOARD_NAMESPACE", self.name.clone()),
             ("CALLBOARD_BUS__URL", self.rabbitmq.clone()),
             ("CALLBOARD_DIRECTORY__URL", self.redis.clone()),
-            ("CALLBOARD_STORE__URL", format!("s3://{BUCKET}/nodes")),
+            ("CALLBOARD_STORE__URL", format!("s3://{}/nodes", self.bucket)),
             ("CALLBOARD_STORE__ENDPOINT", self.store.url()),
             ("CALLBOARD_PARTITIONS", "6".to_owned()),
             ("CALLBOARD_TENURE_MIN", "1s".to_owned()),
@@ -147,19 +150,24 @@ impl Town {
         self.inside(Builder::client).await
     }
 
+    /// The store of the nodes.
+    pub(crate) async fn s3(&self) -> S3Store {
+        let mut store = S3Options::new(self.bucket, "nodes").unwrap();
+        store.endpoint = Some(self.store.url());
+        store.region = Some("default".to_owned());
+        store.key = Some(self.key.clone());
+        S3Store::connect(store).await.unwrap()
+    }
+
     /// A node in this process, with agents that share what the test can look at. It is told where everything is in words of
     /// its own: the environment is the test's.
     pub(crate) async fn inside(&self, with: impl FnOnce(Builder) -> Builder) -> Callboard {
         let mut bus = RabbitMqOptions::new(&self.rabbitmq);
         bus.namespace = self.name.clone();
-        let mut store = S3Options::new(BUCKET, "nodes").unwrap();
-        store.endpoint = Some(self.store.url());
-        store.region = Some("default".to_owned());
-        store.key = Some(self.key.clone());
         let (bus, directory, store) = (
             RabbitMqBus::connect(bus).await.unwrap(),
             RedisDirectory::connect(RedisOptions::new(&self.redis, &self.name)).await.unwrap(),
-            S3Store::connect(store).await.unwrap(),
+            self.s3().await,
         );
         let name = self.name.clone();
         let builder = Callboard::dev().bus(Arc::new(bus)).directory(Arc::new(directory)).store(Arc::new(store));

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here may panic")]
 
+mod backup;
 mod cost;
 mod documents;
 mod kills;
