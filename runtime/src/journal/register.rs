@@ -73,6 +73,39 @@ impl Past {
     }
 }
 
+/// The versions of the past, one after the other: see [`Register::walk`].
+#[derive(Debug)]
+pub(crate) struct Walk<'a> {
+    register: &'a Register,
+    /// The next one, if it is behind `until`.
+    number: u64,
+    until: u64,
+    expected: Uuid,
+}
+
+impl Walk<'_> {
+    /// The next one; `None` behind the last that is kept.
+    ///
+    /// # Errors
+    /// Those of [`Register::past`].
+    pub(crate) async fn next(&mut self) -> Result<Option<Past>, Error> {
+        let Self { register, number, until, expected } = *self;
+        if number <= until {
+            return Ok(None);
+        }
+        let found = register.access.get_patiently(&register.object(number)).await;
+        if let Some(bytes) = found.map_err(|error| register.unavailable(error))? {
+            let object = register.decode(number, &bytes).map_err(Corrupt::raise)?;
+            if object.write == expected {
+                (self.number, self.expected) = (number - 1, object.predecessor);
+                return Ok(Some(Past { number, body: object.body }));
+            }
+        }
+        self.number = until;
+        Ok(None)
+    }
+}
+
 /// What became of an advance (R7).
 #[derive(Clone, Debug)]
 #[must_use]
@@ -221,19 +254,16 @@ impl Register {
     /// # Errors
     /// Unavailable when the store gives no answer; Corrupt for what cannot happen.
     pub(crate) async fn past(&self, newest: &Verified, until: u64) -> Result<Vec<Past>, Error> {
-        let (mut past, mut expected) = (Vec::new(), newest.write);
-        for number in (until + 1..=newest.number).rev() {
-            let name = self.object(number);
-            let found = self.access.get_patiently(&name).await.map_err(|error| self.unavailable(error))?;
-            let Some(bytes) = found else { break };
-            let object = self.decode(number, &bytes).map_err(Corrupt::raise)?;
-            if object.write != expected {
-                break;
-            }
-            expected = object.predecessor;
-            past.push(Past { number, body: object.body });
+        let (mut walk, mut past) = (self.walk(newest, until), Vec::new());
+        while let Some(version) = walk.next().await? {
+            past.push(version);
         }
         Ok(past)
+    }
+
+    /// The same, one at a time: for who does not need all of them at once.
+    pub(crate) fn walk(&self, newest: &Verified, until: u64) -> Walk<'_> {
+        Walk { register: self, number: newest.number, until, expected: newest.write }
     }
 
     /// Makes the next version after `base` with `body` (R3 to R7).
