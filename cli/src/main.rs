@@ -10,10 +10,13 @@ mod client;
 mod config;
 mod explain;
 mod failure;
+mod input;
 mod limit;
+mod lock;
 mod node;
 mod output;
 mod run;
+mod state;
 mod task;
 mod wait;
 
@@ -101,6 +104,8 @@ async fn ask(arguments: &Arguments) -> Result<()> {
         Command::Agent(command) => agent::agent(command, &client()?, output).await,
         Command::CircuitBreaker(command) => breaker::breaker(command, &client()?, output).await,
         Command::Limit(command) => limit::limit(command, &client()?, output).await,
+        Command::State(command) => state::state(command, &client()?, output).await,
+        Command::Lock(command) => lock::lock(command, &client()?, output).await,
         Command::Config(command) => config::config(command, output),
         Command::Explain { code } => explain::explain(code.as_deref(), output),
         Command::Version if output.format == Format::Table => output.line(VERSION),

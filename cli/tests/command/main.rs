@@ -6,4 +6,5 @@ mod faults;
 mod life;
 mod node;
 mod resilience;
+mod state;
 mod submit;
