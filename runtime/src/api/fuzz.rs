@@ -101,7 +101,8 @@ async fn answered(router: &TowerToHyperService<Router>, request: Request<Body>) 
     let asked = format!("{} {}", request.method(), request.uri());
     let Ok(Ok(answer)) = timeout(ANSWER_MAX, router.call(request)).await else { panic!("{asked}: no answer") };
     let (head, body) = answer.into_parts();
-    if head.status.is_success() || head.status == StatusCode::CONFLICT || head.status == StatusCode::NOT_FOUND {
+    let refused = [StatusCode::CONFLICT, StatusCode::NOT_FOUND, StatusCode::PRECONDITION_FAILED];
+    if head.status.is_success() || refused.contains(&head.status) {
         crate::fuzz::understood();
     }
     if head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream") {
