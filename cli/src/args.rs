@@ -47,6 +47,12 @@ pub(crate) enum Command {
     /// Ask for limits: what is taken, and who waits.
     #[command(subcommand, alias = "limits")]
     Limit(Limit),
+    /// Read and write documents, and what they said before.
+    #[command(subcommand, alias = "states")]
+    State(State),
+    /// Ask for locks: who holds them, and who waits.
+    #[command(subcommand, alias = "locks")]
+    Lock(Lock),
     /// Show, check, copy and restore what is stored, without a node.
     #[command(subcommand, alias = "journals")]
     Journal(Journal),
@@ -299,6 +305,116 @@ pub(crate) enum Config {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Limit {
     /// List them.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum State {
+    /// List the keys of documents, those of deleted ones too, with the number of the newest version of each.
+    List {
+        /// Only those that begin so.
+        prefix: Option<String>,
+        /// How many, 1 to 1000.
+        #[arg(long)]
+        limit: Option<usize>,
+        /// Go on behind a page.
+        #[arg(long, value_name = "KEY")]
+        after: Option<String>,
+    },
+    /// Show what a document says, in which version, and who wrote that.
+    Show {
+        /// The key of the document.
+        key: String,
+        /// What it said in this version.
+        #[arg(long, value_name = "N")]
+        version: Option<u64>,
+    },
+    /// List the versions of a document that are kept, the latest first.
+    History {
+        /// The key of the document.
+        key: String,
+        /// How many, 1 to 1000.
+        #[arg(long)]
+        limit: Option<usize>,
+        /// Go on behind a page: with the versions before this one.
+        #[arg(long, value_name = "N")]
+        after: Option<u64>,
+    },
+    /// Write the next version of a document.
+    Set {
+        /// The key of the document.
+        key: String,
+        /// What it is to say: JSON, "@" and the name of a file, or "-" for standard input.
+        #[arg(value_name = "JSON|@FILE|-", allow_negative_numbers = true)]
+        value: String,
+        #[command(flatten)]
+        rests: Rests,
+        #[command(flatten)]
+        writer: Writer,
+    },
+    /// Write a version that says what one of the past says.
+    Rollback {
+        /// The key of the document.
+        key: String,
+        /// The version of the past.
+        version: u64,
+        /// Only if the document is at this version.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        expect: Option<u64>,
+        #[command(flatten)]
+        writer: Writer,
+    },
+    /// Delete a document: one more version, that says so.
+    Delete {
+        /// The key of the document.
+        key: String,
+        /// Only if the document is at this version.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        expect: u64,
+        #[command(flatten)]
+        writer: Writer,
+    },
+    /// Delete all versions of a document: nothing brings them back.
+    Erase {
+        /// The key of the document.
+        key: String,
+        /// It is meant so.
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        writer: Writer,
+    },
+}
+
+/// On which version of a document a write rests.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Rests {
+    /// Only if the document is at this version.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) expect: Option<u64>,
+    /// Only if there is no such document yet, or it was deleted.
+    #[arg(long)]
+    pub(crate) new: bool,
+    /// Whatever is there: what others have written meanwhile is lost.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// Who writes.
+#[derive(Debug, Args)]
+pub(crate) struct Writer {
+    /// Who; whoever reads the history sees that.
+    #[arg(long)]
+    pub(crate) by: Option<String>,
+    /// Something else about it: a reason, a ticket.
+    #[arg(long, value_name = "KEY:VALUE")]
+    pub(crate) label: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lock {
+    /// List those that are held.
     List,
 }
 

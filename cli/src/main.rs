@@ -10,11 +10,14 @@ mod client;
 mod config;
 mod explain;
 mod failure;
+mod input;
 mod journal;
 mod limit;
+mod lock;
 mod node;
 mod output;
 mod run;
+mod state;
 mod task;
 mod wait;
 
@@ -102,6 +105,8 @@ async fn ask(arguments: &Arguments) -> Result<()> {
         Command::Agent(command) => agent::agent(command, &client()?, output).await,
         Command::CircuitBreaker(command) => breaker::breaker(command, &client()?, output).await,
         Command::Limit(command) => limit::limit(command, &client()?, output).await,
+        Command::State(command) => state::state(command, &client()?, output).await,
+        Command::Lock(command) => lock::lock(command, &client()?, output).await,
         Command::Journal(command) => journal::journal(command, output).await,
         Command::Config(command) => config::config(command, output),
         Command::Explain { code } => explain::explain(code.as_deref(), output),

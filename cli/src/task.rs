@@ -3,16 +3,13 @@
 use crate::args::{Submit, Task};
 use crate::client::{Client, escaped, with_query};
 use crate::failure::{Failure, Result};
+use crate::input;
 use crate::output::{Output, member, value};
 use crate::wait::{Shows, end_of};
 use callboard::Code;
 use hyper::header::HeaderName;
-use std::io::Read;
 use std::path::Path;
 use tokio::time::timeout;
-
-/// A document at most, in bytes; the node may allow less.
-const DOCUMENT_BYTES_MAX: u64 = 1 << 30;
 
 pub(crate) async fn task(command: &Task, client: &Client, output: Output) -> Result<()> {
     match command {
@@ -63,16 +60,5 @@ fn read(file: &Path) -> Result<(&'static str, Vec<u8>)> {
             return Err(Failure::new(Code::Usage, message).next("callboard task submit - < FILE"));
         }
     };
-    let mut document = Vec::new();
-    let done = match file.to_str() {
-        Some("-") => std::io::stdin().take(DOCUMENT_BYTES_MAX).read_to_end(&mut document),
-        _ => std::fs::File::open(file).and_then(|file| file.take(DOCUMENT_BYTES_MAX).read_to_end(&mut document)),
-    };
-    match done {
-        Ok(_) => Ok((kind, document)),
-        Err(error) => {
-            let code = if error.kind() == std::io::ErrorKind::NotFound { Code::NotFound } else { Code::Usage };
-            Err(Failure::new(code, format!("{shown} can not be read")).seen(error.to_string()).next("ls"))
-        }
-    }
+    Ok((kind, input::read(file)?))
 }

@@ -247,7 +247,7 @@ impl Callboard {
     ///
     /// `Unavailable` if the store gives no answer.
     pub async fn state_keys(&self, beginning: &str) -> Result<Vec<String>> {
-        Ok(self.0.documents.keys(beginning).await?.into_iter().collect())
+        Ok(self.0.documents.keys(beginning).await?.into_keys().collect())
     }
 
     /// The circuit breakers of this node, by name: those of its agents and those that handlers have

@@ -25,6 +25,18 @@ struct Inner {
     is_of_another: bool,
     /// What the call that failed has cost, if that was said.
     cost: Option<Cost>,
+    /// Which versions do not agree, if that is what is wrong.
+    versions: Option<VersionConflict>,
+}
+
+/// A document is not at the version that a write rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VersionConflict {
+    /// The version that was expected; 0 if there was to be none.
+    pub expected: u64,
+    /// The version that is there; 0 if there never was one.
+    pub found: u64,
 }
 
 /// What a failure means for the next attempt: for handlers.
@@ -89,6 +101,7 @@ impl Error {
             causes: Vec::new(),
             is_of_another: false,
             cost: None,
+            versions: None,
         }))
     }
 
@@ -166,6 +179,17 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_versions(mut self, expected: u64, found: u64) -> Self {
+        self.0.versions = Some(VersionConflict { expected, found });
+        self
+    }
+
+    /// Both versions, where a document is at another than was expected: of a `Conflict` of
+    /// [`Document::save`](crate::Document::save) and [`delete`](crate::Document::delete).
+    pub fn version_conflict(&self) -> Option<VersionConflict> {
+        self.0.versions
+    }
+
     pub(crate) fn take_cost(&mut self) -> Option<Cost> {
         self.0.cost.take()
     }
@@ -222,7 +246,7 @@ impl Error {
     pub(crate) fn of_failure(failure: Failure) -> Self {
         let class = class_of(&failure);
         let Failure { message, causes, .. } = failure;
-        Self(Box::new(Inner { class, kind: ErrorKind::Failed, message, causes, is_of_another: false, cost: None }))
+        Self(Box::new(Inner { class, causes, ..*Self::new(ErrorKind::Failed, message).0 }))
     }
 
     /// The error of a task whose last failure was `failure`.
@@ -262,6 +286,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
             causes,
             is_of_another: false,
             cost: None,
+            versions: None,
         }))
     }
 }

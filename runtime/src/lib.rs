@@ -97,7 +97,7 @@ pub use durable::{
     Approval, Barrier, Calling, Child, EffectStep, Either, IdempotencyKey, Joined, Mapping, Met, Nested, Nesting,
     Signal, Starting, Submitting, Voting,
 };
-pub use error::{Error, ErrorClass, ErrorKind, Result, ResultExt};
+pub use error::{Error, ErrorClass, ErrorKind, Result, ResultExt, VersionConflict};
 pub use join::{Aggregate, Aggregation, Arrays, Conflict, Opinion, Prefer, Standing, Tie, Vote, aggregate};
 pub use limit::{Limit, LimitInfo, Permit, RateInfo};
 pub use message::{
@@ -116,8 +116,8 @@ pub use settings::{
     RetrySettings, ServerUrl, Settings, Shown, StateSettings, StoreMode, StoreSettings,
 };
 pub use state::{
-    Author, Document, Lock, LockInfo, LockRequest, OnDeadlock, Remembered, SpooledWrite, TaskDocument, TaskLock,
-    TaskLockRequest, Version,
+    Author, DOCUMENT_BYTES_MAX, Document, Lock, LockInfo, LockRequest, LockTicket, OnDeadlock, Remembered,
+    SpooledWrite, TaskDocument, TaskLock, TaskLockRequest, Version,
 };
 pub use task::{In, Task};
 pub use workflow::{Gather, Node, Workflow};

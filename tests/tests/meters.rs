@@ -1,7 +1,8 @@
 //! What is counted and logged in this thread while a test runs.
 
 use metrics::{
-    Counter, CounterFn, Gauge, Histogram, Key, KeyName, LocalRecorderGuard, Metadata, Recorder, SharedString, Unit,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, LocalRecorderGuard, Metadata, Recorder, SharedString,
+    Unit,
 };
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,7 +12,8 @@ use tracing::Dispatch;
 use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The counters that were counted on since it was made, in this thread: of a runtime with one thread, all.
+/// The counters that were counted on since it was made, in this thread: of a runtime with one thread, all. And the gauges,
+/// which are read as whole numbers.
 #[derive(Clone, Default)]
 pub(crate) struct Meters(Arc<Mutex<BTreeMap<String, Arc<Cell>>>>);
 
@@ -28,6 +30,20 @@ impl CounterFn for Cell {
     }
 }
 
+impl GaugeFn for Cell {
+    fn increment(&self, by: f64) {
+        self.0.fetch_add(by as u64, Ordering::SeqCst);
+    }
+
+    fn decrement(&self, by: f64) {
+        self.0.fetch_sub(by as u64, Ordering::SeqCst);
+    }
+
+    fn set(&self, value: f64) {
+        self.0.store(value as u64, Ordering::SeqCst);
+    }
+}
+
 impl Meters {
     /// Counts from now on until the guard is dropped.
     pub(crate) fn read(&self) -> LocalRecorderGuard<'_> {
@@ -37,6 +53,12 @@ impl Meters {
     /// How often something was counted: its name, and its labels as `{name=value,..}` in the order in which they are given.
     pub(crate) fn of(&self, name: &str) -> u64 {
         lock(&self.0).get(name).map_or(0, |cell| cell.0.load(Ordering::SeqCst))
+    }
+
+    fn cell(&self, key: &Key) -> Arc<Cell> {
+        let labels: Vec<String> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        let name = format!("{}{{{}}}", key.name(), labels.join(","));
+        lock(&self.0).entry(name).or_default().clone()
     }
 
     /// The sum over all labels of what is called so.
@@ -53,13 +75,11 @@ impl Recorder for Meters {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        let labels: Vec<String> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-        let name = format!("{}{{{}}}", key.name(), labels.join(","));
-        Counter::from_arc(lock(&self.0).entry(name).or_default().clone())
+        Counter::from_arc(self.cell(key))
     }
 
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.cell(key))
     }
 
     fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {

@@ -69,6 +69,14 @@ impl Client {
         self.ask(Method::POST, path)
     }
 
+    pub(crate) fn put(&self, path: impl Into<String>) -> Asking<'_> {
+        self.ask(Method::PUT, path)
+    }
+
+    pub(crate) fn delete(&self, path: impl Into<String>) -> Asking<'_> {
+        self.ask(Method::DELETE, path)
+    }
+
     fn ask(&self, method: Method, path: impl Into<String>) -> Asking<'_> {
         Asking { client: self, method, path: path.into(), headers: Vec::new(), body: Bytes::new() }
     }

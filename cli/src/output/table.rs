@@ -6,7 +6,7 @@ use serde_json::Value;
 pub(crate) type Column = (&'static str, fn(&Value) -> String);
 
 /// The members by which a thing is known come first, in this order.
-const FIRST: [&str; 7] = ["id", "code", "name", "title", "workflow", "capability", "status"];
+const FIRST: [&str; 9] = ["id", "code", "name", "title", "workflow", "capability", "status", "key", "version"];
 
 /// A list by its columns.
 pub(super) fn list(items: &[Value], columns: &[Column], in_colour: bool) -> String {

@@ -143,6 +143,134 @@ fn what_is_wrong_is_a_problem_with_a_code() {
 }
 
 #[test]
+fn a_document_is_written_read_and_kept_by_its_versions() {
+    let node = Node::dev(["--ephemeral", "--set", "http.body_bytes_max=32MiB"]);
+    // "visits/2026 é"
+    let path = "/v1/state/visits%2F2026%20%C3%A9";
+    let get = |more: &str| ask(&node, &format!("GET {path}{more}"), &[], "");
+    let put = |more: &str, head: &[&str], body: &str| {
+        ask(&node, &format!("PUT {path}{more}"), &[&[JSON], head].concat(), body)
+    };
+    let problem = |answer: Answer, status: u16, code: &str| {
+        let problem = answer.json();
+        assert_eq!((answer.status, &problem["code"]), (status, &code.into()), "{answer:?}");
+        problem
+    };
+    let absent = problem(get(""), 404, "CB2001");
+    assert_eq!(absent["detail"], "there is no document \"visits/2026 é\"");
+
+    // It is told on what a write rests.
+    let refused = problem(put("", &[], "1"), 428, "CB1007");
+    assert_eq!(refused["try"], "callboard state show \"visits/2026 é\"");
+    let new = put("?by=ann&label=ticket:7", &["if-none-match: *"], "{\"count\": 1.50}");
+    assert_eq!((new.status, new.body.as_str()), (201, r#"{"key":"visits/2026 é","version":1}"#));
+    assert!(new.head.contains("etag: \"1\""), "{new:?}");
+    let second = put("", &["if-match: \"1\""], "{\"count\":2}");
+    assert_eq!((second.status, &second.json()["version"]), (200, &2.into()));
+    for (head, expected) in [("if-match: \"1\"", 1), ("if-none-match: *", 0), ("if-match: \"7\"", 7)] {
+        let conflict = problem(put("", &[head], "{}"), 412, "CB2003");
+        assert_eq!((&conflict["expected"], &conflict["found"]), (&expected.into(), &2.into()), "{conflict}");
+        let detail = conflict["detail"].as_str().expect("words");
+        assert!(detail.contains("is at version 2, by api, on node "), "{detail}");
+    }
+    let third = put("?overwrite=true", &[], "null");
+    assert_eq!((third.status, &third.json()["version"]), (200, &3.into()));
+    let faulty: [(&str, &[&str], &str); 7] = [
+        ("", &["if-match: *"], "1"),
+        ("", &["if-match: \"0\""], "1"),
+        ("", &["if-match: 3"], "1"),
+        ("", &["if-match: \"3\"", "if-none-match: *"], "1"),
+        ("?overwrite=true", &["if-match: \"3\""], "1"),
+        ("?over=true", &["if-match: \"3\""], "1"),
+        ("", &["if-match: \"3\""], ""),
+    ];
+    for (more, head, body) in faulty {
+        problem(put(more, head, body), 400, "CB1001");
+    }
+    let long = format!("\"{}\"", "x".repeat(16 << 20));
+    let refused = problem(put("", &["if-match: \"3\""], &long), 413, "CB1004");
+    assert_eq!(refused["detail"], "the value of document \"visits/2026 é\" has 16777218 bytes, 16777216 are allowed");
+
+    // It is read, also as it was.
+    let newest = get("");
+    assert!(newest.head.contains("etag: \"3\""), "{newest:?}");
+    let newest = newest.json();
+    assert_eq!((&newest["version"], &newest["value"]), (&3.into(), &Value::Null), "{newest}");
+    assert!(newest.get("value").is_some() && newest["node"].is_string(), "{newest}");
+    let first = get("?version=1");
+    assert!(first.body.ends_with(r#""value":{"count": 1.50}}"#), "as it was written: {first:?}");
+    assert_eq!(first.json()["by"].to_string(), r#"[{"labels":{"ticket":"7"},"name":"ann"}]"#);
+    problem(get("?version=4"), 404, "CB2001");
+    problem(get("?version=x"), 400, "CB1001");
+
+    // It is rolled back, deleted and erased.
+    let roll_back =
+        |head: &[&str], body: &str| ask(&node, &format!("POST {path}/rollback"), &[&[JSON], head].concat(), body);
+    assert_eq!(roll_back(&[], r#"{"version":1,"by":"ben"}"#).json()["version"], 4);
+    problem(roll_back(&["if-match: \"3\""], r#"{"version":2}"#), 412, "CB2003");
+    assert_eq!(roll_back(&["if-match: \"4\""], r#"{"version":2}"#).json()["version"], 5);
+    problem(roll_back(&[], r#"{"version":9}"#), 404, "CB2001");
+    problem(roll_back(&[], ""), 400, "CB1001");
+    let delete = |more: &str, head: &[&str]| ask(&node, &format!("DELETE {path}{more}"), head, "");
+    problem(delete("", &[]), 428, "CB1007");
+    problem(delete("", &["if-match: \"4\""]), 412, "CB2003");
+    problem(delete("", &["if-none-match: *"]), 400, "CB1001");
+    problem(delete("?erase=true", &["if-match: \"5\""]), 400, "CB1001");
+    assert_eq!(delete("?by=ann", &["if-match: \"5\""]).json()["version"], 6);
+    let deleted = problem(get(""), 404, "CB2001");
+    assert_eq!(deleted["deleted_in"], 6);
+    assert!(
+        deleted["detail"].as_str().is_some_and(|said| said.contains("was deleted in version 6, by ann")),
+        "{deleted}"
+    );
+    assert_eq!(get("?version=5").json()["value"]["count"], 2);
+
+    // What there was, in pages, the latest first.
+    let page = get("/history?limit=2").json();
+    assert_eq!((&page["next"], &page["items"][0]["is_deleted"]), (&"5".into(), &true.into()), "{page}");
+    assert_eq!((&page["items"][1]["version"], &page["items"][1]["bytes"]), (&5.into(), &11.into()), "{page}");
+    let rest = get("/history?after=5").json();
+    let versions: Vec<_> =
+        rest["items"].as_array().expect("a list").iter().filter_map(|item| item["version"].as_u64()).collect();
+    assert_eq!((versions, &rest["next"]), (vec![4, 3, 2, 1], &Value::Null), "{rest}");
+    let erased = delete("?erase=true", &[]);
+    assert_eq!((erased.status, &erased.json()["version"]), (200, &22.into()), "{erased:?}");
+    problem(get("?version=5"), 404, "CB2001");
+    assert_eq!(get("/history").json()["items"].as_array().map(Vec::len), Some(16), "each says that it is deleted");
+    assert_eq!(put("", &["if-none-match: *"], "1").json()["version"], 23);
+}
+
+#[test]
+fn keys_are_listed_in_pages_and_are_one_part_of_a_path() {
+    let node = Node::dev(["--ephemeral"]);
+    for key in ["a", "b%2F1", "b%2F2", "b%2F3", "%25%20%0A%3F%F0%9F%A6%80"] {
+        let put = ask(&node, &format!("PUT /v1/state/{key}?overwrite=true"), &[JSON], "1");
+        assert_eq!(put.status, 201, "{key}: {put:?}");
+    }
+    let list = |more: &str| ask(&node, &format!("GET /v1/state{more}"), &[], "");
+    let page = list("?prefix=b/&limit=2").body;
+    assert_eq!(page, r#"{"items":[{"key":"b/1","version":1},{"key":"b/2","version":1}],"next":"b/2"}"#);
+    assert_eq!(list("?prefix=b/&after=b/2").body, r#"{"items":[{"key":"b/3","version":1}],"next":null}"#);
+    let all = list("").json();
+    assert_eq!((&all["items"][0]["key"], all["items"].as_array().map(Vec::len)), (&"% \n?🦀".into(), Some(5)), "{all}");
+    let long = "x".repeat(129);
+    let cases = [
+        ("GET /v1/state?limit=0".to_owned(), 400, "limit of a page is 1 to 1000"),
+        ("GET /v1/state/%FF".to_owned(), 400, "UTF-8"),
+        (format!("GET /v1/state/{long}"), 400, "has 1 to 128 bytes, not 129"),
+        ("GET /v1/state/b/1".to_owned(), 404, "is written %2F"),
+        ("GET /v1/state/none/history".to_owned(), 404, "there is no document"),
+        ("DELETE /v1/state/none?erase=true".to_owned(), 404, "there is no document"),
+        ("POST /v1/state/a".to_owned(), 400, "is no way to ask"),
+    ];
+    for (line, status, words) in cases {
+        let answer = ask(&node, &line, &[], "");
+        let detail = answer.json()["detail"].as_str().map(str::to_owned).expect("words");
+        assert!(answer.status == status && detail.contains(words), "{line}: {answer:?}");
+    }
+}
+
+#[test]
 fn silent_and_numerous_clients_have_limits() {
     let node = Node::dev(["--ephemeral", "--set", "http.header_timeout=100ms", "--set", "http.connections_max=2"]);
     // Whoever never ends the head of a request is hung up on, before or after a request.

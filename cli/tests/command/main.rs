@@ -7,4 +7,5 @@ mod journal;
 mod life;
 mod node;
 mod resilience;
+mod state;
 mod submit;

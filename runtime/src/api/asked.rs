@@ -9,9 +9,15 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
+use callboard_core::Json;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use std::fmt::Display;
 use std::str::FromStr;
+
+/// How much a page holds unless somebody says otherwise, and at most.
+const LIMIT: usize = 100;
+const LIMIT_MAX: usize = 1_000;
 
 /// The parameters behind the question mark.
 pub(super) struct Asked<T>(pub(super) T);
@@ -32,16 +38,46 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for Told<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let kind = media_type(request.headers());
-        let body = whole(request.into_body(), app.http.body_bytes_max).await?;
+        let body = said(request, app).await?;
         if body.is_empty() {
             return Ok(Self(T::default()));
         }
-        if kind.as_deref() != Some("application/json") {
-            return Err(Problem::new(Code::MediaType, format!("{kind:?} is not \"application/json\"")));
-        }
-        let told = serde_json::from_slice(&body);
-        told.map(Self).map_err(|error| Problem::new(Code::Usage, format!("the body can not be read: {error}")))
+        serde_json::from_slice(&body).map(Self).map_err(unreadable)
+    }
+}
+
+/// A body that is one JSON value, kept as it is written.
+pub(super) struct Given(pub(super) Json);
+
+impl FromRequest<App> for Given {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let body = said(request, app).await?;
+        let text = std::str::from_utf8(&body).map_err(unreadable)?;
+        Json::parse(text).map(Self).map_err(unreadable)
+    }
+}
+
+/// A whole body, which says that it is JSON, or is empty.
+async fn said(request: Request, app: &App) -> Result<Bytes, Problem> {
+    let kind = media_type(request.headers());
+    let body = whole(request.into_body(), app.http.body_bytes_max).await?;
+    if !body.is_empty() && kind.as_deref() != Some("application/json") {
+        return Err(Problem::new(Code::MediaType, format!("{kind:?} is not \"application/json\"")));
+    }
+    Ok(body)
+}
+
+fn unreadable(error: impl Display) -> Problem {
+    Problem::new(Code::Usage, format!("the body can not be read: {error}"))
+}
+
+/// How many there are on a page, if it is said.
+pub(super) fn page_of(limit: Option<usize>) -> Result<usize, Problem> {
+    match limit.unwrap_or(LIMIT) {
+        limit @ 1..=LIMIT_MAX => Ok(limit),
+        limit => Err(Problem::new(Code::Usage, format!("the limit of a page is 1 to {LIMIT_MAX}, not {limit}"))),
     }
 }
 

@@ -65,21 +65,27 @@ codes! {
     Workflow = "CB1002", 422, 2, "faulty workflow", "mend the document and submit it again";
     /// The settings have faults; all of them are told, each with where it was seen. Nothing was started.
     Settings = "CB1003", 422, 2, "faulty settings", "callboard config check";
-    /// The body of the request is longer than `http.body_bytes_max`.
+    /// The body of the request is longer than `http.body_bytes_max`, or the value of a document than the 16 MiB that it may
+    /// have.
     TooLarge = "CB1004", 413, 7, "body too large", "callboard config show";
     /// A workflow is sent as `application/json`, `application/yaml` or `application/toml`; all else as
     /// `application/json`.
     MediaType = "CB1005", 415, 2, "unknown media type", "send the header content-type";
     /// The agents have faults, or the files that describe them; all of them are told. Nothing was started.
     Agents = "CB1006", 422, 2, "faulty agents", "mend the files that describe the agents";
+    /// Who writes a document says on which version that rests, so that nobody's write is lost unseen: `if-match: "3"`, or
+    /// `if-none-match: *` for a new one. Whatever is there is overwritten by `?overwrite=true` alone.
+    NoExpectation = "CB1007", 428, 2, "no version is expected", "callboard state show KEY";
     /// The workflow asks for a capability that no agent offers at present, and the submission was strict. Without that it
     /// is accepted, and the task waits until such an agent comes.
     NoAgent = "CB1042", 422, 7, "no agent offers the capability", "callboard agent list";
-    /// There is no such run, task or agent in this name space.
+    /// There is no such run, task, agent or document in this name space.
     NotFound = "CB2001", 404, 3, "not found", "callboard run list";
     /// Things stand in a way that does not admit this: the run has ended, the key belongs to another workflow, the
     /// approval has its answer.
     Conflict = "CB2002", 409, 6, "conflict", "callboard run show ID";
+    /// The document is not at the version that was expected: somebody else has written meanwhile. Load it, and decide again.
+    OtherVersion = "CB2003", 412, 6, "another version is there", "callboard state show KEY";
     /// A task of the run failed or is dead, or the run took too long.
     Failed = "CB2010", 409, 10, "the run failed", "callboard run show ID";
     /// The run was cancelled, in whole or in part.

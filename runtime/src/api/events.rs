@@ -1,6 +1,6 @@
 //! The events of a run: a page of what has happened, or a stream that goes on with what will.
 
-use super::asked::{Asked, read};
+use super::asked::{Asked, page_of, read};
 use super::code::Code;
 use super::problem::Problem;
 use super::view::{EventView, PageView};
@@ -18,10 +18,6 @@ use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use std::convert::Infallible;
 use tokio::sync::OwnedSemaphorePermit;
-
-/// Events on a page unless somebody says otherwise, and at most.
-const LIMIT: usize = 100;
-const LIMIT_MAX: usize = 1_000;
 
 /// Which events.
 #[derive(Deserialize)]
@@ -45,11 +41,7 @@ pub(super) async fn events(
     if text(header::ACCEPT).is_some_and(|accepted| accepted.contains("text/event-stream")) {
         return Ok(stream(&app, &run, after).await?.into_response());
     }
-    let limit = which.limit.unwrap_or(LIMIT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Problem::new(Code::Usage, format!("the limit of a page is 1 to {LIMIT_MAX}, not {limit}")));
-    }
-    let (events, next) = run.events_so_far(after, limit).await?;
+    let (events, next) = run.events_so_far(after, page_of(which.limit)?).await?;
     Ok(Json(PageView::<EventView>::new(&events, next)).into_response())
 }
 

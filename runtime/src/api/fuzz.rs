@@ -101,7 +101,8 @@ async fn answered(router: &TowerToHyperService<Router>, request: Request<Body>) 
     let asked = format!("{} {}", request.method(), request.uri());
     let Ok(Ok(answer)) = timeout(ANSWER_MAX, router.call(request)).await else { panic!("{asked}: no answer") };
     let (head, body) = answer.into_parts();
-    if head.status.is_success() || head.status == StatusCode::CONFLICT || head.status == StatusCode::NOT_FOUND {
+    let refused = [StatusCode::CONFLICT, StatusCode::NOT_FOUND, StatusCode::PRECONDITION_FAILED];
+    if head.status.is_success() || refused.contains(&head.status) {
         crate::fuzz::understood();
     }
     if head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream") {
@@ -138,6 +139,16 @@ pub(crate) fn requests() -> Vec<Vec<u8>> {
         format!("POST /v1/runs/RUN/approve\n{json}\n\n{{\"by\":\"me\"}}"),
         "POST /v1/runs/RUN/reject".into(),
         "GET /v1/agents".into(),
+        format!("PUT /v1/state/a%2Fb?by=me&label=ticket:7\n{json}\nif-none-match: *\n\n{{\"n\":1.50}}"),
+        format!("PUT /v1/state/a%2Fb\n{json}\nif-match: \"1\"\n\n[]"),
+        format!("PUT /v1/state/a%2Fb?overwrite=true\n{json}\n\nnull"),
+        "GET /v1/state/a%2Fb?version=1".into(),
+        "GET /v1/state/a%2Fb/history?limit=5&after=9".into(),
+        format!("POST /v1/state/a%2Fb/rollback\n{json}\n\n{{\"version\":1,\"by\":\"me\"}}"),
+        "DELETE /v1/state/a%2Fb\nif-match: \"1\"\n\n".into(),
+        "DELETE /v1/state/a%2Fb?erase=true".into(),
+        "GET /v1/state?prefix=a&limit=10&after=a".into(),
+        "GET /v1/locks".into(),
         "GET /readyz".into(),
     ];
     crate::fuzz::bytes_of(texts)

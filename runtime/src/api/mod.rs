@@ -12,6 +12,13 @@
 //! | `POST /v1/runs/{id}/signal` | `{"name": "..", "value": ..}` |
 //! | `POST /v1/runs/{id}/approve`, `reject` | `{"task": "..", "approval": "..", "by": ".."}` or nothing |
 //! | `GET /v1/agents` | the agents that are known |
+//! | `GET /v1/state` | a page of the keys of documents: `prefix`, `limit`, `after` |
+//! | `GET /v1/state/{key}` | a document; `?version=` |
+//! | `PUT /v1/state/{key}` | the next version: `if-match` or `if-none-match: *`, or `?overwrite=true`; `by`, `label=key:value` |
+//! | `DELETE /v1/state/{key}` | a version that says that it is deleted: `if-match`; `?erase=true` for all versions |
+//! | `GET /v1/state/{key}/history` | a page of its versions, without their values: `limit`, `after` |
+//! | `POST /v1/state/{key}/rollback` | `{"version": .., "by": "..", "label": ".."}` |
+//! | `GET /v1/locks` | the locks that are held, by whom, and who waits |
 //! | `GET /healthz`, `/readyz` | whether the process lives; whether it takes submissions |
 //!
 //! A page is `{"items": [..], "next": ..}`. An error is a problem document (RFC 9457) with a [`Code`].
@@ -31,10 +38,12 @@ mod events;
 pub(crate) mod fuzz;
 mod health;
 mod limits;
+mod locks;
 mod problem;
 mod router;
 mod runs;
 mod server;
+mod state;
 mod tasks;
 #[cfg(test)]
 mod tests;

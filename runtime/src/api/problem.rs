@@ -1,7 +1,7 @@
 //! An error as an answer: a problem document (RFC 9457).
 
 use super::code::Code;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, VersionConflict};
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,9 +17,20 @@ pub(super) struct Problem {
     detail: String,
     seen: Vec<String>,
     next: String,
+    versions: Option<Versions>,
 }
 
-/// The members of a problem document; `code`, `seen` and `try` are ours.
+/// What a problem says of the versions of a document.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Versions {
+    /// One was expected, and another found; 0 for none.
+    Conflict { expected: u64, found: u64 },
+    /// This one says that it is deleted.
+    Deleted { deleted_in: u64 },
+}
+
+/// The members of a problem document; `code`, `seen`, `try` and those of the versions are ours.
 #[derive(Serialize)]
 struct Document<'a> {
     r#type: String,
@@ -30,11 +41,13 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     seen: &'a [String],
     r#try: &'a str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    versions: Option<Versions>,
 }
 
 impl Problem {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), seen: Vec::new(), next: code.next().to_owned() }
+        Self { code, detail: detail.into(), seen: Vec::new(), next: code.next().to_owned(), versions: None }
     }
 
     /// The same with one more thing that was seen.
@@ -48,13 +61,23 @@ impl Problem {
         Self { next: next.into(), ..self }
     }
 
+    /// The same of these versions.
+    pub(super) fn versions(self, versions: Versions) -> Self {
+        Self { versions: Some(versions), ..self }
+    }
+
+    /// Whether it is of this kind.
+    pub(super) fn is(&self, code: Code) -> bool {
+        self.code == code
+    }
+
     /// An error of a submission: what is invalid there is the workflow.
     pub(super) fn of_workflow(error: Error) -> Self {
         let code = if error.kind() == ErrorKind::Invalid { Code::Workflow } else { Code::of(error.kind()) };
         Self::of(code, &error)
     }
 
-    fn of(code: Code, error: &Error) -> Self {
+    pub(super) fn of(code: Code, error: &Error) -> Self {
         error.causes().fold(Self::new(code, error.message()), Self::seen)
     }
 }
@@ -78,7 +101,12 @@ impl Code {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self::of(Code::of(error.kind()), &error)
+        match error.version_conflict() {
+            None => Self::of(Code::of(error.kind()), &error),
+            Some(VersionConflict { expected, found }) => {
+                Self::of(Code::OtherVersion, &error).versions(Versions::Conflict { expected, found })
+            }
+        }
     }
 }
 
@@ -92,6 +120,7 @@ impl IntoResponse for Problem {
             code: self.code.as_str(),
             seen: &self.seen,
             r#try: &self.next,
+            versions: self.versions,
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = Response::new(Body::from(body));

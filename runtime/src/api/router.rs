@@ -2,13 +2,13 @@
 
 use super::code::Code;
 use super::problem::Problem;
-use super::{App, agents, breakers, budget, control, events, health, limits, runs, tasks, visitor};
+use super::{App, agents, breakers, budget, control, events, health, limits, locks, runs, state, tasks, visitor};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 
 pub(super) fn router(app: App) -> Router {
     Router::new()
@@ -31,6 +31,12 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/breakers/{name}/close", post(breakers::close))
         .route("/v1/breakers/{name}/reset", post(breakers::reset))
         .route("/v1/limits", get(limits::list))
+        .route("/v1/state", get(state::list))
+        .route("/v1/state/{key}", get(state::show).put(state::put).delete(state::delete))
+        .route("/v1/state/{key}/history", get(state::history))
+        .route("/v1/state/{key}/rollback", post(state::roll_back))
+        .route("/v1/state/{key}/{*rest}", any(state::in_parts))
+        .route("/v1/locks", get(locks::list))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(nowhere)

@@ -198,8 +198,8 @@ impl NameSpace {
 
     async fn verify_register(&self, rest: &str, survey: &mut Survey) -> Result<()> {
         let register = self.register(&self.store, rest);
-        match register.versions_kept().await {
-            Ok(versions) => versions.iter().for_each(|(_, bytes)| survey.read(bytes.len())),
+        match register.kept().await {
+            Ok(versions) => versions.iter().for_each(|(_, bytes)| survey.read(*bytes)),
             Err(error @ register::Error::Unavailable { .. }) => return Err(unread_register(&error)),
             Err(error) => survey.fault(format!("{}/{rest}", self.name), error),
         }

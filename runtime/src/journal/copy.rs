@@ -213,20 +213,24 @@ impl Register {
     /// # Errors
     /// See [`Error`]. Made again, it goes on.
     pub(crate) async fn copy_to(&self, target: &Self) -> Result<Added, Error> {
-        let mut kept = self.versions_kept().await?;
+        let mut kept: Vec<u64> = self.kept().await?.into_iter().map(|(number, _)| number).collect();
         kept.reverse();
         let theirs = target.versions().await.map_err(|error| Error::TargetUnread(error.to_string()))?;
-        let (Some((oldest, _)), Some((newest, _))) = (kept.first(), kept.last()) else {
+        let (Some(&oldest), Some(&newest)) = (kept.first(), kept.last()) else {
             return Ok(Added::default());
         };
-        let (oldest, newest) = (*oldest, *newest);
         if let Some(later) = theirs.iter().find(|version| **version > newest) {
             return Err(Error::Foreign(format!("{}, of a later moment", target.object(*later))));
         }
         let mut added = Added::default();
         // In their order: so the last of them is at any time a version that was the newest once.
-        for (number, bytes) in kept.into_iter().filter(|(number, _)| !theirs.contains(number)) {
-            added += put(&target.access, target.object(number), bytes).await?;
+        for number in kept.into_iter().filter(|number| !theirs.contains(number)) {
+            let name = self.object(number);
+            let found = self.access.get_patiently(&name).await.map_err(|error| walk::unavailable(&name, &error))?;
+            // One that is collected meanwhile is none that anybody needs.
+            if let Some(bytes) = found {
+                added += put(&target.access, target.object(number), bytes).await?;
+            }
         }
         for version in theirs.into_iter().filter(|version| *version < oldest) {
             target.delete(version).await.map_err(|error| Error::TargetUnread(error.to_string()))?;

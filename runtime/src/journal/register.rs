@@ -73,6 +73,44 @@ impl Past {
     }
 }
 
+/// The versions of the past, one after the other: see [`Register::walk`].
+#[derive(Debug)]
+pub(crate) struct Walk<'a> {
+    register: &'a Register,
+    /// The next one, if it is behind `until`.
+    number: u64,
+    until: u64,
+    expected: Uuid,
+}
+
+impl Walk<'_> {
+    /// The next one; `None` behind the last that is kept.
+    ///
+    /// # Errors
+    /// Those of [`Register::past`].
+    pub(crate) async fn next(&mut self) -> Result<Option<Past>, Error> {
+        Ok(self.next_object().await?.map(|(object, _)| Past { number: object.version, body: object.body }))
+    }
+
+    /// The same with all that it says, and its size in bytes.
+    async fn next_object(&mut self) -> Result<Option<(Object, usize)>, Error> {
+        let Self { register, number, until, expected } = *self;
+        if number <= until {
+            return Ok(None);
+        }
+        let found = register.access.get_patiently(&register.object(number)).await;
+        if let Some(bytes) = found.map_err(|error| register.unavailable(error))? {
+            let object = register.decode(number, &bytes).map_err(Corrupt::raise)?;
+            if object.write == expected {
+                (self.number, self.expected) = (number - 1, object.predecessor);
+                return Ok(Some((object, bytes.len())));
+            }
+        }
+        self.number = until;
+        Ok(None)
+    }
+}
+
 /// What became of an advance (R7).
 #[derive(Clone, Debug)]
 #[must_use]
@@ -221,34 +259,29 @@ impl Register {
     /// # Errors
     /// Unavailable when the store gives no answer; Corrupt for what cannot happen.
     pub(crate) async fn past(&self, newest: &Verified, until: u64) -> Result<Vec<Past>, Error> {
-        let kept = self.kept(newest, until).await?;
-        Ok(kept.into_iter().map(|(object, _)| Past { number: object.version, body: object.body }).collect())
+        let (mut walk, mut past) = (self.walk(newest, until), Vec::new());
+        while let Some(version) = walk.next().await? {
+            past.push(version);
+        }
+        Ok(past)
     }
 
-    /// The versions that are kept, as they lie in the store, with their numbers; the newest first. Read like [`Self::past`].
+    /// The numbers of the versions that are kept, and how many bytes each has; the newest first. Read like [`Self::past`].
     ///
     /// # Errors
     /// Those of [`Self::read`] and [`Self::past`].
-    pub(crate) async fn versions_kept(&self) -> Result<Vec<(u64, Bytes)>, Error> {
+    pub(crate) async fn kept(&self) -> Result<Vec<(u64, usize)>, Error> {
         let newest = self.read(None).await?;
-        let kept = self.kept(&newest, 0).await?;
-        Ok(kept.into_iter().map(|(object, bytes)| (object.version, bytes)).collect())
-    }
-
-    async fn kept(&self, newest: &Verified, until: u64) -> Result<Vec<(Object, Bytes)>, Error> {
-        let (mut kept, mut expected) = (Vec::new(), newest.write);
-        for number in (until + 1..=newest.number).rev() {
-            let name = self.object(number);
-            let found = self.access.get_patiently(&name).await.map_err(|error| self.unavailable(error))?;
-            let Some(bytes) = found else { break };
-            let object = self.decode(number, &bytes).map_err(Corrupt::raise)?;
-            if object.write != expected {
-                break;
-            }
-            expected = object.predecessor;
-            kept.push((object, bytes));
+        let (mut walk, mut kept) = (self.walk(&newest, 0), Vec::new());
+        while let Some((object, bytes)) = walk.next_object().await? {
+            kept.push((object.version, bytes));
         }
         Ok(kept)
+    }
+
+    /// The same, one at a time: for who does not need all of them at once.
+    pub(crate) fn walk(&self, newest: &Verified, until: u64) -> Walk<'_> {
+        Walk { register: self, number: newest.number, until, expected: newest.write }
     }
 
     /// Makes the next version after `base` with `body` (R3 to R7).

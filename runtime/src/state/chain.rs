@@ -12,13 +12,14 @@ use super::writer::Queues;
 use crate::clock::Clock;
 use crate::journal::access::Access;
 use crate::journal::ids::Ids;
+use crate::journal::name::padded;
 use crate::journal::register::{self, Register, Verified};
 use crate::port::store::Store;
 use crate::supervise::Slot;
 use crate::{Error, ErrorKind, Result};
 use callboard_core::Json;
 use callboard_core::sabotage::{self, Sabotage};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -83,13 +84,23 @@ impl Read {
 
     /// That the document is not at the version that was expected.
     pub(super) fn conflict(&self, key: &str, expected: u64) -> Error {
+        let found = self.number;
         let message = match &self.body {
             None => format!("document {key:?} is not at version {expected}: there is none"),
+            Some(body) if body.value.is_none() => {
+                format!(
+                    "document {key:?} was deleted in version {found}, by {}, and is not at {expected}",
+                    body.authors()
+                )
+            }
+            Some(body) if expected == 0 => {
+                format!("document {key:?} is at version {found}, by {}, and was not to be there yet", body.authors())
+            }
             Some(body) => {
-                format!("document {key:?} is at version {}, by {}, and not at {expected}", self.number, body.authors())
+                format!("document {key:?} is at version {found}, by {}, and not at {expected}", body.authors())
             }
         };
-        Error::new(ErrorKind::Conflict, message)
+        Error::new(ErrorKind::Conflict, message).with_versions(expected, found)
     }
 }
 
@@ -295,21 +306,45 @@ impl Documents {
     /// Those of a read.
     pub(super) async fn past(&self, key: &str, newest: &Read, until: u64) -> Result<Vec<(u64, Body)>> {
         let past = self.register(key)?.past(&newest.verified, until).await.map_err(|error| unread(key, error))?;
-        let read =
-            |past: register::Past| Ok((past.number, past.parse().map_err(|error| spoiled(key, past.number, &error))?));
-        past.into_iter().map(read).collect()
+        past.into_iter().map(|past| Ok((past.number, opened(key, &past)?))).collect()
     }
 
-    /// The keys of all documents that begin so, deleted ones too.
+    /// The version of this number.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it is not kept, or never was; those of a read.
+    pub(super) async fn at(&self, key: &str, number: u64) -> Result<Body> {
+        let (newest, register) = (self.read(key).await?, self.register(key)?);
+        let mut walk = register.walk(&newest.verified, number.checked_sub(1).unwrap_or(newest.number));
+        while let Some(past) = walk.next().await.map_err(|error| unread(key, error))? {
+            if past.number == number {
+                return opened(key, &past);
+            }
+        }
+        let message = format!("there is no version {number} of document {key:?}, or it is not kept any more");
+        Err(Error::new(ErrorKind::NotFound, message))
+    }
+
+    /// The keys of all documents that begin so, deleted ones too, and the number of the newest version of each.
     ///
     /// # Errors
     ///
     /// `Unavailable` if the store gives no answer.
-    pub(crate) async fn keys(&self, beginning: &str) -> Result<BTreeSet<String>> {
+    pub(crate) async fn keys(&self, beginning: &str) -> Result<BTreeMap<String, u64>> {
         let names = self.0.chains.names().await?;
-        let segments = names.iter().filter_map(|name| name.split('/').next());
-        Ok(segments.filter_map(key::key).filter(|key| key.starts_with(beginning)).collect())
+        let versions = names.iter().filter_map(|name| {
+            let (segment, number) = name.split_once('/')?;
+            Some((key::key(segment)?, padded(number)?))
+        });
+        // In their order: the last of each is the newest.
+        Ok(versions.filter(|(key, _)| key.starts_with(beginning)).collect())
     }
+}
+
+/// What a version of the past says.
+pub(super) fn opened(key: &str, past: &register::Past) -> Result<Body> {
+    past.parse().map_err(|error| spoiled(key, past.number, &error))
 }
 
 fn spoiled(key: &str, number: u64, error: &serde_json::Error) -> Error {
@@ -317,7 +352,7 @@ fn spoiled(key: &str, number: u64, error: &serde_json::Error) -> Error {
     Error::new(ErrorKind::Corrupt, message).because(error.to_string())
 }
 
-fn unread(key: &str, error: register::Error) -> Error {
+pub(super) fn unread(key: &str, error: register::Error) -> Error {
     let kind = match &error {
         register::Error::Unavailable { .. } => ErrorKind::Unavailable,
         register::Error::Corrupt(_) => ErrorKind::Corrupt,

@@ -228,12 +228,12 @@ impl<T: Serialize + DeserializeOwned> Document<T> {
     }
 
     /// Deletes what there is, and what there was: all its versions. What remains are `keep_versions` that say that it is
-    /// deleted. What was on its way meanwhile, and is of none of them, is removed within two hours.
+    /// deleted; the number of the last. What was on its way meanwhile, and is of none of them, is removed within two hours.
     ///
     /// # Errors
     ///
     /// Those of [`update`](Self::update), and `Unavailable` if what there was could not be deleted: then call it again.
-    pub async fn erase(&self) -> Result<()> {
+    pub async fn erase(&self) -> Result<u64> {
         self.documents.erase(&self.key, &self.by).await
     }
 
@@ -254,12 +254,9 @@ impl<T: Serialize + DeserializeOwned> Document<T> {
     ///
     /// `NotFound` if it is not, or never was, or says that the document is deleted; those of [`load`](Self::load).
     pub async fn at(&self, number: u64) -> Result<Version<T>> {
-        let newest = self.documents.read(&self.key).await?;
-        let past = self.documents.past(&self.key, &newest, number.saturating_sub(1)).await?;
-        let found = past.last().filter(|(oldest, _)| *oldest == number);
-        let version = found.map_or(Ok(None), |(number, body)| self.typed(*number, body))?;
-        let message = || format!("there is no version {number} of document {:?}, or it is not kept any more", self.key);
-        version.ok_or_else(|| Error::new(ErrorKind::NotFound, message()))
+        let body = self.documents.at(&self.key, number).await?;
+        let message = || format!("version {number} of document {:?} says that it is deleted", self.key);
+        self.typed(number, &body)?.ok_or_else(|| Error::new(ErrorKind::NotFound, message()))
     }
 
     /// Writes a version that says what one of the past says; the new one.

@@ -23,6 +23,7 @@
 //! | `manager` | the actor: keeps up to date, removes, brings home |
 //! | `handle` | a document as a program has it, typed |
 //! | `task` | a document as a handler has it: what it does is recorded |
+//! | `outline` | documents as they are seen from outside: without their types |
 
 mod cache;
 mod chain;
@@ -33,6 +34,8 @@ mod key;
 mod lock;
 mod manager;
 mod merge;
+#[cfg(feature = "api")]
+mod outline;
 mod spool;
 mod task;
 #[cfg(test)]
@@ -42,9 +45,12 @@ mod writer;
 
 pub(crate) use chain::{DOCUMENTS, Documents, Given, LOCKS};
 pub use handle::{Document, Remembered, Version};
-pub use lock::{Lock, LockInfo, LockRequest, OnDeadlock, TaskLock, TaskLockRequest};
+pub use lock::{Lock, LockInfo, LockRequest, LockTicket, OnDeadlock, TaskLock, TaskLockRequest};
 pub(crate) use manager::{Collect, state};
 pub(crate) use merge::Merges;
 pub use spool::SpooledWrite;
 pub use task::TaskDocument;
 pub use version::Author;
+pub use writer::DOCUMENT_BYTES_MAX;
+#[cfg(feature = "api")]
+pub(crate) use {outline::Outline, writer::fits};

@@ -103,12 +103,17 @@ impl Body {
 
     /// Who wrote it, in words.
     pub(super) fn authors(&self) -> String {
-        let authors: Vec<_> = self.writes.iter().map(|made| made.by.to_string()).filter(|by| !by.is_empty()).collect();
-        match authors.as_slice() {
-            [] => format!("node {}", self.node),
-            [one] => format!("{one}, on node {}", self.node),
-            [.., last] => format!("{last} and {} others, on node {}", authors.len() - 1, self.node),
-        }
+        in_words(self.writes.iter().map(|made| &made.by), &self.node)
+    }
+}
+
+/// Who wrote something on a node, in words.
+pub(super) fn in_words<'a>(authors: impl Iterator<Item = &'a Author>, node: &str) -> String {
+    let authors: Vec<_> = authors.map(Author::to_string).filter(|by| !by.is_empty()).collect();
+    match authors.as_slice() {
+        [] => format!("node {node}"),
+        [one] => format!("{one}, on node {node}"),
+        [.., last] => format!("{last} and {} others, on node {node}", authors.len() - 1),
     }
 }
 

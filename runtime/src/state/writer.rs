@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 /// How many writes share a version.
 const SHARED_MAX: usize = 256;
 /// How many bytes of JSON a document has at most.
-const VALUE_BYTES_MAX: usize = 16 << 20;
+pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
 /// How many times a write begins anew before it gives up: each time somebody else has written.
 const TURNS_MAX: usize = 1_000;
 /// How many tries of one write may end without an answer before it gives up: each takes some seconds.
@@ -103,7 +103,7 @@ impl Documents {
         while let Some(said) = heard.recv().await {
             match said {
                 Said::Turn(turn, answer) => {
-                    let made = next(&turn).and_then(|value| fits(key, value));
+                    let made = next(&turn).and_then(|value| fits(key, value.as_ref()).map(|()| value));
                     let _writer_has_ended = answer.send(made);
                 }
                 Said::Done(result) => return result,
@@ -132,11 +132,16 @@ impl Queues {
     }
 }
 
-fn fits(key: &str, value: Option<Json>) -> Result<Option<Json>> {
-    match value.as_ref().map(|value| value.as_str().len()).filter(|bytes| *bytes > VALUE_BYTES_MAX) {
-        None => Ok(value),
-        Some(bytes) => {
-            let message = format!("the value of document {key:?} has {bytes} bytes, {VALUE_BYTES_MAX} are allowed");
+/// Whether a document can have this value.
+///
+/// # Errors
+///
+/// `Invalid` for one that is too long.
+pub(crate) fn fits(key: &str, value: Option<&Json>) -> Result<()> {
+    match value.map_or(0, |value| value.as_str().len()) {
+        0..=DOCUMENT_BYTES_MAX => Ok(()),
+        bytes => {
+            let message = format!("the value of document {key:?} has {bytes} bytes, {DOCUMENT_BYTES_MAX} are allowed");
             Err(Error::invalid(message))
         }
     }

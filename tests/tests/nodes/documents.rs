@@ -77,7 +77,7 @@ async fn a_holder_that_was_stopped_undoes_nothing() {
     let stopped = async {
         until("somebody holds the lock", async || client.locks().await.is_ok_and(|locks| !locks.is_empty())).await;
         let held = client.locks().await.unwrap().pop();
-        let is_of = |node: &&Process| held.as_ref().is_some_and(|held| held.holder.contains(&node.id));
+        let is_of = |node: &&Process| held.as_ref().is_some_and(|held| *held.holder.node == *node.id);
         let holder = [&one, &two].into_iter().find(is_of).expect("one of the two has it");
         holder.pause();
         until("others have held it", async || {

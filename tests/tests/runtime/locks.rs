@@ -1,6 +1,7 @@
 //! Locks: one holder at a time, and a token that the late are known by.
 
 use super::kit::*;
+use crate::meters::Meters;
 use callboard::port::store::fault::{Fault, Operation};
 use callboard::prelude::*;
 use callboard::{Ctx, ErrorKind};
@@ -70,7 +71,8 @@ async fn who_does_not_get_it_is_told_who_has_it() {
     assert!((90..95).contains(&began.elapsed().as_secs()), "it is renewed for as long as it is held");
     let infos = two.locks().await.unwrap();
     assert_eq!((infos.len(), &*infos[0].key, infos[0].token), (1, "branch/main", held.token()));
-    assert!(infos[0].holder.starts_with("the release"), "{infos:?}");
+    assert!(infos[0].holder.to_string().starts_with("the release, on node "), "{infos:?}");
+    assert_eq!((infos[0].holder.by.name.as_deref(), infos[0].ttl), (Some("the release"), TTL));
     // Who has given up has no place any more; dropped, it is let go as well as by its release.
     let left = async {
         while !two.locks().await.unwrap()[0].waiting.is_empty() {
@@ -90,6 +92,8 @@ async fn who_does_not_get_it_is_told_who_has_it() {
 /// The holder's node is cut off from the store, wakes when another has had the lock, and writes.
 #[tokio::test(start_paused = true)]
 async fn a_late_holder_overwrites_nothing_that_its_successor_has_read() {
+    let meters = Meters::default();
+    let _meters = meters.read();
     let (store_of_one, memory) = store();
     let one = on(&memory).start().await.unwrap();
     // The other node reaches the same store by a way of its own.
@@ -108,6 +112,7 @@ async fn a_late_holder_overwrites_nothing_that_its_successor_has_read() {
     assert!(next.token() > late.token());
     let why = timeout(Duration::from_secs(1), late.lost()).await.expect("it knows by itself");
     assert!(why.contains("has not heard from its holder for 30s") && !late.is_held(), "{why}");
+    assert_eq!(meters.of("callboard_locks_lost_total{}"), 1);
     // The successor only reads.
     assert_eq!(next.state::<String>("file").load().await.unwrap().unwrap().value, "first");
     way.calm();
@@ -129,6 +134,8 @@ async fn a_late_holder_overwrites_nothing_that_its_successor_has_read() {
 
 #[tokio::test(start_paused = true)]
 async fn it_is_taken_away_after_the_longest() {
+    let meters = Meters::default();
+    let _meters = meters.read();
     let (_, [one, two]) = nodes().await;
     let long = one.lock("long", TTL).longest(Duration::from_secs(100)).await.unwrap();
     let began = Instant::now();
@@ -136,6 +143,9 @@ async fn it_is_taken_away_after_the_longest() {
     assert!((99..103).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     assert!(long.lost().await.contains("the longest that it may be"));
     assert!(next.is_held());
+    next.release().await;
+    drop(one.lock("long", TTL).await.unwrap());
+    assert_eq!(meters.of("callboard_locks_lost_total{}"), 1, "what is let go is not lost");
 }
 
 /// One that waits dies: it is handed the lock, says nothing, and the next one has it.

@@ -1,11 +1,12 @@
 //! Documents: what agents and programs keep, without lost updates.
 
 use super::kit::*;
+use crate::meters::Meters;
 use crate::random::Random;
 use callboard::port::store::fault::{Fault, Odds, Operation};
 use callboard::prelude::*;
 use callboard::test::TestRuntime;
-use callboard::{Builder, Ctx, Version};
+use callboard::{Builder, Ctx, DOCUMENT_BYTES_MAX, Version};
 use futures::future::join_all;
 
 #[payload]
@@ -33,13 +34,23 @@ async fn a_document_is_written_read_and_kept_by_its_versions() {
     assert_eq!(error.kind(), ErrorKind::Conflict);
     let said = full(&error);
     assert!(said.contains("is at version 2, by a person, on node") && said.contains("and not at 1"), "{said}");
+    let both = error.version_conflict().unwrap();
+    assert_eq!((both.expected, both.found), (1, 2));
+    let error = visits.save(&Visits::default(), 0).await.unwrap_err();
+    assert!(full(&error).contains("was not to be there yet"), "{}", full(&error));
     let error = visits.try_update(|_| Err(Error::terminal("no"))).await.unwrap_err();
     assert_eq!((error.message(), visits.load().await.unwrap().unwrap().number), ("no", 2));
     assert_eq!(visits.at(1).await.unwrap().value.count, 1);
     assert_eq!(visits.delete(2).await.unwrap(), 3);
     assert_eq!(visits.load().await.unwrap(), None);
-    assert_eq!(visits.at(3).await.unwrap_err().kind(), ErrorKind::NotFound);
-    assert_eq!(visits.at(9).await.unwrap_err().kind(), ErrorKind::NotFound);
+    let error = visits.save(&Visits::default(), 2).await.unwrap_err();
+    assert!(full(&error).contains("was deleted in version 3, by a person, on node"), "{}", full(&error));
+    assert_eq!(error.version_conflict().unwrap().found, 3);
+    for (number, why) in [(3, "says that it is deleted"), (9, "is not kept any more"), (0, "is not kept any more")] {
+        let error = visits.at(number).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(full(&error).contains(why), "{number}: {}", full(&error));
+    }
     let back = visits.roll_back(2).await.unwrap();
     assert_eq!((back.number, back.value), (4, second.value));
     let history: Vec<(u64, u64)> =
@@ -72,6 +83,29 @@ async fn what_can_not_be_is_told() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(full(&error).contains("was not written: the store refused: disk full"), "{}", full(&error));
     assert_eq!(board.state::<String>("words").load().await.unwrap().unwrap().value, "no number");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_has_16_mib_at_most() {
+    let (_, store) = store();
+    let board = node(&store).await;
+    let text = board.state::<String>("text");
+    // With its quotes it has as many bytes as it may.
+    let longest = "x".repeat(DOCUMENT_BYTES_MAX - 2);
+    assert_eq!(text.save(&longest, 0).await.unwrap(), 1);
+    let writes = [
+        text.save(&format!("{longest}x"), 1).await.map(drop),
+        text.overwrite(&format!("{longest}x")).await.map(drop),
+        text.update(|text| text.push('x')).await.map(drop),
+    ];
+    for write in writes {
+        let error = write.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        let said = full(&error);
+        assert!(said.contains("document \"text\" has 16777217 bytes, 16777216 are allowed"), "{said}");
+    }
+    let newest = text.load().await.unwrap().unwrap();
+    assert_eq!((newest.number, newest.value.len()), (1, longest.len()));
 }
 
 /// Eight writers on one document, whose requests and answers are lost, late and doubled.
@@ -291,6 +325,21 @@ fn spooling(store: &std::sync::Arc<dyn callboard::port::store::Store>, folder: &
 
 #[tokio::test(start_paused = true)]
 async fn what_is_spooled_outlives_a_restart_and_is_merged_once() {
+    let meters = Meters::default();
+    let _meters = meters.read();
+    let counted = || {
+        let names = ["spooled_total", "spool_merged_total", "spool_entries"];
+        names.map(|name| meters.of(&format!("callboard_state_{name}{{}}")))
+    };
+    let until_counted = async |expected| {
+        let wait = async {
+            while counted() != expected {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let counts = tokio::time::timeout(Duration::from_secs(60), wait).await;
+        counts.unwrap_or_else(|_| panic!("{:?} is not {expected:?}", counted()));
+    };
     let (faults, store) = store();
     let folder = tempfile::tempdir().unwrap();
     let board = spooling(&store, folder.path()).start().await.unwrap();
@@ -302,6 +351,7 @@ async fn what_is_spooled_outlives_a_restart_and_is_merged_once() {
     for by in 1..=3 {
         assert_eq!(add(&board, by).await.unwrap(), None, "it is spooled");
     }
+    until_counted([3, 0, 3]).await;
     let waiting = board.state_spool().await.unwrap();
     assert_eq!(waiting.iter().map(|write| &*write.key).collect::<Vec<_>>(), ["visits/a"; 3]);
     let error = board.state::<u8>("other").merge_or_spool(&1).await.unwrap_err();
@@ -326,6 +376,7 @@ async fn what_is_spooled_outlives_a_restart_and_is_merged_once() {
     assert_eq!((visits.value.count, visits.value.by), (4, vec![0, 1, 2, 3]));
     assert_eq!(visits.by[0].name.as_deref(), Some("spooler"));
     assert_eq!(add(&board, 4).await.unwrap().unwrap().value.count, 5, "nothing is spooled any more");
+    until_counted([3, 3, 0]).await;
 }
 
 #[tokio::test(start_paused = true)]

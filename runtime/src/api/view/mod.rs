@@ -1,10 +1,14 @@
-//! Runs, tasks and events as JSON. What is said here is said on the command line as well, and stays.
+//! Runs, tasks, events, documents and locks as JSON. What is said here is said on the command line as well, and stays.
 
+mod document;
 mod event;
+mod lock;
 mod run;
 mod task;
 
+pub(super) use document::{DocumentView, KeyView, OutlineView};
 pub(super) use event::EventView;
+pub(super) use lock::LockView;
 pub(super) use run::RunView;
 pub(super) use task::TaskView;
 

@@ -1,12 +1,15 @@
 //! A lock as programs and handlers have it.
 
 use super::keeper::{Held, Wish};
+use super::record::Ticket;
 use crate::state::chain::{Documents, Fence};
+use crate::state::version::in_words;
 use crate::state::{Author, Document, TaskDocument};
 use crate::{Ctx, Error, ErrorKind, Result};
 use callboard_core::Millis;
 use futures::future::BoxFuture;
 use serde::Serialize;
+use std::fmt;
 use std::future::IntoFuture;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -257,12 +260,37 @@ pub struct LockInfo {
     pub key: Arc<str>,
     /// The token of its holder.
     pub token: u64,
-    /// Who holds it, in words.
-    pub holder: String,
-    /// Since when it wants it, by the clock of its node.
-    pub since: Millis,
+    /// Who holds it.
+    pub holder: LockTicket,
+    /// For how long it holds it without a sign of life, by the clock of who waits. It gives three within that time.
+    pub ttl: Duration,
     /// Who waits, in order.
-    pub waiting: Vec<String>,
+    pub waiting: Vec<LockTicket>,
+}
+
+/// Who holds a lock, or waits for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LockTicket {
+    /// Who, or which task.
+    pub by: Author,
+    /// On which node.
+    pub node: Arc<str>,
+    /// Since when it wants it, by the clock of that node.
+    pub since: Millis,
+}
+
+impl From<&Ticket> for LockTicket {
+    fn from(ticket: &Ticket) -> Self {
+        Self { by: ticket.by.clone(), node: ticket.node.clone(), since: ticket.at }
+    }
+}
+
+/// In words.
+impl fmt::Display for LockTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&in_words(std::iter::once(&self.by), &self.node))
+    }
 }
 
 impl Documents {
@@ -275,9 +303,9 @@ impl Documents {
         let locks = self.locks().all().await?;
         let infos = locks.into_iter().filter_map(|(key, record)| {
             let holder = record.holder?;
-            let waiting = record.waiting.iter().map(ToString::to_string).collect();
-            let (token, since) = (holder.token, holder.ticket.at);
-            Some(LockInfo { key, token, holder: holder.ticket.to_string(), since, waiting })
+            let waiting = record.waiting.iter().map(LockTicket::from).collect();
+            let ttl = Duration::from_millis(holder.ticket.ttl_ms);
+            Some(LockInfo { key, token: holder.token, holder: (&holder.ticket).into(), ttl, waiting })
         });
         Ok(infos.collect())
     }

@@ -17,5 +17,5 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use handle::{Lock, LockInfo, LockRequest, OnDeadlock, TaskLock, TaskLockRequest};
+pub use handle::{Lock, LockInfo, LockRequest, LockTicket, OnDeadlock, TaskLock, TaskLockRequest};
 pub(super) use keeper::Locks;

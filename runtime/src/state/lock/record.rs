@@ -4,6 +4,7 @@
 //! and the others look again. Whether a holder has been silent for too long is for who looks: a record only says what it saw.
 
 use crate::state::Author;
+use crate::state::version::in_words;
 use callboard_core::{Millis, Token};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -47,10 +48,7 @@ impl Ticket {
 /// In words.
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.by.to_string().as_str() {
-            "" => write!(f, "node {}", self.node),
-            by => write!(f, "{by}, on node {}", self.node),
-        }
+        f.write_str(&in_words(std::iter::once(&self.by), &self.node))
     }
 }
 
