@@ -299,3 +299,80 @@ fn silent_and_numerous_clients_have_limits() {
     node.terminate();
     assert_eq!(node.ended().code(), Some(0), "an open stream keeps nobody");
 }
+
+/// Where a child of [`three_processes_count_right`] counts.
+const COUNTS_AT: &str = "TEST_COUNTS_AT";
+
+/// How often: `TEST_COUNTS`, 250 by default.
+fn counts() -> u64 {
+    std::env::var("TEST_COUNTS").map_or(250, |said| said.parse().expect("a number"))
+}
+
+/// Three processes update one document of a node on a folder, each as a program in another language would: it reads, and writes
+/// with the version that it has read, until nobody was faster.
+#[test]
+fn three_processes_count_right() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = Node::dev([std::ffi::OsStr::new("--data"), folder.path().as_os_str()]);
+    let us = std::env::current_exe().expect("a program");
+    let child = || {
+        let mut child = std::process::Command::new(&us);
+        child.args(["--exact", "api::a_process_counts"]).env(COUNTS_AT, &node.address);
+        child.stdout(std::process::Stdio::null()).spawn().expect("it starts")
+    };
+    let mut children = [child(), child(), child()];
+    for child in &mut children {
+        assert!(child.wait().expect("it ends").success());
+    }
+    let answer = ask(&node, "GET /v1/state/count", &[], "").json();
+    assert_eq!((&answer["value"], &answer["version"]), (&(3 * counts()).into(), &(3 * counts()).into()));
+}
+
+/// What a child does; nothing, unless it is told where.
+#[test]
+fn a_process_counts() {
+    let Ok(address) = std::env::var(COUNTS_AT) else { return };
+    let mut stream = BufReader::new(TcpStream::connect(&address).expect("it listens"));
+    let mut ask = |line: &str, head: &str, body: &str| {
+        let length = body.len();
+        let request = format!("{line} HTTP/1.1\r\nhost: {address}\r\n{head}content-length: {length}\r\n\r\n{body}");
+        stream.get_mut().write_all(request.as_bytes()).expect("it reads");
+        let (mut status, mut length, mut etag) = (0_u16, 0, String::new());
+        for n in 0.. {
+            let mut line = String::new();
+            stream.read_line(&mut line).expect("it answers");
+            let (name, value) = line.trim_end().split_once(": ").unwrap_or_default();
+            match name {
+                _ if n == 0 => status = line.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a status"),
+                "content-length" => length = value.parse().expect("a number"),
+                "etag" => value.clone_into(&mut etag),
+                _ => {}
+            }
+            if line == "\r\n" {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).expect("a body");
+        (status, etag, String::from_utf8(body).expect("UTF-8"))
+    };
+    for _ in 0..counts() {
+        loop {
+            let (found, etag, body) = ask("GET /v1/state/count", "", "");
+            let (head, count) = match found {
+                404 => ("if-none-match: *\r\n".to_owned(), 0),
+                _ => {
+                    let told: Value = serde_json::from_str(&body).expect("JSON");
+                    (format!("if-match: {etag}\r\n"), told["value"].as_u64().expect("a count"))
+                }
+            };
+            let head = format!("{head}{JSON}\r\n");
+            let (written, ..) = ask("PUT /v1/state/count", &head, &(count + 1).to_string());
+            match written {
+                200 | 201 => break,
+                412 => {} // somebody was faster
+                other => panic!("{other}"),
+            }
+        }
+    }
+}
