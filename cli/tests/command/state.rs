@@ -138,7 +138,8 @@ async fn a_lock_is_shown_with_who_holds_it_and_who_waits() {
     assert_eq!(list(&["-o", "json"]).out, "{\"items\":[],\"next\":null}\n");
     let wanted = |who: &str| board.lock("branch/main", Duration::from_secs(30)).by(who);
     let held = wanted("the release").await.expect("nobody has it");
-    let waits = tokio::spawn(wanted("a fix").into_future());
+    let mut waits = tokio::task::JoinSet::new();
+    waits.spawn(wanted("a fix").into_future());
     while board.locks().await.expect("a list").iter().all(|lock| lock.waiting.is_empty()) {
         tokio::task::yield_now().await;
     }
@@ -156,6 +157,7 @@ async fn a_lock_is_shown_with_who_holds_it_and_who_waits() {
         assert!(table.contains(words), "{words}: {table}");
     }
     held.release().await;
-    drop(waits.await.expect("it has not panicked").expect("it has it next"));
+    let waited = waits.join_next().await.expect("it is there");
+    drop(waited.expect("it has not panicked").expect("it has it next"));
     board.shutdown().await.expect("a clean end");
 }
