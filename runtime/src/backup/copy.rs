@@ -1,7 +1,7 @@
 //! Copying a name space.
 
 use super::{NameSpace, Stand, away, unread, unread_register};
-use crate::journal::copy::{self, Added};
+use crate::journal::copy::{self, Added, Reach};
 use crate::journal::position::Position;
 use crate::journal::register::Advance;
 use crate::partition::pages_of;
@@ -51,8 +51,12 @@ impl NameSpace {
     pub async fn copy_to(&self, target: Arc<dyn Store>, until: &BTreeMap<u16, String>) -> Result<Copied> {
         let began = Instant::now();
         let until = self.positions(until)?;
-        self.is_fit(&target).await?;
-        let (partitions, mut added) = self.copy_all(&target, &until).await?;
+        let finished = self.is_fit(&target).await?;
+        let reach = |number: u16| Reach {
+            until: until.get(&number).copied(),
+            finished: finished.as_ref().and_then(|stand| stand.partitions.get(usize::from(number))).map(|(at, _)| *at),
+        };
+        let (partitions, mut added) = self.copy_all(&target, reach).await?;
         added += self.seal(&target, &partitions).await?;
         let (positions, hashes) = partitions.into_iter().map(|(at, hash)| (at.to_string(), hash)).unzip();
         Ok(Copied {
@@ -82,7 +86,7 @@ impl NameSpace {
     pub(super) async fn copy_all(
         &self,
         target: &Arc<dyn Store>,
-        until: &BTreeMap<u16, Position>,
+        reach: impl Fn(u16) -> Reach,
     ) -> Result<(Vec<(Position, String)>, Added)> {
         let (ours, theirs) = (self.payloads(&self.store), self.payloads(target));
         let mut added = ours.copy_to(&theirs).await.map_err(|error| not_copied(&error))?;
@@ -90,7 +94,7 @@ impl NameSpace {
         for number in 0..self.root.partitions {
             let (journal, copy) = (self.journal(&self.store, number), self.journal(target, number));
             let mut recovery = Recovery::new(self.limits);
-            let copied = journal.copy_to(&copy, until.get(&number).copied(), &mut recovery).await;
+            let copied = journal.copy_to(&copy, reach(number), &mut recovery).await;
             let (at, of_it) = copied.map_err(|error| not_copied(&error))?;
             let pages = journal.archive().copy_to(&copy.archive(), &pages_of(&recovery.state)).await;
             added += of_it;
@@ -107,14 +111,15 @@ impl NameSpace {
         Ok((partitions, added))
     }
 
-    /// Whether this can be copied into the target: it is empty, or holds an earlier copy of it, finished or not.
-    async fn is_fit(&self, target: &Arc<dyn Store>) -> Result<()> {
+    /// Whether this can be copied into the target: it is empty, or holds an earlier copy of it, finished or not. Answers the last
+    /// one that was finished.
+    async fn is_fit(&self, target: &Arc<dyn Store>) -> Result<Option<Stand>> {
         let refused = |what: String| Err(Error::new(ErrorKind::Conflict, what).because("choose an empty folder"));
         match (self.stand(target).await?, root::find(&**target, &self.name).await?) {
-            (Some(stand), _) if stand.of == self.root => Ok(()),
+            (Some(stand), _) if stand.of == self.root => Ok(Some(stand)),
             (Some(stand), _) => refused(format!("the target holds a copy of another name space, {}", stand.of)),
             (None, Some(root)) => refused(format!("the target holds a name space, {root}, and no copy")),
-            (None, None) => Ok(()),
+            (None, None) => Ok(None),
         }
     }
 

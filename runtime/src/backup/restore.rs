@@ -2,7 +2,7 @@
 
 use super::copy::{millis, not_copied};
 use super::{NameSpace, Stand, away};
-use crate::journal::copy;
+use crate::journal::copy::{self, Reach};
 use crate::port::store::Store;
 use crate::port::store::probe::probe;
 use crate::root::{self, Root};
@@ -67,8 +67,11 @@ impl NameSpace {
         let stand = stand.ok_or_else(|| Error::invalid("this is no copy: make one, and restore that"))?;
         probe(&*target, &self.name).await.map_err(|error| crate::node::refused_store(&error))?;
         let Restoring { stand, root } = self.begin(&target, stand).await?;
-        let until = (0..).zip(&stand.partitions).map(|(number, (position, _))| (number, *position));
-        let (partitions, added) = self.copy_all(&target, &until.collect()).await?;
+        let reach = |number: u16| {
+            let until = stand.partitions.get(usize::from(number)).map(|(position, _)| *position);
+            Reach { until, finished: None }
+        };
+        let (partitions, added) = self.copy_all(&target, reach).await?;
         for (number, (found, recorded)) in partitions.iter().zip(&stand.partitions).enumerate() {
             if found != recorded {
                 let message = format!("partition {number} of the copy does not lead to the state of which it was made");

@@ -3,7 +3,8 @@
 //! The source is read as by any reader (J9), so nothing is created there and its owner goes on meanwhile. In the target every
 //! object has the name and the bytes that it has in the source; only the manifest is made anew, last, and names no more than is
 //! there. A copy that is made again into the same target adds what has come since: slots in their order, so that a copy which
-//! was not finished is the one before it, and somewhat more.
+//! was not finished is the one before it, and somewhat more. Its manifest goes on naming the snapshot on which the last one rests that
+//! was finished, as the second newest.
 
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -97,8 +98,17 @@ impl From<manifest::Error> for Error {
     }
 }
 
+/// Up to where a partition is copied.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reach {
+    /// To this position, and not to the end.
+    pub(crate) until: Option<Position>,
+    /// What the target holds of it by the last copy that was finished.
+    pub(crate) finished: Option<Position>,
+}
+
 impl Journal {
-    /// Copies the journal up to `until`, or to its end, into `target`, and replays it into `replay` on the way.
+    /// Copies the journal into `target`, and replays it into `replay` on the way.
     ///
     /// On return everything up to the position that is returned is durable in the target, which holds nothing behind it
     /// that an earlier copy has not put there.
@@ -108,15 +118,15 @@ impl Journal {
     pub(crate) async fn copy_to(
         &self,
         target: &Self,
-        until: Option<Position>,
+        reach: Reach,
         replay: &mut dyn Replay,
     ) -> Result<(Position, Added), Error> {
         let register = self.manifest();
         let mut current = manifest::read(&register, None).await?;
         let tries = self.access.tries();
         for _ in 0..tries {
-            let snapshot = self.snapshot_before(&current.manifest, until)?;
-            let copied = self.copy_from(&current.manifest, &snapshot, target, until, replay).await;
+            let snapshot = self.snapshot_before(&current.manifest, reach.until)?;
+            let copied = self.copy_from(&current.manifest, &snapshot, target, reach, replay).await;
             // As for any reader: what looks like an end, or like damage, may have been collected meanwhile.
             let now = match &copied {
                 Ok(_) | Err(Error::Source(reader::Error::Walk(walk::Error::Corrupt(_))) | Error::Ends { .. }) => {
@@ -148,7 +158,7 @@ impl Journal {
         manifest: &Manifest,
         snapshot: &Named,
         target: &Self,
-        until: Option<Position>,
+        Reach { until, finished }: Reach,
         replay: &mut dyn Replay,
     ) -> Result<(Position, Added), Error> {
         let theirs = manifest::read(&target.manifest(), None).await;
@@ -180,11 +190,9 @@ impl Journal {
             return Err(Error::Ends { partition: self.names.partition(), until, end: at });
         }
         let epoch = at.epoch.min(manifest.epoch);
-        let previous = if theirs.manifest.snapshot.position < snapshot.position {
-            theirs.manifest.snapshot.clone()
-        } else {
-            theirs.manifest.previous.clone()
-        };
+        let newest = &theirs.manifest.snapshot;
+        let rests_on_it = newest.position < snapshot.position && finished.is_some_and(|at| newest.position <= at);
+        let previous = if rests_on_it { newest } else { &theirs.manifest.previous }.clone();
         let claim = walk.claim().unwrap_or(manifest.claim);
         let made = Manifest { epoch, claim, snapshot: snapshot.clone(), previous, ..manifest.clone() };
         if made.epoch < theirs.manifest.epoch || made.snapshot.position < theirs.manifest.snapshot.position {

@@ -182,10 +182,13 @@ async fn a_copy_grows_and_one_that_is_cut_short_is_the_one_before() {
     assert_eq!(hashes(&verified(&target).await), second.hashes);
     let nothing_new = copy(&source, &target).await;
     assert_eq!(nothing_new.hashes, second.hashes);
-    some_runs(&board, "third").await;
-    // Cut short after so many creates, again and again, until it is done.
+    // Cut short after so many creates, again and again, while the source goes on and takes snapshots.
     let mut cuts = 0;
-    for creates in (0..).step_by(7) {
+    for creates in (0..).step_by(5) {
+        for n in 0..6 {
+            board.start(one(act("count")).0).key(format!("{creates} {n}")).await.unwrap().outcome().await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let faults = FaultStore::new(target.clone());
         let cut: Arc<dyn Store> = Arc::new(faults.clone());
         full_after(&faults, "*", creates);
@@ -194,8 +197,8 @@ async fn a_copy_grows_and_one_that_is_cut_short_is_the_one_before() {
         name_space(&target).await.restore_to(restored.clone()).await.unwrap();
         let is = hashes(&verified(&restored).await);
         match copied {
-            Ok(third) => {
-                assert_eq!(is, third.hashes);
+            Ok(last) => {
+                assert_eq!(is, last.hashes);
                 break;
             }
             Err(error) => assert_eq!((error.kind(), is), (ErrorKind::Unavailable, second.hashes.clone()), "{error:#}"),
