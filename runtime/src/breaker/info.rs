@@ -75,6 +75,7 @@ pub(super) struct Published {
     pub(super) state: State,
     pub(super) generation: u64,
     pub(super) reason: Arc<str>,
+    pub(super) is_by_hand: bool,
     pub(super) since: Instant,
 }
 
@@ -91,7 +92,7 @@ impl State {
 
 impl Published {
     pub(super) fn closed(now: Instant) -> Self {
-        Self { state: State::Closed, generation: 0, reason: "".into(), since: now }
+        Self { state: State::Closed, generation: 0, reason: "".into(), is_by_hand: false, since: now }
     }
 
     /// Whether who is let through in this generation is the probe.

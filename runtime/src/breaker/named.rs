@@ -13,7 +13,7 @@ use crate::{Error, ErrorClass, ErrorKind, Result};
 use callboard_core::{Breach, Invariant};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -38,8 +38,8 @@ pub(crate) struct Breaker {
     pub(super) published: Mutex<Published>,
     /// Told with every change, and every step of a ramp.
     pub(super) changed: Notify,
-    /// Probes that are under way: one at most.
-    probes: AtomicUsize,
+    /// One more than the generation of the probe that is under way, 0 without one. A probe whose time is over is none.
+    probe: AtomicU64,
     pub(super) breaches: Breaches,
     actor: Arc<OnceLock<Slot<Order>>>,
 }
@@ -136,7 +136,7 @@ impl Breakers {
                 gate: Gate::default(),
                 published: Mutex::new(Published::closed(Instant::now())),
                 changed: Notify::new(),
-                probes: AtomicUsize::new(0),
+                probe: AtomicU64::new(0),
                 breaches: self.0.breaches.clone(),
                 actor: self.0.actor.clone(),
             })
@@ -194,9 +194,9 @@ impl Breakers {
     }
 
     /// Another node says where one stands.
-    pub(crate) fn told(&self, told: super::Told) {
+    pub(crate) fn told(&self, from: &Arc<str>, told: super::Told) {
         if let Some(actor) = self.0.actor.get().and_then(Slot::current) {
-            let _down = actor.cast(Order::Told(told));
+            let _down = actor.cast(Order::Told { from: Some(from.clone()), told });
         }
     }
 }
@@ -211,27 +211,40 @@ impl Breaker {
     #[inline]
     pub(crate) fn enter(self: &Arc<Self>, ticket: Option<&Ticket>) -> Option<Pass> {
         let ticket = ticket.filter(|ticket| ticket.gate == self.name).map(|ticket| ticket.generation);
-        self.gate.enter(ticket).map(|generation| self.passed(generation))
+        let (generation, way) = self.gate.enter(ticket)?;
+        if way == Way::Shut {
+            self.order(Order::Begun { name: self.name.clone(), generation });
+        }
+        Some(self.passed(generation, way))
     }
 
     /// Begins a task that the agent was given.
     pub(crate) fn begin(self: &Arc<Self>) -> Option<Pass> {
-        self.gate.begin().map(|generation| self.passed(generation))
+        self.gate.begin().map(|(generation, way)| self.passed(generation, way))
     }
 
     /// A call that was let through; whether it is the only one that may be is looked at beside the gate that has decided it.
-    fn passed(self: &Arc<Self>, generation: u64) -> Pass {
-        let is_probe = self.gate.way() != Way::Free && self.lock().is_probed_in(generation);
-        if is_probe && self.probes.fetch_add(1, Ordering::AcqRel) > 0 {
+    fn passed(self: &Arc<Self>, generation: u64, way: Way) -> Pass {
+        let is_probe = match way {
+            Way::Free => false,
+            Way::Some => self.lock().is_probed_in(generation),
+            Way::One | Way::Probing | Way::Shut => true,
+        };
+        if is_probe && self.probe.swap(generation + 1, Ordering::AcqRel) > 0 {
             let what = format!("breaker {:?} has let another call through beside its probe", self.name);
             self.breaches.report(None, [Breach { invariant: Invariant::OneProbe, run: None, task: None, what }]);
         }
         Pass::new(self.clone(), generation, is_probe)
     }
 
-    /// A probe has ended.
-    pub(super) fn probed(&self) {
-        self.probes.fetch_sub(1, Ordering::AcqRel);
+    /// The probe of this generation has ended.
+    pub(super) fn probed(&self, generation: u64) {
+        let _other = self.probe.compare_exchange(generation + 1, 0, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Whatever probe there is, it decides nothing any more: its time is over, or somebody else has decided.
+    pub(super) fn is_decided(&self) {
+        self.probe.store(0, Ordering::Release);
     }
 
     /// How many tasks that wait here the backlog may let through now.

@@ -173,3 +173,133 @@ async fn a_lease_that_has_run_out_says_nothing_of_the_agent() {
         board.board.shutdown().await.unwrap();
     }
 }
+
+/// When the calls behind the first `known` came, from the first of them on.
+fn since_the_first(provider: &Provider, known: usize) -> Vec<Duration> {
+    let calls = provider.all().split_off(known);
+    calls.iter().map(|(at, _)| *at - calls[0].0).collect()
+}
+
+/// A model takes its time. Whether the node that has the probe performs it itself or another does, nobody else tries
+/// meanwhile, and its answer counts.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_takes_long_is_waited_for_by_all_nodes() {
+    let (town, provider) = (Town::of(PARTITIONS), Provider::down());
+    let (one, two) = (Mortal::of(&town, node(&provider)).await, Mortal::of(&town, node(&provider)).await);
+    // It has partitions, and nobody to do their work.
+    let idle = Mortal::of(&town, |builder| builder).await;
+    until_even(&one, 3, PARTITIONS).await;
+    for owners in [[&one, &two], [&idle, &idle]] {
+        provider.takes(Duration::ZERO);
+        provider.goes_down();
+        opens([&one, &two]).await;
+        let known = provider.calls();
+        provider.comes_back();
+        provider.takes(45 * SECOND);
+        let mut runs = Vec::new();
+        for owner in owners {
+            runs.push(start_on(&one, owner, 20).await);
+        }
+        for run in runs {
+            assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+        }
+        let calls = since_the_first(&provider, known);
+        assert!(calls[1] >= 45 * SECOND, "one probe: {calls:?}");
+        assert!(calls[1] < 50 * SECOND, "its answer counts: {calls:?}");
+        are(&[&one, &two], LLM, BreakerState::Closed).await;
+    }
+    for board in [one, two, idle] {
+        assert_eq!(board.breaches(), vec![]);
+        board.board.shutdown().await.unwrap();
+    }
+}
+
+/// Whoever has the probe dies with it: another node tries.
+#[tokio::test(start_paused = true)]
+async fn the_probe_of_a_node_that_has_died_is_made_by_another() {
+    let (town, provider) = (Town::of(PARTITIONS), Provider::down());
+    let (one, two) = (Mortal::of(&town, node(&provider)).await, Mortal::of(&town, node(&provider)).await);
+    until_even(&one, 2, PARTITIONS).await;
+    opens([&one, &two]).await;
+    let known = provider.calls();
+    provider.takes(40 * SECOND);
+    let run = start_on(&one, &one, 1).await;
+    while provider.calls() == known {
+        tokio::time::sleep(SECOND).await;
+    }
+    one.die().await;
+    provider.comes_back();
+    provider.takes(Duration::ZERO);
+    let run = two.run(run.id());
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    let calls = since_the_first(&provider, known);
+    assert!(calls[1] < 50 * SECOND, "{calls:?}");
+    two.board.shutdown().await.unwrap();
+}
+
+/// Of a breaker that has closed before it came a node knows nothing. What it finds out counts all the same.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_comes_after_a_breaker_has_closed_is_heard() {
+    let (town, provider) = (Town::of(PARTITIONS), Provider::default());
+    let one = Mortal::of(&town, node(&provider)).await;
+    until_even(&one, 1, PARTITIONS).await;
+    one.call(act("first")).await.unwrap();
+    for _ in 0..3 {
+        one.breaker(LLM).open("a person").await.unwrap();
+        one.breaker(LLM).reset("a person").await.unwrap();
+    }
+    tokio::time::sleep(SECOND).await;
+    for finds_out in ["a person says so", "five calls fail"] {
+        let of_two = Provider::default();
+        let two = Mortal::of(&town, node(&of_two)).await;
+        until_even(&one, 2, PARTITIONS).await;
+        while state(&two).is_none() {
+            two.call(act("makes it")).await.unwrap();
+        }
+        if finds_out == "five calls fail" {
+            let known = of_two.calls();
+            of_two.goes_down();
+            while state(&two) == Some(BreakerState::Closed) {
+                let _failed = two.call(act("fails")).retry(Retry::never()).await;
+            }
+            assert_eq!(of_two.calls() - known, 5);
+        } else {
+            two.breaker(LLM).open("a person").await.unwrap();
+        }
+        tokio::time::sleep(SECOND).await;
+        assert_eq!([state(&one), state(&two)], [Some(BreakerState::Open); 2], "{finds_out}");
+        one.breaker(LLM).reset("a person").await.unwrap();
+        tokio::time::sleep(SECOND).await;
+        assert_eq!([state(&one), state(&two)], [Some(BreakerState::Closed); 2], "{finds_out}");
+        two.board.shutdown().await.unwrap();
+        until_even(&one, 1, PARTITIONS).await;
+    }
+    one.board.shutdown().await.unwrap();
+}
+
+/// Two nodes change it before either has heard of the other: they come to stand in one place, and a person is not overruled.
+#[tokio::test(start_paused = true)]
+async fn of_two_changes_at_once_all_nodes_take_the_same() {
+    let (town, provider) = (Town::of(PARTITIONS), Provider::default());
+    let (one, two) = (Mortal::of(&town, node(&provider)).await, Mortal::of(&town, node(&provider)).await);
+    until_even(&one, 2, PARTITIONS).await;
+    for board in [&one, &two] {
+        while state(board).is_none() {
+            let call = board.call(act("makes it")).retry(Retry::never());
+            call.await.unwrap();
+        }
+    }
+    for (opens, closes) in [(&one, &two), (&two, &one)] {
+        let (opening, closing) = (opens.breaker(LLM), closes.breaker(LLM));
+        let (opened, closed) = tokio::join!(opening.open("one person"), closing.reset("another"));
+        assert_eq!(opened.unwrap().generation, closed.unwrap().generation, "at once");
+        tokio::time::sleep(SECOND).await;
+        assert_eq!([state(&one), state(&two)], [Some(BreakerState::Open); 2], "the more careful of them");
+        one.breaker(LLM).reset("a person").await.unwrap();
+        tokio::time::sleep(SECOND).await;
+        assert_eq!([state(&one), state(&two)], [Some(BreakerState::Closed); 2]);
+    }
+    for board in [one, two] {
+        board.board.shutdown().await.unwrap();
+    }
+}

@@ -6,6 +6,8 @@ use callboard::{BreakerRules, BreakerState, Ctx, Pool, Priority, RunOutcome, Tas
 use callboard_tests::Provider;
 
 const LLM: &str = "llm:groq";
+const BREAKERS: &str = "node/breakers";
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A handler that asks the provider in a step, guarded.
 async fn asks(ctx: Ctx, provider: Provider, what: String) -> Result<String> {
@@ -345,4 +347,79 @@ async fn an_effect_that_was_made_before_is_no_probe() {
     assert_eq!(run.output(&node).await.unwrap(), "first");
     let calls = provider.all().into_iter().filter(|(_, call)| call == "first 1").count();
     assert_eq!(calls, 1);
+}
+
+/// Kills the actor that decides where breakers stand, and waits for the next one.
+async fn kill_breakers(board: &Callboard) {
+    assert!(board.kill(BREAKERS).await);
+    tokio::time::sleep(5 * SECOND).await;
+    assert!(board.actors().await.iter().any(|path| path == BREAKERS), "it is back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_that_has_closed_is_closed_for_the_next_actor_too() {
+    let provider = Provider::default();
+    let board = asking(2, &provider).start().await.unwrap();
+    board.call(act("first")).await.unwrap();
+    board.breaker(LLM).open("a person").await.unwrap();
+    let before = board.breaker(LLM).reset("a person").await.unwrap();
+    kill_breakers(&board).await;
+    provider.goes_down();
+    for failures in 1..=5 {
+        board.call(act("fails")).retry(no_retry()).await.unwrap_err();
+        let expected = if failures < 5 { BreakerState::Closed } else { BreakerState::Open };
+        assert_eq!(board.breaker(LLM).info().unwrap().state, expected, "{failures} failures");
+    }
+    assert_eq!(board.breaker(LLM).info().unwrap().generation, before.generation + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_outlives_the_actor_that_has_let_it_through() {
+    let provider = Provider::down();
+    let board = asking(8, &provider).start().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("opens it")).retry(no_retry()).await.unwrap_err();
+    }
+    provider.comes_back();
+    provider.takes(30 * SECOND);
+    let workflow = Workflow::new("many");
+    for n in 0..50 {
+        let _ = workflow.task(format!("t{n}"), act("x"));
+    }
+    let run = board.start(workflow).await.unwrap();
+    while provider.calls() < 6 {
+        tokio::time::sleep(SECOND).await;
+    }
+    kill_breakers(&board).await;
+    tokio::time::sleep(20 * SECOND).await;
+    assert_eq!(provider.calls(), 6, "one probe");
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    let calls = provider.all();
+    assert!(calls[6].0 - calls[5].0 < 35 * SECOND, "its answer counts");
+    assert_eq!(board.breaches(), []);
+}
+
+/// What never ends is no reason to report a bug of Callboard when its time is over and another call tries.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_hangs_has_a_successor() {
+    let provider = Provider::down();
+    let board = asking(8, &provider).start().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("opens it")).retry(no_retry()).await.unwrap_err();
+    }
+    provider.takes(100_000 * SECOND);
+    let workflow = Workflow::new("many");
+    for n in 0..50 {
+        let _ = workflow.task(format!("t{n}"), act("x"));
+    }
+    let run = board.start(workflow).await.unwrap();
+    tokio::time::sleep(200 * SECOND).await;
+    assert_eq!(provider.calls(), 5 + 2, "a probe, which was given a minute, and another a minute later");
+    provider.takes(Duration::ZERO);
+    provider.comes_back();
+    let is_done = async || run.info().await.unwrap().counts.of(callboard::Status::Completed) == 48;
+    while !is_done().await {
+        tokio::time::sleep(SECOND).await;
+    }
+    assert_eq!(board.breaches(), []);
 }
