@@ -271,6 +271,11 @@ impl Pass {
         Self { breaker, generation, is_probe, is_slow: false, is_over: false }
     }
 
+    /// Whether it is the one that is tried.
+    pub(super) fn is_probe(&self) -> bool {
+        self.is_probe
+    }
+
     /// It has taken longer than it may, and goes on: that it hangs is told before it ends, which may be never.
     pub(crate) fn is_slow(&mut self) {
         if !std::mem::replace(&mut self.is_slow, true) {

@@ -423,3 +423,80 @@ async fn a_probe_that_hangs_has_a_successor() {
     }
     assert_eq!(board.breaches(), []);
 }
+
+/// A handler that asks what never answers, within a timeout of the task or one of its own.
+fn hanging(calls: &Gauge, within: Option<Duration>) -> callboard::Builder {
+    let (_, store) = store();
+    let calls = calls.clone();
+    acting(on(&store), 4, move |ctx, _| {
+        let calls = calls.clone();
+        async move {
+            let ask = || async {
+                calls.add();
+                match within {
+                    Some(limit) => Ok(tokio::time::timeout(limit, std::future::pending::<String>()).await?),
+                    None => std::future::pending().await,
+                }
+            };
+            ctx.guard(LLM, ask).await
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dependency_that_only_hangs_is_found_whoever_cuts_the_call_short() {
+    for within in [None, Some(4 * SECOND)] {
+        let calls = Gauge::default();
+        let board = hanging(&calls, within).start().await.unwrap();
+        for called in 1..=10 {
+            let call = board.call(act("hangs")).retry(no_retry()).timeout(5 * SECOND);
+            assert_eq!(call.await.unwrap_err().class(), ErrorClass::Timeout);
+            let expected = if called < 10 { BreakerState::Closed } else { BreakerState::Open };
+            assert_eq!(board.breaker(LLM).info().unwrap().state, expected, "{called} calls, within {within:?}");
+        }
+        let info = board.breaker(LLM).info().unwrap();
+        assert_eq!(&*info.reason, "50 % of the last 10 calls were slow", "no failures");
+        let agent = board.breaker("agent:act").info().unwrap();
+        assert_eq!(agent.state, BreakerState::Closed, "it is not the agent that hangs: {agent:?}");
+        // A probe that is cut short has not gone well: the next one is tried a minute later.
+        let workflow = Workflow::new("waits");
+        for n in 0..4 {
+            let _ = workflow.task(format!("t{n}"), act("waits")).timeout(5 * SECOND).retry(Retry::exponential(100));
+        }
+        let _waits = board.start(workflow).await.unwrap();
+        tokio::time::sleep(250 * SECOND).await;
+        assert!((13..=14).contains(&calls.get()), "one a minute: {}", calls.get() - 10);
+        assert_eq!(board.breaches(), []);
+        board.shutdown().await.unwrap();
+    }
+}
+
+/// A handler that gives up a call does without it. Those of others would be probes, too, one as soon as the other ends.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_its_handler_gives_up_has_not_gone_well() {
+    let (_, store) = store();
+    let calls = Gauge::default();
+    let counted = calls.clone();
+    let board = acting(on(&store), 4, move |ctx, what| {
+        let calls = counted.clone();
+        async move {
+            let asks = ctx.guard(LLM, || async {
+                calls.add();
+                if what == "fails" { Err(Error::retryable("503")) } else { std::future::pending().await }
+            });
+            match tokio::time::timeout(5 * SECOND, asks).await {
+                Ok(answer) => answer,
+                Err(_) => Ok("done without it".to_owned()),
+            }
+        }
+    });
+    let board = board.start().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("fails")).retry(no_retry()).await.unwrap_err();
+    }
+    let began = tokio::time::Instant::now();
+    while began.elapsed() < 250 * SECOND {
+        assert_eq!(board.call(act("hangs")).await.unwrap(), "done without it");
+    }
+    assert!((8..=9).contains(&calls.get()), "one a minute: {}", calls.get() - 5);
+}
