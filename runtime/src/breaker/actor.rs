@@ -346,6 +346,7 @@ impl Board {
                     tracing::debug!(breaker = %name, state = seen.as_str(), generation, %reason, "the breaker is tried");
                 }
                 crate::telemetry::breaker_is(name, seen);
+                self.around.breakers.has_changed(&breaker, now);
             }
         }
         self.let_through(&breaker, left);

@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Where a breaker stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerState {
     /// Calls go.
+    #[default]
     Closed,
     /// No call goes.
     Open,

@@ -5,7 +5,7 @@ use super::gate::{Gate, Pass, Ticket, Way};
 use super::info::Published;
 use super::machine::Heard;
 use super::rules::BreakerRules;
-use super::{BreakerInfo, actor};
+use super::{BreakerChanges, BreakerInfo, BreakerState, actor};
 use crate::breaches::Breaches;
 use crate::port::directory::check_names;
 use crate::supervise::Slot;
@@ -14,8 +14,8 @@ use callboard_core::{Breach, Invariant};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use tokio::sync::{Notify, oneshot};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::Instant;
 
 /// What a breaker is of.
@@ -49,22 +49,33 @@ pub(crate) struct Breaker {
 pub(crate) struct Breakers(Arc<Inner>);
 
 struct Inner {
-    all: Mutex<BTreeMap<Arc<str>, Arc<Breaker>>>,
+    /// Read by every call that is guarded, and written when there is a breaker more or less.
+    all: RwLock<BTreeMap<Arc<str>, Arc<Breaker>>>,
     rules: BreakerRules,
     named: BTreeMap<String, BreakerRules>,
     breaches: Breaches,
     actor: Arc<OnceLock<Slot<Order>>>,
+    changes: broadcast::Sender<BreakerInfo>,
 }
 
 /// The longest name of a breaker, in bytes: its lease and its key in the directory have some more.
 const NAME_BYTES_MAX: usize = 180;
+/// Changes that whoever follows them may be behind.
+const BEHIND_MAX: usize = 1_024;
 /// Dependencies of a node that have a breaker, at most: a name is made in code, and may be made of data by mistake.
 const BREAKERS_MAX: usize = 10_000;
 
 impl Breakers {
     /// None yet. `named` has the rules of those that do not go by `rules`.
     pub(crate) fn new(rules: BreakerRules, named: BTreeMap<String, BreakerRules>, breaches: Breaches) -> Self {
-        Self(Arc::new(Inner { all: Mutex::default(), rules, named, breaches, actor: Arc::default() }))
+        Self(Arc::new(Inner {
+            all: RwLock::default(),
+            rules,
+            named,
+            breaches,
+            actor: Arc::default(),
+            changes: broadcast::Sender::new(BEHIND_MAX),
+        }))
     }
 
     /// Says which actor hears how calls went, once, before there is any.
@@ -72,8 +83,24 @@ impl Breakers {
         let _first = self.0.actor.set(actor);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<Breaker>>> {
-        self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Arc<str>, Arc<Breaker>>> {
+        self.0.all.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<Arc<str>, Arc<Breaker>>> {
+        self.0.all.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whoever follows that one has changed.
+    pub(super) fn has_changed(&self, breaker: &Breaker, now: Instant) {
+        if self.0.changes.receiver_count() > 0 {
+            let _nobody = self.0.changes.send(breaker.info(now));
+        }
+    }
+
+    /// Every change from now on.
+    pub(crate) fn changes(&self) -> BreakerChanges {
+        BreakerChanges(self.0.changes.subscribe())
     }
 
     /// The breaker of a dependency, which is made if there is none.
@@ -82,7 +109,7 @@ impl Breakers {
     ///
     /// `Invalid` for a name that no breaker can have, or for one too many.
     pub(crate) fn dependency(&self, name: &str) -> Result<Arc<Breaker>> {
-        let found = self.lock().get(name).cloned();
+        let found = self.read().get(name).cloned();
         if let Some(found) = found.filter(|found| found.subject == Subject::Dependency) {
             return Ok(found);
         }
@@ -94,7 +121,7 @@ impl Breakers {
         if name.starts_with(AGENT) || name.starts_with(PORT) {
             return Err(Error::invalid(format!("breaker {name:?} is one of Callboard itself: take another name")));
         }
-        let mut all = self.lock();
+        let mut all = self.write();
         if all.len() >= BREAKERS_MAX {
             let message =
                 format!("there are {BREAKERS_MAX} breakers; name them by what they guard, not by what is asked");
@@ -109,7 +136,7 @@ impl Breakers {
         let name: Arc<str> = format!("{AGENT}{id}").into();
         let named = || self.0.named.get(&*name).unwrap_or(&self.0.rules).clone();
         let rules = rules.unwrap_or_else(named);
-        let mut all = self.lock();
+        let mut all = self.write();
         all.remove(&name);
         self.make(&mut all, name.clone(), Subject::Agent(id.clone()), rules)
     }
@@ -118,7 +145,7 @@ impl Breakers {
     pub(super) fn port(&self, name: &str, rules: BreakerRules) -> Arc<Breaker> {
         let name: Arc<str> = format!("{PORT}{name}").into();
         let rules = self.0.named.get(&*name).cloned().unwrap_or(rules);
-        self.make(&mut self.lock(), name, Subject::Port, rules)
+        self.make(&mut self.write(), name, Subject::Port, rules)
     }
 
     fn make(
@@ -146,16 +173,16 @@ impl Breakers {
 
     /// The agent is gone, and its breaker with it.
     pub(crate) fn forget_agent(&self, id: &str) {
-        self.lock().remove(&*format!("{AGENT}{id}"));
+        self.write().remove(&*format!("{AGENT}{id}"));
     }
 
     /// One by its name, if it was ever used.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Breaker>> {
-        self.lock().get(name).cloned()
+        self.read().get(name).cloned()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Breaker>> {
-        self.lock().values().cloned().collect()
+        self.read().values().cloned().collect()
     }
 
     /// All of them as they stand, by name.
@@ -289,6 +316,11 @@ impl Breaker {
 
     pub(crate) fn info(&self, now: Instant) -> BreakerInfo {
         self.lock().info(&self.name, self.gate.waiting(), now)
+    }
+
+    /// Where it stands.
+    pub(crate) fn state(&self) -> BreakerState {
+        self.lock().state.as_seen()
     }
 
     /// Why nothing goes through, in words; `None` if it does.

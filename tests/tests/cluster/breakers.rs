@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use crate::runtime::kit::*;
-use callboard::port::bus::fault::Cut;
+use callboard::port::bus::fault::{Cut, Fault as BusFault, Operation as OfTheBus};
 use callboard::port::store::fault::Fault;
 use callboard::prelude::*;
 use callboard::{BreakerState, Builder};
@@ -145,6 +145,53 @@ async fn a_server_that_is_away_is_asked_once_a_second_and_used_when_it_is_back()
         are(&[&one], port, BreakerState::Closed).await;
     }
     one.board.shutdown().await.unwrap();
+}
+
+/// What a node sends is refused by the broker: it is asked once a second, and work goes on when it is back.
+#[tokio::test(start_paused = true)]
+async fn a_bus_that_refuses_is_asked_once_a_second_and_used_when_it_is_back() {
+    let town = Town::of(PARTITIONS);
+    let with = |builder| acting(builder, 8, |_, what| async { Ok(what) });
+    let (one, two) = (Mortal::of(&town, with).await, Mortal::of(&town, with).await);
+    until_even(&one, 2, PARTITIONS).await;
+    let sends = [OfTheBus::Publish, OfTheBus::Broadcast];
+    sends.into_iter().for_each(|operation| two.bus.faults().always(operation, "*", BusFault::Refuse));
+    are(&[&two], "port:bus", BreakerState::Open).await;
+    let before = two.bus.faults().injected(BusFault::Refuse);
+    tokio::time::sleep(20 * SECOND).await;
+    // Each message is given to the bus up to four times before that counts as one that it has refused.
+    let asked = (two.bus.faults().injected(BusFault::Refuse) - before).div_ceil(4);
+    assert!((10..=21).contains(&asked), "{asked} in 20 s");
+    assert_eq!(one.breaker("port:bus").info().unwrap().state, BreakerState::Closed, "each node has its own");
+    two.bus.faults().calm();
+    are(&[&two], "port:bus", BreakerState::Closed).await;
+    until_even(&one, 2, PARTITIONS).await;
+    let runs = [start_on(&one, &one, 20).await, start_on(&one, &two, 20).await];
+    for run in runs {
+        assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    }
+    for board in [one, two] {
+        board.board.shutdown().await.unwrap();
+    }
+}
+
+/// The breaker of an agent is of the node that has the agent; where it stands all nodes see.
+#[tokio::test(start_paused = true)]
+async fn where_the_breakers_of_agents_stand_all_nodes_see() {
+    let town = Town::of(PARTITIONS);
+    let one = Mortal::of(&town, |builder| builder).await;
+    let two = Mortal::of(&town, |builder| acting(builder, 1, |_, _| async { Err(Error::retryable("sick")) })).await;
+    until_even(&one, 2, PARTITIONS).await;
+    let seen = async || one.agents().await.unwrap().iter().map(|agent| agent.breaker).collect::<Vec<_>>();
+    assert_eq!(seen().await, [BreakerState::Closed]);
+    for _ in 0..5 {
+        one.call(act("fails")).retry(Retry::never()).await.unwrap_err();
+    }
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(seen().await, [BreakerState::Open]);
+    for board in [one, two] {
+        board.board.shutdown().await.unwrap();
+    }
 }
 
 /// Tasks whose leases run out while their holder is cut off are lost and done again: the agent has done nothing wrong.

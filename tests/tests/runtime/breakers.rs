@@ -1,6 +1,7 @@
 //! Circuit breakers: what is sick is left alone, and no work is lost, paid for twice or tried in vain.
 
 use super::kit::*;
+use crate::meters::{Lines, Meters};
 use callboard::prelude::*;
 use callboard::{BreakerRules, BreakerState, Ctx, Pool, Priority, RunOutcome, TaskInfo};
 use callboard_tests::Provider;
@@ -499,4 +500,136 @@ async fn a_probe_that_its_handler_gives_up_has_not_gone_well() {
         assert_eq!(board.call(act("hangs")).await.unwrap(), "done without it");
     }
     assert!((8..=9).contains(&calls.get()), "one a minute: {}", calls.get() - 5);
+}
+
+/// What a handler did before it called is its own time.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_took_the_smaller_part_of_a_timeout_is_not_to_blame() {
+    let (_, store) = store();
+    let board = acting(on(&store), 4, |ctx, _| async move {
+        tokio::time::sleep(4 * SECOND).await;
+        ctx.guard(LLM, std::future::pending).await
+    });
+    let board = board.start().await.unwrap();
+    for _ in 0..10 {
+        board.call(act("slow")).retry(no_retry()).timeout(5 * SECOND).await.unwrap_err();
+    }
+    let state = |name: &str| board.breaker(name).info().unwrap().state;
+    assert_eq!((state(LLM), state("agent:act")), (BreakerState::Closed, BreakerState::Open));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_change_is_counted_logged_and_told_once() {
+    let (meters, lines) = (Meters::default(), Lines::default());
+    let (_meters, _lines) = (meters.read(), lines.read());
+    let provider = Provider::down();
+    let board = asking(2, &provider).start().await.unwrap();
+    let mut changes = board.breaker_changes();
+    for _ in 0..5 {
+        board.call(act("opens it")).retry(no_retry()).await.unwrap_err();
+    }
+    // The probe of one fails, that of the other does not.
+    for is_last in [false, true] {
+        if is_last {
+            provider.comes_back();
+        }
+        let called = board.call(act("waits")).retry(no_retry()).await;
+        assert_eq!(called.is_ok(), is_last);
+    }
+    while board.breaker(LLM).info().unwrap().state != BreakerState::Closed {
+        tokio::time::sleep(SECOND).await;
+    }
+    board.breaker(LLM).open("a person").await.unwrap();
+    board.breaker(LLM).close("a person").await.unwrap();
+    board.breaker(LLM).reset("a person").await.unwrap();
+    use BreakerState::{Closed, HalfOpen, Open, Ramping};
+    let expected = [
+        (Open, "5 failures in a row, the last: 503"),
+        (HalfOpen, "5 failures in a row, the last: 503"),
+        (Open, "the probe failed: 503"),
+        (HalfOpen, "the probe failed: 503"),
+        (Ramping, "the probe went well"),
+        (Closed, "the ramp is over"),
+        (Open, "opened by a person"),
+        (Ramping, "closed by a person"),
+        (Closed, "reset by a person"),
+    ];
+    let logged = lines.with("the breaker has changed");
+    assert_eq!(logged.len(), expected.len(), "{logged:#?}");
+    for (n, ((state, reason), line)) in expected.iter().zip(&logged).enumerate() {
+        let change = changes.next().await.unwrap();
+        assert_eq!((&*change.name, change.state, &*change.reason), (LLM, *state, *reason));
+        assert_eq!(change.generation, n as u64 + 1);
+        let says = [
+            format!("breaker={LLM} "),
+            format!("state=\"{state}\""),
+            format!("generation={} ", n + 1),
+            format!("reason={reason}"),
+        ];
+        assert!(says.iter().all(|text| line.contains(text.as_str())), "{says:?} in {line}");
+    }
+    for state in [Closed, Open, HalfOpen, Ramping] {
+        let counted = meters.of(&format!("callboard_circuit_breaker_changes_total{{breaker={LLM},to={state}}}"));
+        assert_eq!(counted, expected.iter().filter(|(to, _)| *to == state).count() as u64, "{state}");
+    }
+    assert_eq!(meters.sum("callboard_circuit_breaker_changes_total"), expected.len() as u64, "of no other breaker");
+    board.shutdown().await.unwrap();
+    drop(board);
+    assert!(changes.next().await.is_none());
+}
+
+/// Of three agents one is open; of the others the one with the smaller share of its instances taken is given the task.
+#[tokio::test(start_paused = true)]
+async fn the_least_loaded_of_the_others_does_what_an_open_agent_does_not() {
+    let (_, store) = store();
+    let tally = Tally::default();
+    let pool = |name: &'static str, instances: usize| {
+        let tally = tally.clone();
+        let does = move |_: Ctx, _: String| {
+            tally.add(name);
+            std::future::pending::<Result<String>>()
+        };
+        Pool::new(move || Actor { f: does.clone() }).handles::<Act>().id(name).instances(instances)
+    };
+    let board = on(&store).add(pool("sick", 100)).add(pool("small", 2)).add(pool("large", 10)).start().await.unwrap();
+    board.ready().await;
+    board.breaker("agent:sick").open("a person").await.unwrap();
+    for _ in 0..6 {
+        board.start(one(act("x")).0).await.unwrap();
+        tokio::time::sleep(SECOND).await;
+    }
+    assert_eq!((tally.of("sick"), tally.of("small"), tally.of("large")), (0, 1, 5), "none, 1 of 2, 5 of 10");
+    let agents = board.agents().await.unwrap();
+    let open: Vec<&str> = agents.iter().filter(|a| a.breaker == BreakerState::Open).map(|a| &*a.id).collect();
+    assert_eq!(open, ["sick"]);
+}
+
+/// Two runs wait at one gate, the second with a few tasks behind the many of the first: they go in turns.
+#[tokio::test(start_paused = true)]
+async fn runs_that_wait_at_a_gate_go_in_turns() {
+    let provider = Provider::down();
+    let board = asking(20, &provider).start().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("opens it")).retry(no_retry()).await.unwrap_err();
+    }
+    let mut runs = Vec::new();
+    for (name, count) in [("many", 500), ("few", 30)] {
+        let workflow = Workflow::new(name);
+        for n in 0..count {
+            let _ = workflow.task(format!("t{n}"), act(name));
+        }
+        runs.push(board.start(workflow).await.unwrap());
+        tokio::time::sleep(10 * SECOND).await;
+    }
+    provider.comes_back();
+    for run in &runs {
+        assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    }
+    let calls = provider.all().split_off(5);
+    let few: Vec<usize> = (0..calls.len()).filter(|n| calls[*n].1 == "few").collect();
+    assert_eq!(few.len(), 30);
+    // Both wait from the beginning, and each second call is of the second run, but for who is on its way at the same time.
+    for (n, at) in few.iter().enumerate() {
+        assert!(at.abs_diff(2 * n) <= 4, "{few:?}");
+    }
 }
