@@ -315,6 +315,8 @@ impl Board {
         let (way, left) = match state {
             State::Closed => (Way::Free, None),
             State::Open { .. } => (Way::Shut, Some(0)),
+            // The probe goes on.
+            State::HalfOpen { .. } if breaker.gate.probed_in() == Some(generation) => (Way::Probing, Some(0)),
             State::HalfOpen { .. } => (Way::One, Some(1)),
             State::Ramping { .. } => (Way::Some, machine.climb(now)),
         };
@@ -333,8 +335,8 @@ impl Board {
         if !matches!(state, State::HalfOpen { .. }) {
             breaker.is_decided();
         }
-        // Behind what was made known of it: whoever is let through is looked at by that. The probe goes on.
-        if !matches!(state, State::HalfOpen { .. }) || breaker.gate.probed_in() != Some(generation) {
+        // Behind what was made known of it: whoever is let through is looked at by that.
+        if way != Way::Probing {
             breaker.gate.set(generation, way, left.unwrap_or(u32::MAX));
         }
         match news {

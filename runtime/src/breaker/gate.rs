@@ -152,10 +152,10 @@ impl Gate {
         let _first = self.word.compare_exchange(one, probing, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// Lets no probe through any more; false if it is under way.
+    /// Lets no probe of this generation through any more; false if it is under way.
     pub(super) fn shut_before_probe(&self) -> bool {
         let (generation, way) = self.read();
-        let [one, shut] = [Way::One, Way::Shut].map(|way| generation << 3 | way as u64);
+        let (one, shut) = (generation << 3 | Way::One as u64, (generation + 1) << 3 | Way::Shut as u64);
         way == Way::One && self.word.compare_exchange(one, shut, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 

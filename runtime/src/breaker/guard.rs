@@ -2,7 +2,7 @@
 
 use super::machine::Heard;
 use super::{Breaker, Pass};
-use crate::durable::calls::Cut;
+use crate::durable::calls::{Cut, Given};
 use crate::{Ctx, Error, Result};
 use std::sync::Arc;
 use tokio::time::{Instant, sleep};
@@ -64,8 +64,7 @@ impl Ctx {
 
 /// Makes a call that was let through, and notes how it goes.
 async fn watched<T>(ctx: &Ctx, breaker: &Arc<Breaker>, pass: Pass, call: impl Future<Output = Result<T>>) -> Result<T> {
-    let before = ctx.calls().given();
-    let mut under_way = UnderWay { ctx, since: Instant::now(), pass: Some(pass) };
+    let mut under_way = UnderWay { ctx, before: ctx.calls().given(), since: Instant::now(), pass: Some(pass) };
     let result = match breaker.slow_after() {
         None => call.await,
         Some(limit) => {
@@ -80,14 +79,7 @@ async fn watched<T>(ctx: &Ctx, breaker: &Arc<Breaker>, pass: Pass, call: impl Fu
             }
         }
     };
-    let pass = under_way.pass.take();
-    if ctx.calls().given().is_all_replayed_since(before) {
-        // An effect that was made long ago: nobody was called.
-        pass.into_iter().for_each(Pass::unused);
-    } else {
-        let heard = result.as_ref().map_or_else(Heard::from, |_| Heard::Well);
-        pass.into_iter().for_each(|pass| pass.ended(heard.clone()));
-    }
+    under_way.ended(result.as_ref().map_or_else(Heard::from, |_| Heard::Well));
     // It counts against what was called, and against nobody else.
     result.map_err(Error::of_another)
 }
@@ -95,14 +87,26 @@ async fn watched<T>(ctx: &Ctx, breaker: &Arc<Breaker>, pass: Pass, call: impl Fu
 /// A call that has not ended. Dropped, it was cut short, which may say something of who was called.
 struct UnderWay<'a> {
     ctx: &'a Ctx,
+    before: Given,
     since: Instant,
     pass: Option<Pass>,
 }
 
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
+impl UnderWay<'_> {
+    fn ended(&mut self, heard: Heard) {
         let Some(pass) = self.pass.take() else { return };
+        if self.ctx.calls().given().is_all_replayed_since(self.before) {
+            // An effect that was made long ago: nobody was called.
+            pass.unused();
+        } else {
+            pass.ended(heard);
+        }
+    }
+
+    /// What it says that it was cut short.
+    fn cut_short(&self) -> Heard {
         let calls = self.ctx.calls();
+        let is_probe = self.pass.as_ref().is_some_and(Pass::is_probe);
         let is_slow = match calls.cut() {
             // What has taken the smaller part of the time is not why it is up; but it is no probe that went well.
             Some(Cut::TimeIsUp) => {
@@ -110,12 +114,20 @@ impl Drop for UnderWay<'_> {
                 if is_to_blame {
                     calls.are_of_another();
                 }
-                is_to_blame || pass.is_probe()
+                is_to_blame || is_probe
             }
             Some(Cut::Other) => false,
             // By the handler, which goes on without it: perhaps another was faster. Nor is that a probe that went well.
-            None => pass.is_probe(),
+            None => is_probe,
         };
-        pass.ended(if is_slow { Heard::Slow { trips: false } } else { Heard::Dropped });
+        if is_slow { Heard::Slow { trips: false } } else { Heard::Dropped }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.pass.is_some() {
+            self.ended(self.cut_short());
+        }
     }
 }

@@ -400,6 +400,38 @@ async fn a_probe_outlives_the_actor_that_has_let_it_through() {
     assert_eq!(board.breaches(), []);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_probe_of_an_agent_outlives_the_actor_too() {
+    let (_, store) = store();
+    let calls = Gauge::default();
+    let counted = calls.clone();
+    let board = acting(on(&store), 8, move |_, _| {
+        let is_sick = counted.add() <= 5;
+        async move {
+            if is_sick {
+                return Err(Error::retryable("sick"));
+            }
+            tokio::time::sleep(30 * SECOND).await;
+            Ok("done".to_owned())
+        }
+    });
+    let board = board.start().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("fails")).retry(no_retry()).await.unwrap_err();
+    }
+    let workflow = Workflow::new("many");
+    for n in 0..20 {
+        let _ = workflow.task(format!("t{n}"), act("x"));
+    }
+    let run = board.start(workflow).await.unwrap();
+    calls.reaches(6).await;
+    kill_breakers(&board).await;
+    tokio::time::sleep(20 * SECOND).await;
+    assert_eq!(calls.get(), 6, "one probe");
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    assert_eq!(board.breaches(), []);
+}
+
 /// What never ends is no reason to report a bug of Callboard when its time is over and another call tries.
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_hangs_has_a_successor() {
