@@ -1,7 +1,7 @@
 //! The runtime as a program sees it.
 
 use crate::agent::{AgentHandle, Pool};
-use crate::breaker::{BreakerHandle, BreakerInfo};
+use crate::breaker::{BreakerChanges, BreakerHandle, BreakerInfo};
 use crate::builder::Builder;
 use crate::cluster::NodeInfo;
 use crate::dispatch::backlog::QueueInfo;
@@ -251,9 +251,15 @@ impl Callboard {
     }
 
     /// The circuit breakers of this node, by name: those of its agents and those that handlers have
-    /// [guarded](crate::Ctx::guard) something with.
+    /// [guarded](crate::Ctx::guard) something with. Those of the agents of other nodes are in [`agents`](Self::agents).
     pub fn breakers(&self) -> Vec<BreakerInfo> {
         self.0.floor().breakers.list()
+    }
+
+    /// Every change of a breaker of this node from now on. Those of dependencies are the changes of the whole cluster, as
+    /// this node hears of them.
+    pub fn breaker_changes(&self) -> BreakerChanges {
+        self.0.floor().breakers.changes()
     }
 
     /// The breaker of this name: that of a dependency, or `agent:` and the id of an agent of this process.

@@ -3,8 +3,8 @@
 use crate::Cost;
 use callboard_core::{Failure, FailureClass};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, io};
 
 /// A result with Callboard's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -12,7 +12,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong: for a caller a [`kind`](Error::kind), for a handler a [`class`](Error::class), for a person words.
 ///
 /// It works like anyhow's error: any `std::error::Error` turns into it by `?`, and is retryable then; it is therefore
-/// no `std::error::Error` itself. [`Error::terminal`], [`Error::retry_after`] and
+/// no `std::error::Error` itself. If it is, or lies behind it, that the time of tokio's `timeout` or of an operation of
+/// the system was up, its class is `Timeout`. [`Error::terminal`], [`Error::retry_after`], [`Error::timeout`] and
 /// [`ResultExt::terminal`] say otherwise.
 pub struct Error(Box<Inner>);
 
@@ -125,8 +126,9 @@ impl Error {
         Self::new(ErrorKind::Failed, message.to_string()).classed(ErrorClass::Retryable { after: Some(after) })
     }
 
-    /// An error of class `Timeout`.
-    pub(crate) fn timeout(message: impl fmt::Display) -> Self {
+    /// An error that says that something took too long, and that another attempt may mend: of class
+    /// [`Timeout`](ErrorClass::Timeout). For a [circuit breaker](crate::Ctx::guard) that is a slow call and no failure.
+    pub fn timeout(message: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Failed, message.to_string()).classed(ErrorClass::Timeout)
     }
 
@@ -275,10 +277,18 @@ const MESSAGE_CHARS_MAX: usize = 4_096;
 /// The longest chain of causes in the journal.
 const CAUSES_MAX: usize = 16;
 
+/// Whether it is, or lies behind it, that something took too long.
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        error.is::<tokio::time::error::Elapsed>()
+            || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+    })
+}
+
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Self {
         let causes = std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).collect();
-        let class = ErrorClass::Retryable { after: None };
+        let class = if is_timeout(&error) { ErrorClass::Timeout } else { ErrorClass::Retryable { after: None } };
         Self(Box::new(Inner {
             class,
             kind: ErrorKind::Failed,

@@ -81,7 +81,7 @@ pub use answer::{Answering, Deciding};
 #[cfg(feature = "api")]
 pub use api::Code;
 pub use board::{Call, Callboard, JournalCounters, Start};
-pub use breaker::{BreakerHandle, BreakerInfo, BreakerRules, BreakerState};
+pub use breaker::{BreakerChanges, BreakerHandle, BreakerInfo, BreakerRules, BreakerState};
 pub use budget::{Budget, BudgetInfo, BudgetWait, Cost, TopUp, TopUpInfo};
 pub use builder::{Builder, PoolBuilder};
 pub use callboard_core::ParseAmountError;

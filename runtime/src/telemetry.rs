@@ -14,6 +14,8 @@ pub(crate) const LOSSES: &str = "callboard_task_losses_total";
 /// See [`DESCRIBED`].
 pub(crate) const DEAD_LETTERS: &str = "callboard_dead_letters_total";
 /// See [`DESCRIBED`].
+pub(crate) const FAILURES: &str = "callboard_task_failures_total";
+/// See [`DESCRIBED`].
 pub(crate) const RESTARTS: &str = "callboard_actor_restarts_total";
 /// See [`DESCRIBED`].
 pub(crate) const GIVEN_UP: &str = "callboard_actors_given_up_total";
@@ -39,13 +41,17 @@ const BREAKER_CHANGES: &str = "callboard_circuit_breaker_changes_total";
 const BREAKER_STATE: &str = "callboard_circuit_breaker_state";
 
 /// Every counter of this file, and what it counts.
-pub(crate) const DESCRIBED: [(&str, &str); 13] = [
+pub(crate) const DESCRIBED: [(&str, &str); 14] = [
     (BREACHES, "promises that were seen not to hold, by invariant: any but 0 is a bug of Callboard"),
     (RETRIES, "attempts that failed and are followed by another, by capability and by the class of the failure"),
     (LOSSES, "activations that were cut short, which use no retry, by capability and reason: lease, gone, released"),
     (
         DEAD_LETTERS,
         "tasks that went to the dead letters, by capability and reason: the class of the last failure, or losses",
+    ),
+    (
+        FAILURES,
+        "tasks that failed in a way that no other attempt would mend, by capability and by the class of the failure",
     ),
     (RESTARTS, "actors that stopped and were started again, by what they are"),
     (GIVEN_UP, "actors that stopped too often and were given up, by what they are"),

@@ -10,7 +10,7 @@ pub use ledger::{Audit, Ledger};
 pub use provider::Provider;
 
 use callboard::prelude::*;
-use callboard::{Builder, Ctx, RunId, What};
+use callboard::{Builder, Ctx, Run, RunId, TaskInfo, What};
 use callboard_simulator::random::Random;
 use futures::StreamExt;
 use std::collections::BTreeMap;
@@ -100,6 +100,21 @@ async fn add(ctx: Ctx, task: Add, ledger: &Ledger) -> Result<u64> {
         }
     }
     Ok(task.parts.iter().sum::<u64>() + 1)
+}
+
+/// All tasks of a run, page by page.
+///
+/// # Errors
+///
+/// Those of the questions.
+pub async fn all_tasks(run: &Run) -> Result<Vec<TaskInfo>> {
+    let mut page = run.tasks().limit(1_000).await?;
+    let mut all = page.items;
+    while let Some(next) = page.next {
+        page = run.tasks().limit(1_000).after(next).await?;
+        all.append(&mut page.items);
+    }
+    Ok(all)
 }
 
 /// How long a lock lives of which its holder says nothing.

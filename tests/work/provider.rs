@@ -2,7 +2,8 @@
 
 use callboard::prelude::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::time::Instant;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// Something outside that is up or down, and counts who calls; a cheap handle.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +12,8 @@ pub struct Provider(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     is_down: bool,
+    /// How long an answer takes.
+    takes: Duration,
     calls: Vec<(Instant, String)>,
 }
 
@@ -37,6 +40,11 @@ impl Provider {
         self.lock().is_down = false;
     }
 
+    /// From now on each call takes so long to be answered, or to fail.
+    pub fn takes(&self, time: Duration) {
+        self.lock().takes = time;
+    }
+
     /// How many calls there have been.
     #[must_use]
     pub fn calls(&self) -> usize {
@@ -54,13 +62,15 @@ impl Provider {
     /// # Errors
     ///
     /// `Retryable` while it is down.
-    #[expect(clippy::unused_async, reason = "a call is awaited")]
     pub async fn call(&self, what: &str) -> Result<String> {
-        let is_down = {
+        let (is_down, takes) = {
             let mut state = self.lock();
             state.calls.push((Instant::now(), what.to_owned()));
-            state.is_down
+            (state.is_down, state.takes)
         };
+        if !takes.is_zero() {
+            sleep(takes).await;
+        }
         if is_down { Err(Error::retryable("503")) } else { Ok(format!("answer to {what}")) }
     }
 }

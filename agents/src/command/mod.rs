@@ -118,7 +118,7 @@ impl Command {
                 self.program.display(),
                 self.settings.stdout_bytes_max
             ))),
-            Ended::TooLong => Err(Error::retryable(format!(
+            Ended::TooLong => Err(Error::timeout(format!(
                 "{} was killed after timeout, {}",
                 self.program.display(),
                 humantime::format_duration(self.settings.timeout)

@@ -96,7 +96,7 @@ impl Http {
         };
         tokio::time::timeout(limit, asking).await.unwrap_or_else(|_elapsed| {
             let limit = humantime::format_duration(limit);
-            Err(Error::retryable(format!("no answer within timeout, {limit}")))
+            Err(Error::timeout(format!("no answer within timeout, {limit}")))
         })
     }
 

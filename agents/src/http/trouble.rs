@@ -21,5 +21,7 @@ pub(super) fn sending(url: &Url, error: reqwest::Error) -> Error {
     if error.is_builder() {
         return Error::terminal(format!("the request to {} cannot be made: {error}", shown(url)));
     }
-    Error::from(error).context(format!("{} did not answer", shown(url)))
+    let is_timeout = error.is_timeout();
+    let error = Error::from(error).context(format!("{} did not answer", shown(url)));
+    if is_timeout { error.causes().fold(Error::timeout(&error), Error::because) } else { error }
 }

@@ -7,7 +7,7 @@ use super::Ctx;
 use super::context::Assignment;
 use super::erased::{Factory, Perform};
 use super::results::{Ended, Results, keep_lease};
-use crate::breaker::{Breaker, Breakers, Pass};
+use crate::breaker::{Breaker, Breakers, Heard, Pass};
 use crate::clock::Clock;
 use crate::closing_time::ClosingTime;
 use crate::dispatch::backlog::Backlog;
@@ -431,14 +431,18 @@ impl Performer {
             }
         };
         drop(driven);
-        if let Some(pass) = pass {
-            pass.ended(ended.heard());
+        if let Some(cut) = ended.cut() {
+            calls.is_cut(cut);
         }
-        let limit = match ended {
-            // Who waits for a durable call hears there that the task was cancelled, and may clean up.
-            Ended::Stopped(Some(StopReason::Cancelled)) if calls.cancel() => floor.cleanup,
-            _ => return (ended, delivery),
-        };
+        // Who waits for a durable call hears there that the task was cancelled, and may clean up.
+        let cleans_up = matches!(ended, Ended::Stopped(Some(StopReason::Cancelled))) && calls.cancel();
+        // If not it is dropped, and first of all the calls that it waits for say whether one of them is to blame.
+        let cleaning = cleans_up.then_some(driver);
+        if let Some(pass) = pass {
+            pass.ended(if calls.were_of_another() { Heard::Dropped } else { ended.heard() });
+        }
+        let Some(mut driver) = cleaning else { return (ended, delivery) };
+        let limit = floor.cleanup;
         let cleaned = tokio::select! {
             biased;
             cleaned = tokio::time::timeout(limit, driver.clean_up()) => cleaned.is_ok(),

@@ -3,6 +3,7 @@
 use super::Ctx;
 use super::instance::Floor;
 use crate::breaker::Heard;
+use crate::durable::calls::Cut;
 use crate::durable::trap::Sight;
 use crate::journal::payload;
 use crate::limits::check_output;
@@ -43,6 +44,15 @@ impl Ended {
             Self::Parked => Sight::Parked,
             Self::Crashed => Sight::Crashed,
             _ => Sight::Over,
+        }
+    }
+
+    /// Why its handler is dropped, if it has not come to its end.
+    pub(super) fn cut(&self) -> Option<Cut> {
+        match self {
+            Self::Done(_) | Self::Panicked(_) => None,
+            Self::Stopped(Some(StopReason::Timeout | StopReason::Silent)) => Some(Cut::TimeIsUp),
+            Self::Stopped(_) | Self::NotMine | Self::TimeIsUp | Self::Parked | Self::Crashed => Some(Cut::Other),
         }
     }
 

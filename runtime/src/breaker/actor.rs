@@ -1,6 +1,6 @@
 //! The actor that hears how calls went and decides where breakers stand.
 
-use super::cluster::{PROBE_OF_OTHERS, Told};
+use super::cluster::{PROBE_OF_OTHERS, Told, ToldState};
 use super::gate::Way;
 use super::machine::{Heard, Machine, State};
 use super::named::{Breaker, Breakers, Subject};
@@ -11,6 +11,7 @@ use crate::port::directory::{Directory, Lease};
 use crate::supervise::{ChildSpec, OnGiveUp, Policy, Reminder};
 use callboard_core::{Breach, Invariant};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::cmp::Ordering as Cmp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +43,10 @@ pub(crate) enum Order {
     Heard { name: Arc<str>, generation: u64, heard: Heard },
     /// Somebody says where one is to stand.
     Put { name: Arc<str>, by_hand: ByHand, by: Arc<str>, reply: oneshot::Sender<()> },
-    /// Another node says where one stands.
-    Told(Told),
+    /// The probe of this generation, which another node has let through, has begun here.
+    Begun { name: Arc<str>, generation: u64 },
+    /// A node says where one stands, or the directory does.
+    Told { from: Option<Arc<str>>, told: Told },
     /// Whether this node has the probe of this generation.
     Lease { name: Arc<str>, generation: u64, is_ours: bool },
     /// Time has passed.
@@ -103,11 +106,9 @@ impl Actor for BreakersActor {
         let mut board =
             Board { around, myself, machines: BTreeMap::new(), tasks: JoinSet::new(), reminder: Reminder::default() };
         for breaker in board.around.breakers.all() {
-            let published = breaker.lock().clone();
-            if published.state != State::Closed {
-                let (_, machine) = board.machine(&breaker);
-                machine.goes_on(published.state, published.generation, published.reason);
-                board.publish(&breaker.name, None);
+            let (_, machine) = board.machine(&breaker);
+            if machine.state != State::Closed {
+                board.publish(&breaker.name, News::Old);
             }
         }
         board.ask_the_others();
@@ -137,7 +138,7 @@ impl Board {
                         let breach = Breach { invariant: Invariant::ReleasedOnARamp, run: None, task: None, what };
                         breaker.breaches.report(None, [breach]);
                     }
-                    self.publish(&name, Some(Say::ToAll));
+                    self.publish(&name, News::Ours);
                 }
             }
             Order::Put { name, by_hand, by, reply } => {
@@ -153,13 +154,19 @@ impl Board {
                         ByHand::Close => "closed",
                         ByHand::Reset => "reset",
                     };
-                    let generation = machine.generation + 1;
-                    machine.put(state, generation, format!("{done} by {by}").into());
-                    self.publish(&name, Some(Say::ToAll));
+                    machine.by_hand(state, format!("{done} by {by}").into());
+                    self.publish(&name, News::Ours);
                 }
                 let _gone = reply.send(());
             }
-            Order::Told(told) => self.told(told, now),
+            Order::Begun { name, generation } => {
+                let Some((breaker, machine)) = self.find(&name) else { return };
+                if machine.begun(now, generation) {
+                    breaker.gate.is_probed(generation);
+                    self.publish(&name, News::Ours);
+                }
+            }
+            Order::Told { from, told } => self.told(from, told, now),
             Order::Lease { name, generation, is_ours } => {
                 let Some((breaker, machine)) = self.find(&name) else { return };
                 if machine.generation != generation || !matches!(machine.state, State::Open { until: Some(_) }) {
@@ -171,7 +178,7 @@ impl Board {
                         // Only somebody who could not be parked has asked for it, and may be gone.
                         machine.look_in(now, NOBODY_WAITS);
                     }
-                    self.publish(&name, Some(Say::ToAll));
+                    self.publish(&name, News::Ours);
                 } else {
                     machine.wait(now + LOOK_AGAIN);
                 }
@@ -187,7 +194,15 @@ impl Board {
     }
 
     fn machine(&mut self, breaker: &Arc<Breaker>) -> (&Arc<Breaker>, &mut Machine) {
-        let new = || (breaker.clone(), Machine::new(breaker.rules.clone()));
+        let new = || {
+            let mut machine = Machine::new(breaker.rules.clone());
+            machine.goes_on(&breaker.lock());
+            // A probe that has begun while there was no actor.
+            if let Some(generation) = breaker.gate.probed_in() {
+                machine.begun(Instant::now(), generation);
+            }
+            (breaker.clone(), machine)
+        };
         let (known, machine) = self.machines.entry(breaker.name.clone()).or_insert_with(new);
         if !Arc::ptr_eq(known, breaker) {
             (*known, *machine) = new(); // an agent that has come back under its id
@@ -195,15 +210,38 @@ impl Board {
         (known, machine)
     }
 
-    fn told(&mut self, told: Told, now: Instant) {
+    fn told(&mut self, from: Option<Arc<str>>, told: Told, now: Instant) {
         let breakers = self.around.breakers.clone();
         let Ok(breaker) = breakers.dependency(&told.name) else { return };
+        let (name, is_answer) = (breaker.name.clone(), told.answers.is_some());
         let (_, machine) = self.machine(&breaker);
-        if told.generation > machine.generation {
-            machine.put(told.state(now), told.generation, told.reason);
-            self.publish(&breaker.name, None);
-        } else if told.generation < machine.generation {
-            self.say(&breaker.name); // that one has missed something
+        let had_the_probe = matches!(machine.state, State::HalfOpen { .. });
+        let takes = match told.generation.cmp(&machine.generation) {
+            Cmp::Greater if told.answers == Some(machine.generation) && machine.stands_by(&told, now) => {
+                return self.publish(&name, News::Said);
+            }
+            Cmp::Greater => true,
+            Cmp::Equal => machine.yields_to(&told, now),
+            Cmp::Less => false,
+        };
+        if takes {
+            machine.takes(told, now);
+            self.publish(&name, News::Theirs);
+            if had_the_probe {
+                self.release(&name);
+            }
+        } else if told.generation == machine.generation {
+            match (machine.state, told.state) {
+                (State::HalfOpen { .. }, ToldState::Probing) => breaker.gate.is_probed_elsewhere(told.generation),
+                (_, ToldState::HalfOpen | ToldState::Probing) => machine.waits_on(now + PROBE_OF_OTHERS),
+                _ => {}
+            }
+        } else if let (Some(from), false) = (from, is_answer) {
+            // That one has missed something.
+            let answer = Told { answers: Some(told.generation), ..Told::of(&breaker, machine, now) };
+            if let Some(others) = &self.around.others {
+                others.switchboard.tell(&from, Note::Breaker(answer));
+            }
         }
     }
 
@@ -234,12 +272,14 @@ impl Board {
                     }
                     _ => {
                         machine.probe(now);
-                        self.publish(&name, Some(Say::ToAll));
+                        self.publish(&name, News::Ours);
                     }
                 },
-                State::HalfOpen { .. } if breaker.gate.way() == Way::Probing => {
+                State::HalfOpen { .. } if !breaker.gate.shut_before_probe() => {
                     if machine.keeps_probing(now) {
-                        self.publish(&name, Some(Say::ToAll));
+                        self.publish(&name, News::Ours);
+                    } else {
+                        self.say(&name);
                     }
                 }
                 // The tasks that wait may be those of another node.
@@ -249,11 +289,11 @@ impl Board {
                         && breaker.gate.waiting() == 0 =>
                 {
                     machine.pass_on(now);
-                    self.publish(&name, Some(Say::ToAll));
+                    self.publish(&name, News::Ours);
                 }
                 State::HalfOpen { .. } => {
                     machine.probe_again(now);
-                    self.publish(&name, Some(Say::ToAll));
+                    self.publish(&name, News::Ours);
                 }
                 State::Ramping { .. } => match machine.climb(now) {
                     Some(left) => {
@@ -261,23 +301,26 @@ impl Board {
                         breaker.gate.allow(left);
                         self.let_through(&breaker, Some(left));
                     }
-                    None => self.publish(&name, Some(Say::ToAll)),
+                    None => self.publish(&name, News::Ours),
                 },
             }
         }
     }
 
     /// Makes known where a breaker stands.
-    fn publish(&mut self, name: &Arc<str>, say: Option<Say>) {
+    fn publish(&mut self, name: &Arc<str>, news: News) {
         let now = Instant::now();
         let Some((breaker, machine)) = self.machines.get_mut(name) else { return };
         let (state, generation, reason) = (machine.state, machine.generation, machine.reason.clone());
         let (way, left) = match state {
             State::Closed => (Way::Free, None),
             State::Open { .. } => (Way::Shut, Some(0)),
+            // The probe goes on.
+            State::HalfOpen { .. } if breaker.gate.probed_in() == Some(generation) => (Way::Probing, Some(0)),
             State::HalfOpen { .. } => (Way::One, Some(1)),
             State::Ramping { .. } => (Way::Some, machine.climb(now)),
         };
+        let is_by_hand = machine.is_by_hand;
         let breaker = breaker.clone();
         let seen = state.as_seen();
         let is_news = {
@@ -286,19 +329,30 @@ impl Board {
             let was_shut = published.state != State::Closed;
             let is_news = breaker.subject != Subject::Port || !was_shut || state == State::Closed;
             let since = if published.state.as_seen() == seen { published.since } else { now };
-            *published = super::info::Published { state, generation, reason: reason.clone(), since };
+            *published = super::info::Published { state, generation, reason: reason.clone(), is_by_hand, since };
             is_news
         };
-        // Behind what was made known of it: whoever is let through is looked at by that.
-        breaker.gate.set(generation, way, left.unwrap_or(u32::MAX));
-        if is_news {
-            tracing::warn!(breaker = %name, state = seen.as_str(), generation, %reason, "the breaker has changed");
-        } else {
-            tracing::debug!(breaker = %name, state = seen.as_str(), generation, %reason, "the breaker is tried");
+        if !matches!(state, State::HalfOpen { .. }) {
+            breaker.is_decided();
         }
-        crate::telemetry::breaker_is(name, seen);
+        // Behind what was made known of it: whoever is let through is looked at by that.
+        if way != Way::Probing {
+            breaker.gate.set(generation, way, left.unwrap_or(u32::MAX));
+        }
+        match news {
+            News::Old | News::Said => {}
+            News::Ours | News::Theirs => {
+                if is_news {
+                    tracing::warn!(breaker = %name, state = seen.as_str(), generation, %reason, "the breaker has changed");
+                } else {
+                    tracing::debug!(breaker = %name, state = seen.as_str(), generation, %reason, "the breaker is tried");
+                }
+                crate::telemetry::breaker_is(name, seen);
+                self.around.breakers.has_changed(&breaker, now);
+            }
+        }
         self.let_through(&breaker, left);
-        if say.is_some() && breaker.subject == Subject::Dependency {
+        if matches!(news, News::Ours | News::Said) {
             self.say(name);
         }
     }
@@ -314,15 +368,19 @@ impl Board {
         breaker.changed.notify_waiters();
     }
 
-    /// Tells the other nodes where a breaker stands, and the directory, for those who come later.
+    /// Tells the other nodes where a breaker stands, and the directory, for those who come later. As long as the probe is
+    /// under way it is said again and again, and the lease is kept.
     fn say(&mut self, name: &Arc<str>) {
         let Some(others) = self.around.others.clone() else { return };
         let Some((breaker, machine)) = self.machines.get(name) else { return };
+        if breaker.subject != Subject::Dependency {
+            return;
+        }
         let now = Instant::now();
-        let told = Told::of(name, machine.state, machine.generation, &machine.reason, now);
+        let told = Told::of(breaker, machine, now);
         others.switchboard.tell_all(Note::Breaker(told.clone()));
         let (name, node) = (name.clone(), self.around.node.clone());
-        let is_over = !matches!(machine.state, State::HalfOpen { .. });
+        let has_probe = matches!(machine.state, State::HalfOpen { .. });
         // As long as it is so, and a little longer: then it is said again, or nobody needs it.
         let kept = match machine.state {
             State::Closed => None,
@@ -333,7 +391,9 @@ impl Board {
         };
         self.tasks.spawn(async move {
             let soft = async {
-                if is_over {
+                if has_probe {
+                    let _ours = others.directory.acquire(&lease(&name), &node, PROBE_OF_OTHERS).await;
+                } else {
                     let _ours = others.directory.release(&lease(&name), &node).await;
                 }
                 let _soft = match (kept, serde_json::to_vec(&told)) {
@@ -345,6 +405,15 @@ impl Board {
         });
     }
 
+    /// Gives back the probe, which another node has made.
+    fn release(&mut self, name: &Arc<str>) {
+        let Some(others) = self.around.others.clone() else { return };
+        let (name, node) = (name.clone(), self.around.node.clone());
+        self.tasks.spawn(async move {
+            let _away = timeout(LEASE_MAX, others.directory.release(&lease(&name), &node)).await;
+        });
+    }
+
     /// Asks the directory where the breakers of others stand.
     fn ask_the_others(&mut self) {
         let Some(others) = self.around.others.clone() else { return };
@@ -352,7 +421,7 @@ impl Board {
         self.tasks.spawn(async move {
             let Ok(Ok(entries)) = timeout(LEASE_MAX, others.directory.list(BREAKER)).await else { return };
             for told in entries.iter().filter_map(|entry| serde_json::from_slice(&entry.value).ok()) {
-                let _ended = myself.cast(Order::Told(told));
+                let _ended = myself.cast(Order::Told { from: None, told });
             }
         });
     }
@@ -364,9 +433,17 @@ impl Board {
     }
 }
 
-/// Whom a change is told to.
-enum Say {
-    ToAll,
+/// What is made known.
+#[derive(Clone, Copy)]
+enum News {
+    /// A change that was made here: all nodes are told.
+    Ours,
+    /// One that another node has made.
+    Theirs,
+    /// Where it stood when the actor before this one died.
+    Old,
+    /// What was said before, in a later generation: all nodes are told.
+    Said,
 }
 
 fn lease(name: &str) -> String {

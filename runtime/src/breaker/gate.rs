@@ -98,14 +98,14 @@ impl Gate {
         self.is_wanted.swap(false, Ordering::AcqRel) || self.waiting() > 0
     }
 
-    /// Whether a call may go, and in which generation. Who waits in the backlog goes before who does not; who comes from
-    /// there has a ticket.
+    /// Whether a call may go, in which generation, and by which way. Who waits in the backlog goes before who does not; who
+    /// comes from there has a ticket.
     #[inline]
-    pub(super) fn enter(&self, ticket: Option<u64>) -> Option<u64> {
+    pub(super) fn enter(&self, ticket: Option<u64>) -> Option<(u64, Way)> {
         let word = self.word.load(Ordering::Acquire);
         let (generation, way) = read(word);
         if way == Way::Free {
-            return Some(generation);
+            return Some((generation, way));
         }
         let has_ticket = ticket.is_some_and(|ticket| ticket >= generation);
         let is_first = || self.waiting() == 0 && self.take_one();
@@ -129,7 +129,34 @@ impl Gate {
         if !enters {
             self.is_wanted.store(true, Ordering::Release);
         }
-        enters.then(|| ticket.filter(|_| way == Way::Shut).unwrap_or(generation))
+        enters.then(|| (ticket.filter(|_| way == Way::Shut).unwrap_or(generation), way))
+    }
+
+    /// The generation of the probe that is under way.
+    pub(super) fn probed_in(&self) -> Option<u64> {
+        let (generation, way) = self.read();
+        (way == Way::Probing).then_some(generation)
+    }
+
+    /// The probe of this generation is under way. Given back, it is not.
+    pub(super) fn is_probed(&self, generation: u64) {
+        let [probing, one] = [Way::Probing, Way::One].map(|way| generation << 3 | way as u64);
+        if self.word.load(Ordering::Acquire) != one {
+            self.word.store(probing, Ordering::Release);
+        }
+    }
+
+    /// Another node has begun the probe that this one has let through.
+    pub(super) fn is_probed_elsewhere(&self, generation: u64) {
+        let [one, probing] = [Way::One, Way::Probing].map(|way| generation << 3 | way as u64);
+        let _first = self.word.compare_exchange(one, probing, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Lets no probe of this generation through any more; false if it is under way.
+    pub(super) fn shut_before_probe(&self) -> bool {
+        let (generation, way) = self.read();
+        let (one, shut) = (generation << 3 | Way::One as u64, (generation + 1) << 3 | Way::Shut as u64);
+        way == Way::One && self.word.compare_exchange(one, shut, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Who was let through as the probe has not called.
@@ -141,17 +168,17 @@ impl Gate {
         }
     }
 
-    /// Begins a task that its agent was given: in which generation, if that says anything of the agent.
-    pub(super) fn begin(&self) -> Option<u64> {
+    /// Begins a task that its agent was given: in which generation, and by which way, if that says anything of the agent.
+    pub(super) fn begin(&self) -> Option<(u64, Way)> {
         let word = self.word.load(Ordering::Acquire);
         let (generation, way) = read(word);
         match way {
-            Way::Free | Way::Some => Some(generation),
+            Way::Free | Way::Some => Some((generation, way)),
             Way::Shut | Way::Probing => None,
             Way::One => {
                 let probing = generation << 3 | Way::Probing as u64;
                 let first = self.word.compare_exchange(word, probing, Ordering::AcqRel, Ordering::Acquire).is_ok();
-                first.then_some(generation)
+                first.then_some((generation, way))
             }
         }
     }
@@ -244,6 +271,11 @@ impl Pass {
         Self { breaker, generation, is_probe, is_slow: false, is_over: false }
     }
 
+    /// Whether it is the one that is tried.
+    pub(super) fn is_probe(&self) -> bool {
+        self.is_probe
+    }
+
     /// It has taken longer than it may, and goes on: that it hangs is told before it ends, which may be never.
     pub(crate) fn is_slow(&mut self) {
         if !std::mem::replace(&mut self.is_slow, true) {
@@ -253,7 +285,7 @@ impl Pass {
 
     /// It has ended.
     pub(crate) fn ended(mut self, heard: Heard) {
-        self.is_over = true;
+        self.end();
         // What was slow counts once, unless it failed on top of that.
         if !self.is_slow || matches!(heard, Heard::Failed(_)) {
             self.tell(heard);
@@ -262,8 +294,16 @@ impl Pass {
 
     /// Nothing was called: another call may go in its place.
     pub(crate) fn unused(mut self) {
-        self.is_over = true;
+        self.end();
         self.breaker.gate.give_back(self.generation);
+    }
+
+    /// Before anything is told of it: who is let through then is the next probe, and no second one.
+    fn end(&mut self) {
+        self.is_over = true;
+        if self.is_probe {
+            self.breaker.probed(self.generation);
+        }
     }
 
     fn tell(&self, heard: Heard) {
@@ -276,11 +316,11 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        if self.is_probe {
-            self.breaker.probed();
-        }
-        if !self.is_over && !self.is_slow {
-            self.tell(Heard::Dropped);
+        if !self.is_over {
+            self.end();
+            if !self.is_slow {
+                self.tell(Heard::Dropped);
+            }
         }
     }
 }

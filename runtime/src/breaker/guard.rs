@@ -2,9 +2,10 @@
 
 use super::machine::Heard;
 use super::{Breaker, Pass};
+use crate::durable::calls::{Cut, Given};
 use crate::{Ctx, Error, Result};
 use std::sync::Arc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// What keys of guarded calls begin with.
 const GUARD: &str = "guard";
@@ -15,6 +16,9 @@ impl Ctx {
     /// Failures that another attempt may mend count against the dependency, [slow calls](crate::BreakerRules::slow) too;
     /// terminal errors do not, for it has answered. After 5 failures in a row, in whichever tasks of whichever node, the
     /// breaker is open for 60 s, and then one call may try.
+    ///
+    /// An error of class `Timeout` is no failure but a slow call ([`Error::timeout`]; that of tokio's `timeout` is one). A
+    /// call that is cut short because the time of its task is up is a slow one as well, if it took at least half of that.
     ///
     /// **While the breaker lets nothing through the task is parked**: no call is made, no retry is used, its instance does
     /// other work, and whoever asks sees why it waits. When calls come back, first a few and then more, the most urgent
@@ -59,13 +63,8 @@ impl Ctx {
 }
 
 /// Makes a call that was let through, and notes how it goes.
-async fn watched<T>(
-    ctx: &Ctx,
-    breaker: &Arc<Breaker>,
-    mut pass: Pass,
-    call: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let before = ctx.calls().given();
+async fn watched<T>(ctx: &Ctx, breaker: &Arc<Breaker>, pass: Pass, call: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut under_way = UnderWay { ctx, before: ctx.calls().given(), since: Instant::now(), pass: Some(pass) };
     let result = match breaker.slow_after() {
         None => call.await,
         Some(limit) => {
@@ -74,21 +73,61 @@ async fn watched<T>(
                 biased;
                 result = &mut call => result,
                 () = sleep(limit) => {
-                    pass.is_slow();
+                    under_way.pass.iter_mut().for_each(Pass::is_slow);
                     call.await
                 }
             }
         }
     };
-    if ctx.calls().given().is_all_replayed_since(before) {
-        // An effect that was made long ago: nobody was called.
-        pass.unused();
-    } else {
-        pass.ended(match &result {
-            Ok(_) => Heard::Well,
-            Err(error) => error.into(),
-        });
-    }
+    under_way.ended(result.as_ref().map_or_else(Heard::from, |_| Heard::Well));
     // It counts against what was called, and against nobody else.
     result.map_err(Error::of_another)
+}
+
+/// A call that has not ended. Dropped, it was cut short, which may say something of who was called.
+struct UnderWay<'a> {
+    ctx: &'a Ctx,
+    before: Given,
+    since: Instant,
+    pass: Option<Pass>,
+}
+
+impl UnderWay<'_> {
+    fn ended(&mut self, heard: Heard) {
+        let Some(pass) = self.pass.take() else { return };
+        if self.ctx.calls().given().is_all_replayed_since(self.before) {
+            // An effect that was made long ago: nobody was called.
+            pass.unused();
+        } else {
+            pass.ended(heard);
+        }
+    }
+
+    /// What it says that it was cut short.
+    fn cut_short(&self) -> Heard {
+        let calls = self.ctx.calls();
+        let is_probe = self.pass.as_ref().is_some_and(Pass::is_probe);
+        let is_slow = match calls.cut() {
+            // What has taken the smaller part of the time is not why it is up; but it is no probe that went well.
+            Some(Cut::TimeIsUp) => {
+                let is_to_blame = self.since.elapsed() * 2 >= calls.began().elapsed();
+                if is_to_blame {
+                    calls.are_of_another();
+                }
+                is_to_blame || is_probe
+            }
+            Some(Cut::Other) => false,
+            // By the handler, which goes on without it: perhaps another was faster. Nor is that a probe that went well.
+            None => is_probe,
+        };
+        if is_slow { Heard::Slow { trips: false } } else { Heard::Dropped }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.pass.is_some() {
+            self.ended(self.cut_short());
+        }
+    }
 }

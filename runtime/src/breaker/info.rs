@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Where a breaker stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerState {
     /// Calls go.
+    #[default]
     Closed,
     /// No call goes.
     Open,
@@ -75,6 +76,7 @@ pub(super) struct Published {
     pub(super) state: State,
     pub(super) generation: u64,
     pub(super) reason: Arc<str>,
+    pub(super) is_by_hand: bool,
     pub(super) since: Instant,
 }
 
@@ -91,7 +93,7 @@ impl State {
 
 impl Published {
     pub(super) fn closed(now: Instant) -> Self {
-        Self { state: State::Closed, generation: 0, reason: "".into(), since: now }
+        Self { state: State::Closed, generation: 0, reason: "".into(), is_by_hand: false, since: now }
     }
 
     /// Whether who is let through in this generation is the probe.

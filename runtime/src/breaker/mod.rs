@@ -9,11 +9,12 @@
 //! - An agent whose breaker is open gets no tasks; they go to other agents or wait in the backlog.
 //! - A handler that comes to a dependency whose breaker does not let it through is parked at that gate: it holds no slot,
 //!   uses no retry, and begins again when the backlog lets it through, the most urgent first.
-//! - Whether a call may go is two atomics ([`Gate`]); the actor ([`actor`]) hears of failures, and of successes only
+//! - Whether a call may go is one atomic as long as it is closed ([`Gate`]); the actor ([`actor`]) hears of failures, and of successes only
 //!   after one. It decides by the [`Machine`], which is pure; what counts failures is failsafe's.
 //! - Each change of state is a *generation*. What has begun in an earlier one says nothing of this one.
 
 mod actor;
+mod changes;
 mod cluster;
 mod gate;
 mod guard;
@@ -28,6 +29,7 @@ mod rules;
 mod tests;
 
 pub(crate) use actor::{Others, Surroundings, breakers};
+pub use changes::BreakerChanges;
 pub(crate) use cluster::Told;
 pub(crate) use gate::{Pass, Ticket};
 pub use handle::BreakerHandle;

@@ -5,7 +5,7 @@ use super::gate::{Gate, Pass, Ticket, Way};
 use super::info::Published;
 use super::machine::Heard;
 use super::rules::BreakerRules;
-use super::{BreakerInfo, actor};
+use super::{BreakerChanges, BreakerInfo, BreakerState, actor};
 use crate::breaches::Breaches;
 use crate::port::directory::check_names;
 use crate::supervise::Slot;
@@ -13,9 +13,9 @@ use crate::{Error, ErrorClass, ErrorKind, Result};
 use callboard_core::{Breach, Invariant};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use tokio::sync::{Notify, oneshot};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::Instant;
 
 /// What a breaker is of.
@@ -38,8 +38,8 @@ pub(crate) struct Breaker {
     pub(super) published: Mutex<Published>,
     /// Told with every change, and every step of a ramp.
     pub(super) changed: Notify,
-    /// Probes that are under way: one at most.
-    probes: AtomicUsize,
+    /// One more than the generation of the probe that is under way, 0 without one. A probe whose time is over is none.
+    probe: AtomicU64,
     pub(super) breaches: Breaches,
     actor: Arc<OnceLock<Slot<Order>>>,
 }
@@ -49,22 +49,33 @@ pub(crate) struct Breaker {
 pub(crate) struct Breakers(Arc<Inner>);
 
 struct Inner {
-    all: Mutex<BTreeMap<Arc<str>, Arc<Breaker>>>,
+    /// Read by every call that is guarded, and written when there is a breaker more or less.
+    all: RwLock<BTreeMap<Arc<str>, Arc<Breaker>>>,
     rules: BreakerRules,
     named: BTreeMap<String, BreakerRules>,
     breaches: Breaches,
     actor: Arc<OnceLock<Slot<Order>>>,
+    changes: broadcast::Sender<BreakerInfo>,
 }
 
 /// The longest name of a breaker, in bytes: its lease and its key in the directory have some more.
 const NAME_BYTES_MAX: usize = 180;
+/// Changes that whoever follows them may be behind.
+const BEHIND_MAX: usize = 1_024;
 /// Dependencies of a node that have a breaker, at most: a name is made in code, and may be made of data by mistake.
 const BREAKERS_MAX: usize = 10_000;
 
 impl Breakers {
     /// None yet. `named` has the rules of those that do not go by `rules`.
     pub(crate) fn new(rules: BreakerRules, named: BTreeMap<String, BreakerRules>, breaches: Breaches) -> Self {
-        Self(Arc::new(Inner { all: Mutex::default(), rules, named, breaches, actor: Arc::default() }))
+        Self(Arc::new(Inner {
+            all: RwLock::default(),
+            rules,
+            named,
+            breaches,
+            actor: Arc::default(),
+            changes: broadcast::Sender::new(BEHIND_MAX),
+        }))
     }
 
     /// Says which actor hears how calls went, once, before there is any.
@@ -72,8 +83,24 @@ impl Breakers {
         let _first = self.0.actor.set(actor);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<Breaker>>> {
-        self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<Arc<str>, Arc<Breaker>>> {
+        self.0.all.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<Arc<str>, Arc<Breaker>>> {
+        self.0.all.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whoever follows that one has changed.
+    pub(super) fn has_changed(&self, breaker: &Breaker, now: Instant) {
+        if self.0.changes.receiver_count() > 0 {
+            let _nobody = self.0.changes.send(breaker.info(now));
+        }
+    }
+
+    /// Every change from now on.
+    pub(crate) fn changes(&self) -> BreakerChanges {
+        BreakerChanges(self.0.changes.subscribe())
     }
 
     /// The breaker of a dependency, which is made if there is none.
@@ -82,7 +109,7 @@ impl Breakers {
     ///
     /// `Invalid` for a name that no breaker can have, or for one too many.
     pub(crate) fn dependency(&self, name: &str) -> Result<Arc<Breaker>> {
-        let found = self.lock().get(name).cloned();
+        let found = self.read().get(name).cloned();
         if let Some(found) = found.filter(|found| found.subject == Subject::Dependency) {
             return Ok(found);
         }
@@ -94,7 +121,7 @@ impl Breakers {
         if name.starts_with(AGENT) || name.starts_with(PORT) {
             return Err(Error::invalid(format!("breaker {name:?} is one of Callboard itself: take another name")));
         }
-        let mut all = self.lock();
+        let mut all = self.write();
         if all.len() >= BREAKERS_MAX {
             let message =
                 format!("there are {BREAKERS_MAX} breakers; name them by what they guard, not by what is asked");
@@ -109,7 +136,7 @@ impl Breakers {
         let name: Arc<str> = format!("{AGENT}{id}").into();
         let named = || self.0.named.get(&*name).unwrap_or(&self.0.rules).clone();
         let rules = rules.unwrap_or_else(named);
-        let mut all = self.lock();
+        let mut all = self.write();
         all.remove(&name);
         self.make(&mut all, name.clone(), Subject::Agent(id.clone()), rules)
     }
@@ -118,7 +145,7 @@ impl Breakers {
     pub(super) fn port(&self, name: &str, rules: BreakerRules) -> Arc<Breaker> {
         let name: Arc<str> = format!("{PORT}{name}").into();
         let rules = self.0.named.get(&*name).cloned().unwrap_or(rules);
-        self.make(&mut self.lock(), name, Subject::Port, rules)
+        self.make(&mut self.write(), name, Subject::Port, rules)
     }
 
     fn make(
@@ -136,7 +163,7 @@ impl Breakers {
                 gate: Gate::default(),
                 published: Mutex::new(Published::closed(Instant::now())),
                 changed: Notify::new(),
-                probes: AtomicUsize::new(0),
+                probe: AtomicU64::new(0),
                 breaches: self.0.breaches.clone(),
                 actor: self.0.actor.clone(),
             })
@@ -146,16 +173,16 @@ impl Breakers {
 
     /// The agent is gone, and its breaker with it.
     pub(crate) fn forget_agent(&self, id: &str) {
-        self.lock().remove(&*format!("{AGENT}{id}"));
+        self.write().remove(&*format!("{AGENT}{id}"));
     }
 
     /// One by its name, if it was ever used.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Breaker>> {
-        self.lock().get(name).cloned()
+        self.read().get(name).cloned()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Breaker>> {
-        self.lock().values().cloned().collect()
+        self.read().values().cloned().collect()
     }
 
     /// All of them as they stand, by name.
@@ -194,9 +221,9 @@ impl Breakers {
     }
 
     /// Another node says where one stands.
-    pub(crate) fn told(&self, told: super::Told) {
+    pub(crate) fn told(&self, from: &Arc<str>, told: super::Told) {
         if let Some(actor) = self.0.actor.get().and_then(Slot::current) {
-            let _down = actor.cast(Order::Told(told));
+            let _down = actor.cast(Order::Told { from: Some(from.clone()), told });
         }
     }
 }
@@ -211,27 +238,40 @@ impl Breaker {
     #[inline]
     pub(crate) fn enter(self: &Arc<Self>, ticket: Option<&Ticket>) -> Option<Pass> {
         let ticket = ticket.filter(|ticket| ticket.gate == self.name).map(|ticket| ticket.generation);
-        self.gate.enter(ticket).map(|generation| self.passed(generation))
+        let (generation, way) = self.gate.enter(ticket)?;
+        if way == Way::Shut {
+            self.order(Order::Begun { name: self.name.clone(), generation });
+        }
+        Some(self.passed(generation, way))
     }
 
     /// Begins a task that the agent was given.
     pub(crate) fn begin(self: &Arc<Self>) -> Option<Pass> {
-        self.gate.begin().map(|generation| self.passed(generation))
+        self.gate.begin().map(|(generation, way)| self.passed(generation, way))
     }
 
     /// A call that was let through; whether it is the only one that may be is looked at beside the gate that has decided it.
-    fn passed(self: &Arc<Self>, generation: u64) -> Pass {
-        let is_probe = self.gate.way() != Way::Free && self.lock().is_probed_in(generation);
-        if is_probe && self.probes.fetch_add(1, Ordering::AcqRel) > 0 {
+    fn passed(self: &Arc<Self>, generation: u64, way: Way) -> Pass {
+        let is_probe = match way {
+            Way::Free => false,
+            Way::Some => self.lock().is_probed_in(generation),
+            Way::One | Way::Probing | Way::Shut => true,
+        };
+        if is_probe && self.probe.swap(generation + 1, Ordering::AcqRel) > 0 {
             let what = format!("breaker {:?} has let another call through beside its probe", self.name);
             self.breaches.report(None, [Breach { invariant: Invariant::OneProbe, run: None, task: None, what }]);
         }
         Pass::new(self.clone(), generation, is_probe)
     }
 
-    /// A probe has ended.
-    pub(super) fn probed(&self) {
-        self.probes.fetch_sub(1, Ordering::AcqRel);
+    /// The probe of this generation has ended.
+    pub(super) fn probed(&self, generation: u64) {
+        let _other = self.probe.compare_exchange(generation + 1, 0, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Whatever probe there is, it decides nothing any more: its time is over, or somebody else has decided.
+    pub(super) fn is_decided(&self) {
+        self.probe.store(0, Ordering::Release);
     }
 
     /// How many tasks that wait here the backlog may let through now.
@@ -276,6 +316,11 @@ impl Breaker {
 
     pub(crate) fn info(&self, now: Instant) -> BreakerInfo {
         self.lock().info(&self.name, self.gate.waiting(), now)
+    }
+
+    /// Where it stands.
+    pub(crate) fn state(&self) -> BreakerState {
+        self.lock().state.as_seen()
     }
 
     /// Why nothing goes through, in words; `None` if it does.

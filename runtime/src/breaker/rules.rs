@@ -36,7 +36,7 @@ impl BreakerRules {
         Self { open: open.max(Duration::from_millis(1)), ..self }
     }
 
-    /// Counts a call as slow that takes longer than this; by default only one that was cut short by a timeout.
+    /// Counts a call as slow that takes longer than this; by default only one that a timeout has cut short.
     #[must_use]
     pub fn slow(self, slow: Duration) -> Self {
         Self { slow: Some(slow), ..self }

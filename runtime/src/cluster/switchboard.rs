@@ -445,7 +445,7 @@ impl Desk {
             Note::Want { lanes } if *from != self.around.node => self.around.backlog.wanted(from, lanes),
             Note::Want { .. } => {} // our own
             Note::Lend(lent) => self.around.backlog.borrow(from, lent),
-            Note::Breaker(told) if *from != self.around.node => self.around.breakers.told(told),
+            Note::Breaker(told) if *from != self.around.node => self.around.breakers.told(from, told),
             Note::Breaker(_) => {} // our own
             Note::Return { desk, slots, .. } => self.around.backlog.given_back(from, desk, slots),
             Note::NotTaken { task, token } => {

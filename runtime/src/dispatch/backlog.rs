@@ -470,6 +470,7 @@ fn state(desk: &Desk, now: Instant) -> AgentState {
         instances: desk.seats,
         running: desk.out,
         health: desk.health.score(now),
+        breaker: desk.breaker.as_ref().map(|breaker| breaker.state()).unwrap_or_default(),
         trouble: desk.trouble.clone(),
     }
 }

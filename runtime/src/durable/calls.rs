@@ -35,6 +35,17 @@ pub(crate) struct Calls {
     witness: Option<Witness>,
     /// Tells whoever keeps the lease that it is wanted.
     lease: Notify,
+    /// When the activation began.
+    began: Instant,
+}
+
+/// Why a handler is dropped before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// It has taken too long, or was silent for too long.
+    TimeIsUp,
+    /// It is parked, its task was cancelled, or is not its own any more.
+    Other,
 }
 
 /// Where an activation stands.
@@ -113,8 +124,10 @@ impl Calls {
             is_peeking: false,
             held: HashMap::new(),
             in_step: None,
+            cut: None,
+            are_of_another: false,
         };
-        Self { table: Mutex::new(table), witness, lease: Notify::new() }
+        Self { table: Mutex::new(table), witness, lease: Notify::new(), began: Instant::now() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -348,6 +361,21 @@ impl Calls {
         table.withdraw(keys);
     }
 
+    /// When the activation began.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Why the handler is being dropped, if it is.
+    pub(crate) fn cut(&self) -> Option<Cut> {
+        self.lock().cut
+    }
+
+    /// It was somebody else for whom the handler has waited in vain.
+    pub(crate) fn are_of_another(&self) {
+        self.lock().are_of_another = true;
+    }
+
     /// Nobody waits for a call any more.
     pub(crate) fn dropped(&self, key: &Key) {
         let mut table = self.lock();
@@ -465,6 +493,16 @@ impl Calls {
         table.outbox.clear();
         table.wake_all();
         heard
+    }
+
+    /// The handler is going to be dropped.
+    pub(crate) fn is_cut(&self, cut: Cut) {
+        self.lock().cut = Some(cut);
+    }
+
+    /// Whether somebody else is to blame for how it has ended.
+    pub(crate) fn were_of_another(&self) -> bool {
+        self.lock().are_of_another
     }
 
     /// The activation is over.

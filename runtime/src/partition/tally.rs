@@ -46,6 +46,7 @@ fn told_failure(event: &Event, task: &Task, failed: &AttemptFailed) {
             tracing::error!(holder, reason, %error, "the last attempt failed: the task is a dead letter, and can be retried by hand");
         }
         Then::Failed => {
+            telemetry::count_of(telemetry::FAILURES, &task.spec.capability, reason);
             tracing::info!(holder, reason, %error, "an attempt failed in a way that no other would mend");
         }
     }

@@ -113,7 +113,7 @@ fn silent() -> Error {
 }
 
 fn info(node: &Arc<str>, state: AgentState) -> AgentInfo {
-    let AgentState { profile, capabilities, status, instances, running, health, trouble } = state;
+    let AgentState { profile, capabilities, status, instances, running, health, breaker, trouble } = state;
     AgentInfo {
         id: profile.id.clone(),
         kind: profile.kind.clone(),
@@ -126,6 +126,7 @@ fn info(node: &Arc<str>, state: AgentState) -> AgentInfo {
         instances,
         running,
         health,
+        breaker,
         trouble,
     }
 }

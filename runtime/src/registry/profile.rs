@@ -1,5 +1,6 @@
 //! What is known of an agent.
 
+use crate::breaker::BreakerState;
 use callboard_core::{Json, Traits};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -126,6 +127,7 @@ pub(crate) struct AgentState {
     pub(crate) instances: usize,
     pub(crate) running: usize,
     pub(crate) health: f64,
+    pub(crate) breaker: BreakerState,
     pub(crate) trouble: Option<String>,
 }
 
@@ -160,6 +162,9 @@ pub struct AgentInfo {
     /// How well its last attempts went, 0 to 1: one minus an exponentially weighted share of attempts that failed through
     /// it. An attempt weighs a fifth, and what has gone wrong is half forgotten after 30 s.
     pub health: f64,
+    /// Where its circuit breaker stands; of an agent of another node, as that has last told the directory.
+    #[serde(default)]
+    pub breaker: BreakerState,
     /// Why it has no instance, if it has none and that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,

@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use crate::runtime::kit::*;
-use callboard::port::bus::fault::Cut;
+use callboard::port::bus::fault::{Cut, Fault as BusFault, Operation as OfTheBus};
 use callboard::port::store::fault::Fault;
 use callboard::prelude::*;
 use callboard::{BreakerState, Builder};
@@ -147,6 +147,53 @@ async fn a_server_that_is_away_is_asked_once_a_second_and_used_when_it_is_back()
     one.board.shutdown().await.unwrap();
 }
 
+/// What a node sends is refused by the broker: it is asked once a second, and work goes on when it is back.
+#[tokio::test(start_paused = true)]
+async fn a_bus_that_refuses_is_asked_once_a_second_and_used_when_it_is_back() {
+    let town = Town::of(PARTITIONS);
+    let with = |builder| acting(builder, 8, |_, what| async { Ok(what) });
+    let (one, two) = (Mortal::of(&town, with).await, Mortal::of(&town, with).await);
+    until_even(&one, 2, PARTITIONS).await;
+    let sends = [OfTheBus::Publish, OfTheBus::Broadcast];
+    sends.into_iter().for_each(|operation| two.bus.faults().always(operation, "*", BusFault::Refuse));
+    are(&[&two], "port:bus", BreakerState::Open).await;
+    let before = two.bus.faults().injected(BusFault::Refuse);
+    tokio::time::sleep(20 * SECOND).await;
+    // Each message is given to the bus up to four times before that counts as one that it has refused.
+    let asked = (two.bus.faults().injected(BusFault::Refuse) - before).div_ceil(4);
+    assert!((10..=21).contains(&asked), "{asked} in 20 s");
+    assert_eq!(one.breaker("port:bus").info().unwrap().state, BreakerState::Closed, "each node has its own");
+    two.bus.faults().calm();
+    are(&[&two], "port:bus", BreakerState::Closed).await;
+    until_even(&one, 2, PARTITIONS).await;
+    let runs = [start_on(&one, &one, 20).await, start_on(&one, &two, 20).await];
+    for run in runs {
+        assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    }
+    for board in [one, two] {
+        board.board.shutdown().await.unwrap();
+    }
+}
+
+/// The breaker of an agent is of the node that has the agent; where it stands all nodes see.
+#[tokio::test(start_paused = true)]
+async fn where_the_breakers_of_agents_stand_all_nodes_see() {
+    let town = Town::of(PARTITIONS);
+    let one = Mortal::of(&town, |builder| builder).await;
+    let two = Mortal::of(&town, |builder| acting(builder, 1, |_, _| async { Err(Error::retryable("sick")) })).await;
+    until_even(&one, 2, PARTITIONS).await;
+    let seen = async || one.agents().await.unwrap().iter().map(|agent| agent.breaker).collect::<Vec<_>>();
+    assert_eq!(seen().await, [BreakerState::Closed]);
+    for _ in 0..5 {
+        one.call(act("fails")).retry(Retry::never()).await.unwrap_err();
+    }
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(seen().await, [BreakerState::Open]);
+    for board in [one, two] {
+        board.board.shutdown().await.unwrap();
+    }
+}
+
 /// Tasks whose leases run out while their holder is cut off are lost and done again: the agent has done nothing wrong.
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_has_run_out_says_nothing_of_the_agent() {
@@ -170,6 +217,136 @@ async fn a_lease_that_has_run_out_says_nothing_of_the_agent() {
     let breaker = two.breaker("agent:act").info().unwrap();
     assert_eq!((breaker.state, breaker.generation), (BreakerState::Closed, 0), "{breaker:?}");
     for board in [owner, two] {
+        board.board.shutdown().await.unwrap();
+    }
+}
+
+/// When the calls behind the first `known` came, from the first of them on.
+fn since_the_first(provider: &Provider, known: usize) -> Vec<Duration> {
+    let calls = provider.all().split_off(known);
+    calls.iter().map(|(at, _)| *at - calls[0].0).collect()
+}
+
+/// A model takes its time. Whether the node that has the probe performs it itself or another does, nobody else tries
+/// meanwhile, and its answer counts.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_takes_long_is_waited_for_by_all_nodes() {
+    let (town, provider) = (Town::of(PARTITIONS), Provider::down());
+    let (one, two) = (Mortal::of(&town, node(&provider)).await, Mortal::of(&town, node(&provider)).await);
+    // It has partitions, and nobody to do their work.
+    let idle = Mortal::of(&town, |builder| builder).await;
+    until_even(&one, 3, PARTITIONS).await;
+    for owners in [[&one, &two], [&idle, &idle]] {
+        provider.takes(Duration::ZERO);
+        provider.goes_down();
+        opens([&one, &two]).await;
+        let known = provider.calls();
+        provider.comes_back();
+        provider.takes(45 * SECOND);
+        let mut runs = Vec::new();
+        for owner in owners {
+            runs.push(start_on(&one, owner, 20).await);
+        }
+        for run in runs {
+            assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+        }
+        let calls = since_the_first(&provider, known);
+        assert!(calls[1] >= 45 * SECOND, "one probe: {calls:?}");
+        assert!(calls[1] < 50 * SECOND, "its answer counts: {calls:?}");
+        are(&[&one, &two], LLM, BreakerState::Closed).await;
+    }
+    for board in [one, two, idle] {
+        assert_eq!(board.breaches(), vec![]);
+        board.board.shutdown().await.unwrap();
+    }
+}
+
+/// Whoever makes the probe dies with it: another node tries, long before its time would be over.
+#[tokio::test(start_paused = true)]
+async fn the_probe_of_a_node_that_has_died_is_made_by_another() {
+    let (town, asked) = (Town::of(PARTITIONS), [Provider::down(), Provider::down()]);
+    let (one, two) = (Mortal::of(&town, node(&asked[0])).await, Mortal::of(&town, node(&asked[1])).await);
+    until_even(&one, 2, PARTITIONS).await;
+    opens([&one, &two]).await;
+    let known = asked.each_ref().map(Provider::calls);
+    asked.iter().for_each(|provider| provider.takes(1_000 * SECOND));
+    let run = start_on(&one, &one, 1).await.id();
+    while asked.each_ref().map(Provider::calls) == known {
+        tokio::time::sleep(SECOND).await;
+    }
+    let has_died = tokio::time::Instant::now();
+    let (dies, lives, at) = if asked[0].calls() > known[0] { (one, two, 1) } else { (two, one, 0) };
+    dies.die().await;
+    asked[at].comes_back();
+    asked[at].takes(Duration::ZERO);
+    assert_eq!(lives.run(run).outcome().await.unwrap(), RunOutcome::Completed);
+    assert!(has_died.elapsed() < 45 * SECOND, "{:?}", has_died.elapsed());
+    lives.board.shutdown().await.unwrap();
+}
+
+/// Of a breaker that has closed before it came a node knows nothing. What it finds out counts all the same.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_comes_after_a_breaker_has_closed_is_heard() {
+    let (town, provider) = (Town::of(PARTITIONS), Provider::default());
+    let one = Mortal::of(&town, node(&provider)).await;
+    until_even(&one, 1, PARTITIONS).await;
+    one.call(act("first")).await.unwrap();
+    for _ in 0..3 {
+        one.breaker(LLM).open("a person").await.unwrap();
+        one.breaker(LLM).reset("a person").await.unwrap();
+    }
+    tokio::time::sleep(SECOND).await;
+    for finds_out in ["a person says so", "five calls fail"] {
+        let of_two = Provider::default();
+        let two = Mortal::of(&town, node(&of_two)).await;
+        until_even(&one, 2, PARTITIONS).await;
+        while state(&two).is_none() {
+            two.call(act("makes it")).await.unwrap();
+        }
+        if finds_out == "five calls fail" {
+            let known = of_two.calls();
+            of_two.goes_down();
+            while state(&two) == Some(BreakerState::Closed) {
+                let _failed = two.call(act("fails")).retry(Retry::never()).await;
+            }
+            assert_eq!(of_two.calls() - known, 5);
+        } else {
+            two.breaker(LLM).open("a person").await.unwrap();
+        }
+        tokio::time::sleep(SECOND).await;
+        assert_eq!([state(&one), state(&two)], [Some(BreakerState::Open); 2], "{finds_out}");
+        one.breaker(LLM).reset("a person").await.unwrap();
+        tokio::time::sleep(SECOND).await;
+        assert_eq!([state(&one), state(&two)], [Some(BreakerState::Closed); 2], "{finds_out}");
+        two.board.shutdown().await.unwrap();
+        until_even(&one, 1, PARTITIONS).await;
+    }
+    one.board.shutdown().await.unwrap();
+}
+
+/// Two nodes change it before either has heard of the other: they come to stand in one place, and a person is not overruled.
+#[tokio::test(start_paused = true)]
+async fn of_two_changes_at_once_all_nodes_take_the_same() {
+    let (town, provider) = (Town::of(PARTITIONS), Provider::default());
+    let (one, two) = (Mortal::of(&town, node(&provider)).await, Mortal::of(&town, node(&provider)).await);
+    until_even(&one, 2, PARTITIONS).await;
+    for board in [&one, &two] {
+        while state(board).is_none() {
+            let call = board.call(act("makes it")).retry(Retry::never());
+            call.await.unwrap();
+        }
+    }
+    for (opens, closes) in [(&one, &two), (&two, &one)] {
+        let (opening, closing) = (opens.breaker(LLM), closes.breaker(LLM));
+        let (opened, closed) = tokio::join!(opening.open("one person"), closing.reset("another"));
+        assert_eq!(opened.unwrap().generation, closed.unwrap().generation, "at once");
+        tokio::time::sleep(SECOND).await;
+        assert_eq!([state(&one), state(&two)], [Some(BreakerState::Open); 2], "the more careful of them");
+        one.breaker(LLM).reset("a person").await.unwrap();
+        tokio::time::sleep(SECOND).await;
+        assert_eq!([state(&one), state(&two)], [Some(BreakerState::Closed); 2]);
+    }
+    for board in [one, two] {
         board.board.shutdown().await.unwrap();
     }
 }

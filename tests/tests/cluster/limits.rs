@@ -177,3 +177,78 @@ async fn without_a_directory_each_node_has_its_share() {
     assert_eq!(watched.most().0, 10);
     assert_eq!(one.limits()[0].nodes, None);
 }
+
+/// Each node takes its share of a rate, and so no stretch has more in it than the limit says.
+#[tokio::test(start_paused = true)]
+async fn without_a_directory_each_node_has_its_share_of_a_rate() {
+    let (town, watched) = (Town::of(PARTITIONS), Watched::default());
+    let with = || {
+        let node = node(&watched, Duration::ZERO, Some("llm"));
+        |builder| node(builder).limit("llm", Limit::per(MINUTE, 60))
+    };
+    let (one, two) = (Mortal::of(&town, with()).await, Mortal::of(&town, with()).await);
+    until_even(&one, 2, PARTITIONS).await;
+    one.directory.cut();
+    two.directory.cut();
+    let runs = [start_on(&one, &one, 150).await, start_on(&one, &two, 150).await];
+    tokio::time::sleep(MINUTE / 2).await;
+    let (_, count) = watched.most();
+    assert!((50..=60).contains(&count), "30 each: {count}");
+    for run in runs {
+        assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    }
+    assert_eq!(watched.most().1, 300);
+    assert!(watched.fullest(MINUTE - Duration::from_secs(1)) <= 60, "{}", watched.fullest(MINUTE));
+    for board in [one, two] {
+        board.board.shutdown().await.unwrap();
+    }
+}
+
+/// Each tenant has a limit of its own, which both nodes share.
+#[tokio::test(start_paused = true)]
+async fn a_limit_per_tenant_is_one_of_both_nodes() {
+    const TENANTS: [&str; 2] = ["acme", "zeta"];
+    let (town, watched) = (Town::of(PARTITIONS), [Watched::default(), Watched::default()]);
+    let with = || {
+        let watched = watched.clone();
+        move |builder: Builder| {
+            let works = move |_, what: String| {
+                let of = TENANTS.iter().position(|tenant| what == *tenant).unwrap();
+                let at = watched[of].begins();
+                async move {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    drop(at);
+                    Ok(what)
+                }
+            };
+            acting(builder, 20, works).limit_capability("act", Limit::concurrent(4).per_tenant())
+        }
+    };
+    let (one, two) = (Mortal::of(&town, with()).await, Mortal::of(&town, with()).await);
+    until_even(&one, 2, PARTITIONS).await;
+    let mut runs = Vec::new();
+    for tenant in TENANTS {
+        for owner in [&one, &two] {
+            let workflow = Workflow::new("many").tenant(tenant);
+            for n in 0..30 {
+                let _ = workflow.task(format!("{tenant}{n}"), act(tenant));
+            }
+            // A key begins the same run once: one for each tenant.
+            let owned = owner.nodes().await.unwrap()[0].partitions.clone();
+            let mut keys = (0..).map(|n| format!("{tenant} {n}"));
+            let key = keys.find(|key| owned.contains_key(&one.run_id_of_key(key).partition(PARTITIONS))).unwrap();
+            runs.push(one.start(workflow).key(key).await.unwrap());
+        }
+    }
+    for run in runs {
+        assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    }
+    for of in &watched {
+        let (most, count) = of.most();
+        assert!((3..=4).contains(&most), "{most} at a time");
+        assert_eq!(count, 60);
+    }
+    for board in [one, two] {
+        board.board.shutdown().await.unwrap();
+    }
+}

@@ -4,16 +4,18 @@ use super::kit::*;
 use super::number;
 use callboard::prelude::*;
 use callboard::{BreakerState, Builder, Ctx, Pool, Priority, Run, Status, TaskInfo};
-use callboard_tests::{Add, Audit, How, Provider};
+use callboard_tests::{Add, Audit, How, Provider, all_tasks};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long a run of these tests may take.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// Within what another agent finishes the task of one that has crashed. The aim is 10 s, and what it was is printed; on a
-/// machine that does other things at the same time it is several times that.
-const FINISHED_MAX: Duration = Duration::from_secs(40);
+/// Within what another instance finishes the task of one that has panicked: the first retry comes after 2.4 s at most.
+const FINISHED_MAX: Duration = Duration::from_secs(10);
+/// And that of a process that was killed. Until its lease has run out 6 s pass and the task takes 2 s, so the aim is 10 s;
+/// what it was is printed, and what is more than those 8 s is several times as long on a machine that does other things.
+const TAKEN_OVER_MAX: Duration = Duration::from_secs(20);
 
 /// Asks a provider.
 #[task(output = String)]
@@ -69,7 +71,7 @@ async fn an_agent_that_crashes_in_mid_task_has_its_task_finished_by_another() {
     let began = Instant::now();
     assert_eq!(one.call(ask("whole")).await.unwrap(), "whole");
     println!("a handler that panicked: its task was done {:?} after it began", began.elapsed());
-    assert!(began.elapsed() < FINISHED_MAX);
+    assert!(began.elapsed() < FINISHED_MAX, "{:?}", began.elapsed());
     end([one, two]).await;
 
     // Its process is killed.
@@ -90,7 +92,7 @@ async fn an_agent_that_crashes_in_mid_task_has_its_task_finished_by_another() {
     assert_eq!(timeout(PATIENCE, run.output(&node)).await.expect("it is finished").unwrap(), 1);
     let finished = killed.elapsed();
     println!("a process that was killed: its task of 2 s was done {finished:?} afterwards");
-    assert!(finished < FINISHED_MAX, "{finished:?}");
+    assert!(finished < TAKEN_OVER_MAX, "{finished:?}");
     end([client]).await;
     owner.stop().await;
     other.stop().await;
@@ -218,8 +220,8 @@ async fn a_provider_that_comes_back_is_called_on_a_ramp_by_priority_and_no_attem
     let others = levels.iter().filter(|level| **level != most).count();
     assert_eq!(others, 0, "{levels:?}");
     let is_first = |task: &TaskInfo| task.attempt == 1 && task.losses == 0 && task.failures.is_empty();
-    let tasks = run.tasks().limit(1_000).await.unwrap();
-    assert!(tasks.items.iter().all(is_first));
+    let tasks = all_tasks(&run).await.unwrap();
+    assert_eq!(tasks.iter().filter(|task| is_first(task)).count(), count, "of all {}", tasks.len());
     end([one, two]).await;
 }
 

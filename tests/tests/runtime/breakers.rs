@@ -1,11 +1,14 @@
 //! Circuit breakers: what is sick is left alone, and no work is lost, paid for twice or tried in vain.
 
 use super::kit::*;
+use crate::meters::{Lines, Meters};
 use callboard::prelude::*;
 use callboard::{BreakerRules, BreakerState, Ctx, Pool, Priority, RunOutcome, TaskInfo};
-use callboard_tests::Provider;
+use callboard_tests::{Provider, all_tasks};
 
 const LLM: &str = "llm:groq";
+const BREAKERS: &str = "node/breakers";
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A handler that asks the provider in a step, guarded.
 async fn asks(ctx: Ctx, provider: Provider, what: String) -> Result<String> {
@@ -124,9 +127,9 @@ async fn a_provider_that_comes_back_is_called_on_a_ramp_in_the_order_of_priority
     let steps: Vec<usize> = (0..11).map(|second| within(second, second + 1)).collect();
     let rest = 5_000 - 1_024;
     assert_eq!(steps, [2, 2, 4, 8, 16, 32, 64, 128, 256, 512, rest], "the probe, and the steps of the ramp");
-    let tasks = run.tasks().limit(1_000).await.unwrap();
+    let tasks = all_tasks(&run).await.unwrap();
     let is_first = |task: &TaskInfo| task.attempt == 1 && task.losses == 0 && task.failures.is_empty();
-    assert!(tasks.items.iter().all(is_first));
+    assert_eq!(tasks.iter().filter(|task| is_first(task)).count(), 5_000, "of all {}", tasks.len());
 }
 
 #[tokio::test(start_paused = true)]
@@ -345,4 +348,320 @@ async fn an_effect_that_was_made_before_is_no_probe() {
     assert_eq!(run.output(&node).await.unwrap(), "first");
     let calls = provider.all().into_iter().filter(|(_, call)| call == "first 1").count();
     assert_eq!(calls, 1);
+}
+
+/// Kills the actor that decides where breakers stand, and waits for the next one.
+async fn kill_breakers(board: &Callboard) {
+    assert!(board.kill(BREAKERS).await);
+    tokio::time::sleep(5 * SECOND).await;
+    assert!(board.actors().await.iter().any(|path| path == BREAKERS), "it is back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_that_has_closed_is_closed_for_the_next_actor_too() {
+    let provider = Provider::default();
+    let board = asking(2, &provider).start().await.unwrap();
+    board.call(act("first")).await.unwrap();
+    board.breaker(LLM).open("a person").await.unwrap();
+    let before = board.breaker(LLM).reset("a person").await.unwrap();
+    kill_breakers(&board).await;
+    provider.goes_down();
+    for failures in 1..=5 {
+        board.call(act("fails")).retry(no_retry()).await.unwrap_err();
+        let expected = if failures < 5 { BreakerState::Closed } else { BreakerState::Open };
+        assert_eq!(board.breaker(LLM).info().unwrap().state, expected, "{failures} failures");
+    }
+    assert_eq!(board.breaker(LLM).info().unwrap().generation, before.generation + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_outlives_the_actor_that_has_let_it_through() {
+    let provider = Provider::down();
+    let board = asking(8, &provider).start().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("opens it")).retry(no_retry()).await.unwrap_err();
+    }
+    provider.comes_back();
+    provider.takes(30 * SECOND);
+    let workflow = Workflow::new("many");
+    for n in 0..50 {
+        let _ = workflow.task(format!("t{n}"), act("x"));
+    }
+    let run = board.start(workflow).await.unwrap();
+    while provider.calls() < 6 {
+        tokio::time::sleep(SECOND).await;
+    }
+    kill_breakers(&board).await;
+    tokio::time::sleep(20 * SECOND).await;
+    assert_eq!(provider.calls(), 6, "one probe");
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    let calls = provider.all();
+    assert!(calls[6].0 - calls[5].0 < 35 * SECOND, "its answer counts");
+    assert_eq!(board.breaches(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_probe_of_an_agent_outlives_the_actor_too() {
+    let (_, store) = store();
+    let calls = Gauge::default();
+    let counted = calls.clone();
+    let board = acting(on(&store), 8, move |_, _| {
+        let is_sick = counted.add() <= 5;
+        async move {
+            if is_sick {
+                return Err(Error::retryable("sick"));
+            }
+            tokio::time::sleep(30 * SECOND).await;
+            Ok("done".to_owned())
+        }
+    });
+    let board = board.start().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("fails")).retry(no_retry()).await.unwrap_err();
+    }
+    let workflow = Workflow::new("many");
+    for n in 0..20 {
+        let _ = workflow.task(format!("t{n}"), act("x"));
+    }
+    let run = board.start(workflow).await.unwrap();
+    calls.reaches(6).await;
+    kill_breakers(&board).await;
+    tokio::time::sleep(20 * SECOND).await;
+    assert_eq!(calls.get(), 6, "one probe");
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    assert_eq!(board.breaches(), []);
+}
+
+/// What never ends is no reason to report a bug of Callboard when its time is over and another call tries.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_hangs_has_a_successor() {
+    let provider = Provider::down();
+    let board = asking(8, &provider).start().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("opens it")).retry(no_retry()).await.unwrap_err();
+    }
+    provider.takes(100_000 * SECOND);
+    let workflow = Workflow::new("many");
+    for n in 0..50 {
+        let _ = workflow.task(format!("t{n}"), act("x"));
+    }
+    let run = board.start(workflow).await.unwrap();
+    tokio::time::sleep(200 * SECOND).await;
+    assert_eq!(provider.calls(), 5 + 2, "a probe, which was given a minute, and another a minute later");
+    provider.takes(Duration::ZERO);
+    provider.comes_back();
+    let is_done = async || run.info().await.unwrap().counts.of(callboard::Status::Completed) == 48;
+    while !is_done().await {
+        tokio::time::sleep(SECOND).await;
+    }
+    assert_eq!(board.breaches(), []);
+}
+
+/// A handler that asks what never answers, within a timeout of the task or one of its own.
+fn hanging(calls: &Gauge, within: Option<Duration>) -> callboard::Builder {
+    let (_, store) = store();
+    let calls = calls.clone();
+    acting(on(&store), 4, move |ctx, _| {
+        let calls = calls.clone();
+        async move {
+            let ask = || async {
+                calls.add();
+                match within {
+                    Some(limit) => Ok(tokio::time::timeout(limit, std::future::pending::<String>()).await?),
+                    None => std::future::pending().await,
+                }
+            };
+            ctx.guard(LLM, ask).await
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dependency_that_only_hangs_is_found_whoever_cuts_the_call_short() {
+    for within in [None, Some(4 * SECOND)] {
+        let calls = Gauge::default();
+        let board = hanging(&calls, within).start().await.unwrap();
+        for called in 1..=10 {
+            let call = board.call(act("hangs")).retry(no_retry()).timeout(5 * SECOND);
+            assert_eq!(call.await.unwrap_err().class(), ErrorClass::Timeout);
+            let expected = if called < 10 { BreakerState::Closed } else { BreakerState::Open };
+            assert_eq!(board.breaker(LLM).info().unwrap().state, expected, "{called} calls, within {within:?}");
+        }
+        let info = board.breaker(LLM).info().unwrap();
+        assert_eq!(&*info.reason, "50 % of the last 10 calls were slow", "no failures");
+        let agent = board.breaker("agent:act").info().unwrap();
+        assert_eq!(agent.state, BreakerState::Closed, "it is not the agent that hangs: {agent:?}");
+        // A probe that is cut short has not gone well: the next one is tried a minute later.
+        let workflow = Workflow::new("waits");
+        for n in 0..4 {
+            let _ = workflow.task(format!("t{n}"), act("waits")).timeout(5 * SECOND).retry(Retry::exponential(100));
+        }
+        let _waits = board.start(workflow).await.unwrap();
+        tokio::time::sleep(250 * SECOND).await;
+        assert!((13..=14).contains(&calls.get()), "one a minute: {}", calls.get() - 10);
+        assert_eq!(board.breaches(), []);
+        board.shutdown().await.unwrap();
+    }
+}
+
+/// A handler that gives up a call does without it. Those of others would be probes, too, one as soon as the other ends.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_its_handler_gives_up_has_not_gone_well() {
+    let (_, store) = store();
+    let calls = Gauge::default();
+    let counted = calls.clone();
+    let board = acting(on(&store), 4, move |ctx, what| {
+        let calls = counted.clone();
+        async move {
+            let asks = ctx.guard(LLM, || async {
+                calls.add();
+                if what == "fails" { Err(Error::retryable("503")) } else { std::future::pending().await }
+            });
+            match tokio::time::timeout(5 * SECOND, asks).await {
+                Ok(answer) => answer,
+                Err(_) => Ok("done without it".to_owned()),
+            }
+        }
+    });
+    let board = board.start().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("fails")).retry(no_retry()).await.unwrap_err();
+    }
+    let began = tokio::time::Instant::now();
+    while began.elapsed() < 250 * SECOND {
+        assert_eq!(board.call(act("hangs")).await.unwrap(), "done without it");
+    }
+    assert!((8..=9).contains(&calls.get()), "one a minute: {}", calls.get() - 5);
+}
+
+/// What a handler did before it called is its own time.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_took_the_smaller_part_of_a_timeout_is_not_to_blame() {
+    let (_, store) = store();
+    let board = acting(on(&store), 4, |ctx, _| async move {
+        tokio::time::sleep(4 * SECOND).await;
+        ctx.guard(LLM, std::future::pending).await
+    });
+    let board = board.start().await.unwrap();
+    for _ in 0..10 {
+        board.call(act("slow")).retry(no_retry()).timeout(5 * SECOND).await.unwrap_err();
+    }
+    let state = |name: &str| board.breaker(name).info().unwrap().state;
+    assert_eq!((state(LLM), state("agent:act")), (BreakerState::Closed, BreakerState::Open));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_change_is_counted_logged_and_told_once() {
+    use BreakerState::{Closed, HalfOpen, Open, Ramping};
+    let (meters, lines) = (Meters::default(), Lines::default());
+    let (_meters, _lines) = (meters.read(), lines.read());
+    let provider = Provider::down();
+    let board = asking(2, &provider).start().await.unwrap();
+    let mut changes = board.breaker_changes();
+    for _ in 0..5 {
+        board.call(act("opens it")).retry(no_retry()).await.unwrap_err();
+    }
+    // The probe of one fails, that of the other does not.
+    for is_last in [false, true] {
+        if is_last {
+            provider.comes_back();
+        }
+        let called = board.call(act("waits")).retry(no_retry()).await;
+        assert_eq!(called.is_ok(), is_last);
+    }
+    while board.breaker(LLM).info().unwrap().state != BreakerState::Closed {
+        tokio::time::sleep(SECOND).await;
+    }
+    board.breaker(LLM).open("a person").await.unwrap();
+    board.breaker(LLM).close("a person").await.unwrap();
+    board.breaker(LLM).reset("a person").await.unwrap();
+    let expected = [
+        (Open, "5 failures in a row, the last: 503"),
+        (HalfOpen, "5 failures in a row, the last: 503"),
+        (Open, "the probe failed: 503"),
+        (HalfOpen, "the probe failed: 503"),
+        (Ramping, "the probe went well"),
+        (Closed, "the ramp is over"),
+        (Open, "opened by a person"),
+        (Ramping, "closed by a person"),
+        (Closed, "reset by a person"),
+    ];
+    let logged = lines.with("the breaker has changed");
+    assert_eq!(logged.len(), expected.len(), "{logged:#?}");
+    for (n, ((state, reason), line)) in expected.iter().zip(&logged).enumerate() {
+        let change = changes.next().await.unwrap();
+        assert_eq!((&*change.name, change.state, &*change.reason), (LLM, *state, *reason));
+        assert_eq!(change.generation, n as u64 + 1);
+        let says = [
+            format!("breaker={LLM} "),
+            format!("state=\"{state}\""),
+            format!("generation={} ", n + 1),
+            format!("reason={reason}"),
+        ];
+        assert!(says.iter().all(|text| line.contains(text.as_str())), "{says:?} in {line}");
+    }
+    for state in [Closed, Open, HalfOpen, Ramping] {
+        let counted = meters.of(&format!("callboard_circuit_breaker_changes_total{{breaker={LLM},to={state}}}"));
+        assert_eq!(counted, expected.iter().filter(|(to, _)| *to == state).count() as u64, "{state}");
+    }
+    assert_eq!(meters.sum("callboard_circuit_breaker_changes_total"), expected.len() as u64, "of no other breaker");
+    board.shutdown().await.unwrap();
+    drop(board);
+    assert!(changes.next().await.is_none());
+}
+
+/// Of three agents one is open; of the others the one with the smaller share of its instances taken is given the task.
+#[tokio::test(start_paused = true)]
+async fn the_least_loaded_of_the_others_does_what_an_open_agent_does_not() {
+    let (_, store) = store();
+    let tally = Tally::default();
+    let pool = |name: &'static str, instances: usize| {
+        let tally = tally.clone();
+        let does = move |_: Ctx, _: String| {
+            tally.add(name);
+            std::future::pending::<Result<String>>()
+        };
+        Pool::new(move || Actor { f: does.clone() }).handles::<Act>().id(name).instances(instances)
+    };
+    let board = on(&store).add(pool("sick", 100)).add(pool("small", 2)).add(pool("large", 10)).start().await.unwrap();
+    board.ready().await;
+    board.breaker("agent:sick").open("a person").await.unwrap();
+    for _ in 0..6 {
+        board.start(one(act("x")).0).await.unwrap();
+        tokio::time::sleep(SECOND).await;
+    }
+    assert_eq!((tally.of("sick"), tally.of("small"), tally.of("large")), (0, 1, 5), "none, 1 of 2, 5 of 10");
+    let agents = board.agents().await.unwrap();
+    let open: Vec<&str> = agents.iter().filter(|a| a.breaker == BreakerState::Open).map(|a| &*a.id).collect();
+    assert_eq!(open, ["sick"]);
+}
+
+/// Two runs wait at one gate, the second with a few tasks behind the many of the first: they go in turns.
+#[tokio::test(start_paused = true)]
+async fn runs_that_wait_at_a_gate_go_in_turns() {
+    let provider = Provider::down();
+    let board = asking(20, &provider).start().await.unwrap();
+    for _ in 0..5 {
+        board.call(act("opens it")).retry(no_retry()).await.unwrap_err();
+    }
+    let mut runs = Vec::new();
+    for (name, count) in [("many", 500), ("few", 30)] {
+        let workflow = Workflow::new(name);
+        for n in 0..count {
+            let _ = workflow.task(format!("t{n}"), act(name));
+        }
+        runs.push(board.start(workflow).await.unwrap());
+        tokio::time::sleep(10 * SECOND).await;
+    }
+    provider.comes_back();
+    for run in &runs {
+        assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    }
+    let calls = provider.all().split_off(5);
+    let few: Vec<usize> = (0..calls.len()).filter(|n| calls[*n].1 == "few").collect();
+    assert_eq!(few.len(), 30);
+    // Both wait from the beginning, and each second call is of the second run, but for who is on its way at the same time.
+    for (n, at) in few.iter().enumerate() {
+        assert!(at.abs_diff(2 * n) <= 4, "{few:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! How tasks end, and what their callers are told.
 
 use super::kit::*;
+use crate::meters::Meters;
 use callboard::Callboard;
 use callboard::prelude::*;
 use std::sync::Arc;
@@ -32,12 +33,16 @@ async fn failing(f: fn(u32) -> Error) -> (Callboard, Gauge) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_terminal_failure_is_told_with_its_causes_and_not_retried() {
+async fn a_terminal_failure_is_told_with_its_causes_counted_and_not_retried() {
+    let meters = Meters::default();
+    let _meters = meters.read();
     let (board, tries) = failing(|_| Error::terminal("no such repository").context("fetching acme/api")).await;
     let error = board.call(act("")).await.unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Failed, ErrorClass::Terminal));
     assert_eq!(full(&error), "task \"act\" failed: fetching acme/api: no such repository");
     assert_eq!(tries.get(), 1);
+    assert_eq!(meters.of("callboard_task_failures_total{capability=act,reason=terminal}"), 1);
+    assert_eq!(meters.sum("callboard_retry_attempts_total") + meters.sum("callboard_dead_letters_total"), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -277,4 +282,18 @@ async fn a_result_whose_commit_takes_long_is_neither_lost_nor_computed_twice() {
     faults.calm();
     assert_eq!(run.output(&it).await.unwrap().len(), 100 << 10);
     assert_eq!(tries.get(), 1);
+}
+
+/// Whoever has set the limit, the class says that it was one.
+#[tokio::test(start_paused = true)]
+async fn what_took_too_long_is_a_timeout() {
+    let elapsed = tokio::time::timeout(Duration::from_secs(1), std::future::pending::<()>()).await.unwrap_err();
+    let of_the_system = |kind: std::io::ErrorKind| Error::from(std::io::Error::from(kind));
+    let timeouts =
+        [elapsed.into(), of_the_system(std::io::ErrorKind::TimedOut), Error::timeout("the model took a minute")];
+    for error in timeouts {
+        assert_eq!((error.class(), error.is_retryable()), (ErrorClass::Timeout, true), "{error:?}");
+    }
+    let refused = of_the_system(std::io::ErrorKind::ConnectionRefused);
+    assert_eq!(refused.class(), ErrorClass::Retryable { after: None });
 }

@@ -89,8 +89,12 @@ async fn a_probe_that_does_not_end_is_given_as_long_as_it_was_open() {
     let now = Instant::now();
     machine.probe(now);
     assert_eq!(machine.due(), Some(now + 10 * SECOND), "it should have begun by then");
-    assert!(!machine.keeps_probing(now + 10 * SECOND));
-    assert_eq!(machine.due(), Some(now + 60 * SECOND));
+    let looked_at: Vec<u32> = (2..12).map(|n| n * 5).collect();
+    for seconds in looked_at {
+        let now = now + seconds * SECOND;
+        assert!(!machine.keeps_probing(now));
+        assert_eq!(machine.due(), Some(now + 5 * SECOND), "others hear that it goes on");
+    }
     assert!(machine.keeps_probing(now + 60 * SECOND));
     assert_eq!(machine.state, State::Open { until: Some(now + 120 * SECOND) });
 }
@@ -99,8 +103,16 @@ async fn a_probe_that_does_not_end_is_given_as_long_as_it_was_open() {
 async fn the_probe_of_another_node_is_heard_here() {
     let (mut machine, now) = opened(BreakerRules::default());
     let theirs = machine.generation + 1;
+    assert!(!machine.hear(now, theirs, Heard::Well), "nobody has said that it has begun");
+    assert!(machine.begun(now, theirs));
+    assert_eq!((machine.state, machine.generation), (State::HalfOpen { since: now }, theirs));
     assert!(machine.hear(now, theirs, Heard::Well));
     assert!(matches!(machine.state, State::Ramping { .. }) && machine.generation > theirs);
+    assert!(!machine.begun(now, theirs), "it is over");
+}
+
+fn entered(gate: &Gate, ticket: Option<u64>) -> Option<u64> {
+    gate.enter(ticket).map(|(generation, _)| generation)
 }
 
 fn gate(way: Way, left: u32) -> Gate {
@@ -112,25 +124,46 @@ fn gate(way: Way, left: u32) -> Gate {
 #[test]
 fn a_gate_lets_through_who_may_go() {
     let ticket = Some(7);
-    assert_eq!(gate(Way::Free, 0).enter(None), Some(7));
-    assert_eq!(gate(Way::Shut, 9).enter(None), None);
-    assert_eq!(gate(Way::Shut, 9).enter(Some(6)), None, "let through before it opened");
-    assert_eq!(gate(Way::Probing, 9).enter(ticket), None);
+    assert_eq!(entered(&gate(Way::Free, 0), None), Some(7));
+    assert_eq!(entered(&gate(Way::Shut, 9), None), None);
+    assert_eq!(entered(&gate(Way::Shut, 9), Some(6)), None, "let through before it opened");
+    assert_eq!(entered(&gate(Way::Probing, 9), ticket), None);
     let probe = gate(Way::One, 1);
-    assert_eq!([probe.enter(None), probe.enter(None), probe.enter(ticket)], [Some(7), None, None]);
+    assert_eq!([entered(&probe, None), entered(&probe, None), entered(&probe, ticket)], [Some(7), None, None]);
     let ramp = gate(Way::Some, 2);
-    assert_eq!([ramp.enter(None), ramp.enter(None), ramp.enter(None)], [Some(7), Some(7), None]);
-    assert_eq!(ramp.enter(Some(6)), Some(7), "who was the probe goes on");
+    assert_eq!([entered(&ramp, None), entered(&ramp, None), entered(&ramp, None)], [Some(7), Some(7), None]);
+    assert_eq!(entered(&ramp, Some(6)), Some(7), "who was the probe goes on");
     let full = gate(Way::Some, 2);
     full.waits(1);
-    assert_eq!(full.enter(None), None, "who waits goes first");
-    assert_eq!((full.take(), full.enter(ticket)), (Some(7), Some(7)));
+    assert_eq!(entered(&full, None), None, "who waits goes first");
+    assert_eq!((full.take(), entered(&full, ticket)), (Some(7), Some(7)));
     let theirs = gate(Way::Shut, 0);
     assert_eq!(
-        [theirs.enter(Some(8)), theirs.enter(Some(8))],
+        [entered(&theirs, Some(8)), entered(&theirs, Some(8))],
         [Some(8), None],
         "the probe that another node let through"
     );
+}
+
+/// The time for a probe to begin is over just when it begins: then it goes on.
+#[test]
+fn a_probe_that_has_begun_is_not_shut_out() {
+    let one = gate(Way::One, 1);
+    assert!(one.shut_before_probe());
+    assert_eq!((one.way(), entered(&one, Some(7))), (Way::Shut, None), "who was let through comes too late");
+    let begun = gate(Way::One, 1);
+    assert_eq!((entered(&begun, Some(7)), begun.shut_before_probe()), (Some(7), false));
+    assert_eq!(begun.probed_in(), Some(7));
+    let elsewhere = gate(Way::One, 1);
+    elsewhere.is_probed_elsewhere(7);
+    assert_eq!((entered(&elsewhere, None), elsewhere.probed_in()), (None, Some(7)));
+    // What another node has said of it was made known here between the call and the news of it.
+    let overtaken = gate(Way::Shut, 0);
+    overtaken.is_probed(7);
+    assert_eq!(overtaken.probed_in(), Some(7));
+    let given_back = gate(Way::One, 1);
+    given_back.is_probed(7);
+    assert_eq!(given_back.way(), Way::One);
 }
 
 #[test]
@@ -173,7 +206,7 @@ enum Act {
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         4 => any::<bool>().prop_map(Act::Enter),
-        4 => (0..8_usize, 0..4_u8).prop_map(|(n, how)| Act::End(n, how)),
+        4 => (0..8_usize, 0..5_u8).prop_map(|(n, how)| Act::End(n, how)),
         1 => (0..70_000_u64).prop_map(Act::Pass),
         1 => (0..1_500_u64).prop_map(Act::Pass),
     ];
@@ -202,7 +235,7 @@ proptest! {
                 Act::Enter(has_ticket) => {
                     let is_probe = gate.way() == Way::One;
                     let may = !matches!(machine.state, State::Open { .. });
-                    if let Some(generation) = gate.enter(has_ticket.then_some(machine.generation).filter(|_| may)) {
+                    if let Some((generation, _)) = gate.enter(has_ticket.then_some(machine.generation).filter(|_| may)) {
                         prop_assert!(may, "it is open");
                         let probes = within.iter().filter(|(of, is_probe)| *is_probe && *of == generation).count();
                         prop_assert!(!is_probe || probes == 0, "two probes");
@@ -214,6 +247,7 @@ proptest! {
                     let heard = match how {
                         0 => Heard::Well,
                         1 | 2 => failed(),
+                        3 => Heard::Slow { trips: false },
                         _ => Heard::Dropped,
                     };
                     if machine.hear(now, generation, heard) {

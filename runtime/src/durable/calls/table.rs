@@ -2,7 +2,7 @@
 
 use super::super::root::Root;
 use super::super::trap::recorded_by;
-use super::{Key, Mark, Outcome, Phase, Turn};
+use super::{Cut, Key, Mark, Outcome, Phase, Turn};
 use crate::Result;
 use callboard_core::{Child, Json, Note, Noted};
 use std::collections::{HashMap, HashSet};
@@ -42,6 +42,10 @@ pub(super) struct Table {
     pub(super) held: HashMap<Key, Held>,
     /// The step whose code is being polled.
     pub(super) in_step: Option<Key>,
+    /// Why the handler is being dropped, if it is.
+    pub(super) cut: Option<Cut>,
+    /// Whether it has waited in vain for somebody else.
+    pub(super) are_of_another: bool,
 }
 
 /// How much a handler has been given.
