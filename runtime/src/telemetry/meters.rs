@@ -5,7 +5,7 @@
 //! [`OTHERS`].
 
 use super::{
-    APPEND_DURATION, APPENDS, BATCH_EVENTS, EFFECTS_UNKNOWN, FENCED, MESSAGES, PARKED, PARTITIONS, PARTITIONS_OWNED,
+    APPEND_DURATION, APPENDS, BATCH_EVENTS, DEAF, EFFECTS_UNKNOWN, FENCED, MESSAGES, PARKED, PARTITIONS, PARTITIONS_OWNED,
     QUEUE_SIZE, QUEUE_WAIT, RECOVERY, RUNS, RUNS_SUBMITTED, SLOTS, SNAPSHOT_AT, START_FAILURES, TAKEOVERS,
     TASK_DURATION, TASKS, UTILIZATION,
 };
@@ -58,6 +58,8 @@ pub(crate) struct OfCapability {
 
 impl Default for Meters {
     fn default() -> Self {
+        // What has not happened yet is seen as a 0: how much a series has grown is not known of one that begins with a 1.
+        ["queue", "broadcasts"].into_iter().for_each(|ear| counter!(DEAF, "ear" => ear).increment(0));
         Self {
             capabilities: Mutex::default(),
             queues: QUEUES.map(|queue| gauge!(QUEUE_SIZE, "queue" => queue.as_str())),
