@@ -6,6 +6,8 @@ use callboard::port::store::fault::{Fault, Operation};
 use callboard::prelude::*;
 use callboard::{Ctx, Json, Status};
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 async fn in_time<F: IntoFuture>(what: F) -> F::Output {
@@ -189,4 +191,20 @@ async fn beyond_so_many_capabilities_have_no_series_of_their_own() {
     assert_eq!(meters.sum("callboard_tasks_total"), 300);
     assert_eq!(meters.of("callboard_tasks_total{capability=(others),status=cancelled}"), 300 - (200 - 2));
     assert_eq!(meters.series("callboard_tasks_total"), (200 + 1) * 5);
+}
+
+/// What the program counts with stays, and there is nothing to be seen of ours.
+#[tokio::test]
+async fn a_recorder_that_the_program_has_installed_stays() {
+    metrics::set_global_recorder(metrics::NoopRecorder).expect("the first of this process");
+    let mut settings = callboard::Settings::default();
+    settings.http.listen = ([127, 0, 0, 1], 0).into();
+    let board = Callboard::builder(settings).ephemeral().metrics().start().await.unwrap();
+    let address = board.serve().await.unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("a recorder of its own"), "{answer}");
+    board.shutdown().await.unwrap();
 }
