@@ -129,12 +129,7 @@ const OF_BATCHES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.
 /// In seconds: what recovers by itself should within 10, and has to within 60.
 const OF_RECOVERIES: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0];
 
-const fn metric(
-    name: &'static str,
-    kind: Kind,
-    labels: &'static [&'static str],
-    what: &'static str,
-) -> Metric {
+const fn metric(name: &'static str, kind: Kind, labels: &'static [&'static str], what: &'static str) -> Metric {
     Metric { name, kind, labels, what }
 }
 
@@ -169,37 +164,132 @@ pub(crate) const METRICS: [Metric; 38] = {
             &["capability", "reason"],
             "tasks that were parked, by capability and by what they wait for",
         ),
-        metric(RETRIES, Counter, &["capability", "reason"], "attempts that failed and are followed by another, by capability and by the class of the failure"),
-        metric(LOSSES, Counter, &["capability", "reason"], "activations that were cut short, which use no retry, by capability and reason: lease, gone, released"),
-        metric(DEAD_LETTERS, Counter, &["capability", "reason"], "tasks that went to the dead letters, by capability and reason: the class of the last failure, or losses"),
-        metric(EFFECTS_UNKNOWN, Counter, &["capability"], "effects of which nobody knows whether they happened, by capability: a person has to decide"),
-        metric(FENCED, Counter, &["operation"], "words of somebody who does not hold the task any more, by what was said: they had no effect"),
-        metric(UTILIZATION, Gauge, &["capability"], "the share of the slots of this node's agents that is taken, from 0 to 1, by capability"),
+        metric(
+            RETRIES,
+            Counter,
+            &["capability", "reason"],
+            "attempts that failed and are followed by another, by capability and by the class of the failure",
+        ),
+        metric(
+            LOSSES,
+            Counter,
+            &["capability", "reason"],
+            "activations that were cut short, which use no retry, by capability and reason: lease, gone, released",
+        ),
+        metric(
+            DEAD_LETTERS,
+            Counter,
+            &["capability", "reason"],
+            "tasks that went to the dead letters, by capability and reason: the class of the last failure, or losses",
+        ),
+        metric(
+            EFFECTS_UNKNOWN,
+            Counter,
+            &["capability"],
+            "effects of which nobody knows whether they happened, by capability: a person has to decide",
+        ),
+        metric(
+            FENCED,
+            Counter,
+            &["operation"],
+            "words of somebody who does not hold the task any more, by what was said: they had no effect",
+        ),
+        metric(
+            UTILIZATION,
+            Gauge,
+            &["capability"],
+            "the share of the slots of this node's agents that is taken, from 0 to 1, by capability",
+        ),
         metric(SLOTS, Gauge, &["capability"], "slots of this node's agents, by capability"),
-        metric(BREAKER_STATE, Gauge, &["breaker"], "where a circuit breaker stands: 0 closed, 1 open, 2 half-open or on its ramp"),
-        metric(BREAKER_CHANGES, Counter, &["breaker", "to"], "changes of circuit breakers, by breaker and by the state that it came to"),
-        metric(MESSAGES, Counter, &["type", "direction"], "messages on the bus, by what they are and by direction: sent, received"),
-        metric(SENT_AGAIN, Counter, &["operation"], "messages that the bus did not take at first and was given again, by operation: publish, broadcast"),
-        metric(DEAF, Counter, &["ear"], "consumers that brought nothing any more and were made anew, by what they hear: queue, broadcasts"),
+        metric(
+            BREAKER_STATE,
+            Gauge,
+            &["breaker"],
+            "where a circuit breaker stands: 0 closed, 1 open, 2 half-open or on its ramp",
+        ),
+        metric(
+            BREAKER_CHANGES,
+            Counter,
+            &["breaker", "to"],
+            "changes of circuit breakers, by breaker and by the state that it came to",
+        ),
+        metric(
+            MESSAGES,
+            Counter,
+            &["type", "direction"],
+            "messages on the bus, by what they are and by direction: sent, received",
+        ),
+        metric(
+            SENT_AGAIN,
+            Counter,
+            &["operation"],
+            "messages that the bus did not take at first and was given again, by operation: publish, broadcast",
+        ),
+        metric(
+            DEAF,
+            Counter,
+            &["ear"],
+            "consumers that brought nothing any more and were made anew, by what they hear: queue, broadcasts",
+        ),
         metric(UNREADABLE, Counter, &[], "messages that nobody can read, which went to agent.dead"),
-        metric(APPENDS, Counter, &["outcome"], "batches of events that were appended, by outcome: committed, failed, unknown, refused"),
+        metric(
+            APPENDS,
+            Counter,
+            &["outcome"],
+            "batches of events that were appended, by outcome: committed, failed, unknown, refused",
+        ),
         metric(APPEND_DURATION, Histogram(OF_PORTS), &[], "seconds until the outcome of an append was known"),
         metric(BATCH_EVENTS, Histogram(OF_BATCHES), &[], "events of a batch that was appended"),
-        metric(SNAPSHOT_AT, Gauge, &["partition"], "the moment of the last event in the newest snapshot of a partition, in seconds since 1970"),
+        metric(
+            SNAPSHOT_AT,
+            Gauge,
+            &["partition"],
+            "the moment of the last event in the newest snapshot of a partition, in seconds since 1970",
+        ),
         metric(PARTITIONS, Gauge, &[], "partitions of the name space"),
         metric(PARTITIONS_OWNED, Gauge, &[], "partitions that this node owns"),
-        metric(TAKEOVERS, Counter, &[], "partitions that this node has claimed and replayed, at its start and afterwards"),
-        metric(START_FAILURES, Counter, &["reason"], "partitions that could not be claimed or replayed, by the kind of the failure"),
-        metric(RECOVERY, Histogram(OF_RECOVERIES), &[], "seconds from the claim of a partition to the end of its replay"),
-        metric(PORT_DURATION, Histogram(OF_PORTS), &["port", "operation"], "seconds that store, bus or directory took to answer, by port and operation"),
-        metric(PORT_ERRORS, Counter, &["port", "operation", "reason"], "operations of store, bus or directory without a plain answer, by port, operation and reason"),
+        metric(
+            TAKEOVERS,
+            Counter,
+            &[],
+            "partitions that this node has claimed and replayed, at its start and afterwards",
+        ),
+        metric(
+            START_FAILURES,
+            Counter,
+            &["reason"],
+            "partitions that could not be claimed or replayed, by the kind of the failure",
+        ),
+        metric(
+            RECOVERY,
+            Histogram(OF_RECOVERIES),
+            &[],
+            "seconds from the claim of a partition to the end of its replay",
+        ),
+        metric(
+            PORT_DURATION,
+            Histogram(OF_PORTS),
+            &["port", "operation"],
+            "seconds that store, bus or directory took to answer, by port and operation",
+        ),
+        metric(
+            PORT_ERRORS,
+            Counter,
+            &["port", "operation", "reason"],
+            "operations of store, bus or directory without a plain answer, by port, operation and reason",
+        ),
         metric(SPOOLED, Counter, &[], "writes of documents that were spooled because the store was away"),
         metric(SPOOL_MERGED, Counter, &[], "spooled writes that were merged"),
         metric(SPOOL_ENTRIES, Gauge, &[], "writes of documents that wait in the spool of this node"),
         metric(LOCKS_LOST, Counter, &[], "locks that were lost: held for too long, or not renewed in time"),
         metric(RESTARTS, Counter, &["actor"], "actors that stopped and were started again, by what they are"),
         metric(GIVEN_UP, Counter, &["actor"], "actors that stopped too often and were given up, by what they are"),
-        metric(BREACHES, Counter, &["invariant"], "promises that were seen not to hold, by invariant: any but 0 is a bug of Callboard"),
+        metric(
+            BREACHES,
+            Counter,
+            &["invariant"],
+            "promises that were seen not to hold, by invariant: any but 0 is a bug of Callboard",
+        ),
     ]
 };
 

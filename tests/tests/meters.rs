@@ -1,8 +1,8 @@
 //! What is counted and logged in this thread while a test runs.
 
 use metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, LocalRecorderGuard, Metadata, Recorder, SharedString,
-    Unit,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, LocalRecorderGuard, Metadata, Recorder,
+    SharedString, Unit,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

@@ -12,7 +12,8 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Everything that this process has counted.
 pub(super) async fn metrics() -> Result<impl IntoResponse, Problem> {
     let Some(handle) = exporter::installed() else {
-        let detail = "there are no metrics here: the node was not asked for them, or the program has a recorder of its own";
+        let detail =
+            "there are no metrics here: the node was not asked for them, or the program has a recorder of its own";
         return Err(Problem::new(Code::NotFound, detail));
     };
     let text = tokio::task::spawn_blocking(|| handle.render()).await;

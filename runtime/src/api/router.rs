@@ -2,7 +2,9 @@
 
 use super::code::Code;
 use super::problem::Problem;
-use super::{App, agents, breakers, budget, control, events, health, limits, locks, metrics, runs, state, tasks, visitor};
+use super::{
+    App, agents, breakers, budget, control, events, health, limits, locks, metrics, runs, state, tasks, visitor,
+};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, Uri};

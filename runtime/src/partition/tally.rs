@@ -5,8 +5,8 @@
 
 use crate::telemetry::{self, Meters, OfCapability};
 use callboard_core::{
-    AttemptFailed, AttemptLost, Counts, Event, EventKind, LossReason, Millis, Run, State, Status, Task,
-    TaskIndex, TaskRef, TaskState, Then, Wait,
+    AttemptFailed, AttemptLost, Counts, Event, EventKind, LossReason, Millis, Run, State, Status, Task, TaskIndex,
+    TaskRef, TaskState, Then, Wait,
 };
 use std::sync::Arc;
 

@@ -31,9 +31,7 @@ pub(crate) fn install() {
 /// Without bounds a histogram would be a summary, of which those of several nodes can not be added up.
 fn with_bounds(builder: PrometheusBuilder) -> Option<PrometheusBuilder> {
     METRICS.iter().try_fold(builder, |builder, metric| match metric.kind {
-        Kind::Histogram(bounds) => {
-            builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), bounds).ok()
-        }
+        Kind::Histogram(bounds) => builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), bounds).ok(),
         Kind::Counter | Kind::Gauge => Some(builder),
     })
 }

@@ -5,9 +5,9 @@
 //! [`OTHERS`].
 
 use super::{
-    APPEND_DURATION, APPENDS, BATCH_EVENTS, DEAF, EFFECTS_UNKNOWN, FENCED, MESSAGES, PARKED, PARTITIONS, PARTITIONS_OWNED,
-    QUEUE_SIZE, QUEUE_WAIT, RECOVERY, RUNS, RUNS_SUBMITTED, SLOTS, SNAPSHOT_AT, START_FAILURES, TAKEOVERS,
-    TASK_DURATION, TASKS, UTILIZATION,
+    APPEND_DURATION, APPENDS, BATCH_EVENTS, DEAF, EFFECTS_UNKNOWN, FENCED, MESSAGES, PARKED, PARTITIONS,
+    PARTITIONS_OWNED, QUEUE_SIZE, QUEUE_WAIT, RECOVERY, RUNS, RUNS_SUBMITTED, SLOTS, SNAPSHOT_AT, START_FAILURES,
+    TAKEOVERS, TASK_DURATION, TASKS, UTILIZATION,
 };
 use crate::journal::append::Outcome;
 use crate::supervise::FailureKind;
@@ -25,8 +25,7 @@ pub(super) const OTHERS: &str = "(others)";
 /// Where tasks wait, or have come to rest.
 const QUEUES: [Status; 5] = [Status::Ready, Status::Blocked, Status::Running, Status::Parked, Status::Dead];
 /// How tasks end.
-const ENDS: [Status; 5] =
-    [Status::Completed, Status::Failed, Status::Dead, Status::Cancelled, Status::Skipped];
+const ENDS: [Status; 5] = [Status::Completed, Status::Failed, Status::Dead, Status::Cancelled, Status::Skipped];
 /// How runs end.
 const OUTCOMES: [RunOutcome; 3] = [RunOutcome::Completed, RunOutcome::Failed, RunOutcome::Cancelled];
 
@@ -65,7 +64,8 @@ impl Default for Meters {
             queues: QUEUES.map(|queue| gauge!(QUEUE_SIZE, "queue" => queue.as_str())),
             runs_submitted: counter!(RUNS_SUBMITTED),
             runs: OUTCOMES.map(|outcome| counter!(RUNS, "status" => outcome.as_str())),
-            appends: ["committed", "failed", "unknown", "refused"].map(|outcome| counter!(APPENDS, "outcome" => outcome)),
+            appends: ["committed", "failed", "unknown", "refused"]
+                .map(|outcome| counter!(APPENDS, "outcome" => outcome)),
             append_took: histogram!(APPEND_DURATION),
             batch_events: histogram!(BATCH_EVENTS),
             partitions: gauge!(PARTITIONS),

@@ -4,9 +4,7 @@
 
 use super::meters::type_of;
 use super::{Meters, PORT_DURATION, PORT_ERRORS};
-use crate::port::bus::{
-    self, Bus, Consumer, Delivery, Envelope, Listen, QueueName, Source, Subscription,
-};
+use crate::port::bus::{self, Bus, Consumer, Delivery, Envelope, Listen, QueueName, Source, Subscription};
 use crate::port::directory::{self, Ask, Directory, Entry, Lease, Release, Share};
 use crate::port::store::{self, Create, Store};
 use bytes::Bytes;

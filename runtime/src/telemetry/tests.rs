@@ -116,10 +116,10 @@ fn rules(path: &str) -> Vec<(String, String)> {
     };
     let mut rules: Vec<(String, String)> = Vec::new();
     for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
-        match (begins(line), rules.last_mut()) {
-            (Some(name), _) => rules.push((name, String::new())),
-            (None, Some((_, body))) => *body = format!("{body}{line}\n"),
-            (None, None) => {}
+        if let Some(name) = begins(line) {
+            rules.push((name, String::new()));
+        } else if let Some((_, body)) = rules.last_mut() {
+            *body = format!("{body}{line}\n");
         }
     }
     rules
@@ -153,7 +153,13 @@ fn every_rule_asks_for_what_there_is() -> Result<(), String> {
             assert!(page.contains(part), "{name}: {part}");
         }
         let fires = format!("alertname: {name}\n");
-        assert!(tested.split(&fires).skip(1).any(|case| case.lines().next().is_some_and(|line| line.trim() == "exp_alerts:")), "{name} is made to fire");
+        assert!(
+            tested
+                .split(&fires)
+                .skip(1)
+                .any(|case| case.lines().next().is_some_and(|line| line.trim() == "exp_alerts:")),
+            "{name} is made to fire"
+        );
     }
     known.check(&tested).map(drop)
 }

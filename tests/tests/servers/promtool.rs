@@ -1,8 +1,8 @@
 //! What operators are given, held against promtool: rules and their tests, the queries of dashboards, and what a node says.
 #![expect(clippy::unwrap_used, reason = "a test that fails here may panic")]
 
-use callboard::prelude::*;
 use callboard::Settings;
+use callboard::prelude::*;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
