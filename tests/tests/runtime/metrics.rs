@@ -5,7 +5,7 @@ use crate::meters::Meters;
 use callboard::port::store::fault::{Fault, Operation};
 use callboard::prelude::*;
 use callboard::{Ctx, Json, Status};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
