@@ -6,6 +6,8 @@ use crate::board::Callboard;
 use crate::breaker::BreakerRules;
 use crate::cluster::view::Standing;
 use crate::limit::{self, Limit};
+#[cfg(feature = "api")]
+use crate::node::Recorder;
 use crate::node::{self, Node, Ports};
 use crate::port::bus::Bus;
 use crate::port::directory::Directory;
@@ -116,6 +118,18 @@ impl Builder {
         F: Fn(Option<T>, T) -> T + Send + Sync + 'static,
     {
         self.ports.merges.insert(beginning.into(), merge);
+        self
+    }
+
+    /// Serves what is [counted](https://docs.rs/metrics) at `GET /metrics`, in the format of Prometheus, where the HTTP API is
+    /// [served](Callboard::serve).
+    ///
+    /// For that the start installs a recorder for the whole process, if there is none. One that the program has installed before
+    /// stays, and is told everything; then there is nothing at `/metrics`. One that is to be installed afterwards comes too
+    /// late, so a library should leave this to the program.
+    #[cfg(feature = "api")]
+    pub fn metrics(mut self) -> Self {
+        self.ports.recorder = Recorder::Ours;
         self
     }
 

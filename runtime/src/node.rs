@@ -26,7 +26,6 @@ use crate::limit::Limit;
 use crate::message::Mailroom;
 use crate::partition::handle::{Before, Partitions};
 use crate::partition::tenure::Counters;
-use crate::port::bus::again::Again;
 use crate::port::bus::{Bus, QueueName};
 use crate::port::directory::Directory;
 use crate::port::directory::memory::MemoryDirectory;
@@ -82,6 +81,10 @@ impl Node {
     /// Starts a node; when this returns it owns every partition and its agents take tasks.
     pub(crate) async fn start(settings: Settings, ports: Ports, pools: Vec<PoolSpec>) -> Result<Arc<Self>> {
         refuse_all(settings.faults())?;
+        #[cfg(feature = "api")]
+        if ports.recorder == Recorder::Ours {
+            crate::telemetry::exporter::install(); // before anything that counts
+        }
         let is_copy = settings.store_mode == StoreMode::ReadOnly;
         let store = match ports.store {
             Some(store) => store,
@@ -111,7 +114,6 @@ impl Node {
             (None, _) => None,
             (Some(bus), Some(directory)) => {
                 no_strangers(&**directory, root.id).await?;
-                let bus: Arc<dyn Bus> = Arc::new(Again::new(bus));
                 Some(Cluster { bus, standing: ports.standing, home: root.id })
             }
             (Some(_), None) => {
@@ -443,6 +445,20 @@ pub(crate) struct Ports {
     pub(crate) spool: Option<Arc<dyn Store>>,
     /// Where a test plays.
     pub(crate) stage: Option<Stage>,
+    /// To whom is told what is counted.
+    #[cfg(feature = "api")]
+    pub(crate) recorder: Recorder,
+}
+
+/// To whom is told what is counted.
+#[cfg(feature = "api")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Recorder {
+    /// To whomever the program has installed; to nobody, if it has not.
+    #[default]
+    Theirs,
+    /// To ours, if it has not.
+    Ours,
 }
 
 /// What only a test has. Nothing is looked at now and then on it: time passes as tokio says, in leaps.

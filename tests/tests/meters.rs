@@ -1,10 +1,10 @@
 //! What is counted and logged in this thread while a test runs.
 
 use metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, Key, KeyName, LocalRecorderGuard, Metadata, Recorder, SharedString,
-    Unit,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, LocalRecorderGuard, Metadata, Recorder,
+    SharedString, Unit,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -12,13 +12,29 @@ use tracing::Dispatch;
 use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The counters that were counted on since it was made, in this thread: of a runtime with one thread, all. And the gauges,
-/// which are read as whole numbers.
+/// The counters that were counted on since it was made, in this thread: of a runtime with one thread, all. And the gauges
+/// and the histograms.
 #[derive(Clone, Default)]
-pub(crate) struct Meters(Arc<Mutex<BTreeMap<String, Arc<Cell>>>>);
+pub(crate) struct Meters(Arc<Mutex<Read>>);
+
+/// By name and labels.
+#[derive(Default)]
+struct Read {
+    counters: BTreeMap<String, Arc<Cell>>,
+    gauges: BTreeMap<String, Arc<Level>>,
+    histograms: BTreeMap<String, Arc<Samples>>,
+    /// The names, each with those of its labels.
+    seen: BTreeSet<(String, Vec<String>)>,
+}
 
 #[derive(Default)]
 struct Cell(AtomicU64);
+
+#[derive(Default)]
+struct Level(Mutex<f64>);
+
+#[derive(Default)]
+struct Samples(Mutex<Vec<f64>>);
 
 impl CounterFn for Cell {
     fn increment(&self, by: u64) {
@@ -30,17 +46,23 @@ impl CounterFn for Cell {
     }
 }
 
-impl GaugeFn for Cell {
+impl GaugeFn for Level {
     fn increment(&self, by: f64) {
-        self.0.fetch_add(by as u64, Ordering::SeqCst);
+        *lock(&self.0) += by;
     }
 
     fn decrement(&self, by: f64) {
-        self.0.fetch_sub(by as u64, Ordering::SeqCst);
+        *lock(&self.0) -= by;
     }
 
     fn set(&self, value: f64) {
-        self.0.store(value as u64, Ordering::SeqCst);
+        *lock(&self.0) = value;
+    }
+}
+
+impl HistogramFn for Samples {
+    fn record(&self, value: f64) {
+        lock(&self.0).push(value);
     }
 }
 
@@ -50,22 +72,47 @@ impl Meters {
         metrics::set_default_local_recorder(self)
     }
 
-    /// How often something was counted: its name, and its labels as `{name=value,..}` in the order in which they are given.
+    /// How often something was counted, or where a gauge stands in whole numbers: its name, and its labels as
+    /// `{name=value,..}` in the order in which they are given.
     pub(crate) fn of(&self, name: &str) -> u64 {
-        lock(&self.0).get(name).map_or(0, |cell| cell.0.load(Ordering::SeqCst))
+        let counted = lock(&self.0).counters.get(name).map(|cell| cell.0.load(Ordering::SeqCst));
+        counted.unwrap_or_else(|| self.level(name) as u64)
     }
 
-    fn cell(&self, key: &Key) -> Arc<Cell> {
-        let labels: Vec<String> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-        let name = format!("{}{{{}}}", key.name(), labels.join(","));
-        lock(&self.0).entry(name).or_default().clone()
+    /// Where a gauge stands.
+    pub(crate) fn level(&self, name: &str) -> f64 {
+        lock(&self.0).gauges.get(name).map_or(0.0, |level| *lock(&level.0))
     }
 
-    /// The sum over all labels of what is called so.
+    /// What was recorded in a histogram.
+    pub(crate) fn samples(&self, name: &str) -> Vec<f64> {
+        lock(&self.0).histograms.get(name).map(|samples| lock(&samples.0).clone()).unwrap_or_default()
+    }
+
+    /// The sum over all labels of what is called so and counted.
     pub(crate) fn sum(&self, name: &str) -> u64 {
         let all = lock(&self.0);
-        let of = all.iter().filter(|(key, _)| key.split('{').next() == Some(name));
+        let of = all.counters.iter().filter(|(key, _)| key.split('{').next() == Some(name));
         of.map(|(_, cell)| cell.0.load(Ordering::SeqCst)).sum()
+    }
+
+    /// How many counters are called so, each with other labels.
+    pub(crate) fn series(&self, name: &str) -> usize {
+        lock(&self.0).counters.keys().filter(|key| key.split('{').next() == Some(name)).count()
+    }
+
+    /// Every name that was used, with the names of its labels in alphabetic order.
+    pub(crate) fn seen(&self) -> BTreeSet<(String, Vec<String>)> {
+        lock(&self.0).seen.clone()
+    }
+
+    fn find<T: Default>(&self, key: &Key, among: impl Fn(&mut Read) -> &mut BTreeMap<String, Arc<T>>) -> Arc<T> {
+        let labels: Vec<String> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        let mut names: Vec<String> = key.labels().map(|label| label.key().to_owned()).collect();
+        names.sort_unstable();
+        let mut read = lock(&self.0);
+        read.seen.insert((key.name().to_owned(), names));
+        among(&mut read).entry(format!("{}{{{}}}", key.name(), labels.join(","))).or_default().clone()
     }
 }
 
@@ -75,15 +122,15 @@ impl Recorder for Meters {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.cell(key))
+        Counter::from_arc(self.find(key, |read| &mut read.counters))
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::from_arc(self.cell(key))
+        Gauge::from_arc(self.find(key, |read| &mut read.gauges))
     }
 
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::noop()
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(self.find(key, |read| &mut read.histograms))
     }
 }
 

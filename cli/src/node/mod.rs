@@ -85,7 +85,8 @@ async fn live(settings: Settings, brings: Brings) -> Result<Ended> {
 }
 
 async fn start(settings: &Settings, brings: Brings) -> Result<(Callboard, SocketAddr)> {
-    let builder = agents::add(Callboard::builder(settings.clone()), settings, brings)?;
+    // The process is this command's, and so is what it counts.
+    let builder = agents::add(Callboard::builder(settings.clone()).metrics(), settings, brings)?;
     // A copy is opened to be read only, by the library.
     let opened = if settings.store_mode == StoreMode::ReadOnly { None } else { store::open(&settings.store).await? };
     let builder = match opened {

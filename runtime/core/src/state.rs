@@ -2,6 +2,7 @@
 
 use crate::record::{Moment, OnCycle};
 use crate::schedule::Schedules;
+use crate::task::Counts;
 use crate::timer::Timers;
 use crate::{
     Effect, Event, EventKind, GraphLimits, Json, Millis, Rejected, Retry, Run, RunId, RunRestored, Speaker, TaskIndex,
@@ -60,8 +61,8 @@ pub struct State {
     closed: BTreeSet<(Millis, RunId)>,
     /// All runs in memory by the moment of their submission.
     submitted: BTreeSet<(Millis, RunId)>,
-    /// Tasks that have not ended.
-    live_tasks: usize,
+    /// Where the tasks of all runs stand.
+    counts: Counts,
     pub(crate) schedules: Schedules,
 }
 
@@ -122,7 +123,12 @@ impl State {
 
     /// How many tasks have not ended, of all runs.
     pub fn live_tasks(&self) -> usize {
-        self.live_tasks
+        self.counts.open()
+    }
+
+    /// How many tasks stand where, of all runs in memory.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// What the archive wanted to know of its pages, oldest first.
@@ -159,7 +165,7 @@ impl State {
                     return run.quarantine("it was submitted twice".into());
                 }
                 let run = Run::new(id, event.at, submitted);
-                self.live_tasks += run.open();
+                self.counts.changed(&Counts::default(), run.counts());
                 self.timers.watch(&run, 0..run.tasks.len());
                 self.timers.watch_run(&run);
                 self.submitted.insert((run.submitted_at, id));
@@ -183,9 +189,8 @@ impl State {
         if re_times || (undoing.is_none() && matches!(kind, EventKind::UndoBegun(_))) {
             self.timers.unwatch_run(run);
         }
-        let (open, lease) = (run.open(), self.limits.lease);
+        let (counts, lease) = (*run.counts(), self.limits.lease);
         self.timers.keep(run, touched, |run| run.apply(moment, kind, lease));
-        self.live_tasks = (self.live_tasks + run.open()).saturating_sub(open);
         if re_times {
             self.timers.watch_run(run);
         }
@@ -193,6 +198,7 @@ impl State {
         while let Some((waiter, cost)) = run.next_grant() {
             self.timers.keep(run, vec![waiter.task.at()], |run| run.grant(moment, waiter, cost));
         }
+        self.counts.changed(&counts, run.counts());
         match (before, run.ended) {
             (None, Some(_)) => self.timers.unwatch_run(run),
             (Some((_, ended_at)), None) => {
@@ -218,7 +224,7 @@ impl State {
             self.timers.watch(&run, 0..run.tasks.len());
             self.timers.watch_run(&run);
         }
-        self.live_tasks += run.open();
+        self.counts.changed(&Counts::default(), run.counts());
         self.submitted.insert((run.submitted_at, id));
         self.runs.insert(id, run);
     }
@@ -233,7 +239,7 @@ impl State {
             return open.quarantine("it was archived while it was open".into());
         }
         if let Some(run) = self.runs.remove(&id) {
-            self.live_tasks = self.live_tasks.saturating_sub(run.open());
+            self.counts.changed(run.counts(), &Counts::default());
             self.timers.unwatch(&run, 0..run.tasks.len());
             self.timers.unwatch_run(&run);
             self.submitted.remove(&(run.submitted_at, id));

@@ -107,6 +107,13 @@ impl Counts {
         self.0[status as usize] += 1;
     }
 
+    /// What was `from` within them is `to` now.
+    pub(crate) fn changed(&mut self, from: &Self, to: &Self) {
+        for (count, (from, to)) in self.0.iter_mut().zip(from.0.into_iter().zip(to.0)) {
+            *count = (*count + to).saturating_sub(from);
+        }
+    }
+
     /// One task has moved.
     pub(crate) fn moved(&mut self, from: Status, to: Status) {
         self.0[from as usize] -= 1;

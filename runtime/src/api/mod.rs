@@ -19,6 +19,7 @@
 //! | `GET /v1/state/{key}/history` | a page of its versions, without their values: `limit`, `after` |
 //! | `POST /v1/state/{key}/rollback` | `{"version": .., "by": "..", "label": ".."}` |
 //! | `GET /v1/locks` | the locks that are held, by whom, and who waits |
+//! | `GET /metrics` | what is counted, as Prometheus reads it, if the node was [asked](crate::Builder::metrics) for it |
 //! | `GET /healthz`, `/readyz` | whether the process lives; whether it takes submissions |
 //!
 //! A page is `{"items": [..], "next": ..}`. An error is a problem document (RFC 9457) with a [`Code`].
@@ -39,6 +40,7 @@ pub(crate) mod fuzz;
 mod health;
 mod limits;
 mod locks;
+mod metrics;
 mod problem;
 mod router;
 mod runs;

@@ -2,7 +2,9 @@
 
 use super::code::Code;
 use super::problem::Problem;
-use super::{App, agents, breakers, budget, control, events, health, limits, locks, runs, state, tasks, visitor};
+use super::{
+    App, agents, breakers, budget, control, events, health, limits, locks, metrics, runs, state, tasks, visitor,
+};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, Uri};
@@ -37,6 +39,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/state/{key}/rollback", post(state::roll_back))
         .route("/v1/state/{key}/{*rest}", any(state::in_parts))
         .route("/v1/locks", get(locks::list))
+        .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(nowhere)

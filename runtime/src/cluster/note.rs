@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The type of a beat on the bus.
-pub(super) const BEAT: &str = "callboard.node.beat.v1";
+pub(crate) const BEAT: &str = "callboard.node.beat.v1";
 /// The type of a request to a partition, whose number is its subject, or to the mailroom of a node.
-pub(super) const REQUEST: &str = "callboard.node.request.v1";
+pub(crate) const REQUEST: &str = "callboard.node.request.v1";
 /// The type of the answer to one.
-pub(super) const ANSWER: &str = "callboard.node.answer.v1";
+pub(crate) const ANSWER: &str = "callboard.node.answer.v1";
 /// The type of a note.
-pub(super) const NOTE: &str = "callboard.node.note.v1";
+pub(crate) const NOTE: &str = "callboard.node.note.v1";
 
 /// What is said to one node, or to all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

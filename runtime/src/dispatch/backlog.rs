@@ -28,6 +28,7 @@ use crate::limit::{Held, LimitInfo, Limiter, Limits};
 use crate::partition::message::Message;
 use crate::registry::profile::{AgentState, AgentStatus, Capability, Profile};
 use crate::sync::{Mutex, MutexGuard};
+use crate::telemetry::Meters;
 use callboard_core::{Breach, Invariant, Lane, Ready, ReadyQueue, Requirements, RunId};
 use ractor::{ActorRef, ActorStatus, MessagingErr};
 use std::collections::btree_map::Entry;
@@ -151,9 +152,9 @@ pub struct QueueInfo {
 
 impl Backlog {
     /// One that tells here what is handed out of turn, and whose tasks wait at the gates of these breakers and limits.
-    pub(crate) fn watched(breaches: Breaches, breakers: Breakers, limits: Limits) -> Self {
-        let gates = Gates::of(breakers, limits);
-        Self { inner: Mutex::new(Inner { breaches, gates, ..Inner::default() }), ..Self::default() }
+    pub(crate) fn watched(breaches: Breaches, breakers: Breakers, limits: Limits, meters: Arc<Meters>) -> Self {
+        let (gates, desks) = (Gates::of(breakers, limits), Desks::measured(meters));
+        Self { inner: Mutex::new(Inner { breaches, gates, desks, ..Inner::default() }), ..Self::default() }
     }
 
     /// Says how other nodes are reached, once, before there is anything to do.

@@ -8,6 +8,7 @@
 use super::desk::{Desk, FULL, Home};
 use crate::cluster::note::Lent;
 use crate::registry::profile::{Capability, Profile};
+use crate::telemetry::{Meters, Utilization};
 use callboard_core::{Ready, Requirements, closest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,20 +38,57 @@ pub(super) struct Desks {
     pub(super) node: Arc<str>,
     /// Counts desks and grants, so that it is known who had one longest ago.
     turn: u64,
+    meters: Arc<Meters>,
 }
 
 /// The desks that offer one capability.
-#[derive(Default)]
 struct Offering {
     all: BTreeSet<u64>,
     /// Those with a free slot.
     free: BTreeSet<Place>,
+    /// Of this process.
+    slots: Slots,
+    told: Utilization,
+}
+
+/// The slots of desks of this process.
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Slots {
+    taken: usize,
+    all: usize,
+}
+
+impl Slots {
+    fn of(desk: &Desk) -> Self {
+        match desk.home {
+            None => Self { taken: desk.out.min(desk.seats), all: desk.seats },
+            Some(_) => Self::default(),
+        }
+    }
+}
+
+impl Offering {
+    fn new(told: Utilization) -> Self {
+        Self { all: BTreeSet::new(), free: BTreeSet::new(), slots: Slots::default(), told }
+    }
+
+    /// A desk had these slots, and has those.
+    fn changed(&mut self, from: Slots, to: Slots) {
+        self.slots.taken = (self.slots.taken + to.taken).saturating_sub(from.taken);
+        self.slots.all = (self.slots.all + to.all).saturating_sub(from.all);
+        self.told.is(self.slots.taken, self.slots.all);
+    }
 }
 
 /// In which order free desks are chosen, but for what speaks against one: their load, their last turn, their number.
 type Place = (u64, u64, u64);
 
 impl Desks {
+    /// None, which will tell these how busy they are.
+    pub(super) fn measured(meters: Arc<Meters>) -> Self {
+        Self { meters, ..Self::default() }
+    }
+
     /// Adds a desk; false if the agent has one.
     pub(super) fn open(&mut self, profile: Arc<Profile>, capabilities: Vec<Capability>) -> bool {
         if self.numbers.contains_key(&profile.id) {
@@ -161,14 +199,15 @@ impl Desks {
     /// Changes a desk; not what it offers.
     pub(super) fn change<R>(&mut self, number: u64, change: impl FnOnce(&mut Desk) -> R) -> Option<R> {
         let desk = self.desks.get_mut(&number)?;
-        let before = place(desk, number);
+        let (before, had) = (place(desk, number), Slots::of(desk));
         let result = change(desk);
-        let after = place(desk, number);
-        if before != after {
+        let (after, has) = (place(desk, number), Slots::of(desk));
+        if before != after || had != has {
             for capability in desk.capabilities.keys() {
                 if let Some(offering) = self.offering.get_mut(capability) {
                     before.map(|before| offering.free.remove(&before));
                     after.map(|after| offering.free.insert(after));
+                    offering.changed(had, has);
                 }
             }
         }
@@ -178,11 +217,12 @@ impl Desks {
     /// Changes what a desk offers.
     pub(super) fn retrain(&mut self, number: u64, change: impl FnOnce(&mut BTreeMap<Arc<str>, Capability>)) {
         let Some(desk) = self.desks.get_mut(&number) else { return };
-        let place = place(desk, number);
+        let (place, slots) = (place(desk, number), Slots::of(desk));
         for capability in desk.capabilities.keys() {
             if let Some(offering) = self.offering.get_mut(capability) {
                 offering.all.remove(&number);
                 place.map(|place| offering.free.remove(&place));
+                offering.changed(slots, Slots::default());
                 if offering.all.is_empty() {
                     self.offering.remove(capability);
                 }
@@ -190,9 +230,11 @@ impl Desks {
         }
         change(&mut desk.capabilities);
         for capability in desk.capabilities.keys() {
-            let offering = self.offering.entry(capability.clone()).or_default();
+            let told = || Offering::new(self.meters.utilization(capability));
+            let offering = self.offering.entry(capability.clone()).or_insert_with(told);
             offering.all.insert(number);
             place.map(|place| offering.free.insert(place));
+            offering.changed(Slots::default(), slots);
         }
     }
 

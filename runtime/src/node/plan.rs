@@ -26,6 +26,7 @@ use crate::partition::start::{Deed, partition};
 use crate::partition::tenure::{Counters, Surroundings, Tuning};
 use crate::partition::way::Elsewhere;
 use crate::port::bus::Bus;
+use crate::port::bus::again::Again;
 use crate::port::bus::memory::MemoryBus;
 use crate::port::directory::Directory;
 use crate::port::store::Store;
@@ -35,7 +36,8 @@ use crate::settings::{Settings, StoreMode};
 use crate::state::{self, Documents, Given, Merges};
 use crate::stops::Stops;
 use crate::supervise::{self, Alarm, ChildSpec, Failure, FailureKind, OnGiveUp, Policy, Restart, Supervisor};
-use crate::{Error, ErrorKind, Result, telemetry};
+use crate::telemetry::{self, Meters};
+use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -61,6 +63,7 @@ pub(super) struct Plan {
     stops: Arc<Stops>,
     mailroom: Arc<Mailroom>,
     counters: Arc<Counters>,
+    meters: Arc<Meters>,
     breaches: Breaches,
     breakers: Breakers,
     limits: Limits,
@@ -147,14 +150,18 @@ impl Plan {
         };
         let (body_bytes_max, inbox_max) = (settings.payload_bytes_max, settings.inbox_max);
         let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };
-        let breaches = Breaches::default();
+        let (breaches, meters) = (Breaches::default(), Arc::<Meters>::default());
         let breakers = Breakers::new((&settings.breaker).into(), rules.breakers, breaches.clone());
+        let (store, inside): (_, Arc<dyn Bus>) = (Meters::of_store(store), Arc::new(MemoryBus::new()));
         // What several nodes share is on other machines, which may be away.
-        let (store, directory, cluster) = match cluster {
-            None => (store, directory, None),
+        let (store, bus, directory, cluster) = match cluster {
+            None => (store, meters.of_bus(inside), directory, None),
             Some(cluster) => {
-                let bus = breakers.of_bus(cluster.bus.clone());
-                (breakers.of_store(store), breakers.of_directory(directory), Some(Cluster { bus, ..cluster }))
+                let directory = breakers.of_directory(Meters::of_directory(directory));
+                // Given again what it does not take at first, by whatever is measured and may be refused.
+                let shared = Again::new(meters.of_bus(cluster.bus));
+                let bus = breakers.of_bus(Arc::new(shared));
+                (breakers.of_store(store), inside, directory, Some(Cluster { bus, ..cluster }))
             }
         };
         let documents = Documents::new(Given {
@@ -175,13 +182,14 @@ impl Plan {
             mailroom: Arc::new(Mailroom::new(node.clone(), clock.clone(), limits)),
             node,
             namespace: settings.namespace.as_str().into(),
-            bus: Arc::new(MemoryBus::new()),
+            bus,
             cluster,
-            backlog: Arc::new(Backlog::watched(breaches.clone(), breakers.clone(), limited.clone())),
+            backlog: Arc::new(Backlog::watched(breaches.clone(), breakers.clone(), limited.clone(), meters.clone())),
             breakers,
             limits: limited,
             stops: Arc::default(),
             counters: Arc::default(),
+            meters,
             breaches,
             payloads: Payloads::new(store.clone(), &settings.namespace, &journal),
             documents,
@@ -199,6 +207,9 @@ impl Plan {
     /// Starts the tree; when this returns the node owns every partition that can be read.
     pub(super) async fn start(self) -> Result<Node> {
         telemetry::describe();
+        if !self.is_frozen() {
+            self.meters.partitions(self.root.partitions);
+        }
         let (events, told) = mpsc::channel(EVENTS_MAX);
         let (bell, closing) = Bell::new();
         let (registry_spec, registry) = registry(registry::Surroundings {
@@ -210,6 +221,8 @@ impl Plan {
         });
         let (courier_spec, courier) = self.courier();
         let mut children = vec![registry_spec, courier_spec];
+        #[cfg(feature = "api")]
+        children.extend(telemetry::exporter::upkeep().filter(|_| self.pace.probe.is_some()));
         if let Some(every) = self.pace.probe.filter(|_| !self.is_frozen()) {
             let (store, namespace) = (self.store.clone(), self.namespace.clone());
             let root = self.cluster.is_some().then(|| (self.root.clone(), self.settings.node_life));
@@ -434,6 +447,7 @@ impl Plan {
             node: self.node.clone(),
             others: others.map(|(_, switchboard)| switchboard.clone()),
             counters: self.counters.clone(),
+            meters: self.meters.clone(),
             breaches: self.breaches.clone(),
             closing: closing.clone(),
             is_frozen: self.is_frozen(),

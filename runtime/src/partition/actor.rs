@@ -138,6 +138,9 @@ impl Tenant {
     /// yet: it is the first to speak up, and has the task still.
     fn heartbeat(&mut self, speaker: Speaker, alive: Alive, reply: Reply) {
         let mut result = self.state.heartbeat(self.now(), &speaker, alive);
+        if let Err(rejected) = &result {
+            self.rejected(rejected, "heartbeat");
+        }
         if result.is_ok() && self.state.is_ready(speaker.task) {
             result = self.accepted(speaker);
         }

@@ -2,6 +2,7 @@
 
 use super::message::{Refusal, Reply, Room};
 use super::proof::Since;
+use super::tally::Measured;
 use callboard_core::{Effect, Event, Rejected, TaskRef};
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,6 +13,8 @@ pub(crate) struct Batch {
     pub(crate) lines: Vec<u8>,
     pub(crate) events: Vec<Event>,
     pub(crate) effects: Vec<Effect>,
+    /// What is measured of them.
+    pub(super) measured: Vec<Measured>,
     /// Tasks whose records have grown.
     pub(crate) news: Vec<TaskRef>,
     pub(crate) answers: Vec<Answer>,

@@ -5,7 +5,7 @@ use crate::journal::digest::Digest;
 use crate::journal::position::Position;
 use crate::journal::replay::{Replay, ReplayError};
 use bytes::Bytes;
-use callboard_core::{Breach, Event, EventKind, Invariant, Limits, SEQ_MAX, State};
+use callboard_core::{Breach, Event, EventKind, Invariant, Limits, Millis, SEQ_MAX, State};
 use serde::Serialize;
 
 /// Folds a journal into a state and the lines behind it.
@@ -38,6 +38,11 @@ impl Recovery {
             tail: Tail::default(),
             head: None,
         }
+    }
+
+    /// The moment of the last event in the snapshot that it began with, if there was one.
+    pub(crate) fn snapshot_at(&self) -> Option<Millis> {
+        self.head.as_ref().map(|head| head.at)
     }
 
     /// A hash of the journalled state: equal after every replay of the same events, whatever snapshot it began with.

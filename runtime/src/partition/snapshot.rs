@@ -7,7 +7,7 @@ use super::writer::Housekeeper;
 use crate::journal::append::Mark;
 use crate::journal::snapshot::Slice;
 use bytes::Bytes;
-use callboard_core::State;
+use callboard_core::{Millis, State};
 use tokio::sync::mpsc;
 
 /// Slices that may wait for the keeper.
@@ -18,6 +18,8 @@ const SLICES_AHEAD: usize = 8;
 pub(super) struct Snapshots {
     tail: Tail,
     stage: Stage,
+    /// As of when the one is that is under way.
+    as_of: Millis,
 }
 
 #[derive(Debug, Default)]
@@ -36,7 +38,7 @@ enum Stage {
 impl Snapshots {
     /// Goes on from what the tenures before have left behind the newest snapshot.
     pub(super) fn after(tail: Tail) -> Self {
-        Self { tail, stage: Stage::default() }
+        Self { tail, ..Self::default() }
     }
 
     pub(super) fn count(&mut self, events: u64, bytes: u64) {
@@ -48,7 +50,7 @@ impl Snapshots {
     pub(super) fn begin_if_due(&mut self, tuning: &Tuning, state: &State, history: &History) {
         let due = self.tail.events >= tuning.snapshot_events || self.tail.bytes >= tuning.snapshot_bytes;
         if due && matches!(self.stage, Stage::Idle) {
-            self.tail = Tail::default();
+            (self.tail, self.as_of) = (Tail::default(), state.at());
             let (walk, head) = SnapshotWalk::begin(state, history);
             self.stage = Stage::Begun { walk, head };
         }
@@ -95,8 +97,9 @@ impl Snapshots {
         matches!(self.stage, Stage::Slicing { .. })
     }
 
-    /// The keeper has answered.
-    pub(super) fn done(&mut self) {
+    /// The keeper has answered; says as of when the snapshot was.
+    pub(super) fn done(&mut self) -> Millis {
         self.stage = Stage::Idle;
+        self.as_of
     }
 }

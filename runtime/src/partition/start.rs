@@ -77,8 +77,14 @@ async fn begin(deed: Deed, supervisor: ActorCell) -> Result<ActorRef<Message>, F
     let journal = Journal::new(deed.store, Ids::random(), &deed.namespace, number.into(), deed.journal);
     let archive = journal.archive();
     let mut recovery = Recovery::new(deed.limits);
-    let Owner { appender, keeper, start } =
-        journal.claim(&deed.node, &mut recovery).await.map_err(|error| failure(&error))?;
+    let meters = deed.surroundings.meters.clone();
+    let Owner { appender, keeper, start } = journal.claim(&deed.node, &mut recovery).await.map_err(|error| {
+        let failure = failure(&error);
+        meters.not_recovered(failure.kind);
+        failure
+    })?;
+    meters.recovered(started.elapsed());
+    let snapshot_at = recovery.snapshot_at();
     let Recovery { state, history, mut tail, diverged, .. } = recovery;
     deed.surroundings.breaches.report(Some(number), diverged);
     if start.position().epoch > keeper.newest_snapshot().epoch + EPOCHS_MAX {
@@ -94,7 +100,7 @@ async fn begin(deed: Deed, supervisor: ActorCell) -> Result<ActorRef<Message>, F
     let nodes = deed.member.is_none().then(|| vec![deed.node.clone()]);
     let clock = deed.surroundings.clock.not_before(state.at());
     let surroundings = Surroundings { clock, ..deed.surroundings };
-    let tenure = Tenure { surroundings, appender, keeper, archive, state, history, tail, nodes };
+    let tenure = Tenure { surroundings, appender, keeper, archive, state, history, tail, snapshot_at, nodes };
     if let Some(member) = &deed.member {
         member.is_up().await; // or it does not hear that the tenure has begun
     }

@@ -9,7 +9,7 @@ use super::message::{Message, Refusal, Reply, Room};
 use super::proof::{Proof, Since};
 use super::schedules::Troubles;
 use super::snapshot::Snapshots;
-use super::tally::tally;
+use super::tally::{Tally, measured};
 use super::tenure::{Surroundings, Tenure};
 use super::watch::Watchers;
 use super::writer::{Housekeeper, Joined, Writer};
@@ -71,6 +71,7 @@ pub(crate) struct Tenant {
     pub(super) followers: Followers,
     pub(super) closing: Closing,
     pub(super) snapshots: Snapshots,
+    tally: Tally,
     /// What a replayed state owed the world, and from when on that is done.
     owed: Option<(Instant, Vec<Effect>)>,
     /// Tasks that were handed out and have no holder yet, and until when that is to be expected.
@@ -95,6 +96,10 @@ impl Tenant {
     pub(super) fn new(myself: ActorRef<Message>, tenure: Tenure) -> Self {
         let (wake, ticker) = start_ticker(myself.clone(), tenure.surroundings.tuning.sleep_max);
         let around = tenure.surroundings;
+        let meters = around.meters.clone();
+        if let Some(at) = tenure.snapshot_at {
+            meters.snapshot(around.number, at);
+        }
         let period = around.tuning.collect_every;
         Self {
             epoch: tenure.appender.last().position().epoch,
@@ -108,13 +113,14 @@ impl Tenant {
             watchers: Watchers::new(around.tuning.watchers_max),
             followers: Followers::default(),
             snapshots: Snapshots::after(tenure.tail),
+            tally: Tally::new(meters.clone()),
             owed: None,
             handed_out: BTreeMap::new(),
             held: BTreeMap::new(),
             troubles: Troubles::new(),
             nodes: tenure.nodes,
             ride_until: None,
-            writer: Some(Writer::start(tenure.appender, myself.clone())),
+            writer: Some(Writer::start(tenure.appender, meters, myself.clone())),
             housekeeper: Housekeeper::start(tenure.keeper, myself.clone(), period),
             wake,
             ticked: false,
@@ -126,6 +132,7 @@ impl Tenant {
 
     /// Pays what a replayed state owes: frees what dead nodes hold, offers what is ready.
     pub(super) fn recover(&mut self) {
+        self.tally.begun(&self.state);
         self.around.backlog.sweep();
         self.adopt();
         let now = self.now();
@@ -190,7 +197,8 @@ impl Tenant {
     }
 
     fn decide_at(&mut self, now: Millis, command: Command) -> Result<(), Rejected> {
-        let step = decide(&self.state, now, command)?;
+        let said = said(&command);
+        let step = decide(&self.state, now, command).inspect_err(|rejected| self.rejected(rejected, said))?;
         self.around.breaches.report(Some(self.around.number), check_step(&self.state, now, &step));
         if step.events.is_empty() {
             self.hold_back(step.effects);
@@ -212,6 +220,7 @@ impl Tenant {
                 }
                 (None, _) => {}
             }
+            batch.measured.extend(measured(&self.state, &event));
             self.state.apply(&event);
             if let Some(run) = event.run {
                 if !self.held.is_empty() {
@@ -341,7 +350,7 @@ impl Tenant {
     /// Lets out what waited for a batch that is durable now.
     pub(super) fn committed(&mut self, mut batch: Batch, mark: Mark) {
         self.durable = batch.events.last().map_or(self.durable, |event| event.seq);
-        tally(&self.state, &batch.events);
+        self.tally.committed(&self.state, &batch.events, std::mem::take(&mut batch.measured));
         self.release(std::mem::take(&mut batch.effects), self.durable);
         for Answer { reply, result, since, _room } in std::mem::take(&mut batch.answers) {
             match since {
@@ -479,14 +488,17 @@ impl Tenant {
     }
 
     pub(super) fn snapshotted(&mut self, result: Result<(), String>) {
+        let as_of = self.snapshots.done();
         match result {
-            Ok(()) => tracing::info!(partition = self.around.number, epoch = self.epoch, "snapshot written"),
+            Ok(()) => {
+                self.around.meters.snapshot(self.around.number, as_of);
+                tracing::info!(partition = self.around.number, epoch = self.epoch, "snapshot written");
+            }
             Err(error) => {
                 tracing::warn!(partition = self.around.number, epoch = self.epoch, %error, "no snapshot was written");
                 self.proof.doubt();
             }
         }
-        self.snapshots.done();
     }
 
     pub(super) fn archived(&mut self, runs: Vec<(RunId, u64)>, page: Result<Json, String>) {
@@ -506,6 +518,13 @@ impl Tenant {
                 let partition = self.around.number;
                 tracing::warn!(partition, %error, "ended runs could not be archived and stay in memory");
             }
+        }
+    }
+
+    /// Counts who has spoken of a task that is another's.
+    pub(super) fn rejected(&self, rejected: &Rejected, said: &'static str) {
+        if matches!(rejected, Rejected::Fenced { .. }) {
+            self.around.meters.fenced(said);
         }
     }
 
@@ -567,6 +586,18 @@ impl Tenant {
             }
         }
         Ok(())
+    }
+}
+
+/// In one word, what whoever works on a task says of it.
+fn said(command: &Command) -> &'static str {
+    match command {
+        Command::Accept(..) => "accept",
+        Command::Complete(..) => "complete",
+        Command::Fail(..) => "fail",
+        Command::Lose(..) => "lose",
+        Command::Note(..) => "note",
+        _ => "other",
     }
 }
 

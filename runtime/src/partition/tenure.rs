@@ -14,7 +14,8 @@ use crate::journal::archive::Archive;
 use crate::journal::keeper::Keeper;
 use crate::limit::Limits;
 use crate::stops::Stops;
-use callboard_core::{Speaker, State, StopReason};
+use crate::telemetry::Meters;
+use callboard_core::{Millis, Speaker, State, StopReason};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -55,6 +56,7 @@ pub(crate) struct Surroundings {
     pub(crate) node: Arc<str>,
     pub(crate) others: Option<Switchboard>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) breaches: Breaches,
     pub(crate) closing: ClosingTime,
     /// It is a copy that is looked at: what is due is left alone, and nothing is handed out.
@@ -103,6 +105,8 @@ pub(crate) struct Tenure {
     pub(crate) state: State,
     pub(crate) history: History,
     pub(crate) tail: Tail,
+    /// As of when the newest snapshot is, if there is one.
+    pub(crate) snapshot_at: Option<Millis>,
     /// Nodes that may still hold tasks; every holder elsewhere is known to be gone.
     pub(crate) nodes: Option<Vec<Arc<str>>>,
 }

@@ -6,9 +6,11 @@ use super::message::Message;
 use crate::journal::append::{Appender, Mark, Outcome};
 use crate::journal::keeper::{self, Keeper};
 use crate::journal::snapshot::Slice;
+use crate::telemetry::Meters;
 use bytes::Bytes;
 use callboard_core::sabotage::{self, Sabotage};
 use ractor::ActorRef;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -33,7 +35,7 @@ enum Job {
 }
 
 impl Writer {
-    pub(crate) fn start(mut appender: Appender, partition: ActorRef<Message>) -> Self {
+    pub(crate) fn start(mut appender: Appender, meters: Arc<Meters>, partition: ActorRef<Message>) -> Self {
         let (jobs, mut queue) = mpsc::channel::<Job>(2);
         let task = Joined::spawn(async move {
             let mut untold = Vec::new();
@@ -44,7 +46,9 @@ impl Writer {
                     let _stopping = partition.cast(Message::Looked(asked_at, standing));
                     continue;
                 };
+                let began = Instant::now();
                 let outcome = appender.append(lines, count).await;
+                meters.appended(&outcome, count, began.elapsed());
                 if partition.cast(Message::Appended(outcome.clone())).is_err() {
                     untold.push(outcome);
                 }

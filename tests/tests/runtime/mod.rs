@@ -34,6 +34,7 @@ mod limits_of_calls;
 mod lives;
 mod locks;
 mod messages;
+mod metrics;
 mod order;
 mod results;
 mod retries;

@@ -816,6 +816,10 @@ impl Pair {
         assert_eq!(self.state.next_due(), self.model.next_due(), "the next timer");
         assert_eq!(self.state.at().0, self.model.at, "the moment of the last event");
         assert!(self.state.runs().map(|run| run.id).eq(self.model.runs.keys().copied()));
+        let tasks = || self.model.runs.values().flat_map(|run| &run.tasks);
+        for (status, count) in self.state.counts().iter() {
+            assert_eq!(count, tasks().filter(|task| task.status == status).count(), "{status}");
+        }
         for (id, model) in &self.model.runs {
             let run = self.state.run(*id).unwrap();
             assert_eq!(run.quarantined, None);
