@@ -97,7 +97,7 @@ fn done(run: &Value) -> String {
 
 /// Why a task stands where it does.
 fn why(task: &Value) -> String {
-    let said = ["waiting", "reason"].map(|key| member(task, key));
+    let said = ["why", "reason"].map(|key| member(task, key));
     let failures = task.get("failures").and_then(Value::as_array);
     let failed = failures.and_then(|all| all.last()).map(|last| member(last, "error"));
     said.into_iter().find(|said| !said.is_empty()).or(failed).unwrap_or_default()

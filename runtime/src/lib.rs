@@ -106,6 +106,7 @@ pub use message::{
 };
 pub use partition::Progress;
 pub use query::{ApprovalId, EffectId, OpenApproval, Pending, UnknownEffect};
+pub use query::{Cause, Elsewhere, Why};
 pub use query::{Cursor, DeadLetter, DeadLetters, FailedAttempt, Page, RunInfo, RunStatus, Runs, TaskInfo, Tasks};
 pub use registry::{AgentInfo, AgentStatus, Agents, Capability, Find};
 pub use run::{Events, Retrying, Run};

@@ -3,7 +3,7 @@
 use crate::dispatch::courier::fetch;
 use crate::node::Node;
 use crate::partition::message::{Progress, Target, Verdict, Wish};
-use crate::query::{RunInfo, Tasks};
+use crate::query::{RunInfo, TaskInfo, Tasks, Why};
 use crate::run_event::{Names, Position, RunEvent, What};
 use crate::task::author;
 use crate::workflow::{self, Workflow};
@@ -175,6 +175,44 @@ impl Run {
     /// Its tasks and how they stand; await the result for a page.
     pub fn tasks(&self) -> Tasks {
         Tasks::new(self.node.clone(), self.id)
+    }
+
+    /// How the task of this name stands, or else the one at this place.
+    ///
+    /// # Errors
+    ///
+    /// As [`info`](Self::info); `NotFound` as well if there is no such task.
+    pub async fn task(&self, task: &str) -> Result<TaskInfo> {
+        let index = match (self.node.partitions.task_named(self.id, task).await, task.parse()) {
+            (Ok(index), _) => index,
+            (Err(error), Ok(index)) if error.kind() == ErrorKind::NotFound => TaskIndex(index),
+            (Err(error), _) => return Err(error),
+        };
+        let mut tasks = self.tasks().limit(1);
+        if let Some(before) = index.0.checked_sub(1) {
+            tasks = tasks.after(TaskIndex(before));
+        }
+        let found = tasks.await?.items.into_iter().next().filter(|found| found.index == index);
+        found.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no task {task:?} in run {}", self.id)))
+    }
+
+    /// Why a task does not run, as far as it is known; `None` if it does, or has ended.
+    ///
+    /// ```
+    /// # use callboard::prelude::*;
+    /// # async fn example(run: Run) -> Result<()> {
+    /// if let Some(why) = run.why("draft").await? {
+    ///     println!("{why}"); // retry 2 of 3 in 4.0s, after: no disk
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`task`](Self::task).
+    pub async fn why(&self, task: &str) -> Result<Option<Why>> {
+        Ok(self.task(task).await?.why)
     }
 
     /// How much of it is done; `None` if it has ended long ago or is not there.

@@ -2,7 +2,6 @@
 
 use super::App;
 use super::asked::{Asked, read, several};
-use super::code::Code;
 use super::problem::Problem;
 use super::view::{PageView, TaskView};
 use crate::partition::message::Target;
@@ -49,19 +48,9 @@ pub(super) async fn show(
     State(app): State<App>,
     Path((run, task)): Path<(String, String)>,
 ) -> Result<Json<TaskView>, Problem> {
-    let board = app.board()?;
-    let run = board.run(read::<RunId>(&run)?);
-    let absent = || Problem::new(Code::NotFound, format!("there is no task {task:?} in run {}", run.id()));
-    let index = match (run.node().partitions.task_named(run.id(), &task).await, task.parse()) {
-        (Ok(index), _) => index,
-        (Err(error), Ok(index)) if error.kind() == crate::ErrorKind::NotFound => TaskIndex(index),
-        (Err(error), _) => return Err(error.into()),
-    };
-    let mut tasks = run.tasks().limit(1);
-    if let Some(before) = index.0.checked_sub(1) {
-        tasks = tasks.after(TaskIndex(before));
-    }
-    let found = tasks.await?.items.into_iter().next().filter(|found| found.index == index).ok_or_else(absent)?;
+    let run = app.board()?.run(read::<RunId>(&run)?);
+    let found = run.task(&task).await?;
+    let index = found.index;
     let (name, is_completed) = (found.name.clone(), found.status == Status::Completed);
     let view = TaskView::from(found);
     if !is_completed {

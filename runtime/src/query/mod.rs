@@ -10,6 +10,7 @@ mod info;
 mod pending;
 mod runs;
 mod tasks;
+mod why;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,8 @@ pub use pending::{ApprovalId, EffectId, OpenApproval, Pending, UnknownEffect};
 pub(crate) use pending::{Item as PendingItem, Kind as PendingKind};
 pub use runs::Runs;
 pub use tasks::Tasks;
+pub(crate) use why::look_around;
+pub use why::{Cause, Elsewhere, Why};
 
 use crate::{Error, ErrorKind, Result};
 

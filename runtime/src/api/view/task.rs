@@ -28,7 +28,7 @@ pub(in super::super) struct TaskView {
     #[serde(skip_serializing_if = "Not::not")]
     is_edited: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    waiting: Option<String>,
+    why: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<TaskIndex>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ impl From<TaskInfo> for TaskView {
             losses: task.losses,
             failures: task.failures.into_iter().map(FailureView::from).collect(),
             is_edited: task.is_edited,
-            waiting: task.waiting,
+            why: task.why.map(|why| why.to_string()),
             parent: task.parent,
             undoes: task.undoes,
             progress: task.progress,

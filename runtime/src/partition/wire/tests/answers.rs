@@ -3,6 +3,7 @@
 use super::samples::{Bits, every, maybe, run_statuses};
 use crate::partition::message::{Page, Refusal, Verdict};
 use crate::partition::question::ArchivePage;
+use crate::query::{Cause, Why};
 use crate::query::{
     ApprovalId, DeadLetter, EffectId, FailedAttempt, OpenApproval, PendingItem, Place, RunInfo, RunStatus, TaskInfo,
     UnknownEffect,
@@ -130,7 +131,7 @@ impl Bits {
             losses: self.small(),
             failures: vec![FailedAttempt { attempt: self.small(), at: self.at(), error: self.text.clone() }],
             is_edited: true,
-            waiting: Some(self.text.clone()),
+            why: Why::of(vec![Cause::Paused { reason: self.arc() }]),
             parent: Some(self.index()),
             undoes: Some(self.index()),
             progress: Some(self.json.clone()),
@@ -142,7 +143,7 @@ impl Bits {
             ended_at: None,
             failures: Vec::new(),
             is_edited: false,
-            waiting: None,
+            why: None,
             parent: None,
             undoes: None,
             progress: None,
