@@ -177,7 +177,6 @@ impl Node {
         })
     }
 
-    #[cfg(feature = "api")]
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }

@@ -43,7 +43,7 @@ mod tenant;
 pub(crate) mod tenure;
 pub(crate) mod watch;
 pub(crate) mod way;
-mod why;
+pub(crate) mod why;
 pub(crate) mod wire;
 pub(crate) mod writer;
 
