@@ -313,7 +313,8 @@ impl fmt::Display for Cause {
             Self::OnItsWay => f.write_str("is on its way to an agent"),
             Self::Ahead { tasks, or_more } => {
                 let or_more = if *or_more { " or more" } else { "" };
-                write!(f, "{tasks}{or_more} of its kind are ahead of it")
+                let are = if *tasks == 1 { "is" } else { "are" };
+                write!(f, "{tasks}{or_more} of its kind {are} ahead of it")
             }
             Self::Breaker { name, state, left, reason } => {
                 write!(f, "breaker {name:?} is ")?;

@@ -123,7 +123,7 @@ async fn slots_that_are_taken_are_counted_and_so_is_who_is_ahead() {
     // Whoever comes later of another run is the second in turn.
     let other = board.start(one(act("hold")).0).await.unwrap();
     let said = why(&other, "it", begins_with!(Cause::Slots { .. })).await;
-    assert_eq!(said, "3 of 3 slots are taken; 1 of its kind are ahead of it");
+    assert_eq!(said, "3 of 3 slots are taken; 1 of its kind is ahead of it");
     gate.open();
     run.outcome().await.unwrap();
     board.shutdown().await.unwrap();

@@ -52,6 +52,7 @@ fn every_cause_is_a_sentence() {
         (Cause::SlotsAsked, "no slot is free; other nodes have been asked for one"),
         (Cause::OnItsWay, "is on its way to an agent"),
         (Cause::Ahead { tasks: 41, or_more: false }, "41 of its kind are ahead of it"),
+        (Cause::Ahead { tasks: 1, or_more: false }, "1 of its kind is ahead of it"),
         (Cause::Ahead { tasks: 1_000, or_more: true }, "1000 or more of its kind are ahead of it"),
         (
             breaker(BreakerState::Open, Some(secs(23)), "5 failures in a row, the last: busy"),
