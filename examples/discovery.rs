@@ -100,7 +100,7 @@ async fn main() -> Result<()> {
     let words = workflow.task("count", count()).requires("zone=eu".parse()?);
     let run = board.start(workflow).await?;
     for task in run.tasks().await?.items {
-        println!("waiting: {}", task.waiting.unwrap_or_default());
+        println!("waiting: {}", task.why.unwrap_or_default());
     }
     let newcomer = board.add(counter("newcomer", "eu", true)).await?;
     println!("{file} has {} words", run.output(&words).await?);

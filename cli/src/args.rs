@@ -1,7 +1,7 @@
 //! What may be said on the command line.
 
 use crate::output::Format;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +38,12 @@ pub(crate) enum Command {
     /// Ask what a run may cost, and add to it.
     #[command(subcommand, alias = "budgets")]
     Budget(Budget),
+    /// Ask what has happened to runs.
+    #[command(subcommand, alias = "event")]
+    Events(Events),
+    /// Ask for what waits, and for what has failed for good.
+    #[command(subcommand, alias = "queues")]
+    Queue(Queue),
     /// Ask for agents.
     #[command(subcommand, alias = "agents")]
     Agent(Agent),
@@ -59,6 +65,15 @@ pub(crate) enum Command {
     /// Check, show and describe the settings.
     #[command(subcommand, alias = "configs")]
     Config(Config),
+    /// Stop the node of this machine, in an emergency.
+    Stop {
+        /// Start nothing any more, end every handler at its next await, and end: what was begun goes on in the next life.
+        #[arg(long, required = true)]
+        emergency: bool,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// Write the completion of a shell.
     Completion {
         /// Which shell.
@@ -119,11 +134,133 @@ pub(crate) struct Node {
 pub(crate) enum Task {
     /// Submit a workflow.
     Submit(Submit),
-    /// Show how a task stands, and its output.
+    /// Show how a task stands, its output, or why it does not run.
     Status {
         /// The run and the name or index of the task: RUN/TASK.
         task: String,
     },
+    /// List the tasks of all runs.
+    List(TaskList),
+    /// Give a task that has failed, is dead or was cancelled another life.
+    Retry {
+        /// The run and the name or index of the task: RUN/TASK.
+        task: String,
+        /// With another input: JSON, "@" and the name of a file, or "-" for standard input.
+        #[arg(long, value_name = "JSON|@FILE|-")]
+        input: Option<String>,
+    },
+    /// Say whether an effect happened of which nobody knows that.
+    Decide {
+        /// The run and the name or index of the task, and the call if several are unknown: RUN/TASK or RUN/TASK/CALL.
+        task: String,
+        /// Whether it did.
+        #[arg(value_enum)]
+        outcome: Outcome,
+        /// With which result: JSON, "@" and the name of a file, or "-" for standard input; null without it.
+        #[arg(long, value_name = "JSON|@FILE|-")]
+        result: Option<String>,
+        /// Who says so, or why.
+        #[arg(long)]
+        by: Option<String>,
+    },
+}
+
+/// Whether an effect happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Outcome {
+    /// It did.
+    Happened,
+    /// It did not, and may run again.
+    DidNotHappen,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskList {
+    /// Only with one of these: blocked, ready, running, parked, completed, failed, dead, cancelled, skipped.
+    #[arg(long, value_name = "STATUS,..")]
+    pub(crate) status: Option<String>,
+    /// Only those that ask for this capability.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) capability: Option<String>,
+    /// How many, 1 to 1000.
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+    /// Go on behind a page.
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Events {
+    /// Show what happens to a run until it ends, after all that has happened.
+    Tail(Told),
+    /// Write what has happened to a run so far, a line of JSON each.
+    Export(Told),
+    /// Show what has happened to a run again, at a speed.
+    Replay {
+        #[command(flatten)]
+        told: Told,
+        /// How many times as fast as it was.
+        #[arg(long, default_value_t = 1.0)]
+        speed: f64,
+    },
+}
+
+/// Which events of a run.
+#[derive(Debug, Args)]
+pub(crate) struct Told {
+    /// The run.
+    pub(crate) run: String,
+    /// Only those of one of these kinds: started, failed, parked and so on.
+    #[arg(long = "type", value_name = "TYPE,..", value_delimiter = ',')]
+    pub(crate) kinds: Vec<String>,
+    /// Only those of this task.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) task: Option<String>,
+    /// Only those behind this position.
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) after: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Queue {
+    /// Show the tasks that wait for an agent of the node, and what for.
+    Status,
+    /// Ask for the tasks that have failed for good, and give them another life.
+    #[command(subcommand)]
+    Dead(Dead),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dead {
+    /// List them, with the last reason of each.
+    List(DeadList),
+    /// Show one, with all of its reasons.
+    Show {
+        /// The run and the name or index of the task: RUN/TASK.
+        task: String,
+    },
+    /// Give one another life.
+    Retry {
+        /// The run and the name or index of the task: RUN/TASK.
+        task: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeadList {
+    /// Only those that ask for this capability.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) capability: Option<String>,
+    /// Only those of this workflow.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) workflow: Option<String>,
+    /// How many, 1 to 1000.
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+    /// Go on behind a page.
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -153,8 +290,23 @@ pub(crate) enum Run {
         /// The run.
         id: String,
         /// Show what happens until it ends, and end as `task submit --wait` does.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "at")]
         watch: bool,
+        /// As it was right after an event, by its position in `events export`.
+        #[arg(long, value_name = "POSITION")]
+        at: Option<String>,
+    },
+    /// Show where the time of a run went: its critical path, and what that was spent with.
+    Time {
+        /// The run.
+        id: String,
+    },
+    /// Show in what the tasks of two runs differ: status, output, attempts, duration.
+    Diff {
+        /// One run.
+        id: String,
+        /// The other.
+        other: String,
     },
     /// End a run.
     Cancel(Reason),
@@ -241,6 +393,14 @@ pub(crate) struct Reason {
 pub(crate) enum Agent {
     /// List the agents that are known.
     List,
+    /// Show an agent: what it can do, what it has, how it is doing.
+    Info {
+        /// Its id.
+        id: String,
+        /// Its node, if several have one of this id.
+        #[arg(long)]
+        node: Option<String>,
+    },
 }
 
 /// Where a name space is.

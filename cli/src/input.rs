@@ -1,7 +1,7 @@
 //! What a command reads: a file, or standard input.
 
 use crate::failure::{Failure, Result};
-use callboard::Code;
+use callboard::{Code, Json};
 use std::fs::File;
 use std::io::{ErrorKind, Read, stdin};
 use std::path::Path;
@@ -24,4 +24,16 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>> {
             Err(failure.seen(error.to_string()).next("ls"))
         }
     }
+}
+
+/// A value on the command line: JSON, "@" and the name of a file, or "-" for standard input; as it was written, so that
+/// numbers keep every digit.
+pub(crate) fn json(said: &str, what: &str) -> Result<Json> {
+    let faulty = |why: String| Failure::new(Code::Usage, format!("{what} is JSON: {why}")).next("'\"text\"'");
+    let file = said.strip_prefix('@').or(Some(said).filter(|said| *said == "-"));
+    let text = match file {
+        Some(file) => String::from_utf8(read(Path::new(file))?).map_err(|error| faulty(error.to_string()))?,
+        None => said.to_owned(),
+    };
+    Json::parse(text).map_err(|error| faulty(error.to_string()))
 }

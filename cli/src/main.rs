@@ -8,6 +8,7 @@ mod breaker;
 mod budget;
 mod client;
 mod config;
+mod events;
 mod explain;
 mod failure;
 mod input;
@@ -16,8 +17,10 @@ mod limit;
 mod lock;
 mod node;
 mod output;
+mod queue;
 mod run;
 mod state;
+mod stop;
 mod task;
 mod wait;
 
@@ -102,6 +105,9 @@ async fn ask(arguments: &Arguments) -> Result<()> {
         Command::Task(command) => task::task(command, &client()?, output).await,
         Command::Run(command) => run::run(command, &client()?, output).await,
         Command::Budget(command) => budget::run(command, &client()?, output).await,
+        Command::Events(command) => events::events(command, &client()?, output).await,
+        Command::Queue(command) => queue::queue(command, &client()?, output).await,
+        Command::Stop { reason, .. } => stop::stop(reason.as_deref(), &client()?).await,
         Command::Agent(command) => agent::agent(command, &client()?, output).await,
         Command::CircuitBreaker(command) => breaker::breaker(command, &client()?, output).await,
         Command::Limit(command) => limit::limit(command, &client()?, output).await,

@@ -5,10 +5,9 @@ use crate::client::{Asking, Client, escaped, with_query};
 use crate::failure::{Failure, Result};
 use crate::input;
 use crate::output::{Column, Format, Output, member, value};
-use callboard::{Code, DOCUMENT_BYTES_MAX, Json};
+use callboard::{Code, DOCUMENT_BYTES_MAX};
 use hyper::header;
 use serde_json::{Value, json};
-use std::path::Path;
 
 const JSON: &str = "application/json";
 
@@ -85,16 +84,10 @@ fn expecting(asking: Asking<'_>, version: Option<u64>) -> Asking<'_> {
 
 /// What a document is to say, as it was written: numbers keep every digit.
 fn told(key: &str, said: &str) -> Result<String> {
-    let faulty = |why: String| {
-        let failure = Failure::new(Code::Usage, format!("the value of a document is JSON: {why}"));
-        failure.next(format!("callboard state set {key:?} '\"text\"' --new"))
-    };
-    let file = said.strip_prefix('@').or(Some(said).filter(|said| *said == "-"));
-    let text = match file {
-        Some(file) => String::from_utf8(input::read(Path::new(file))?).map_err(|error| faulty(error.to_string()))?,
-        None => said.to_owned(),
-    };
-    let value = Json::parse(text).map_err(|error| faulty(error.to_string()))?;
+    let value = input::json(said, "the value of a document").map_err(|failure| match failure.is(Code::Usage) {
+        true => failure.next(format!("callboard state set {key:?} '\"text\"' --new")),
+        false => failure,
+    })?;
     let bytes = value.as_str().len();
     if bytes > DOCUMENT_BYTES_MAX {
         // A node would hang up on so much in the middle.

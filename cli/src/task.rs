@@ -1,28 +1,88 @@
 //! Tasks: submitted, and asked for.
 
-use crate::args::{Submit, Task};
+use crate::args::{Outcome, Submit, Task, TaskList};
 use crate::client::{Client, escaped, with_query};
 use crate::failure::{Failure, Result};
 use crate::input;
-use crate::output::{Output, member, value};
+use crate::output::{Column, Output, member, value};
+use crate::run::why;
 use crate::wait::{Shows, end_of};
 use callboard::Code;
 use hyper::header::HeaderName;
+use serde_json::json;
 use std::path::Path;
 use tokio::time::timeout;
+
+/// The columns of tasks of all runs.
+pub(crate) const TASKS: &[Column] = &[
+    ("TASK", |task| format!("{}/{}", member(task, "run"), member(task, "name"))),
+    ("WORKFLOW", |task| member(task, "workflow")),
+    ("CAPABILITY", |task| member(task, "capability")),
+    ("STATUS", |task| member(task, "status")),
+    ("ATTEMPT", |task| member(task, "attempt")),
+    ("WHY", |task| why(task)),
+];
 
 pub(crate) async fn task(command: &Task, client: &Client, output: Output) -> Result<()> {
     match command {
         Task::Submit(submit) => submitted(submit, client, output).await,
-        Task::Status { task } => {
-            let Some((run, task)) = task.split_once('/') else {
-                let message = format!("{task:?} is no task: it is written RUN/TASK");
-                return Err(Failure::new(Code::Usage, message).next("callboard run show RUN"));
-            };
-            let path = format!("/v1/runs/{}/tasks/{}", escaped(run), escaped(task));
-            output.show(&client.get(path).text().await?, &[])
+        Task::Status { task } => output.show(&client.get(path(task)?).text().await?, &[]),
+        Task::List(list) => output.show(&client.get(listed(list)).text().await?, TASKS),
+        Task::Retry { task, input } => retry(task, input.as_deref(), client, output).await,
+        Task::Decide { task, outcome, result, by } => {
+            // The call is what comes behind the task; it may have slashes of its own.
+            let mut parts = task.splitn(3, '/');
+            let (run, name, call) = (parts.next(), parts.next(), parts.next());
+            let path = path(&[run, name].map(Option::unwrap_or_default).join("/"))?;
+            let result = result.as_deref().map(|result| input::json(result, "the result of an effect")).transpose()?;
+            let result = result.map_or_else(String::new, |result| format!(",\"result\":{result}"));
+            let happened = *outcome == Outcome::Happened;
+            let (call, by) = (json!(call), json!(by));
+            let body = format!("{{\"happened\":{happened},\"call\":{call},\"by\":{by}{result}}}");
+            let asking = client.post(format!("{path}/decide")).body("application/json", body);
+            output.show(&asking.text().await.map_err(|failure| failure.about(run.unwrap_or_default()))?, &[])
         }
     }
+}
+
+/// Gives a task another life, and shows how it stands then.
+pub(crate) async fn retry(task: &str, input: Option<&str>, client: &Client, output: Output) -> Result<()> {
+    let asking = client.post(format!("{}/retry", path(task)?));
+    let asking = match input {
+        // As it was written: numbers keep every digit.
+        Some(input) => {
+            let body = format!("{{\"input\":{}}}", input::json(input, "the input of a task")?);
+            asking.body("application/json", body)
+        }
+        None => asking,
+    };
+    let run = task.split_once('/').map_or(task, |(run, _)| run);
+    output.show(&asking.text().await.map_err(|failure| failure.about(run))?, &[])
+}
+
+/// Where a task is that is written RUN/TASK.
+pub(crate) fn path(task: &str) -> Result<String> {
+    match task.split_once('/') {
+        Some((run, name)) if !run.is_empty() && !name.is_empty() => {
+            Ok(format!("/v1/runs/{}/tasks/{}", escaped(run), escaped(name)))
+        }
+        _ => {
+            let message = format!("{task:?} is no task: it is written RUN/TASK");
+            Err(Failure::new(Code::Usage, message).next("callboard run show RUN"))
+        }
+    }
+}
+
+fn listed(list: &TaskList) -> String {
+    with_query(
+        "/v1/tasks",
+        &[
+            ("status", list.status.clone()),
+            ("capability", list.capability.clone()),
+            ("limit", list.limit.map(|limit| limit.to_string())),
+            ("after", list.after.clone()),
+        ],
+    )
 }
 
 async fn submitted(submit: &Submit, client: &Client, output: Output) -> Result<()> {

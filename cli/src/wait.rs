@@ -25,7 +25,7 @@ pub(crate) async fn end_of(client: &Client, run: &str, shows: Shows, output: Out
         Shows::Events => output.event(&happened.json),
         Shows::End => Ok(()),
     };
-    client.follow(run, see).await?;
+    client.follow(run, &format!("/v1/runs/{}/events", escaped(run)), see).await?;
     let ended = client.get(format!("/v1/runs/{}", escaped(run))).text().await?;
     if shows == Shows::End {
         output.show(&ended, &[])?;
@@ -61,7 +61,7 @@ async fn causes(client: &Client, run: &str) -> Result<Vec<String>> {
 
 impl Output {
     /// Writes an event on a line.
-    fn event(self, json: &str) -> Result<()> {
+    pub(crate) fn event(self, json: &str) -> Result<()> {
         match self.format {
             Format::Table => {
                 let event = value(json)?;

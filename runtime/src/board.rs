@@ -8,7 +8,7 @@ use crate::dispatch::backlog::QueueInfo;
 use crate::limit::LimitInfo;
 use crate::node::Node;
 use crate::partition::handle::Before;
-use crate::query::{DeadLetters, Runs};
+use crate::query::{AllTasks, DeadLetters, Runs};
 use crate::registry::Agents;
 use crate::run::Run;
 use crate::schedule::{Schedule, ScheduleInfo, Scheduled, SetSchedule};
@@ -101,6 +101,11 @@ impl Callboard {
     /// The runs, those that go on and those in the archive; await the result for a page.
     pub fn runs(&self) -> Runs {
         Runs::new(self.0.clone())
+    }
+
+    /// The tasks of all runs; await the result for a page.
+    pub fn tasks(&self) -> AllTasks {
+        AllTasks::new(self.0.clone())
     }
 
     /// The tasks that have failed for good or have spent their attempts; await the result for a page.

@@ -50,6 +50,7 @@ mod limits;
 mod message;
 mod node;
 mod partition;
+mod past;
 pub mod port;
 mod query;
 mod registry;
@@ -105,6 +106,8 @@ pub use message::{
     Reply, Subscription,
 };
 pub use partition::Progress;
+pub use past::{Leg, Past, Phase, RunDiff, RunTimes, Sides, TaskDiff, TimeSpent};
+pub use query::{AllTasks, Cause, Elsewhere, RunTask, Why};
 pub use query::{ApprovalId, EffectId, OpenApproval, Pending, UnknownEffect};
 pub use query::{Cursor, DeadLetter, DeadLetters, FailedAttempt, Page, RunInfo, RunStatus, Runs, TaskInfo, Tasks};
 pub use registry::{AgentInfo, AgentStatus, Agents, Capability, Find};

@@ -179,7 +179,6 @@ impl Node {
         })
     }
 
-    #[cfg(feature = "api")]
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }

@@ -3,14 +3,13 @@
 use crate::dispatch::courier::fetch;
 use crate::node::Node;
 use crate::partition::message::{Progress, Target, Verdict, Wish};
-use crate::query::{RunInfo, Tasks};
+use crate::query::{RunInfo, TaskInfo, Tasks, Why};
 use crate::run_event::{Names, Position, RunEvent, What};
 use crate::task::author;
 use crate::workflow::{self, Workflow};
 use crate::{Error, ErrorKind, Result};
-use callboard_core::{Event, EventKind, Json, RunId, RunOutcome, TaskIndex};
+use callboard_core::{Event, EventKind, Json, Millis, RunId, RunOutcome, TaskIndex};
 use futures::future::BoxFuture;
-#[cfg(feature = "api")]
 use futures::future::{Either, select};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, Stream, StreamExt};
@@ -19,10 +18,10 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
-#[cfg(feature = "api")]
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// One execution of a workflow; a cheap handle. Dropping it stops nothing.
 #[derive(Clone)]
@@ -177,6 +176,44 @@ impl Run {
         Tasks::new(self.node.clone(), self.id)
     }
 
+    /// How the task of this name stands, or else the one at this place.
+    ///
+    /// # Errors
+    ///
+    /// As [`info`](Self::info); `NotFound` as well if there is no such task.
+    pub async fn task(&self, task: &str) -> Result<TaskInfo> {
+        let index = match (self.node.partitions.task_named(self.id, task).await, task.parse()) {
+            (Ok(index), _) => index,
+            (Err(error), Ok(index)) if error.kind() == ErrorKind::NotFound => TaskIndex(index),
+            (Err(error), _) => return Err(error),
+        };
+        let mut tasks = self.tasks().limit(1);
+        if let Some(before) = index.0.checked_sub(1) {
+            tasks = tasks.after(TaskIndex(before));
+        }
+        let found = tasks.await?.items.into_iter().next().filter(|found| found.index == index);
+        found.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no task {task:?} in run {}", self.id)))
+    }
+
+    /// Why a task does not run, as far as it is known; `None` if it does, or has ended.
+    ///
+    /// ```
+    /// # use callboard::prelude::*;
+    /// # async fn example(run: Run) -> Result<()> {
+    /// if let Some(why) = run.why("draft").await? {
+    ///     println!("{why}"); // retry 2 of 3 in 4.0s, after: no disk
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`task`](Self::task).
+    pub async fn why(&self, task: &str) -> Result<Option<Why>> {
+        Ok(self.task(task).await?.why)
+    }
+
     /// How much of it is done; `None` if it has ended long ago or is not there.
     ///
     /// # Errors
@@ -215,20 +252,89 @@ impl Run {
     }
 }
 
-#[cfg(feature = "api")]
 impl Run {
-    /// The events behind `after` that there are by now, at most so many, and where to go on; `None` if the run has ended
-    /// and all of them are told.
+    /// Everything that has happened to the run so far, again, at a speed: 1 as it was, 10 ten times as fast, infinity at
+    /// once. The first event comes at once, and the stream ends with the last that there is.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a speed that is not above zero.
+    pub fn replay(&self, speed: f64) -> Result<Events> {
+        self.replay_after(Position::START, speed)
+    }
+
+    /// The same, but for everything up to `position`.
+    ///
+    /// # Errors
+    ///
+    /// As [`replay`](Self::replay).
+    pub fn replay_after(&self, position: Position, speed: f64) -> Result<Events> {
+        if speed.is_nan() || speed <= 0.0 {
+            return Err(Error::new(ErrorKind::Invalid, format!("the speed of a replay is above zero, not {speed}")));
+        }
+        let pages = stream::unfold(Some(Reading::behind(self, position)), |reading| async move {
+            let mut reading = reading?;
+            match reading.next_if_any().await {
+                Ok(Now::Told(told)) => Some((told, Some(reading))),
+                Ok(Now::Nothing | Now::End) => None,
+                Err(error) => {
+                    let names = reading.names.unwrap_or_default();
+                    Some((vec![names.unreadable(reading.told, &error)], None))
+                }
+            }
+        });
+        let paced = pages.flat_map(stream::iter).scan(None, move |last: &mut Option<Millis>, event: RunEvent| {
+            let since = last.map_or(Duration::ZERO, |last| event.at.since(last));
+            *last = Some(event.at);
+            let wait = Duration::try_from_secs_f64(since.as_secs_f64() / speed).unwrap_or(Duration::MAX);
+            async move {
+                tokio::time::sleep(wait).await;
+                Some(event)
+            }
+        });
+        Ok(Events(paced.boxed()))
+    }
+
+    /// The events behind `after` that there are at this moment; `None` if there are none.
+    pub(crate) async fn events_there(&self, after: u64) -> Result<Option<Vec<Event>>> {
+        Ok(match self.events_if_any(after).await? {
+            Now::Told(events) => Some(events),
+            Now::Nothing | Now::End => None,
+        })
+    }
+
+    async fn events_if_any(&self, after: u64) -> Result<Now<Event>> {
+        let mut events = pin!(self.node.partitions.events(self.id, after));
+        // The partition answers in order: who asks for events first has them when the second answer is there, or waits.
+        let asked = pin!(self.info());
+        let events = match select(events.as_mut(), asked).await {
+            Either::Left((events, _)) => events?,
+            Either::Right((info, _)) => {
+                let has_ended = info?.ended_at.is_some();
+                match events.as_mut().now_or_never() {
+                    Some(events) => events?,
+                    None if has_ended => events.await?,
+                    None => return Ok(Now::Nothing),
+                }
+            }
+        };
+        Ok(events.map_or(Now::End, Now::Told))
+    }
+
+    /// The events behind `after` that there are by now and that are wanted, at most so many, and where to go on; `None` if
+    /// the run has ended and all of them are told.
+    #[cfg(feature = "api")]
     pub(crate) async fn events_so_far(
         &self,
         after: Position,
         limit: usize,
+        is_wanted: impl Fn(&RunEvent) -> bool,
     ) -> Result<(Vec<RunEvent>, Option<Position>)> {
         let mut reading = Reading::behind(self, after);
         let mut told = Vec::new();
         while told.len() < limit && !reading.has_ended {
             match reading.next_if_any().await? {
-                Now::Told(events) => told.extend(events),
+                Now::Told(events) => told.extend(events.into_iter().filter(&is_wanted)),
                 Now::Nothing => return Ok((told, Some(reading.told))),
                 Now::End => return Ok((told, None)),
             }
@@ -241,7 +347,6 @@ impl Run {
 }
 
 /// What there is to tell at this moment.
-#[cfg(feature = "api")]
 enum Now<T> {
     Told(Vec<T>),
     /// The run goes on, and nothing has happened since.
@@ -274,13 +379,12 @@ impl Reading {
     }
 
     /// The same, but it does not wait for what has not happened yet.
-    #[cfg(feature = "api")]
     async fn next_if_any(&mut self) -> Result<Now<RunEvent>> {
         if self.names.is_none() {
             let (mut names, mut read) = (Names::default(), 0);
             while read < self.whole {
                 // A position may be ahead of the run: it is anybody's words.
-                let events = match self.events_if_any(read).await? {
+                let events = match self.run.events_if_any(read).await? {
                     Now::Told(events) => events,
                     Now::Nothing => return Ok(Now::Nothing),
                     Now::End => return Ok(Now::End),
@@ -290,32 +394,11 @@ impl Reading {
             }
             self.names = Some(names);
         }
-        Ok(match self.events_if_any(self.whole).await? {
+        Ok(match self.run.events_if_any(self.whole).await? {
             Now::Told(events) => Now::Told(self.tell(&events)),
             Now::Nothing => Now::Nothing,
             Now::End => Now::End,
         })
-    }
-
-    /// The events behind `after` that there are at this moment.
-    #[cfg(feature = "api")]
-    async fn events_if_any(&self, after: u64) -> Result<Now<Event>> {
-        let run = &self.run;
-        let mut events = pin!(run.node.partitions.events(run.id, after));
-        // The partition answers in order: who asks for events first has them when the second answer is there, or waits.
-        let asked = pin!(run.info());
-        let events = match select(events.as_mut(), asked).await {
-            Either::Left((events, _)) => events?,
-            Either::Right((info, _)) => {
-                let has_ended = info?.ended_at.is_some();
-                match events.as_mut().now_or_never() {
-                    Some(events) => events?,
-                    None if has_ended => events.await?,
-                    None => return Ok(Now::Nothing),
-                }
-            }
-        };
-        Ok(events.map_or(Now::End, Now::Told))
     }
 
     /// Learns whom events speak of, also those that are not told any more.

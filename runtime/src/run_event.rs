@@ -22,6 +22,11 @@ impl Position {
     /// Before everything.
     pub const START: Self = Self { seq: 0, part: 0 };
 
+    /// The number of the event of the journal.
+    pub(crate) fn seq(self) -> u64 {
+        self.seq
+    }
+
     /// The last event of the journal of which nothing is left to tell behind this position.
     pub(crate) fn whole(self) -> u64 {
         self.seq.saturating_sub(1)

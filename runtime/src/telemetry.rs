@@ -136,7 +136,7 @@ const fn metric(name: &'static str, kind: Kind, labels: &'static [&'static str],
 }
 
 /// Every metric, and what it says.
-pub(crate) const METRICS: [Metric; 38] = {
+pub(crate) const METRICS: [Metric; 39] = {
     use Kind::{Counter, Gauge, Histogram};
     [
         metric(RUNS_SUBMITTED, Counter, &[], "runs that were submitted"),

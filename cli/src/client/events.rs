@@ -18,34 +18,46 @@ pub(crate) struct Happened {
 }
 
 impl Client {
-    /// Shows the events of a run to `see`, all that have happened and those that will, until the run ends.
+    /// Shows the events of a run at a path to `see`, all that have happened and those that will, until the run ends.
     ///
     /// # Errors
     ///
     /// That there is no such run; that the connection was cut before the run ended.
-    pub(crate) async fn follow(&self, run: &str, mut see: impl FnMut(Happened) -> Result<()>) -> Result<()> {
-        let path = format!("/v1/runs/{}/events", super::escaped(run));
+    pub(crate) async fn follow(&self, run: &str, path: &str, see: impl FnMut(Happened) -> Result<()>) -> Result<()> {
+        if self.stream(path, see).await?.as_deref() == Some("ended") {
+            return Ok(());
+        }
+        let cut = Failure::new(Code::NoConnection, "the node went away before the run ended");
+        let seen = "the run goes on when its node does; nothing is lost";
+        Err(cut.seen(seen).next(format!("callboard run show {run} --watch")))
+    }
+
+    /// Shows the events of a stream to `see` until it ends; says of which kind the last was.
+    ///
+    /// # Errors
+    ///
+    /// What the node says is wrong; that it can not be reached.
+    pub(crate) async fn stream(
+        &self,
+        path: &str,
+        mut see: impl FnMut(Happened) -> Result<()>,
+    ) -> Result<Option<String>> {
         let mut answer = self.get(path).header(header::ACCEPT, "text/event-stream").send().await?;
-        let (body, mut unread, mut has_ended) = (answer.response.body_mut(), Vec::new(), false);
+        let (body, mut unread, mut last) = (answer.response.body_mut(), Vec::new(), None);
         while let Some(frame) = body.frame().await {
             let Ok(frame) = frame else { break };
             unread.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
             while let Some(end) = unread.windows(2).position(|two| two == b"\n\n") {
                 let event: Vec<u8> = unread.drain(..end + 2).collect();
                 let Some(happened) = read(&String::from_utf8_lossy(&event)) else { continue };
-                has_ended = happened.kind == "ended";
+                last = Some(happened.kind.clone());
                 see(happened)?;
             }
             if unread.len() > EVENT_BYTES_MAX {
                 return Err(Failure::new(Code::Internal, format!("an event is longer than {EVENT_BYTES_MAX} bytes")));
             }
         }
-        if has_ended {
-            return Ok(());
-        }
-        let cut = Failure::new(Code::NoConnection, "the node went away before the run ended");
-        let seen = "the run goes on when its node does; nothing is lost";
-        Err(cut.seen(seen).next(format!("callboard run show {run} --watch")))
+        Ok(last)
     }
 }
 

@@ -71,6 +71,11 @@ async fn live(settings: Settings, brings: Brings) -> Result<Ended> {
     tokio::select! {
         () = signals.first() => {}
         () = board.ended() => {
+            // Somebody wanted it: whoever watches over the process has nothing to start again.
+            if let Some(reason) = board.end_reason().filter(|reason| reason.starts_with("emergency stop")) {
+                eprintln!("stopped: {reason}");
+                return Ok(Ended::Well);
+            }
             let failure = Failure::new(Code::EndedByItself, "the node has ended by itself");
             return Err(board.end_reason().into_iter().fold(failure, Failure::seen));
         }

@@ -49,6 +49,12 @@ impl Output {
         Self { format, paint }
     }
 
+    /// What is not for people is lines of JSON, unless something else was asked for.
+    pub(crate) fn for_programs(self) -> Self {
+        let format = if self.format == Format::Table { Format::Jsonl } else { self.format };
+        Self { format, ..self }
+    }
+
     /// Writes an answer: a list by its columns, one thing by its members.
     pub(crate) fn show(self, json: &str, columns: &[Column]) -> Result<()> {
         let text = match self.format {
@@ -61,7 +67,7 @@ impl Output {
                     if let Some(next) = page.get("next").and_then(Value::as_str) {
                         eprintln!("there is more: --after {next}");
                     }
-                    table::list(items, columns, self.paint == Paint::Colours)
+                    table::list(items, columns, self.paint == Paint::Colours, width())
                 }
                 one => table::members(&one),
             },
@@ -87,6 +93,17 @@ impl Output {
             written => written.map_err(|error| Failure::new(Code::Internal, format!("cannot write: {error}"))),
         }
     }
+}
+
+/// How many characters fit on a line, where that is a terminal.
+fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// A value as a table shows it.
+pub(crate) fn cell(value: &Value) -> String {
+    table::plain(value)
 }
 
 /// A member of an item as a table shows it; nothing if it has none.

@@ -2,7 +2,7 @@
 
 use crate::sabotage::{self, Sabotage};
 use crate::{InstanceId, Priority, Requirements, RunId, TaskRef, Token};
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -84,9 +84,7 @@ impl<T> ReadyQueue<T> {
             Some(lanes) => lanes,
             None => self.capabilities.entry(ready.capability.clone()).or_default(),
         };
-        let is_its =
-            |lane: &Lane<T>| lane.requires == ready.requires && lane.gate == ready.gate && lane.share == ready.share;
-        let place = lanes.iter().position(is_its).unwrap_or_else(|| {
+        let place = lanes.iter().position(|lane| lane.is_for(&ready)).unwrap_or_else(|| {
             let (requires, gate, share) = (ready.requires.clone(), ready.gate.clone(), ready.share.clone());
             lanes.push(Lane { requires, gate, share, classes: BTreeMap::new(), len: 0 });
             lanes.len() - 1
@@ -170,6 +168,14 @@ impl<T> ReadyQueue<T> {
         self.len = len;
     }
 
+    /// How many tasks of its lane come before this one, stale ones included, counted up to `most`; `None` if it is not here.
+    ///
+    /// Looks at `most` tasks of its run, and at as many other runs.
+    pub fn ahead_of(&self, ready: &Ready, most: usize) -> Option<usize> {
+        let lanes = self.capabilities.get(&ready.capability)?;
+        lanes.iter().find(|lane| lane.is_for(ready))?.ahead_of(ready, most)
+    }
+
     /// How many tasks wait, stale ones included.
     pub fn len(&self) -> usize {
         self.len
@@ -228,6 +234,38 @@ impl<T> Lane<T> {
     /// How urgent the most urgent of them is.
     pub fn priority(&self) -> Option<Priority> {
         self.classes.first_key_value().map(|(Reverse(priority), _)| *priority)
+    }
+
+    fn is_for(&self, ready: &Ready) -> bool {
+        self.requires == ready.requires && self.gate == ready.gate && self.share == ready.share
+    }
+
+    fn ahead_of(&self, ready: &Ready, most: usize) -> Option<usize> {
+        let class = self.classes.get(&Reverse(ready.priority))?;
+        let more_urgent = self.classes.range(..Reverse(ready.priority)).flat_map(|(_, class)| class.runs.values());
+        let more_urgent = more_urgent.take(most).fold(0, |ahead: usize, (_, tasks)| ahead.saturating_add(tasks.len()));
+        let (turn, tasks) = class.runs.get(&ready.task.run)?;
+        let is_it = |(other, _): &(Ready, T)| other.task == ready.task && other.token == ready.token;
+        let own = match tasks.iter().take(most).position(is_it) {
+            Some(own) => own,
+            None if tasks.len() > most => return Some(most), // or behind those that were looked at
+            None => return None,
+        };
+        // A run before it in the ring has one turn more until then.
+        let mut ahead = more_urgent.saturating_add(own);
+        for (other, run) in class.ring.iter().take(most) {
+            let (_, tasks) = class.runs.get(run)?;
+            match other.cmp(turn) {
+                Ordering::Less => ahead += tasks.len().min(own + 1),
+                Ordering::Greater if own > 0 => ahead += tasks.len().min(own),
+                Ordering::Equal => {}
+                Ordering::Greater => break,
+            }
+            if ahead >= most {
+                return Some(most);
+            }
+        }
+        Some(ahead.min(most))
     }
 
     fn push(&mut self, ready: Ready, note: T, turn: u64) {

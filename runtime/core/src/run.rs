@@ -163,7 +163,7 @@ impl Run {
     }
 
     /// The distinct tasks that `index` waits for, ascending.
-    pub(crate) fn needs(&self, index: TaskIndex) -> &[TaskIndex] {
+    pub fn needs(&self, index: TaskIndex) -> &[TaskIndex] {
         match index.at().checked_sub(self.authored()) {
             None => self.plan.needs.of(index),
             Some(at) => self.grown.needs(at),

@@ -340,6 +340,13 @@ pub enum Alive {
     Handler,
 }
 
+impl Run {
+    /// The tasks whose state or waiting an event changes that is applied next; but for those that get room in the budget.
+    pub fn touched_by(&self, kind: &EventKind) -> Vec<TaskIndex> {
+        touched(self, kind).into_iter().map(|index| TaskIndex(index as u32)).collect()
+    }
+}
+
 /// The tasks whose state or waiting an event changes: those that it names, those that it lets run, and the parents that it
 /// wakes.
 fn touched(run: &Run, kind: &EventKind) -> Vec<usize> {

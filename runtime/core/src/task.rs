@@ -362,6 +362,11 @@ impl Task {
         Ready { gate, ..self.spec.ready(task, self.token, self.failed_by.clone()) }
     }
 
+    /// How many of its retries were used since it was started or resumed: the attempt under way, or the next, is one of them.
+    pub fn retries_used(&self) -> u32 {
+        self.attempt_of_budget() - 1
+    }
+
     /// The attempt as its retry policy counts it: from 1 again after the task was resumed.
     ///
     /// An activation is no attempt: what parks, or is lost with its holder, goes on with the attempt that it had.

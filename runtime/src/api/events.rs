@@ -3,9 +3,9 @@
 use super::asked::{Asked, page_of, read};
 use super::code::Code;
 use super::problem::Problem;
-use super::view::{EventView, PageView};
+use super::view::{EventView, PageView, kind_of};
 use super::{App, closed};
-use crate::run::Run;
+use crate::run::{Events, Run};
 use crate::run_event::Position;
 use crate::{Error, RunEvent};
 use axum::Json;
@@ -25,6 +25,21 @@ use tokio::sync::OwnedSemaphorePermit;
 pub(super) struct Which {
     limit: Option<usize>,
     after: Option<String>,
+    r#type: Option<String>,
+    task: Option<String>,
+    speed: Option<f64>,
+}
+
+impl Which {
+    /// Whether an event is one of those asked for, by its kind and its task.
+    fn filter(&self) -> impl Fn(&RunEvent) -> bool + Send + use<> {
+        let kinds: Vec<String> = self.r#type.iter().flat_map(|kinds| kinds.split(',')).map(str::to_owned).collect();
+        let task = self.task.clone();
+        move |event| {
+            (kinds.is_empty() || kinds.iter().any(|kind| *kind == kind_of(&event.what)))
+                && task.as_ref().is_none_or(|task| event.task.as_deref() == Some(task))
+        }
+    }
 }
 
 pub(super) async fn events(
@@ -33,31 +48,39 @@ pub(super) async fn events(
     Asked(which): Asked<Which>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let run = app.board()?.run(read::<RunId>(&run)?);
+    let (run, filter) = (app.board()?.run(read::<RunId>(&run)?), which.filter());
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     // A browser that takes up a stream says where it was in a header.
     let after = text(HeaderName::from_static("last-event-id")).map(str::to_owned).or(which.after);
     let after: Position = after.as_deref().map_or(Ok(Position::START), read)?;
     if text(header::ACCEPT).is_some_and(|accepted| accepted.contains("text/event-stream")) {
-        return Ok(stream(&app, &run, after).await?.into_response());
+        let events = match which.speed {
+            Some(speed) => run.replay_after(after, speed)?,
+            None => run.events_after(after),
+        };
+        return Ok(stream(&app, &run, events, filter).await?.into_response());
     }
-    let (events, next) = run.events_so_far(after, page_of(which.limit)?).await?;
+    if which.speed.is_some() {
+        return Err(Problem::new(Code::Usage, "a replay is a stream: accept text/event-stream"));
+    }
+    let (events, next) = run.events_so_far(after, page_of(which.limit)?, filter).await?;
     Ok(Json(PageView::<EventView>::new(&events, next)).into_response())
 }
 
-/// All events behind a position, from now until the run ends or the server does.
-async fn stream(
+/// Those events that are wanted, until there are no more or the server ends.
+async fn stream<F: Fn(&RunEvent) -> bool + Send + 'static>(
     app: &App,
     run: &Run,
-    after: Position,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>, Problem> {
+    events: Events,
+    filter: F,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<F>>, Problem> {
     let full =
         |_| Problem::new(Code::TooManyStreams, "as many clients follow events as may (half of http.connections_max)");
     let permit = app.streams.clone().try_acquire_owned().map_err(full)?;
     // Whether it is there is worth a status.
     run.info().await?;
-    let events =
-        run.events_after(after).map(move |event| told(&event, &permit)).take_until(closed(app.closing.clone()));
+    let wanted = events.filter(move |event| std::future::ready(filter(event)));
+    let events = wanted.map(move |event| told(&event, &permit)).take_until(closed(app.closing.clone()));
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 

@@ -4,14 +4,23 @@
 //! |---|---|
 //! | `POST /v1/runs` | submits a workflow: JSON, YAML or TOML by `content-type`; `idempotency-key`; `?strict=true` |
 //! | `GET /v1/runs` | a page of runs: `status`, `workflow`, `label=key:value`, `limit`, `after` |
-//! | `GET /v1/runs/{id}` | how a run stands |
-//! | `GET /v1/runs/{id}/tasks` | a page of its tasks: `status`, `capability`, `limit`, `after` |
-//! | `GET /v1/runs/{id}/tasks/{task}` | a task by name or index, with its output |
-//! | `GET /v1/runs/{id}/events` | its events up to now: `limit`, `after`; all that will happen as well, as server-sent events |
+//! | `GET /v1/runs/{id}` | how a run stands; `at` which event |
+//! | `GET /v1/runs/{id}/tasks` | a page of its tasks: `status`, `capability`, `limit`, `after`, `at` |
+//! | `GET /v1/runs/{id}/tasks/{task}` | a task by name or index, with its output, or why it does not run; `at` |
+//! | `POST /v1/runs/{id}/tasks/{task}/retry` | `{"input": ..}` or nothing |
+//! | `POST /v1/runs/{id}/tasks/{task}/decide` | `{"happened": .., "result": .., "call": "..", "by": ".."}` |
+//! | `GET /v1/runs/{id}/events` | its events up to now: `limit`, `after`, `type`, `task`; all that will happen as well, or again with a `speed`, as server-sent events |
+//! | `GET /v1/runs/{id}/time` | where its time went |
+//! | `GET /v1/runs/{id}/diff/{id}` | in what the tasks of two runs differ |
 //! | `POST /v1/runs/{id}/cancel`, `pause`, `resume` | `{"reason": ".."}` or nothing |
 //! | `POST /v1/runs/{id}/signal` | `{"name": "..", "value": ..}` |
 //! | `POST /v1/runs/{id}/approve`, `reject` | `{"task": "..", "approval": "..", "by": ".."}` or nothing |
+//! | `GET /v1/tasks` | a page of tasks of all runs: `status`, `capability`, `limit`, `after` |
+//! | `GET /v1/queues` | the tasks that wait for an agent of this node, and what for |
+//! | `GET /v1/queues/dead` | a page of the tasks that have failed for good: `capability`, `workflow`, `limit`, `after` |
 //! | `GET /v1/agents` | the agents that are known |
+//! | `GET /v1/agents/{id}` | one of them; `node`, if several nodes have one of this id |
+//! | `POST /v1/stop` | `{"emergency": true, "reason": ".."}`, from the loopback |
 //! | `GET /v1/state` | a page of the keys of documents: `prefix`, `limit`, `after` |
 //! | `GET /v1/state/{key}` | a document; `?version=` |
 //! | `PUT /v1/state/{key}` | the next version: `if-match` or `if-none-match: *`, or `?overwrite=true`; `by`, `label=key:value` |
@@ -41,11 +50,14 @@ mod health;
 mod limits;
 mod locks;
 mod metrics;
+mod past;
 mod problem;
+mod queues;
 mod router;
 mod runs;
 mod server;
 mod state;
+mod stop;
 mod tasks;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 use super::code::Code;
 use super::problem::Problem;
 use super::{
-    App, agents, breakers, budget, control, events, health, limits, locks, metrics, runs, state, tasks, visitor,
+    App, agents, breakers, budget, control, events, health, limits, locks, metrics, past, queues, runs, state, stop,
+    tasks, visitor,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -18,6 +19,10 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/runs/{run}", get(runs::show))
         .route("/v1/runs/{run}/tasks", get(tasks::list))
         .route("/v1/runs/{run}/tasks/{task}", get(tasks::show))
+        .route("/v1/runs/{run}/tasks/{task}/retry", post(tasks::retry))
+        .route("/v1/runs/{run}/tasks/{task}/decide", post(tasks::decide))
+        .route("/v1/runs/{run}/time", get(past::times))
+        .route("/v1/runs/{run}/diff/{other}", get(past::diff))
         .route("/v1/runs/{run}/events", get(events::events))
         .route("/v1/runs/{run}/budget", get(budget::show).post(budget::top_up))
         .route("/v1/runs/{run}/cancel", post(control::cancel))
@@ -26,7 +31,11 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/runs/{run}/signal", post(control::signal))
         .route("/v1/runs/{run}/approve", post(control::approve))
         .route("/v1/runs/{run}/reject", post(control::reject))
+        .route("/v1/tasks", get(tasks::all))
+        .route("/v1/queues", get(queues::list))
+        .route("/v1/queues/dead", get(queues::dead))
         .route("/v1/agents", get(agents::list))
+        .route("/v1/agents/{id}", get(agents::show))
         .route("/v1/breakers", get(breakers::list))
         .route("/v1/breakers/{name}", get(breakers::show))
         .route("/v1/breakers/{name}/open", post(breakers::open))
@@ -40,6 +49,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/state/{key}/{*rest}", any(state::in_parts))
         .route("/v1/locks", get(locks::list))
         .route("/metrics", get(metrics::metrics))
+        .route("/v1/stop", post(stop::stop))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(nowhere)

@@ -109,6 +109,22 @@ pub(super) async fn list(
     Ok(Json(PageView::new(page.items, page.next)))
 }
 
-pub(super) async fn show(State(app): State<App>, Path(run): Path<String>) -> Result<Json<RunView>, Problem> {
-    Ok(Json(app.board()?.run(read::<RunId>(&run)?).info().await?.into()))
+pub(super) async fn show(
+    State(app): State<App>,
+    Path(run): Path<String>,
+    Asked(when): Asked<When>,
+) -> Result<Json<RunView>, Problem> {
+    let run = app.board()?.run(read::<RunId>(&run)?);
+    let info = match when.at {
+        None => run.info().await?,
+        Some(at) => run.at(read(&at)?).await?.info(),
+    };
+    Ok(Json(info.into()))
+}
+
+/// As it stands, or as it stood after an event.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct When {
+    pub(super) at: Option<String>,
 }

@@ -1,10 +1,14 @@
 //! The server: accepts connections, within limits, until it is told to close.
 
+use super::stop::Peer;
 use super::{App, closed, router};
 use crate::node::Node;
 use crate::supervise::{ChildSpec, OnGiveUp, Policy, Slot};
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -179,7 +183,14 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> Option<(TcpStr
 async fn serve(stream: TcpStream, router: Router, header_timeout: Duration, closing: watch::Receiver<bool>) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(HEAD_BYTES_MAX);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let (peer, router) = (stream.peer_addr().ok(), TowerToHyperService::new(router));
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(Peer(peer.ip()));
+        }
+        router.call(request)
+    });
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = closed(closing) => {

@@ -1,6 +1,7 @@
 //! A breaker as others see it.
 
 use super::machine::State;
+use crate::query::Cause;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -117,17 +118,9 @@ impl Published {
         }
     }
 
-    pub(super) fn in_words(&self, name: &str, now: Instant) -> Option<String> {
-        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
-        let state = match self.state {
-            State::Closed => return None,
-            State::Open { until: Some(until) } => {
-                format!("open for {:.1?} more", until.saturating_duration_since(now))
-            }
-            State::Open { until: None } => "held open by hand".to_owned(),
-            State::HalfOpen { .. } => "half-open, and a probe is on its way".to_owned(),
-            State::Ramping { .. } => "letting calls come back step by step".to_owned(),
-        };
-        Some(format!("breaker {name:?} is {state}{reason}"))
+    /// Why it lets nothing through, or little; `None` if it is closed.
+    pub(super) fn cause(&self, name: &Arc<str>, now: Instant) -> Option<Cause> {
+        let BreakerInfo { state, open_for: left, reason, .. } = self.info(name, 0, now);
+        (state != BreakerState::Closed).then(|| Cause::Breaker { name: name.clone(), state, left, reason })
     }
 }

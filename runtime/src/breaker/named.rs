@@ -8,6 +8,7 @@ use super::rules::BreakerRules;
 use super::{BreakerChanges, BreakerInfo, BreakerState, actor};
 use crate::breaches::Breaches;
 use crate::port::directory::check_names;
+use crate::query::Cause;
 use crate::supervise::Slot;
 use crate::{Error, ErrorClass, ErrorKind, Result};
 use callboard_core::{Breach, Invariant};
@@ -324,8 +325,8 @@ impl Breaker {
     }
 
     /// Why nothing goes through, in words; `None` if it does.
-    pub(crate) fn reason(&self, now: Instant) -> Option<String> {
-        self.lock().in_words(&self.name, now)
+    pub(crate) fn reason(&self, now: Instant) -> Option<Cause> {
+        self.lock().cause(&self.name, now)
     }
 }
 

@@ -60,7 +60,7 @@ impl<P: ?Sized> Guarded<P> {
     /// Asks, if it may: a call that is made may have been sent, also if nobody has polled it.
     async fn ask<'a, T, E: Told>(&self, call: impl FnOnce() -> BoxFuture<'a, Result<T, E>> + Send) -> Result<T, E> {
         let Some(pass) = self.breaker.enter(None) else {
-            let reason = self.breaker.reason(Instant::now());
+            let reason = self.breaker.reason(Instant::now()).map(|cause| cause.to_string());
             return Err(E::not_asked(reason.unwrap_or_else(|| "it has just failed".to_owned())));
         };
         let result = call().await;

@@ -26,6 +26,7 @@ use crate::cluster::Switchboard;
 use crate::cluster::note::{Lent, Note, Wanted};
 use crate::limit::{Held, LimitInfo, Limiter, Limits};
 use crate::partition::message::Message;
+use crate::query::Cause;
 use crate::registry::profile::{AgentState, AgentStatus, Capability, Profile};
 use crate::sync::{Mutex, MutexGuard};
 use crate::telemetry::Meters;
@@ -79,6 +80,9 @@ struct Offer {
 
 /// How long an agent leaves a task to another one.
 const LEFT_FOR: Duration = Duration::from_millis(500);
+
+/// How many tasks that come before another one are counted.
+const AHEAD_MAX: usize = 1_000;
 
 /// A task and the slot it has been given. Dropped anywhere on its way to an instance, with the mailbox of a partition
 /// that has ended, say, it frees the slot; only [`Grant::used`] does not.
@@ -423,15 +427,23 @@ impl Backlog {
         }
     }
 
-    /// Why tasks of this tenant that ask for `capability`, require this and were refused at this gate wait for an agent.
-    pub(crate) fn reason(
-        &self,
-        capability: &str,
-        requires: &Requirements,
-        gate: Option<&Arc<str>>,
-        tenant: Option<&Arc<str>>,
-    ) -> String {
-        self.lock().reason(capability, requires, gate, tenant)
+    /// Why a task of this tenant waits for an agent, and how many come before it.
+    pub(crate) fn why(&self, mut ready: Ready, tenant: Option<&Arc<str>>) -> Vec<Cause> {
+        let inner = self.lock();
+        let cause = inner.reason(&ready.capability, &ready.requires, ready.gate.as_ref(), tenant);
+        let _units = inner.gates.stands(&mut ready, tenant);
+        let ahead = inner.queue.ahead_of(&ready, AHEAD_MAX);
+        drop(inner);
+        match (ahead, cause) {
+            (None, Cause::Slots { .. } | Cause::SlotsAsked) => vec![Cause::OnItsWay],
+            (None | Some(0), cause) => vec![cause],
+            (Some(tasks), cause) => vec![cause, Cause::Ahead { tasks, or_more: tasks >= AHEAD_MAX }],
+        }
+    }
+
+    /// Whether other nodes may be asked for slots.
+    pub(crate) fn has_others(&self) -> bool {
+        self.others.get().is_some()
     }
 
     /// The lanes in which tasks wait.
@@ -441,7 +453,7 @@ impl Backlog {
             capability: capability.clone(),
             requires: lane.requires().clone(),
             waiting: lane.waiting(),
-            reason: inner.reason(capability, lane.requires(), lane.gate(), lane.share()),
+            reason: inner.reason(capability, lane.requires(), lane.gate(), lane.share()).to_string(),
         });
         lanes.collect()
     }
@@ -621,7 +633,7 @@ impl Inner {
         requires: &Requirements,
         gate: Option<&Arc<str>>,
         share: Option<&Arc<str>>,
-    ) -> String {
+    ) -> Cause {
         let at_gate = self.gates.reason(gate.map(|gate| &**gate), capability, share);
         at_gate.unwrap_or_else(|| self.desks.reason(capability, requires))
     }

@@ -7,6 +7,7 @@
 
 use super::desk::{Desk, FULL, Home};
 use crate::cluster::note::Lent;
+use crate::query::Cause;
 use crate::registry::profile::{Capability, Profile};
 use crate::telemetry::{Meters, Utilization};
 use callboard_core::{Ready, Requirements, closest};
@@ -315,16 +316,15 @@ impl Desks {
     }
 
     /// Why tasks of this kind wait.
-    pub(super) fn reason(&self, capability: &str, requires: &Requirements) -> String {
+    pub(super) fn reason(&self, capability: &str, requires: &Requirements) -> Cause {
         let Some(offering) = self.offering.get(capability) else {
-            let closest = closest(capability, self.offering.keys().map(|name| &**name));
-            let hint = closest.map_or_else(String::new, |name| format!("; the closest is {name:?}"));
-            return format!("no agent offers {capability:?}{hint}");
+            let closest = closest(capability, self.offering.keys().map(|name| &**name)).map(str::to_owned);
+            return Cause::NoAgent { capability: capability.into(), closest };
         };
         let all = offering.all.iter().filter_map(|number| self.desks.get(number));
         let (mut desks, elsewhere): (Vec<&Desk>, Vec<&Desk>) = all.partition(|desk| desk.home.is_none());
         if elsewhere.iter().any(|desk| desk.admits(requires)) {
-            return "no slot is free; other nodes have been asked for one".to_owned();
+            return Cause::SlotsAsked;
         }
         desks.sort_by(|a, b| a.profile.id.cmp(&b.profile.id));
         let admitting: Vec<&Desk> = desks.iter().copied().filter(|desk| desk.admits(requires)).collect();
@@ -337,12 +337,11 @@ impl Desks {
         if let Some(reason) = admitting.iter().filter(barred).find_map(of_breaker) {
             return reason;
         }
-        let (seats, out) = admitting.iter().fold((0, 0), |(seats, out), desk| (seats + desk.seats, out + desk.out));
-        match admitting.iter().find_map(|desk| desk.trouble.as_ref().filter(|_| seats == 0)) {
-            Some(trouble) => format!("no instance runs yet: {trouble}"),
-            None if seats == 0 => "no instance runs yet".to_owned(),
-            None => format!("{} of {seats} slots are taken", out.min(seats)),
+        let (of, out) = admitting.iter().fold((0, 0), |(seats, out), desk| (seats + desk.seats, out + desk.out));
+        if of == 0 {
+            return Cause::NoInstance { trouble: admitting.iter().find_map(|desk| desk.trouble.clone()) };
         }
+        Cause::Slots { taken: out.min(of), of }
     }
 }
 
@@ -350,15 +349,13 @@ fn place(desk: &Desk, number: u64) -> Option<Place> {
     (desk.free() > 0).then(|| (desk.load(), desk.chosen_at, number))
 }
 
-fn unmet(capability: &str, requires: &Requirements, desks: &[&Desk]) -> String {
-    let unmet = desks.iter().map(|desk| match requires.iter().find_map(|r| r.unmet(desk.traits())) {
+fn unmet(capability: &str, requires: &Requirements, desks: &[&Desk]) -> Cause {
+    let lacks = desks.iter().map(|desk| match requires.iter().find_map(|r| r.unmet(desk.traits())) {
         Some(unmet) => format!("{}: {unmet}", desk.profile.id),
         None => format!("{} is being drained", desk.profile.id),
     });
-    let shown: Vec<String> = unmet.take(REASONS_MAX).collect();
     let more = desks.len().saturating_sub(REASONS_MAX);
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    format!("no agent that offers {capability:?} meets what the task requires: {}{more}", shown.join("; "))
+    Cause::Unmet { capability: capability.into(), lacks: lacks.take(REASONS_MAX).collect(), more }
 }
 
 /// Agents that a reason names at most.

@@ -2,6 +2,7 @@
 
 use crate::breaker::{Breaker, Breakers, Ticket};
 use crate::limit::{Held, Limiter, Limits, units_of};
+use crate::query::Cause;
 use callboard_core::{Lane, Ready};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ impl Gate {
         }
     }
 
-    fn reason(&self, units: u64, now: Instant) -> Option<String> {
+    fn reason(&self, units: u64, now: Instant) -> Option<Cause> {
         match self {
             Self::Breaker(breaker) => breaker.reason(now),
             Self::Limit(limiter) => limiter.reason(units, now),
@@ -65,21 +66,24 @@ impl Gates {
     /// A task comes, of this tenant: at which gate it waits, of whose share of a limit it takes, and how many units it asks
     /// for. A gate that can not be is none: its task is let through, and its handler told why.
     pub(super) fn comes(&mut self, ready: &mut Ready, tenant: Option<&Arc<str>>) -> u64 {
-        if self.limits.as_ref().is_some_and(|limits| limits.tells_tenants(&ready.capability)) {
-            ready.share = tenant.cloned();
-        }
-        let Some(parked) = ready.gate.clone() else { return 1 };
-        let (gate, units) = match units_of(&parked) {
-            Some((gate, units)) => (Arc::from(gate), units),
-            None => (parked, 1),
-        };
+        let units = self.stands(ready, tenant);
+        let Some(gate) = ready.gate.clone() else { return units };
         if !self.known.contains_key(&gate)
             && let Some(found) = self.find(&gate)
         {
             self.known.insert(gate.clone(), (found, 0));
         }
         self.change(&gate, |waiting| waiting + 1);
-        ready.gate = Some(gate);
+        units
+    }
+
+    /// Says of a task, of this tenant, in which lane it stands, and how many units it asks for.
+    pub(super) fn stands(&self, ready: &mut Ready, tenant: Option<&Arc<str>>) -> u64 {
+        if self.limits.as_ref().is_some_and(|limits| limits.tells_tenants(&ready.capability)) {
+            ready.share = tenant.cloned();
+        }
+        let Some((gate, units)) = ready.gate.as_deref().and_then(units_of) else { return 1 };
+        ready.gate = Some(gate.into());
         units
     }
 
@@ -153,8 +157,8 @@ impl Gates {
         limiter.map_or(through, |limiter| through.min(limiter.lets_through(1, lane.waiting())))
     }
 
-    /// Why nothing goes, in words: through the gate at which a task waits that asks for so many units, or at all.
-    pub(super) fn reason(&self, gate: Option<&str>, capability: &str, share: Option<&Arc<str>>) -> Option<String> {
+    /// Why nothing goes: through the gate at which a task waits that asks for so many units, or at all.
+    pub(super) fn reason(&self, gate: Option<&str>, capability: &str, share: Option<&Arc<str>>) -> Option<Cause> {
         let (now, parked) = (Instant::now(), gate.and_then(units_of));
         let (gate, units) = parked.map_or((gate, 1), |(gate, units)| (Some(gate), units));
         let at_gate = gate.and_then(|gate| self.known.get(gate)).and_then(|(gate, _)| gate.reason(units, now));

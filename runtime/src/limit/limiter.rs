@@ -7,6 +7,7 @@ use super::meter::{Meter, Reach};
 use super::named::gate_of;
 use super::rules::Limit;
 use crate::breaker::Ticket;
+use crate::query::Cause;
 use crate::supervise::Slot;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -171,15 +172,14 @@ impl Limiter {
         self.lock().waiting = waiting;
     }
 
-    /// Why nothing goes, in words; `None` if something does.
-    pub(crate) fn reason(&self, units: u64, now: Instant) -> Option<String> {
+    /// Why nothing goes; `None` if something does.
+    pub(crate) fn reason(&self, units: u64, now: Instant) -> Option<Cause> {
         let mut state = self.lock();
         if state.room_behind_claims(&self.limit, now, units) > 0 {
             return None;
         }
-        let tenant = self.tenant.as_ref().map_or(String::new(), |tenant| format!(" of tenant {tenant:?}"));
-        let full = state.why(&self.limit, now, units);
-        Some(format!("limit {:?}{tenant} is reached: {full}", self.name))
+        let reached = state.why(&self.limit, now, units);
+        Some(Cause::Limit { name: self.name.clone(), tenant: self.tenant.clone(), reached })
     }
 
     // For handlers.

@@ -43,6 +43,7 @@ mod tenant;
 pub(crate) mod tenure;
 pub(crate) mod watch;
 pub(crate) mod way;
+pub(crate) mod why;
 pub(crate) mod wire;
 pub(crate) mod writer;
 

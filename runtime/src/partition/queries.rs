@@ -3,7 +3,7 @@
 use super::archived::Archived;
 use super::handle::{AGAIN, ANSWER_MAX, Partitions, no_run};
 use super::message::Message;
-use super::question::{ArchivePage, Found, Piece, Question, TaskPiece, Waits, dead_letter, tasks};
+use super::question::{ArchivePage, Found, Piece, Question, TaskPiece, letter, tasks};
 use crate::query::filter::{LetterFilter, RunFilter, TaskFilter};
 use crate::query::{ArchivePlace, At, Cursor, DeadLetter, Page, PendingItem, PendingKind, Place, RunInfo, TaskInfo};
 use crate::{Error, ErrorKind, Result};
@@ -51,7 +51,7 @@ impl Partitions {
                 Found::Here(piece) => piece,
                 Found::Elsewhere(pages) => {
                     let found = self.of(run).archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
-                    tasks(&found.run, &filter, after, wanted, &mut Waits::for_nothing())
+                    tasks(&found.run, &filter, after, wanted, None)
                 }
             };
             all.extend(found);
@@ -85,6 +85,9 @@ impl Partitions {
         after: Option<Cursor>,
     ) -> Result<Page<DeadLetter>> {
         let live = |after, limit, reply| Question::DeadLetters { filter: filter.clone(), after, limit, reply };
+        if filter.runs.is_of_open_runs() {
+            return self.page(limit, after, live, None::<&LettersOf<'_>>).await;
+        }
         self.page(limit, after, live, Some(&LettersOf { partitions: self, filter: &filter })).await
     }
 
@@ -328,8 +331,8 @@ impl FromArchive<DeadLetter> for LettersOf<'_> {
             let Some(run) = run else {
                 let Some(info) = self.partitions.info_if(id, runs).await? else { return Ok((Vec::new(), None)) };
                 let page = self.partitions.tasks(id, tasks.clone(), limit, after).await?;
-                let letter = |task| DeadLetter { run: id, workflow: info.workflow.clone(), task };
-                return Ok((page.items.into_iter().map(letter).collect(), page.next));
+                let of_it = |task| DeadLetter { run: id, workflow: info.workflow.clone(), task };
+                return Ok((page.items.into_iter().map(of_it).collect(), page.next));
             };
             if !runs.admits(&run) {
                 return Ok((Vec::new(), None));
@@ -342,7 +345,7 @@ impl FromArchive<DeadLetter> for LettersOf<'_> {
                 && let Some(index) = dead.next()
             {
                 last = Some(index);
-                letters.extend(dead_letter(&run, index));
+                letters.extend(letter(&run, index, None));
             }
             Ok((letters, last.filter(|_| dead.peek().is_some())))
         })

@@ -1,12 +1,12 @@
 //! What a partition says of how things stand: in bounded pieces, and only when it is durable.
 
 use super::tenant::Tenant;
-use crate::dispatch::backlog::Backlog;
+use super::why::Waits;
 use crate::journal::archive::Summary;
 use crate::query::filter::{LetterFilter, RunFilter, TaskFilter};
-use crate::query::{DeadLetter, PendingItem, PendingKind, Place, RunInfo, TaskInfo};
+use crate::query::{DeadLetter, PendingItem, PendingKind, Place, RunInfo, TaskInfo, Why};
 use crate::schedule::ScheduleInfo;
-use callboard_core::{EffectState, Millis, Requirements, Run, RunId, TaskIndex, TaskState, Token, Wait};
+use callboard_core::{Millis, Run, RunId, TaskIndex, Token};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -92,8 +92,8 @@ impl Tenant {
                 self.tell(move || drop(reply.send(piece)));
             }
             Question::Tasks { run, filter, after, limit, reply } => {
-                let mut waits = Waits::of(self);
-                let piece = self.state.run(run).map(|run| tasks(run, &filter, after, limit, &mut waits));
+                let waits = Waits::of(self);
+                let piece = self.state.run(run).map(|run| tasks(run, &filter, after, limit, Some(&waits)));
                 let found = self.here(run, piece);
                 self.tell_found(found, reply);
             }
@@ -192,7 +192,7 @@ impl Tenant {
 
     fn dead_letters(&self, filter: &LetterFilter, after: Option<Place>, limit: usize) -> Piece<DeadLetter> {
         let mut piece = Piece { items: Vec::new(), next: None };
-        let mut left = TASKS_A_PIECE;
+        let (mut left, waits) = (TASKS_A_PIECE, Waits::of(self));
         // In the midst of a run it goes on there.
         let begun = after.and_then(|place| self.state.run(place.run).map(|run| (run, place.task)));
         let others = self.state.latest(after.map(|place| (place.submitted_at, place.run)));
@@ -214,7 +214,8 @@ impl Tenant {
                 left -= 1;
                 piece.next = Some(place(Some(index)));
                 if filter.tasks.admits(&run.tasks[index.at()]) {
-                    piece.items.extend(dead_letter(run, index).map(|letter| (place(Some(index)), letter)));
+                    let why = waits.why(run, index);
+                    piece.items.extend(letter(run, index, why).map(|letter| (place(Some(index)), letter)));
                 }
             }
         }
@@ -222,19 +223,19 @@ impl Tenant {
     }
 }
 
-/// The task as a dead letter.
-pub(super) fn dead_letter(run: &Run, index: TaskIndex) -> Option<DeadLetter> {
-    let task = TaskInfo::of(run, index, None)?;
+/// The task with its run.
+pub(super) fn letter(run: &Run, index: TaskIndex, why: Option<Why>) -> Option<DeadLetter> {
+    let task = TaskInfo::of(run, index, why)?;
     Some(DeadLetter { run: run.id, workflow: run.name.clone(), task })
 }
 
-/// Some tasks of a run.
+/// Some tasks of a run, and why they do not run, if somebody can know that.
 pub(super) fn tasks(
     run: &Run,
     filter: &TaskFilter,
     after: Option<TaskIndex>,
     limit: usize,
-    waits: &mut Waits,
+    waits: Option<&Waits>,
 ) -> TaskPiece {
     let from = after.map_or(0, |after| after.at().saturating_add(1));
     let (mut found, mut last) = (Vec::new(), None);
@@ -245,76 +246,9 @@ pub(super) fn tasks(
         let index = TaskIndex(at as u32);
         last = Some(index);
         if filter.admits(&run.tasks[at]) {
-            let waiting = waits.why(run, index);
-            found.extend(TaskInfo::of(run, index, waiting));
+            let why = waits.and_then(|waits| waits.why(run, index));
+            found.extend(TaskInfo::of(run, index, why));
         }
     }
     (found, None)
-}
-
-/// What a parked task waits for, in words.
-fn parked_for(run: &Run, index: TaskIndex) -> String {
-    const TOLD_MAX: usize = 8;
-    let record = run.record(index);
-    let waits = record.iter().flat_map(|record| record.waits.values()).map(Wait::in_words);
-    let unknown = record.iter().flat_map(|record| &record.effects);
-    let unknown = unknown.filter(|(_, effect)| matches!(effect.state, EffectState::Unknown(_)));
-    let unknown = unknown.map(|(call, _)| format!("waits for somebody who knows whether {call} happened"));
-    let open = run.children(index).iter().filter_map(|child| run.task(*child)).filter(|task| !task.status().is_ended());
-    let children = open.map(|task| format!("waits for task {:?}, which is {}", task.spec.name, task.status()));
-    let told: Vec<String> = waits.chain(unknown).chain(children).take(TOLD_MAX).collect();
-    told.join("; ")
-}
-
-/// Why tasks wait for an instance: the one place where that is put into words.
-pub(super) struct Waits {
-    /// What agents there are; none for a run in the archive, where nothing waits.
-    around: Option<(Arc<Backlog>, Millis)>,
-    /// The last answer of the backlog: tasks of a run are often alike.
-    last: Option<(Arc<str>, Requirements, String)>,
-}
-
-impl Waits {
-    fn of(tenant: &Tenant) -> Self {
-        Self { around: Some((tenant.around.backlog.clone(), tenant.now())), last: None }
-    }
-
-    /// For a run in the archive.
-    pub(super) fn for_nothing() -> Self {
-        Self { around: None, last: None }
-    }
-
-    /// What a task waits for, if it waits for an instance.
-    fn why(&mut self, run: &Run, index: TaskIndex) -> Option<String> {
-        let (backlog, now) = self.around.as_ref()?;
-        let task = run.task(index)?;
-        let gate = match &task.state {
-            TaskState::Ready { gate, .. } => gate.as_ref(),
-            _ => None,
-        };
-        if let TaskState::Parked { .. } = task.state {
-            return Some(parked_for(run, index));
-        }
-        let TaskState::Ready { not_before, .. } = task.state else { return None };
-        if let Some(reason) = &run.paused {
-            return Some(format!("paused: {reason}"));
-        }
-        if not_before > *now {
-            return Some(format!("attempt {} starts in {:.1?}", task.token.attempt, not_before.since(*now)));
-        }
-        let (capability, requires) = (&task.spec.capability, &task.spec.requires);
-        if gate.is_none()
-            && run.tenant.is_none()
-            && let Some((_, _, reason)) = self.last.as_ref().filter(|(c, r, _)| c == capability && r == requires)
-        {
-            return Some(reason.clone());
-        }
-        let reason = backlog.reason(capability, requires, gate, run.tenant.as_ref());
-        // Of a limit each tenant may have a share.
-        if gate.is_some() || run.tenant.is_some() {
-            return Some(reason);
-        }
-        self.last = Some((capability.clone(), requires.clone(), reason.clone()));
-        Some(reason)
-    }
 }

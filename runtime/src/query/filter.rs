@@ -19,6 +19,9 @@ pub(crate) struct RunFilter {
 }
 
 impl RunFilter {
+    /// What a run is that has not ended.
+    pub(crate) const OPEN: [RunStatus; 3] = [RunStatus::Running, RunStatus::Paused, RunStatus::Undoing];
+
     pub(crate) fn admits(&self, run: &Run) -> bool {
         (self.statuses.is_empty() || self.statuses.contains(&RunStatus::of(run)))
             && self.workflow.as_ref().is_none_or(|name| *run.name == **name)
@@ -30,8 +33,7 @@ impl RunFilter {
 
     /// Whether nothing that has ended is asked for.
     pub(crate) fn is_of_open_runs(&self) -> bool {
-        let is_open = |status: &RunStatus| matches!(status, RunStatus::Running | RunStatus::Paused);
-        !self.statuses.is_empty() && self.statuses.iter().all(is_open)
+        !self.statuses.is_empty() && self.statuses.iter().all(|status| Self::OPEN.contains(status))
     }
 
     /// Whether a page whose last run ended at `newest_ms` can hold none of them.

@@ -1,5 +1,6 @@
 //! How a run and a task stand, in one look.
 
+use super::why::Why;
 use crate::BudgetInfo;
 use callboard_core::{
     Counts, InstanceId, Json, Millis, Priority, Run, RunId, RunOutcome, Status, TaskIndex, TaskState,
@@ -153,9 +154,9 @@ pub struct TaskInfo {
     pub failures: Vec<FailedAttempt>,
     /// Whether it was resumed with another input than its author's.
     pub is_edited: bool,
-    /// What it waits for, in words, if it waits for an instance or is parked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub waiting: Option<String>,
+    /// Why it does not run, as far as it is known; `None` if it does, or has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
     /// The task whose handler has asked for it, if one has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<TaskIndex>,
@@ -183,8 +184,8 @@ pub struct FailedAttempt {
 }
 
 impl TaskInfo {
-    /// The task at `index`; `waiting` says what it waits for if it waits for an instance.
-    pub(crate) fn of(run: &Run, index: TaskIndex, waiting: Option<String>) -> Option<Self> {
+    /// The task at `index`, and why it does not run.
+    pub(crate) fn of(run: &Run, index: TaskIndex, why: Option<Why>) -> Option<Self> {
         let task = run.task(index)?;
         let failures = task.failures.iter().map(|failed| FailedAttempt {
             attempt: failed.attempt,
@@ -207,7 +208,7 @@ impl TaskInfo {
             losses: task.losses,
             failures: failures.collect(),
             is_edited: task.edited.is_some(),
-            waiting,
+            why,
             parent: task.parent.as_ref().map(|parent| parent.task),
             undoes: task.undoes,
             progress: task.progress.clone(),

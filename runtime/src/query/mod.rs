@@ -3,6 +3,7 @@
 //! What goes on is answered by the partitions, in bounded pieces and only when it is durable; what has ended long ago is
 //! read from the archive, outside of any partition.
 
+mod all_tasks;
 mod cursor;
 mod dead_letters;
 pub(crate) mod filter;
@@ -10,10 +11,12 @@ mod info;
 mod pending;
 mod runs;
 mod tasks;
+mod why;
 
 #[cfg(test)]
 mod tests;
 
+pub use all_tasks::{AllTasks, RunTask};
 pub(crate) use cursor::{ArchivePlace, At, Place};
 pub use cursor::{Cursor, Page};
 pub use dead_letters::{DeadLetter, DeadLetters};
@@ -22,6 +25,7 @@ pub use pending::{ApprovalId, EffectId, OpenApproval, Pending, UnknownEffect};
 pub(crate) use pending::{Item as PendingItem, Kind as PendingKind};
 pub use runs::Runs;
 pub use tasks::Tasks;
+pub use why::{Cause, Elsewhere, Why};
 
 use crate::{Error, ErrorKind, Result};
 

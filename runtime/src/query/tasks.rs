@@ -3,6 +3,7 @@
 use super::cursor::Page;
 use super::filter::TaskFilter;
 use super::info::TaskInfo;
+use super::why::look_around;
 use super::{LIMIT, checked};
 use crate::Result;
 use crate::node::Node;
@@ -66,7 +67,9 @@ impl IntoFuture for Tasks {
     fn into_future(self) -> Self::IntoFuture {
         async move {
             let limit = checked(self.limit)?;
-            self.node.partitions.tasks(self.run, Arc::new(self.filter), limit, self.after).await
+            let mut page = self.node.partitions.tasks(self.run, Arc::new(self.filter), limit, self.after).await?;
+            look_around(&self.node, page.items.iter_mut()).await;
+            Ok(page)
         }
         .boxed()
     }

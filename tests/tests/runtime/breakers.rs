@@ -112,7 +112,7 @@ async fn a_provider_that_comes_back_is_called_on_a_ramp_in_the_order_of_priority
     let breaker = board.breaker(LLM).info().unwrap();
     assert_eq!((breaker.state, breaker.waiting), (BreakerState::Open, 5_000));
     let tasks = run.tasks().await.unwrap();
-    let waits = tasks.items[0].waiting.as_deref().unwrap();
+    let waits = tasks.items[0].why.as_ref().unwrap().to_string();
     assert!(waits.starts_with("breaker \"llm:groq\" is open for"), "{waits}");
     provider.comes_back();
     run.outcome().await.unwrap();

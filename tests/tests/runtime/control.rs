@@ -91,7 +91,7 @@ async fn a_paused_run_starts_nothing_over_restarts_and_resumes_with_what_waited(
     gate.open();
     assert_eq!(run.output(&held).await.unwrap(), "hold it", "what runs goes on, and counts");
     other.outcome().await.unwrap();
-    assert_eq!(task(&run, "next").await.waiting.as_deref(), Some("paused: by hand"));
+    assert_eq!(run.why("next").await.unwrap().unwrap().to_string(), "the run is paused: by hand");
     tokio::time::sleep(Duration::from_secs(60)).await;
 
     let id = run.id();
@@ -652,10 +652,10 @@ async fn tasks_are_found_in_pages_and_say_what_they_wait_for() {
     assert_eq!(names, (0..2_500).map(|n| format!("t{n}")).collect::<Vec<_>>());
     let ready = run.tasks().status(Status::Ready).await.unwrap();
     assert_eq!(ready.items.len(), 1);
-    let waiting = ready.items[0].waiting.as_deref().unwrap();
+    let waiting = ready.items[0].why.as_ref().unwrap().to_string();
     assert!(waiting.starts_with("no agent offers \"sum\"") || waiting.starts_with("no agent offers"), "{waiting}");
     let running = run.tasks().status(Status::Running).await.unwrap();
-    assert!(running.items[0].holder.is_some() && running.items[0].waiting.is_none());
+    assert!(running.items[0].holder.is_some() && running.items[0].why.is_none());
     let counts = run.info().await.unwrap().counts;
     assert_eq!((counts.of(Status::Blocked), counts.total()), (2_500, 2_502));
     assert_eq!(run.tasks().limit(0).await.unwrap_err().kind(), ErrorKind::Invalid);
@@ -668,11 +668,11 @@ async fn tasks_are_found_in_pages_and_say_what_they_wait_for() {
     let waiting = loop {
         let it = task(&run, "it").await;
         if it.attempt == 2 {
-            break it.waiting.unwrap();
+            break it.why.unwrap().to_string();
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
-    assert!(waiting.starts_with("attempt 2 starts in "), "{waiting}");
+    assert!(waiting.starts_with("retry 1 of 3 in ") && waiting.ends_with("s, after: busy"), "{waiting}");
     let dead = run.retry("it").await.unwrap_err();
     assert!(full(&dead).contains("is ready"), "{dead:#}");
 }

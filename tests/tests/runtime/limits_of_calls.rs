@@ -161,7 +161,7 @@ async fn tokens_and_requests_of_one_provider_are_one_limit() {
     assert_eq!(info.counts.of(callboard::Status::Parked), 250, "the others hold no instance");
     assert_eq!(board.agents().await.unwrap()[0].running, 0);
     let tasks = run.tasks().limit(1_000).await.unwrap();
-    let waits = tasks.items.iter().find_map(|task| task.waiting.clone()).unwrap();
+    let waits = tasks.items.iter().find_map(|task| task.why.as_ref()).unwrap().to_string();
     assert!(waits.starts_with("limit \"llm:groq\" is reached: 100000 of 100000 units in 60s; 2000 more in"), "{waits}");
     let limit = &board.limits()[0];
     assert_eq!((limit.waiting, limit.rates[0].went, limit.rates[1].went), (250, 100_000, 50));

@@ -104,6 +104,29 @@ proptest! {
         }
     }
 
+    /// A task is preceded by those that are handed out before it, of its lane.
+    #[test]
+    fn who_is_ahead_is_handed_out_before(
+        ops in proptest::collection::vec((0..4_u8, 0..4_usize, 4..7_u8), 1..60),
+        most in 1..80_usize,
+    ) {
+        let (mut queue, runs) = (ReadyQueue::default(), runs());
+        for (note, (op, run, priority)) in ops.into_iter().enumerate() {
+            match op {
+                0 => drop(take(&mut queue, "work")),
+                _ => queue.push(ready(runs[run], note as u32, "work", priority), note),
+            }
+        }
+        let mut rest = queue.clone();
+        let order: Vec<Ready> =
+            std::iter::from_fn(|| take(&mut rest, "work")).map(|(ready, _)| ready).collect();
+        for (place, ready) in order.iter().enumerate() {
+            prop_assert_eq!(queue.ahead_of(ready, usize::MAX), Some(place));
+            prop_assert_eq!(queue.ahead_of(ready, most), Some(place.min(most)));
+        }
+        prop_assert_eq!(queue.ahead_of(&ready(name_id("z"), 0, "work", 5), most), None);
+    }
+
     /// Over any window in which two runs of one priority both have work waiting, they are served equally, but for one.
     #[test]
     fn runs_of_one_priority_are_served_evenly(

@@ -87,3 +87,8 @@ fn members(what: &What) -> (&'static str, Value) {
         What::Unreadable { error } => ("unreadable", json!({ "error": error })),
     }
 }
+
+/// The word for what happened.
+pub(in super::super) fn kind_of(what: &What) -> &'static str {
+    members(what).0
+}

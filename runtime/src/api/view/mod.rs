@@ -3,14 +3,16 @@
 mod document;
 mod event;
 mod lock;
+mod past;
 mod run;
 mod task;
 
 pub(super) use document::{DocumentView, KeyView, OutlineView};
-pub(super) use event::EventView;
+pub(super) use event::{EventView, kind_of};
 pub(super) use lock::LockView;
+pub(super) use past::{DiffView, TimesView};
 pub(super) use run::RunView;
-pub(super) use task::TaskView;
+pub(super) use task::{RunTaskView, TaskView};
 
 use callboard_core::Millis;
 use serde::{Serialize, Serializer};

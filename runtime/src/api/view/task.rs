@@ -1,8 +1,8 @@
 //! A task as JSON.
 
 use super::Moment;
-use crate::query::{FailedAttempt, TaskInfo};
-use callboard_core::{InstanceId, Json, Priority, TaskIndex};
+use crate::query::{DeadLetter, FailedAttempt, RunTask, TaskInfo};
+use callboard_core::{InstanceId, Json, Priority, RunId, TaskIndex};
 use serde::Serialize;
 use std::ops::Not;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(in super::super) struct TaskView {
     #[serde(skip_serializing_if = "Not::not")]
     is_edited: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    waiting: Option<String>,
+    why: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<TaskIndex>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,6 +40,27 @@ pub(in super::super) struct TaskView {
     /// Where one task is asked for and has completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<Json>,
+}
+
+/// A task with its run.
+#[derive(Serialize)]
+pub(in super::super) struct RunTaskView {
+    run: RunId,
+    workflow: Arc<str>,
+    #[serde(flatten)]
+    task: TaskView,
+}
+
+impl From<RunTask> for RunTaskView {
+    fn from(found: RunTask) -> Self {
+        Self { run: found.run, workflow: found.workflow, task: found.task.into() }
+    }
+}
+
+impl From<DeadLetter> for RunTaskView {
+    fn from(letter: DeadLetter) -> Self {
+        RunTask::from(letter).into()
+    }
 }
 
 #[derive(Serialize)]
@@ -76,7 +97,7 @@ impl From<TaskInfo> for TaskView {
             losses: task.losses,
             failures: task.failures.into_iter().map(FailureView::from).collect(),
             is_edited: task.is_edited,
-            waiting: task.waiting,
+            why: task.why.map(|why| why.to_string()),
             parent: task.parent,
             undoes: task.undoes,
             progress: task.progress,

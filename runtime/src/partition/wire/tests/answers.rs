@@ -7,6 +7,7 @@ use crate::query::{
     ApprovalId, DeadLetter, EffectId, FailedAttempt, OpenApproval, PendingItem, Place, RunInfo, RunStatus, TaskInfo,
     UnknownEffect,
 };
+use crate::query::{Cause, Why};
 use crate::schedule::{ScheduleInfo, ScheduleStatus};
 use crate::{BudgetInfo, BudgetWait, TopUpInfo};
 use bytes::Bytes;
@@ -130,7 +131,7 @@ impl Bits {
             losses: self.small(),
             failures: vec![FailedAttempt { attempt: self.small(), at: self.at(), error: self.text.clone() }],
             is_edited: true,
-            waiting: Some(self.text.clone()),
+            why: Why::of(vec![Cause::Paused { reason: self.arc() }]),
             parent: Some(self.index()),
             undoes: Some(self.index()),
             progress: Some(self.json.clone()),
@@ -142,7 +143,7 @@ impl Bits {
             ended_at: None,
             failures: Vec::new(),
             is_edited: false,
-            waiting: None,
+            why: None,
             parent: None,
             undoes: None,
             progress: None,

@@ -50,7 +50,7 @@ fn answers_have_this_form() {
     );
     check(
         &bits.task_infos()[6],
-        r#"{"index":7,"name":"review","capability":"review","status":"dead","priority":10,"attempt":7,"holder":"node-1/review#3","not_before":1790000000000,"ended_at":1790000000000,"losses":7,"failures":[{"attempt":7,"at":1790000000000,"error":"review"}],"is_edited":true,"waiting":"review","parent":7,"undoes":7,"progress":null,"reason":"review"}"#,
+        r#"{"index":7,"name":"review","capability":"review","status":"dead","priority":10,"attempt":7,"holder":"node-1/review#3","not_before":1790000000000,"ended_at":1790000000000,"losses":7,"failures":[{"attempt":7,"at":1790000000000,"error":"review"}],"is_edited":true,"why":[{"paused":{"reason":"review"}}],"parent":7,"undoes":7,"progress":null,"reason":"review"}"#,
     );
     check(
         &bits.pending(),
