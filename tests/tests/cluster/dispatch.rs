@@ -260,3 +260,41 @@ async fn a_step_begins_when_it_is_durable_whose_it_is() {
     agents.shutdown().await.unwrap();
     owner.board.shutdown().await.unwrap();
 }
+
+/// An agent that never warms up, so that its node has no slot to lend.
+struct Cold;
+
+impl Agent<Act> for Cold {
+    async fn run(&mut self, _: &callboard::Ctx, task: Act) -> Result<String> {
+        Ok(task.what)
+    }
+
+    async fn warm_up(&mut self) -> Result<()> {
+        std::future::pending().await
+    }
+}
+
+/// The node that owns the run knows its own agents; the directory knows the others, or does not answer.
+#[tokio::test(start_paused = true)]
+async fn what_other_nodes_offer_is_told_or_said_to_be_unknown() {
+    let town = Town::of(PARTITIONS);
+    let owner = Mortal::of(&town, |builder| builder).await;
+    let other = town.node().client().add(callboard::Pool::new(|| Cold).handles::<Act>().id("cold")).start();
+    let other = other.await.unwrap();
+    let run = owner.start(one(act("x")).0).await.unwrap();
+    let (it, nobody) = (async || run.why("it").await.unwrap().map(|why| why.to_string()), "no agent offers \"act\"");
+    let said = loop {
+        match it().await {
+            Some(said) if said.contains("other nodes") => break said,
+            _ => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    };
+    let on = &other.nodes().await.unwrap()[0].id;
+    assert_eq!(said, format!(r#"only agents of other nodes offer "act": "cold" on {on}, 0 of 0 slots taken"#));
+    owner.directory.cut();
+    let said = it().await.unwrap();
+    assert!(said.starts_with(&format!("{nobody}; not known: what agents of other nodes offer, because ")), "{said}");
+    owner.directory.heal();
+    owner.board.shutdown().await.unwrap();
+    other.shutdown().await.unwrap();
+}

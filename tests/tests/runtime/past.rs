@@ -57,7 +57,8 @@ async fn seen_live(board: &Callboard, workflow: Workflow) -> (Run, BTreeMap<Stri
         // Until nothing more is told: what is looked at then stands behind the last event.
         match tokio::time::timeout(Duration::from_millis(100), events.next()).await {
             Ok(Some(event)) => {
-                if matches!(event.what, What::Waits { .. }) && event.task.as_deref() == Some("asks") {
+                if matches!(event.what, What::Parked { .. }) && event.task.as_deref() == Some("asks") {
+                    sleep(Duration::from_secs(5)).await; // Ann thinks
                     run.approve().by("Ann").await.unwrap();
                 }
                 last = Some(event.position);
@@ -115,7 +116,7 @@ async fn the_times_of_a_run_add_up_to_how_long_it_took() {
     }
     let leg = |name: &str| times.path.iter().find(|leg| leg.task == name).unwrap();
     assert!(leg("naps").spent[&Phase::Sleep] >= Duration::from_secs(59), "{times:?}");
-    assert!(times.spent[&Phase::Approval] > Duration::ZERO && times.spent.contains_key(&Phase::Children), "{times:?}");
+    assert!(times.spent[&Phase::Approval] >= Duration::from_secs(5) && times.spent.contains_key(&Phase::Children), "{times:?}");
     let all = &times.of_tasks;
     assert!(all[&Phase::Retries] > Duration::from_secs(1), "the delay before the second attempt: {all:?}");
     assert!(all[&Phase::Work] >= Duration::from_secs(2), "{all:?}");
