@@ -14,6 +14,7 @@ mod documents;
 pub(crate) mod fire;
 mod kit;
 mod limits;
+mod linear;
 mod membership;
 mod messages;
 mod restored;
