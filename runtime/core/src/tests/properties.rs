@@ -818,7 +818,7 @@ impl Pair {
         assert!(self.state.runs().map(|run| run.id).eq(self.model.runs.keys().copied()));
         let tasks = || self.model.runs.values().flat_map(|run| &run.tasks);
         for (status, count) in self.state.counts().iter() {
-            assert_eq!(count, tasks().filter(|task| task.status == status).count(), "{status}");
+            assert_eq!(count, tasks().filter(|task| task.shown() == status).count(), "{status}");
         }
         for (id, model) in &self.model.runs {
             let run = self.state.run(*id).unwrap();
