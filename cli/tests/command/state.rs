@@ -81,7 +81,7 @@ fn a_document_is_erased_when_it_is_meant_so() {
     for key in ["secret", "secrets/1", "other"] {
         ends(&node, &["state", "set", key, "\"geheim\"", "--new"], 0);
     }
-    let list = ends(&node, &["st", "li", "secret"], 0).out;
+    let list = ends(&node, &["sta", "li", "secret"], 0).out;
     let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows, [["KEY", "VERSION"], ["secret", "1"], ["secrets/1", "1"]]);
     let page = ends(&node, &["state", "list", "--limit", "1"], 0);

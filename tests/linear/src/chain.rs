@@ -16,6 +16,8 @@ pub(crate) struct Chain<'a> {
     /// The first version that is known to say something.
     first: HashMap<u64, u64>,
     has_touches: bool,
+    /// The writes of which it was not known whether they were written.
+    unknown: Vec<usize>,
     /// The versions that somebody has made.
     made: BTreeSet<u64>,
 }
@@ -42,6 +44,7 @@ impl<'a> Chain<'a> {
             versions: BTreeMap::new(),
             first: HashMap::new(),
             has_touches: ops.iter().any(|op| op.what == What::Touch),
+            unknown: Vec::new(),
             made: BTreeSet::new(),
         };
         for (n, op) in ops.iter().enumerate() {
@@ -68,6 +71,7 @@ impl<'a> Chain<'a> {
                         chain.say(version, content, n)?;
                     }
                 }
+                Outcome::Unknown if !op.tries().is_empty() => chain.unknown.push(n),
                 _ => {}
             }
         }
@@ -325,11 +329,8 @@ impl<'a> Chain<'a> {
 
     /// The writes that are in no known version, and may be in one that was there at a time.
     fn loose_writes(&self, until: u64) -> impl Iterator<Item = usize> {
-        let is_loose = move |n: &usize| {
-            let op = &self.ops[*n];
-            self.places[*n].is_none() && op.is_write() && op.called < until && !op.tries().is_empty()
-        };
-        (0..self.ops.len()).filter(is_loose)
+        let is_loose = move |n: &usize| self.places[*n].is_none() && self.ops[*n].called < until;
+        self.unknown.iter().copied().filter(is_loose)
     }
 
     /// Whether there may be a version behind the newest at a time.
@@ -355,7 +356,11 @@ impl<'a> Chain<'a> {
             What::Cas { version: expected, .. } => Some(expected + 1).filter(|at| *at >= least && is_empty(at)),
             _ => None,
         };
-        let by_touch = self.has_touches.then(|| (least..).find(is_empty)).flatten();
+        let says_nothing = |below: u64| self.content(below).is_some_and(|(content, _)| content.is_none());
+        let repeats = |version: &u64| {
+            is_empty(version) && (0..*version).rev().find(|below| !is_empty(below)).is_none_or(says_nothing)
+        };
+        let by_touch = (least..=self.newest() + 1).find(repeats).filter(|_| self.has_touches);
         self.loose_writes(until).filter(|n| self.deletes(*n)).filter_map(by_delete).chain(by_touch).min()
     }
 

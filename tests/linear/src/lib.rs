@@ -6,7 +6,7 @@
 //!
 //! | | uses | takes |
 //! |---|---|---|
-//! | [`known_order`](known_order()) | the numbers of the versions, which are the order | n log n |
+//! | [`known_order`](known_order()) | the numbers of the versions, which are the order | n log n, and n for each write of which nobody knows whether it was written |
 //! | [`general`](general()) | nothing: it searches for an order (Wing and Gong, 1993; Lowe, 2017) | small histories |
 //!
 //! What the first accepts the second accepts, too; it refuses more, for it holds the numbers to be true. Neither knows anything

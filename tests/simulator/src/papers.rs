@@ -5,10 +5,12 @@ use crate::program::Deeds;
 use crate::random::Random;
 use callboard::port::store::{MemoryStore, Store};
 use callboard::prelude::*;
-use callboard::{Builder, Document};
+use callboard::{Builder, Document, Version};
+use callboard_linear::{Call, Content, Outcome, Recorder, What, known_order};
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{Instant, sleep};
 
@@ -35,6 +37,56 @@ struct Desk {
     known: Mutex<Known>,
     /// Those of all processes.
     spools: Vec<MemoryStore>,
+    minutes: Minutes,
+}
+
+/// What is done with the documents, as it is told by those who do it.
+#[derive(Clone, Default)]
+pub struct Minutes {
+    recorder: Recorder,
+    /// By what they merge, those who have asked for that.
+    merging: Arc<Mutex<BTreeMap<u64, Call>>>,
+}
+
+impl Minutes {
+    fn begin(&self, number: usize, name: &str, what: What) -> Call {
+        self.recorder.call(&format!("papers {number}").into(), &name.into(), what)
+    }
+
+    /// Somebody is about to have a number merged, which may be done long after.
+    fn begin_merging(&self, number: usize, n: u64) -> Call {
+        let call = self.begin(number, NAMES[2], What::Update(Vec::new()));
+        self.merging.lock().unwrap_or_else(PoisonError::into_inner).insert(n, call);
+        call
+    }
+
+    fn merges(&self, newest: &[u64], mine: &[u64], all: &[u64]) {
+        let merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(call) = mine.first().and_then(|n| merging.get(n)) {
+            self.recorder.tries(*call, said(newest), said(all));
+        }
+    }
+
+    fn written(&self, call: Call, result: &Result<Version<Vec<u64>>>) {
+        let outcome = match result {
+            Ok(version) => Outcome::Written { version: version.number, content: Some(said(&version.value)) },
+            Err(error) if error.kind() == ErrorKind::Unknown => Outcome::Unknown,
+            Err(_) => Outcome::Refused,
+        };
+        self.recorder.answer(call, outcome);
+    }
+
+    fn read(&self, call: Call, read: Option<&Version<Vec<u64>>>) {
+        let content = read.and_then(|version| said(&version.value));
+        self.recorder.answer(call, Outcome::Read { version: read.map(|version| version.number), content });
+    }
+}
+
+/// What a document says, by a number; one that holds nothing is not there.
+fn said(all: &[u64]) -> Content {
+    let mut hasher = DefaultHasher::new();
+    all.hash(&mut hasher);
+    (!all.is_empty()).then(|| hasher.finish())
 }
 
 /// What those outside know.
@@ -51,20 +103,21 @@ struct Known {
 }
 
 /// What merges.
-pub fn merging(builder: Builder) -> Builder {
-    builder.merge(NAMES[2], |newest: Option<Vec<u64>>, mut mine: Vec<u64>| {
-        let mut all = newest.unwrap_or_default();
-        all.append(&mut mine);
+pub fn merging(builder: Builder, minutes: Minutes) -> Builder {
+    builder.merge(NAMES[2], move |newest: Option<Vec<u64>>, mine: Vec<u64>| {
+        let newest = newest.unwrap_or_default();
+        let all = [newest.as_slice(), &mine].concat();
+        minutes.merges(&newest, &mine, &all);
         all
     })
 }
 
 impl Papers {
     /// Some papers of the same writing, at random.
-    pub fn draw(random: &mut Random, spools: Vec<MemoryStore>) -> Vec<Self> {
+    pub fn draw(random: &mut Random, spools: Vec<MemoryStore>, minutes: Minutes) -> Vec<Self> {
         let count = random.between(1, 3);
         let known = Known { at_it: (0..count).collect(), left: random.between(4, 80) as u64, ..Known::default() };
-        let desk = Arc::new(Desk { known: Mutex::new(known), spools });
+        let desk = Arc::new(Desk { known: Mutex::new(known), spools, minutes });
         let dwells_ms = *random.one_of(&[10, 500, 1_500]);
         let each = (0..count).map(|number| Self {
             number,
@@ -114,9 +167,28 @@ impl Papers {
         let [updated, _, merged] = NAMES.map(|name| board.state::<Vec<u64>>(name));
         while let Some(n) = self.takes() {
             sleep(Duration::from_millis(self.draws(200))).await;
+            let minutes = &self.desk.minutes;
             match self.draws(4) {
-                0 | 1 => self.came(NAMES[0], n, &updated.update(|all| all.push(n)).await),
-                2 => self.came(NAMES[2], n, &merged.merge_or_spool(&vec![n]).await),
+                0 | 1 => {
+                    let call = minutes.begin(self.number, NAMES[0], What::Update(Vec::new()));
+                    let push = |all: &mut Vec<u64>| {
+                        let saw = said(all);
+                        all.push(n);
+                        minutes.recorder.tries(call, saw, said(all));
+                    };
+                    let result = updated.update(push).await;
+                    minutes.written(call, &result);
+                    self.came(NAMES[0], n, &result);
+                }
+                2 => {
+                    let call = minutes.begin_merging(self.number, n);
+                    let result = merged.merge_or_spool(&vec![n]).await;
+                    self.came(NAMES[2], n, &result);
+                    // When what was spooled is merged nobody is told.
+                    if let Some(result) = result.transpose() {
+                        minutes.written(call, &result);
+                    }
+                }
                 _ => self.under_the_lock(board, n).await,
             }
             self.remember(&updated).await;
@@ -127,12 +199,17 @@ impl Papers {
     async fn under_the_lock(&self, board: &Callboard, n: u64) {
         let taken = board.lock(LOCK.0, LOCK.1).wait(Duration::from_secs(5)).longest(Duration::from_secs(4)).await;
         let Ok(lock) = taken else { return };
-        let document = lock.state::<Vec<u64>>(NAMES[1]);
+        let (document, minutes) = (lock.state::<Vec<u64>>(NAMES[1]), &self.desk.minutes);
+        let call = minutes.begin(self.number, NAMES[1], What::Touch);
         let Ok(read) = document.load().await else { return };
+        minutes.read(call, read.as_ref());
         sleep(Duration::from_millis(self.draws(self.dwells_ms))).await;
         let mut all = read.map(|version| version.value).unwrap_or_default();
         all.push(n);
-        self.came(NAMES[1], n, &document.overwrite(&all).await);
+        let call = minutes.begin(self.number, NAMES[1], What::Set(said(&all).unwrap_or_default()));
+        let result = document.overwrite(&all).await;
+        minutes.written(call, &result);
+        self.came(NAMES[1], n, &result);
     }
 
     async fn remember(&self, document: &Document<Vec<u64>>) {
@@ -170,15 +247,24 @@ impl Papers {
             sleep(AGAIN).await;
         }
         for name in NAMES {
-            let document = board.state::<Vec<u64>>(name);
+            let (document, minutes) = (board.state::<Vec<u64>>(name), &self.desk.minutes);
+            let call = minutes.begin(self.number, name, What::Read);
             let all = loop {
                 match document.load().await {
-                    Ok(all) => break all.map(|version| version.value).unwrap_or_default(),
+                    Ok(all) => {
+                        minutes.read(call, all.as_ref());
+                        break all.map(|version| version.value).unwrap_or_default();
+                    }
                     Err(error) if error.kind() == ErrorKind::Unavailable => sleep(AGAIN).await,
                     Err(error) => return self.wrong(format!("{name:?} can not be read: {error:#}")),
                 }
             };
             self.check(name, &all);
+        }
+        for (name, history) in self.desk.minutes.recorder.histories() {
+            if let Err(violation) = known_order(&history) {
+                self.wrong(format!("{name:?} has no order: {violation}"));
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 
 use crate::case::Case;
 use crate::matter::Matter;
-use crate::papers::Papers;
+use crate::papers::{Minutes, Papers};
 use crate::process::Make;
 use crate::random::Random;
 use crate::timetable::Timetable;
@@ -100,12 +100,14 @@ impl Plan {
         let settings = settings(random, latency_ms);
         let drifts = random.once_in(2);
         let has_agents_everywhere = random.once_in(2);
+        let minutes = Minutes::default();
         let mut makes: Vec<Make> = (0..nodes)
             .map(|n| Make {
                 settings: settings.clone(),
                 instances: if n == 0 || has_agents_everywhere { random.between(1, 4) } else { 0 },
                 limit: None,
                 spool: MemoryStore::new(),
+                minutes: minutes.clone(),
                 is_client: false,
                 clock_ppm: if drifts { 950_000 + random.any() % 100_001 } else { 1_000_000 },
             })
@@ -166,7 +168,7 @@ impl Plan {
         let mut paper = Random(random.0 ^ 0xD0C5_5EED);
         if paper.once_in(2) {
             let spools = makes.iter().map(|make| make.spool.clone()).collect();
-            for papers in Papers::draw(&mut paper, spools) {
+            for papers in Papers::draw(&mut paper, spools, minutes) {
                 matters.push((paper.millis(1_000), Arc::new(papers)));
             }
         }

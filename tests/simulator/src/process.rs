@@ -1,6 +1,6 @@
 //! One process of the cluster: a node on a runtime of its own, which a crash drops.
 
-use crate::papers::merging;
+use crate::papers::{Minutes, merging};
 use crate::program::{Deeds, employed};
 use crate::random::Random;
 use crate::remote::Remote;
@@ -30,6 +30,8 @@ pub struct Make {
     pub limit: Option<u32>,
     /// Where it spools; it outlives the process.
     pub spool: MemoryStore,
+    /// Where it is taken down what it merges.
+    pub minutes: Minutes,
     /// Whether it owns no partitions.
     pub is_client: bool,
     /// How fast its clock is, in millionths of what it should be.
@@ -241,7 +243,7 @@ fn node(remote: &Remote, make: &Make) -> Builder {
     let port = Arc::new(remote.clone());
     let builder = Callboard::dev().store(port.clone()).bus(port.clone()).directory(port);
     let builder = builder.settings(move |is| *is = settings);
-    let builder = merging(builder).spool(Arc::new(make.spool.clone()));
+    let builder = merging(builder, make.minutes.clone()).spool(Arc::new(make.spool.clone()));
     let builder = match make.limit {
         Some(most) => builder.limit_capability("program", Limit::concurrent(most)),
         None => builder,
