@@ -101,7 +101,7 @@ async fn answered(router: &TowerToHyperService<Router>, request: Request<Body>) 
     let asked = format!("{} {}", request.method(), request.uri());
     let Ok(Ok(answer)) = timeout(ANSWER_MAX, router.call(request)).await else { panic!("{asked}: no answer") };
     let (head, body) = answer.into_parts();
-    let refused = [StatusCode::CONFLICT, StatusCode::NOT_FOUND, StatusCode::PRECONDITION_FAILED];
+    let refused = [StatusCode::CONFLICT, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND, StatusCode::PRECONDITION_FAILED];
     if head.status.is_success() || refused.contains(&head.status) {
         crate::fuzz::understood();
     }

@@ -6,6 +6,7 @@ use super::code::Code;
 use super::problem::Problem;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
+use futures::FutureExt;
 use serde::Deserialize;
 use std::net::IpAddr;
 
@@ -36,11 +37,7 @@ pub(super) async fn stop(
     }
     let board = app.board()?;
     let reason = stop.reason.unwrap_or_else(|| "asked for by HTTP".to_owned());
-    // It outlives this request, and the server that would be waited for by it.
-    tokio::spawn(async move {
-        if let Err(error) = board.emergency_stop(&reason).await {
-            tracing::error!(error = format!("{error:#}"), "the node did not stop cleanly");
-        }
-    });
+    // Polled once, it has begun; to wait for its end would be to wait for the end of this request, too.
+    let _begun = board.emergency_stop(&reason).now_or_never();
     Ok(StatusCode::ACCEPTED)
 }
