@@ -124,8 +124,8 @@ impl Line {
 
     /// The last moment up to `end` at which it had what it needs; `None` if it never lacked anything.
     pub(super) fn unblocked(&self, end: Millis) -> Option<Millis> {
-        let needs = self.spans.iter().filter(|span| span.phase == Phase::Needs && span.until <= end);
-        needs.last().map(|span| span.until)
+        let mut needs = self.spans.iter().filter(|span| span.phase == Phase::Needs && span.until <= end);
+        needs.next_back().map(|span| span.until)
     }
 
     /// When it was there.

@@ -143,7 +143,7 @@ fn every_rule_asks_for_what_there_is() -> Result<(), String> {
     assert!(alerts.len() >= 9);
     for (name, body) in &alerts {
         let labels = known.check(body)?;
-        let told: BTreeSet<&str> = body.split("$labels.").skip(1).map(|rest| word(rest)).collect();
+        let told: BTreeSet<&str> = body.split("$labels.").skip(1).map(word).collect();
         assert!(told.iter().all(|label| labels.contains(*label)), "{name}: {told:?}");
         let page = format!("docs/runbooks/{name}.md");
         assert!(body.contains(&page), "{name} names {page}");
