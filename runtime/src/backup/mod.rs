@@ -2,7 +2,7 @@
 //!
 //! Everything durable is an object that never changes, so a copy is a copy of objects: those that the journals, the documents and
 //! the locks rest on. It has the names that they have in the source, and beside them a record of what it is a copy of
-//! and up to where ([`Stand`]). A node opens it to be looked at, and no node goes on with it: that is for what is *restored*
+//! and up to where. A node opens it to be looked at, and no node goes on with it: that is for what is *restored*
 //! from it, which is the same name space in another generation, with an identity of its own. Nodes of the old one meet it as
 //! strangers.
 //!

@@ -117,7 +117,8 @@ async fn the_times_of_a_run_add_up_to_how_long_it_took() {
     let leg = |name: &str| times.path.iter().find(|leg| leg.task == name).unwrap();
     assert!(leg("naps").spent[&Phase::Sleep] >= Duration::from_secs(59), "{times:?}");
     assert!(
-        times.spent[&Phase::Approval] >= Duration::from_secs(5) && times.spent[&Phase::Children] >= Duration::from_secs(2),
+        times.spent[&Phase::Approval] >= Duration::from_secs(5)
+            && times.spent[&Phase::Children] >= Duration::from_secs(2),
         "{times:?}"
     );
     let all = &times.of_tasks;
