@@ -81,9 +81,6 @@ struct Offer {
 /// How long an agent leaves a task to another one.
 const LEFT_FOR: Duration = Duration::from_millis(500);
 
-/// How many tasks that come before another one are counted.
-const AHEAD_MAX: usize = 1_000;
-
 /// A task and the slot it has been given. Dropped anywhere on its way to an instance, with the mailbox of a partition
 /// that has ended, say, it frees the slot; only [`Grant::used`] does not.
 pub(crate) struct Grant {
@@ -427,18 +424,16 @@ impl Backlog {
         }
     }
 
-    /// Why a task of this tenant waits for an agent, and how many come before it.
-    pub(crate) fn why(&self, mut ready: Ready, tenant: Option<&Arc<str>>) -> Vec<Cause> {
+    /// Why a task of this tenant waits for an agent.
+    pub(crate) fn reason(&self, ready: &Ready, tenant: Option<&Arc<str>>) -> Cause {
+        self.lock().reason(&ready.capability, &ready.requires, ready.gate.as_ref(), tenant)
+    }
+
+    /// How many come before a task of this tenant, counted up to `most`; `None` if it does not wait here any more.
+    pub(crate) fn ahead_of(&self, mut ready: Ready, tenant: Option<&Arc<str>>, most: usize) -> Option<usize> {
         let inner = self.lock();
-        let cause = inner.reason(&ready.capability, &ready.requires, ready.gate.as_ref(), tenant);
         let _units = inner.gates.stands(&mut ready, tenant);
-        let ahead = inner.queue.ahead_of(&ready, AHEAD_MAX);
-        drop(inner);
-        match (ahead, cause) {
-            (None, Cause::Slots { .. } | Cause::SlotsAsked) => vec![Cause::OnItsWay],
-            (None | Some(0), cause) => vec![cause],
-            (Some(tasks), cause) => vec![cause, Cause::Ahead { tasks, or_more: tasks >= AHEAD_MAX }],
-        }
+        inner.queue.ahead_of(&ready, most)
     }
 
     /// Whether other nodes may be asked for slots.

@@ -92,8 +92,8 @@ impl Tenant {
                 self.tell(move || drop(reply.send(piece)));
             }
             Question::Tasks { run, filter, after, limit, reply } => {
-                let waits = Waits::of(self);
-                let piece = self.state.run(run).map(|run| tasks(run, &filter, after, limit, Some(&waits)));
+                let mut waits = Waits::of(self);
+                let piece = self.state.run(run).map(|run| tasks(run, &filter, after, limit, Some(&mut waits)));
                 let found = self.here(run, piece);
                 self.tell_found(found, reply);
             }
@@ -192,7 +192,7 @@ impl Tenant {
 
     fn dead_letters(&self, filter: &LetterFilter, after: Option<Place>, limit: usize) -> Piece<DeadLetter> {
         let mut piece = Piece { items: Vec::new(), next: None };
-        let (mut left, waits) = (TASKS_A_PIECE, Waits::of(self));
+        let (mut left, mut waits) = (TASKS_A_PIECE, Waits::of(self));
         // In the midst of a run it goes on there.
         let begun = after.and_then(|place| self.state.run(place.run).map(|run| (run, place.task)));
         let others = self.state.latest(after.map(|place| (place.submitted_at, place.run)));
@@ -235,7 +235,7 @@ pub(super) fn tasks(
     filter: &TaskFilter,
     after: Option<TaskIndex>,
     limit: usize,
-    waits: Option<&Waits>,
+    mut waits: Option<&mut Waits>,
 ) -> TaskPiece {
     let from = after.map_or(0, |after| after.at().saturating_add(1));
     let (mut found, mut last) = (Vec::new(), None);
@@ -246,7 +246,7 @@ pub(super) fn tasks(
         let index = TaskIndex(at as u32);
         last = Some(index);
         if filter.admits(&run.tasks[at]) {
-            let why = waits.and_then(|waits| waits.why(run, index));
+            let why = waits.as_mut().and_then(|waits| waits.why(run, index));
             found.extend(TaskInfo::of(run, index, why));
         }
     }

@@ -3,47 +3,84 @@
 use super::tenant::Tenant;
 use crate::dispatch::backlog::Backlog;
 use crate::query::{Cause, Why};
-use callboard_core::{EffectState, Limits, Millis, Noted, Record, Run, Status, Task, TaskIndex, TaskState, Wait};
+use callboard_core::{
+    EffectState, Limits, Millis, Noted, Ready, Record, Requirements, Run, Status, Task, TaskIndex, TaskState, Wait,
+};
 use std::sync::Arc;
 
 /// How many things of one kind are named.
 const TOLD_MAX: usize = 8;
+/// How many tasks that come before another one are counted.
+const AHEAD_MAX: usize = 1_000;
+/// And of all tasks that one question is about: the backlog serves every partition, and a list of a thousand tasks must not hold
+/// it up. Of those that come later in the list it is not told how many are ahead of them.
+const AHEAD_OF_ALL_MAX: usize = 10_000;
 
-/// Why tasks do not run: the one place where that is gathered.
+/// Why the tasks do not run that one question is about: the one place where that is gathered.
 pub(crate) struct Waits {
     /// Who knows of agents; nobody, for a state of the past.
     backlog: Option<Arc<Backlog>>,
     now: Millis,
     limits: Limits,
+    /// How many more may be counted.
+    left: usize,
+    /// The last answer of the backlog: tasks of a run are often alike.
+    last: Option<(Arc<str>, Requirements, Cause)>,
 }
 
 impl Waits {
     pub(super) fn of(tenant: &Tenant) -> Self {
         let backlog = Some(tenant.around.backlog.clone());
-        Self { backlog, now: tenant.now(), limits: *tenant.state.limits() }
+        Self { backlog, ..Self::in_the_past(tenant.now(), *tenant.state.limits()) }
     }
 
     /// As far as a run itself said it at a moment of the past.
     pub(crate) fn in_the_past(now: Millis, limits: Limits) -> Self {
-        Self { backlog: None, now, limits }
+        Self { backlog: None, now, limits, left: AHEAD_OF_ALL_MAX, last: None }
     }
 
     /// Why a task does not run; `None` if it does, has ended, or nothing is known.
-    pub(crate) fn why(&self, run: &Run, index: TaskIndex) -> Option<Why> {
+    pub(crate) fn why(&mut self, run: &Run, index: TaskIndex) -> Option<Why> {
         let task = run.task(index)?;
         let mut causes = match &task.state {
             TaskState::Blocked { .. } => vec![needs(run, index, task)],
             TaskState::Parked { since } => parked_for(run, index, *since),
             TaskState::Ready { .. } if run.paused.is_some() => Vec::new(),
             TaskState::Ready { not_before, .. } if *not_before > self.now => vec![self.delayed(task, *not_before)],
-            TaskState::Ready { .. } => {
-                let backlog = self.backlog.as_ref()?;
-                backlog.why(run.ready(index)?, run.tenant.as_ref())
-            }
+            TaskState::Ready { .. } => self.queued(run.ready(index)?, run.tenant.as_ref())?,
             _ => return None,
         };
         causes.extend(run.paused.iter().map(|reason| Cause::Paused { reason: reason.clone() }));
         Why::of(causes)
+    }
+
+    /// Why a task of this tenant waits for an agent, and how many come before it; `None` if nobody knows of agents.
+    fn queued(&mut self, ready: Ready, tenant: Option<&Arc<str>>) -> Option<Vec<Cause>> {
+        let backlog = self.backlog.as_ref()?;
+        let alike = |(capability, requires, _): &&(Arc<str>, Requirements, Cause)| {
+            *capability == ready.capability && *requires == ready.requires
+        };
+        let cause = match self.last.as_ref().filter(alike) {
+            // At a gate it is that one's, and of a limit each tenant may have a share.
+            Some((.., cause)) if ready.gate.is_none() && tenant.is_none() => cause.clone(),
+            _ => backlog.reason(&ready, tenant),
+        };
+        if ready.gate.is_none() && tenant.is_none() {
+            self.last = Some((ready.capability.clone(), ready.requires.clone(), cause.clone()));
+        }
+        let most = AHEAD_MAX.min(self.left);
+        if most == 0 {
+            return Some(vec![cause]);
+        }
+        let ahead = backlog.ahead_of(ready, tenant, most);
+        // All that wait may have been looked at to see that one does not.
+        self.left -= ahead.map_or(most, |ahead| ahead + 1).min(most);
+        Some(match (ahead, cause) {
+            (None, Cause::Slots { .. } | Cause::SlotsAsked) => vec![Cause::OnItsWay],
+            (None | Some(0), cause) => vec![cause],
+            (Some(tasks), cause) if tasks >= most && most < AHEAD_MAX => vec![cause],
+            (Some(tasks), cause) => vec![cause, Cause::Ahead { tasks, or_more: tasks >= AHEAD_MAX }],
+        })
     }
 
     /// What it is that a task waits for which may not start before a moment.

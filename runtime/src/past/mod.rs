@@ -131,7 +131,7 @@ impl Past {
     /// How its tasks stood, in the order of the workflow. Why one did not run is told as far as the run itself knows: not
     /// which agents were busy, say.
     pub fn tasks(&self) -> impl Iterator<Item = TaskInfo> {
-        let (run, waits) = (self.run(), Waits::in_the_past(self.at(), self.node.settings().limits()));
+        let (run, mut waits) = (self.run(), Waits::in_the_past(self.at(), self.node.settings().limits()));
         let indices = (0..run.tasks.len()).map(|index| TaskIndex(index as u32));
         indices.filter_map(move |index| TaskInfo::of(run, index, waits.why(run, index)))
     }
@@ -139,7 +139,7 @@ impl Past {
     /// How the task of this name stood, or else the one at this place.
     pub fn task(&self, task: &str) -> Option<TaskInfo> {
         let index = self.run().find(task).or_else(|| task.parse().ok().map(TaskIndex))?;
-        let waits = Waits::in_the_past(self.at(), self.node.settings().limits());
+        let mut waits = Waits::in_the_past(self.at(), self.node.settings().limits());
         TaskInfo::of(self.run(), index, waits.why(self.run(), index))
     }
 

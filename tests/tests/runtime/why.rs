@@ -129,6 +129,32 @@ async fn slots_that_are_taken_are_counted_and_so_is_who_is_ahead() {
     board.shutdown().await.unwrap();
 }
 
+/// A list must not hold up the partition and the backlog: so much is counted for all of it.
+#[tokio::test(start_paused = true)]
+async fn of_a_long_list_who_is_ahead_is_counted_for_the_first() {
+    let gate = Gate::shut();
+    let board = board(1, &gate).await;
+    let workflow = Workflow::new("w");
+    for n in 0..400 {
+        let _ = workflow.task(format!("t{n}"), act("hold"));
+    }
+    let run = board.start(workflow).await.unwrap();
+    why(&run, "t399", |why| matches!(why.causes(), [Cause::Slots { .. }, Cause::Ahead { tasks: 398, .. }])).await;
+    let tasks = run.tasks().limit(400).await.unwrap().items;
+    let ahead: Vec<usize> = tasks
+        .iter()
+        .filter_map(|task| match task.why.as_ref()?.causes() {
+            [Cause::Slots { .. }, Cause::Ahead { tasks, .. }] => Some(*tasks),
+            _ => None,
+        })
+        .collect();
+    assert!((100..200).contains(&ahead.len()) && ahead.is_sorted(), "{ahead:?}");
+    assert_eq!(tasks[399].why.as_ref().unwrap().to_string(), "1 of 1 slots are taken");
+    gate.open();
+    run.outcome().await.unwrap();
+    board.shutdown().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn agents_that_are_missing_or_lack_something_are_named() {
     let board = board(1, &Gate::shut()).await;
