@@ -3,7 +3,9 @@
 use super::node::{Node, Said, program};
 use std::ffi::OsString;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 /// Folders of a node, of copies of what it has, and of what is restored.
 struct Folders(tempfile::TempDir);
@@ -100,4 +102,28 @@ fn a_live_node_is_copied_and_the_copy_is_checked_looked_at_and_restored() {
     folders.is_refused("journal verify --data /copy", 1, &name);
     folders.is_refused("journal restore /copy --data /again", 1, "cannot be decoded");
     folders.is_refused("journal verify --data /nothing", 3, "there is no store in the folder");
+}
+
+/// A copy that is added to again and again has what was submitted since.
+#[test]
+fn a_copy_follows_the_node() {
+    let folders = Folders(tempfile::tempdir().expect("a folder"));
+    fs::write(folders.path("w.yaml"), "name: w\ntasks:\n  it: {capability: echo}\n").expect("a file");
+    let node = folders.dev("--data /data");
+    let mut command = program(folders.arguments("journal copy /copy --data /data --every 20ms -o jsonl"));
+    let mut copying = command.stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut copies = BufReader::new(copying.stdout.take().expect("it is piped")).lines();
+    let mut hash = || {
+        let line = copies.next().expect("one more").expect("a line");
+        serde_json::from_str::<serde_json::Value>(&line).expect("JSON")["hashes"][0].clone()
+    };
+    let before = hash();
+    let run = node.submit(&folders.path("w.yaml"));
+    assert_eq!(node.ask(["run", "show", &run, "--watch"]).code, Some(0));
+    let now = folders.ask("journal verify --data /data -o json").json()["partitions"][0]["hash"].clone();
+    assert_ne!(before, now);
+    while hash() != now {}
+    copying.kill().expect("it runs");
+    copying.wait().expect("it has ended");
+    assert_eq!(folders.ask("journal verify --data /copy -o json").json()["partitions"][0]["hash"], now);
 }

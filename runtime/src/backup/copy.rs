@@ -56,6 +56,13 @@ impl NameSpace {
             until: until.get(&number).copied(),
             finished: finished.as_ref().and_then(|stand| stand.partitions.get(usize::from(number))).map(|(at, _)| *at),
         };
+        for (number, until) in &until {
+            if let Some(finished) = reach(*number).finished.filter(|finished| finished > until) {
+                let message =
+                    format!("the target holds partition {number} up to {finished}, and that is after {until}");
+                return Err(Error::new(ErrorKind::Conflict, message).because("choose an empty folder"));
+            }
+        }
         let (partitions, mut added) = self.copy_all(&target, reach).await?;
         added += self.seal(&target, &partitions).await?;
         let (positions, hashes) = partitions.into_iter().map(|(at, hash)| (at.to_string(), hash)).unzip();
@@ -129,14 +136,21 @@ impl NameSpace {
         let newest = register.read(None).await.map_err(|error| unread_register(&error))?;
         let (at, _) = chance::wall_and_boot();
         let stand = Stand { of: self.root.clone(), at, partitions: partitions.to_vec() };
-        match register.advance(&newest, &stand).await {
-            Advance::Advanced { superseded: false, .. } => {}
+        let number = match register.advance(&newest, &stand).await {
+            Advance::Advanced { superseded: false, version } => version.number(),
             Advance::Advanced { superseded: true, .. } | Advance::Moved => {
                 return Err(Error::new(ErrorKind::Conflict, "another copy was made into the target meanwhile"));
             }
             Advance::Unknown { reason } | Advance::Refused { reason } => return Err(away(&reason)),
+        };
+        // One that is made every minute must not pile up records of those before it (R8).
+        let versions = register.versions().await.map_err(|error| unread_register(&error))?;
+        for old in versions.into_iter().filter(|version| version + self.settings.keep_versions <= number) {
+            register.delete(old).await.map_err(|error| unread_register(&error))?;
         }
-        self.put_root(target, &self.root).await
+        let mut added = self.put_root(target, &self.root).await?;
+        added.objects += 1;
+        Ok(added)
     }
 
     /// Writes a root where there is none yet.

@@ -164,9 +164,16 @@ impl Journal {
         let theirs = manifest::read(&target.manifest(), None).await;
         let theirs = theirs.map_err(|error| Error::TargetUnread(error.to_string()))?;
         let is_new = theirs.version.number() == 0;
+        // What is written never changes, so what is there need not be written again.
+        let there = if is_new {
+            Vec::new()
+        } else {
+            let listed = target.access.list_patiently(&target.names.log()).await;
+            listed.map_err(|error| Error::TargetUnread(error.to_string()))?
+        };
         let mut added = Added::default();
         let mut walk = Walk::begin(self, snapshot, replay).await?;
-        if let Some(name) = &snapshot.name {
+        if let Some(name) = snapshot.name.as_ref().filter(|_| theirs.manifest.snapshot != *snapshot) {
             let name = self.names.snapshot(name);
             let found = self.access.get_patiently(&name).await.map_err(|error| walk::unavailable(&name, &error))?;
             // It was there a moment ago: whoever collected it has moved the manifest.
@@ -181,7 +188,9 @@ impl Journal {
             slots.extend(walk.take_passed());
             if slots.len() >= AT_ONCE || is_at_end || !is_new {
                 let slots = std::mem::take(&mut slots).into_iter();
-                let puts = slots.map(|(at, bytes)| put(&target.access, target.names.slot(at), bytes));
+                let slots = slots.map(|(at, bytes)| (target.names.slot(at), bytes));
+                let new = slots.filter(|(name, _)| there.binary_search(name).is_err());
+                let puts = new.map(|(name, bytes)| put(&target.access, name, bytes));
                 try_join_all(puts).await?.into_iter().for_each(|each| added += each);
             }
         }

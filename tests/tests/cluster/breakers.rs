@@ -3,6 +3,7 @@
 use super::kit::*;
 use crate::runtime::kit::*;
 use callboard::port::bus::fault::{Cut, Fault as BusFault, Operation as OfTheBus};
+use callboard::port::directory::Directory;
 use callboard::port::store::fault::Fault;
 use callboard::prelude::*;
 use callboard::{BreakerState, Builder};
@@ -41,12 +42,30 @@ fn state(board: &Callboard) -> Option<BreakerState> {
 
 /// Waits until the breakers of this name stand there.
 async fn are(boards: &[&Callboard], name: &str, there: BreakerState) {
+    eventually(|| boards.iter().all(|board| board.breaker(name).info().is_ok_and(|info| info.state == there))).await;
+}
+
+/// Waits until that is so.
+async fn eventually(is_so: impl Fn() -> bool) {
     let wait = async {
-        while boards.iter().any(|board| board.breaker(name).info().map(|info| info.state).ok() != Some(there)) {
+        while !is_so() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(120 * SECOND, wait).await.expect("they stand there");
+    tokio::time::timeout(120 * SECOND, wait).await.expect("it comes to that");
+}
+
+/// Waits, a second at most, until both know of the same change, after which they stand there: what they have to tell one another
+/// then is nothing new.
+async fn agree(boards: [&Callboard; 2], there: BreakerState) {
+    let stand = || boards.map(|board| board.breaker(LLM).info().map(|info| (info.generation, info.state)).ok());
+    let wait = async {
+        while stand()[0] != stand()[1] || stand()[0].is_none_or(|(_, state)| state != there) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let agreed = tokio::time::timeout(SECOND, wait).await;
+    assert!(agreed.is_ok(), "{:?} instead of {there:?}", stand());
 }
 
 /// Calls until both nodes know that the provider is down.
@@ -157,11 +176,12 @@ async fn a_bus_that_refuses_is_asked_once_a_second_and_used_when_it_is_back() {
     let sends = [OfTheBus::Publish, OfTheBus::Broadcast];
     sends.into_iter().for_each(|operation| two.bus.faults().always(operation, "*", BusFault::Refuse));
     are(&[&two], "port:bus", BreakerState::Open).await;
-    let before = two.bus.faults().injected(BusFault::Refuse);
-    tokio::time::sleep(20 * SECOND).await;
     // Each message is given to the bus up to four times before that counts as one that it has refused.
-    let asked = (two.bus.faults().injected(BusFault::Refuse) - before).div_ceil(4);
-    assert!((10..=21).contains(&asked), "{asked} in 20 s");
+    let asked = || two.bus.faults().injected(BusFault::Refuse).div_ceil(4);
+    let (before, since) = (asked(), tokio::time::Instant::now());
+    eventually(|| asked() >= before + 20).await;
+    let took = since.elapsed();
+    assert!((19 * SECOND..=40 * SECOND).contains(&took), "20 in {took:?}");
     assert_eq!(one.breaker("port:bus").info().unwrap().state, BreakerState::Closed, "each node has its own");
     two.bus.faults().calm();
     are(&[&two], "port:bus", BreakerState::Closed).await;
@@ -187,8 +207,12 @@ async fn where_the_breakers_of_agents_stand_all_nodes_see() {
     for _ in 0..5 {
         one.call(act("fails")).retry(Retry::never()).await.unwrap_err();
     }
-    tokio::time::sleep(2 * SECOND).await;
-    assert_eq!(seen().await, [BreakerState::Open]);
+    let is_seen = async {
+        while seen().await != [BreakerState::Open] {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(2 * SECOND, is_seen).await.expect("it is seen soon");
     for board in [one, two] {
         board.board.shutdown().await.unwrap();
     }
@@ -271,9 +295,7 @@ async fn the_probe_of_a_node_that_has_died_is_made_by_another() {
     let known = asked.each_ref().map(Provider::calls);
     asked.iter().for_each(|provider| provider.takes(1_000 * SECOND));
     let run = start_on(&one, &one, 1).await.id();
-    while asked.each_ref().map(Provider::calls) == known {
-        tokio::time::sleep(SECOND).await;
-    }
+    eventually(|| asked.each_ref().map(Provider::calls) != known).await;
     let has_died = tokio::time::Instant::now();
     let (dies, lives, at) = if asked[0].calls() > known[0] { (one, two, 1) } else { (two, one, 0) };
     dies.die().await;
@@ -295,7 +317,10 @@ async fn a_node_that_comes_after_a_breaker_has_closed_is_heard() {
         one.breaker(LLM).open("a person").await.unwrap();
         one.breaker(LLM).reset("a person").await.unwrap();
     }
-    tokio::time::sleep(SECOND).await;
+    let left = async || town.directory.list("breaker").await.unwrap().len();
+    while left().await > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     for finds_out in ["a person says so", "five calls fail"] {
         let of_two = Provider::default();
         let two = Mortal::of(&town, node(&of_two)).await;
@@ -313,11 +338,9 @@ async fn a_node_that_comes_after_a_breaker_has_closed_is_heard() {
         } else {
             two.breaker(LLM).open("a person").await.unwrap();
         }
-        tokio::time::sleep(SECOND).await;
-        assert_eq!([state(&one), state(&two)], [Some(BreakerState::Open); 2], "{finds_out}");
+        agree([&one, &two], BreakerState::Open).await;
         one.breaker(LLM).reset("a person").await.unwrap();
-        tokio::time::sleep(SECOND).await;
-        assert_eq!([state(&one), state(&two)], [Some(BreakerState::Closed); 2], "{finds_out}");
+        agree([&one, &two], BreakerState::Closed).await;
         two.board.shutdown().await.unwrap();
         until_even(&one, 1, PARTITIONS).await;
     }
@@ -340,11 +363,9 @@ async fn of_two_changes_at_once_all_nodes_take_the_same() {
         let (opening, closing) = (opens.breaker(LLM), closes.breaker(LLM));
         let (opened, closed) = tokio::join!(opening.open("one person"), closing.reset("another"));
         assert_eq!(opened.unwrap().generation, closed.unwrap().generation, "at once");
-        tokio::time::sleep(SECOND).await;
-        assert_eq!([state(&one), state(&two)], [Some(BreakerState::Open); 2], "the more careful of them");
+        agree([&one, &two], BreakerState::Open).await; // the more careful of them
         one.breaker(LLM).reset("a person").await.unwrap();
-        tokio::time::sleep(SECOND).await;
-        assert_eq!([state(&one), state(&two)], [Some(BreakerState::Closed); 2]);
+        agree([&one, &two], BreakerState::Closed).await;
     }
     for board in [one, two] {
         board.board.shutdown().await.unwrap();

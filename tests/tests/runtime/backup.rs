@@ -180,8 +180,17 @@ async fn a_copy_grows_and_one_that_is_cut_short_is_the_one_before() {
     let second = copy(&source, &target).await;
     assert!(second.objects < first.objects * 2 && second.hashes != first.hashes, "{second:?}");
     assert_eq!(hashes(&verified(&target).await), second.hashes);
-    let nothing_new = copy(&source, &target).await;
-    assert_eq!(nothing_new.hashes, second.hashes);
+    let faults = FaultStore::new(target.clone());
+    let counted: Arc<dyn Store> = Arc::new(faults.clone());
+    let nothing_new = copy(&source, &counted).await;
+    assert_eq!((nothing_new.hashes, nothing_new.objects), (second.hashes.clone(), 1), "that it was made again");
+    // The others are the root, which is found to be there.
+    assert!(faults.counts().create <= 3, "{:?}", faults.counts());
+    let records = async || target.list("default/copy/", "").await.unwrap().len();
+    for _ in 0..20 {
+        copy(&source, &target).await;
+    }
+    assert_eq!(records().await, 16);
     // Cut short after so many creates, again and again, while the source goes on and takes snapshots.
     let mut cuts = 0;
     for creates in (0..).step_by(5) {
@@ -206,6 +215,29 @@ async fn a_copy_grows_and_one_that_is_cut_short_is_the_one_before() {
         cuts += 1;
     }
     assert!(cuts > 10, "{cuts}");
+    board.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_erased_is_erased_in_the_copy_by_the_next_one() {
+    let ((_, source), (_, target)) = (memory(), memory());
+    let board = start(&source).await;
+    let document = board.state::<String>("secret");
+    document.overwrite(&"told".into()).await.unwrap();
+    copy(&source, &target).await;
+    let holds = async |store: &Arc<dyn Store>| {
+        for name in store.list("default/documents/", "").await.unwrap() {
+            if String::from_utf8_lossy(&store.get(&name).await.unwrap().unwrap()).contains("told") {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(holds(&target).await);
+    document.erase().await.unwrap();
+    copy(&source, &target).await;
+    assert!(!holds(&source).await && !holds(&target).await);
+    verified(&target).await;
     board.shutdown().await.unwrap();
 }
 
@@ -262,10 +294,9 @@ async fn a_partition_is_copied_up_to_a_position_that_is_kept() {
     assert_ne!(made.hashes[1], now.partitions[1].hash);
     // The copy goes on from there.
     assert_eq!(copy(&source, &target).await.hashes, hashes(&now));
-    let error = name_space(&source).await.copy_to(target, &until(&then.partitions[1].position)).await.map(drop);
-    if let Err(error) = error {
-        assert_eq!(error.kind(), ErrorKind::Conflict, "{}", full(&error));
-    }
+    let error = name_space(&source).await.copy_to(target, &until(&then.partitions[1].position)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(full(&error).contains("and that is after"), "{}", full(&error));
     for (position, said) in [("1/1", "is not kept any more"), ("9/9", "ends at"), ("nine", "epoch/slot")] {
         let (_, target) = memory();
         let error = name_space(&source).await.copy_to(target, &until(position)).await.unwrap_err();
