@@ -148,7 +148,7 @@ pub(crate) fn answer(bytes: &[u8]) {
     told(bytes, Back::Task);
     told(bytes, Back::Runs);
     told(bytes, Back::Tasks);
-    told(bytes, Back::DeadLetters);
+    told(bytes, Back::RunTasks);
     told(bytes, Back::Pending);
     told(bytes, Back::Pages);
     told(bytes, Back::InMemory);

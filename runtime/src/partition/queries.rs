@@ -3,9 +3,9 @@
 use super::archived::Archived;
 use super::handle::{AGAIN, ANSWER_MAX, Partitions, no_run};
 use super::message::Message;
-use super::question::{ArchivePage, Found, Piece, Question, TaskPiece, letter, tasks};
-use crate::query::filter::{LetterFilter, RunFilter, TaskFilter};
-use crate::query::{ArchivePlace, At, Cursor, DeadLetter, Page, PendingItem, PendingKind, Place, RunInfo, TaskInfo};
+use super::question::{ArchivePage, Found, Piece, Question, TaskPiece, run_task, tasks};
+use crate::query::filter::{RunFilter, RunTaskFilter, TaskFilter};
+use crate::query::{ArchivePlace, At, Cursor, Page, PendingItem, PendingKind, Place, RunInfo, RunTask, TaskInfo};
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Millis, Run, RunId, TaskIndex};
 use futures::future::BoxFuture;
@@ -77,18 +77,18 @@ impl Partitions {
         self.page(limit, after, live, Some(&archived)).await
     }
 
-    /// A page of dead letters.
-    pub(crate) async fn dead_letters(
+    /// A page of tasks of all runs.
+    pub(crate) async fn run_tasks(
         &self,
-        filter: LetterFilter,
+        filter: RunTaskFilter,
         limit: usize,
         after: Option<Cursor>,
-    ) -> Result<Page<DeadLetter>> {
-        let live = |after, limit, reply| Question::DeadLetters { filter: filter.clone(), after, limit, reply };
+    ) -> Result<Page<RunTask>> {
+        let live = |after, limit, reply| Question::RunTasks { filter: filter.clone(), after, limit, reply };
         if filter.runs.is_of_open_runs() {
-            return self.page(limit, after, live, None::<&LettersOf<'_>>).await;
+            return self.page(limit, after, live, None::<&RunTasksOf<'_>>).await;
         }
-        self.page(limit, after, live, Some(&LettersOf { partitions: self, filter: &filter })).await
+        self.page(limit, after, live, Some(&RunTasksOf { partitions: self, filter: &filter })).await
     }
 
     /// A page of what waits for a person, task by task; nothing in the archive does.
@@ -308,13 +308,13 @@ impl FromArchive<RunInfo> for RunsOf<'_> {
     }
 }
 
-/// The dead letters.
-struct LettersOf<'p> {
+/// Those tasks of runs in the archive.
+struct RunTasksOf<'p> {
     partitions: &'p Partitions,
-    filter: &'p LetterFilter,
+    filter: &'p RunTaskFilter,
 }
 
-impl FromArchive<DeadLetter> for LettersOf<'_> {
+impl FromArchive<RunTask> for RunTasksOf<'_> {
     fn skips(&self, newest_ms: i64) -> bool {
         self.filter.runs.is_past(newest_ms)
     }
@@ -325,29 +325,29 @@ impl FromArchive<DeadLetter> for LettersOf<'_> {
         run: Option<Run>,
         after: Option<TaskIndex>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<(Vec<DeadLetter>, Option<TaskIndex>)>> {
+    ) -> BoxFuture<'a, Result<(Vec<RunTask>, Option<TaskIndex>)>> {
         Box::pin(async move {
-            let LetterFilter { runs, tasks } = self.filter;
+            let RunTaskFilter { runs, tasks } = self.filter;
             let Some(run) = run else {
                 let Some(info) = self.partitions.info_if(id, runs).await? else { return Ok((Vec::new(), None)) };
                 let page = self.partitions.tasks(id, tasks.clone(), limit, after).await?;
-                let of_it = |task| DeadLetter { run: id, workflow: info.workflow.clone(), task };
+                let of_it = |task| RunTask { run: id, workflow: info.workflow.clone(), task };
                 return Ok((page.items.into_iter().map(of_it).collect(), page.next));
             };
             if !runs.admits(&run) {
                 return Ok((Vec::new(), None));
             }
             let from = after.map_or(0, |after| after.at().saturating_add(1));
-            let dead = (from..run.tasks.len()).filter(|index| tasks.admits(&run.tasks[*index]));
-            let mut dead = dead.map(|index| TaskIndex(index as u32)).peekable();
-            let (mut letters, mut last) = (Vec::new(), None);
-            while letters.len() < limit
-                && let Some(index) = dead.next()
+            let rest = (from..run.tasks.len()).filter(|index| tasks.admits(&run.tasks[*index]));
+            let mut rest = rest.map(|index| TaskIndex(index as u32)).peekable();
+            let (mut found, mut last) = (Vec::new(), None);
+            while found.len() < limit
+                && let Some(index) = rest.next()
             {
                 last = Some(index);
-                letters.extend(letter(&run, index, None));
+                found.extend(run_task(&run, index, None));
             }
-            Ok((letters, last.filter(|_| dead.peek().is_some())))
+            Ok((found, last.filter(|_| rest.peek().is_some())))
         })
     }
 }

@@ -3,8 +3,8 @@
 use super::tenant::Tenant;
 use super::why::Waits;
 use crate::journal::archive::Summary;
-use crate::query::filter::{LetterFilter, RunFilter, TaskFilter};
-use crate::query::{DeadLetter, PendingItem, PendingKind, Place, RunInfo, TaskInfo, Why};
+use crate::query::filter::{RunFilter, RunTaskFilter, TaskFilter};
+use crate::query::{PendingItem, PendingKind, Place, RunInfo, RunTask, TaskInfo, Why};
 use crate::schedule::ScheduleInfo;
 use callboard_core::{Millis, Run, RunId, TaskIndex, Token};
 use serde::{Deserialize, Serialize};
@@ -29,8 +29,8 @@ pub(crate) enum Question {
         limit: usize,
         reply: oneshot::Sender<Found<TaskPiece>>,
     },
-    /// The dead letters of the runs in memory.
-    DeadLetters { filter: LetterFilter, after: Option<Place>, limit: usize, reply: oneshot::Sender<Piece<DeadLetter>> },
+    /// The tasks of the runs in memory, those of which there is a question.
+    RunTasks { filter: RunTaskFilter, after: Option<Place>, limit: usize, reply: oneshot::Sender<Piece<RunTask>> },
     /// What of the runs in memory waits for a person, task by task.
     Pending { kind: PendingKind, after: Option<Place>, limit: usize, reply: oneshot::Sender<Piece<Vec<PendingItem>>> },
     /// The pages of the archive, oldest first.
@@ -97,8 +97,8 @@ impl Tenant {
                 let found = self.here(run, piece);
                 self.tell_found(found, reply);
             }
-            Question::DeadLetters { filter, after, limit, reply } => {
-                let piece = self.dead_letters(&filter, after, limit);
+            Question::RunTasks { filter, after, limit, reply } => {
+                let piece = self.run_tasks(&filter, after, limit);
                 self.tell(move || drop(reply.send(piece)));
             }
             Question::Pending { kind, after, limit, reply } => {
@@ -190,7 +190,7 @@ impl Tenant {
         Piece { next: None, ..piece }
     }
 
-    fn dead_letters(&self, filter: &LetterFilter, after: Option<Place>, limit: usize) -> Piece<DeadLetter> {
+    fn run_tasks(&self, filter: &RunTaskFilter, after: Option<Place>, limit: usize) -> Piece<RunTask> {
         let mut piece = Piece { items: Vec::new(), next: None };
         let (mut left, mut waits) = (TASKS_A_PIECE, Waits::of(self));
         // In the midst of a run it goes on there.
@@ -215,7 +215,7 @@ impl Tenant {
                 piece.next = Some(place(Some(index)));
                 if filter.tasks.admits(&run.tasks[index.at()]) {
                     let why = waits.why(run, index);
-                    piece.items.extend(letter(run, index, why).map(|letter| (place(Some(index)), letter)));
+                    piece.items.extend(run_task(run, index, why).map(|found| (place(Some(index)), found)));
                 }
             }
         }
@@ -224,9 +224,9 @@ impl Tenant {
 }
 
 /// The task with its run.
-pub(super) fn letter(run: &Run, index: TaskIndex, why: Option<Why>) -> Option<DeadLetter> {
+pub(super) fn run_task(run: &Run, index: TaskIndex, why: Option<Why>) -> Option<RunTask> {
     let task = TaskInfo::of(run, index, why)?;
-    Some(DeadLetter { run: run.id, workflow: run.name.clone(), task })
+    Some(RunTask { run: run.id, workflow: run.name.clone(), task })
 }
 
 /// Some tasks of a run, and why they do not run, if somebody can know that.

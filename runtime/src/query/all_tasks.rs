@@ -1,8 +1,7 @@
 //! The question for tasks of all runs.
 
 use super::cursor::{Cursor, Page};
-use super::dead_letters::DeadLetter;
-use super::filter::{LetterFilter, RunFilter, TaskFilter};
+use super::filter::{RunFilter, RunTaskFilter, TaskFilter};
 use super::info::TaskInfo;
 use super::why::look_around;
 use super::{LIMIT, checked};
@@ -11,26 +10,21 @@ use crate::node::Node;
 use callboard_core::{RunId, Status};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
 
 /// A task with its run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunTask {
     /// Its run.
     pub run: RunId,
     /// The name of the workflow.
     pub workflow: Arc<str>,
-    /// The task.
+    /// The task; of one that failed with the chain of reasons.
     pub task: TaskInfo,
-}
-
-impl From<DeadLetter> for RunTask {
-    fn from(DeadLetter { run, workflow, task }: DeadLetter) -> Self {
-        Self { run, workflow, task }
-    }
 }
 
 /// A question for tasks of all runs in the making; await it for a page.
@@ -89,10 +83,10 @@ impl IntoFuture for AllTasks {
                 !self.tasks.statuses.is_empty() && !self.tasks.statuses.iter().any(|status| status.is_ended());
             let statuses = if are_open { RunFilter::OPEN.to_vec() } else { Vec::new() };
             let runs = RunFilter { statuses, ..RunFilter::default() };
-            let filter = LetterFilter { runs: runs.into(), tasks: self.tasks.into() };
-            let mut page = self.node.partitions.dead_letters(filter, limit, self.after).await?;
-            look_around(&self.node, page.items.iter_mut().map(|letter| &mut letter.task)).await;
-            Ok(Page::new(page.items.into_iter().map(RunTask::from).collect(), page.next))
+            let filter = RunTaskFilter { runs: runs.into(), tasks: self.tasks.into() };
+            let mut page = self.node.partitions.run_tasks(filter, limit, self.after).await?;
+            look_around(&self.node, page.items.iter_mut().map(|found| &mut found.task)).await;
+            Ok(page)
         }
         .boxed()
     }

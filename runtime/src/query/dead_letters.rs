@@ -1,30 +1,20 @@
 //! The question for tasks that have failed for good.
 
+use super::all_tasks::RunTask;
 use super::cursor::{Cursor, Page};
-use super::filter::{LetterFilter, RunFilter, TaskFilter};
-use super::info::TaskInfo;
+use super::filter::{RunFilter, RunTaskFilter, TaskFilter};
 use super::{LIMIT, checked};
 use crate::Result;
 use crate::node::Node;
-use callboard_core::{Millis, RunId};
+use callboard_core::Millis;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
 
 /// A task that has failed for good or has spent its attempts. [`Run::retry`](crate::Run::retry) gives it another life.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct DeadLetter {
-    /// Its run.
-    pub run: RunId,
-    /// The name of the workflow.
-    pub workflow: Arc<str>,
-    /// The task, with the chain of reasons.
-    pub task: TaskInfo,
-}
+pub type DeadLetter = RunTask;
 
 /// A question for dead letters in the making; await it for a page.
 ///
@@ -90,8 +80,8 @@ impl IntoFuture for DeadLetters {
     fn into_future(self) -> Self::IntoFuture {
         async move {
             let limit = checked(self.limit)?;
-            let filter = LetterFilter { runs: self.runs.into(), tasks: self.tasks.into() };
-            self.node.partitions.dead_letters(filter, limit, self.after).await
+            let filter = RunTaskFilter { runs: self.runs.into(), tasks: self.tasks.into() };
+            self.node.partitions.run_tasks(filter, limit, self.after).await
         }
         .boxed()
     }

@@ -53,7 +53,7 @@ pub(crate) struct TaskFilter {
 /// Which tasks of which runs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct LetterFilter {
+pub(crate) struct RunTaskFilter {
     pub(crate) runs: Arc<RunFilter>,
     pub(crate) tasks: Arc<TaskFilter>,
 }

@@ -1,7 +1,7 @@
 //! A task as JSON.
 
 use super::Moment;
-use crate::query::{DeadLetter, FailedAttempt, RunTask, TaskInfo};
+use crate::query::{FailedAttempt, RunTask, TaskInfo};
 use callboard_core::{InstanceId, Json, Priority, RunId, TaskIndex};
 use serde::Serialize;
 use std::ops::Not;
@@ -54,12 +54,6 @@ pub(in super::super) struct RunTaskView {
 impl From<RunTask> for RunTaskView {
     fn from(found: RunTask) -> Self {
         Self { run: found.run, workflow: found.workflow, task: found.task.into() }
-    }
-}
-
-impl From<DeadLetter> for RunTaskView {
-    fn from(letter: DeadLetter) -> Self {
-        RunTask::from(letter).into()
     }
 }
 

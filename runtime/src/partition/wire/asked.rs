@@ -4,7 +4,7 @@ use super::back::Back;
 use super::join::{Answering, waits};
 use crate::partition::message::Message;
 use crate::partition::question::Question;
-use crate::query::filter::{LetterFilter, RunFilter, TaskFilter};
+use crate::query::filter::{RunFilter, RunTaskFilter, TaskFilter};
 use crate::query::{PendingKind, Place};
 use callboard_core::{RunId, TaskIndex};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,9 @@ pub(crate) enum Asked {
     Task { run: RunId, name: String },
     Runs { filter: Arc<RunFilter>, after: Option<Place>, limit: usize },
     Tasks { run: RunId, filter: Arc<TaskFilter>, after: Option<TaskIndex>, limit: usize },
-    DeadLetters { filter: LetterFilter, after: Option<Place>, limit: usize },
+    /// By the name that it had when it was asked for dead letters alone: nodes of different releases understand one another.
+    #[serde(rename = "dead_letters")]
+    RunTasks { filter: RunTaskFilter, after: Option<Place>, limit: usize },
     Pending { kind: PendingKind, after: Option<Place>, limit: usize },
     Pages,
     InMemory { runs: Vec<RunId> },
@@ -35,8 +37,8 @@ impl Asked {
             Question::Tasks { run, filter, after, limit, reply } => {
                 (Self::Tasks { run, filter, after, limit }, Back::Tasks(reply))
             }
-            Question::DeadLetters { filter, after, limit, reply } => {
-                (Self::DeadLetters { filter, after, limit }, Back::DeadLetters(reply))
+            Question::RunTasks { filter, after, limit, reply } => {
+                (Self::RunTasks { filter, after, limit }, Back::RunTasks(reply))
             }
             Question::Pending { kind, after, limit, reply } => {
                 (Self::Pending { kind, after, limit }, Back::Pending(reply))
@@ -57,8 +59,8 @@ impl Asked {
             Self::Tasks { run, filter, after, limit } => {
                 waits(|reply| Ask(Question::Tasks { run, filter, after, limit, reply }))
             }
-            Self::DeadLetters { filter, after, limit } => {
-                waits(|reply| Ask(Question::DeadLetters { filter, after, limit, reply }))
+            Self::RunTasks { filter, after, limit } => {
+                waits(|reply| Ask(Question::RunTasks { filter, after, limit, reply }))
             }
             Self::Pending { kind, after, limit } => waits(|reply| Ask(Question::Pending { kind, after, limit, reply })),
             Self::Pages => waits(|reply| Ask(Question::Pages { reply })),

@@ -3,7 +3,7 @@
 use crate::partition::follow::Records;
 use crate::partition::message::{Page, Progress, Reply, Room, Verdict};
 use crate::partition::question::{ArchivePage, Found, Piece, TaskPiece};
-use crate::query::{DeadLetter, PendingItem, RunInfo};
+use crate::query::{PendingItem, RunInfo, RunTask};
 use crate::schedule::ScheduleInfo;
 use callboard_core::{Millis, RunId, TaskIndex, Token};
 use serde::de::DeserializeOwned;
@@ -24,7 +24,7 @@ pub(crate) enum Back {
     Task(Sender<Found<Option<(TaskIndex, Token)>>>),
     Runs(Sender<Piece<RunInfo>>),
     Tasks(Sender<Found<TaskPiece>>),
-    DeadLetters(Sender<Piece<DeadLetter>>),
+    RunTasks(Sender<Piece<RunTask>>),
     Pending(Sender<Piece<Vec<PendingItem>>>),
     Pages(Sender<Vec<ArchivePage>>),
     InMemory(Sender<(Vec<RunId>, Millis)>),
@@ -45,7 +45,7 @@ impl Back {
             Self::Task(reply) => reply.is_closed(),
             Self::Runs(reply) => reply.is_closed(),
             Self::Tasks(reply) => reply.is_closed(),
-            Self::DeadLetters(reply) => reply.is_closed(),
+            Self::RunTasks(reply) => reply.is_closed(),
             Self::Pending(reply) => reply.is_closed(),
             Self::Pages(reply) => reply.is_closed(),
             Self::InMemory(reply) => reply.is_closed(),
@@ -70,7 +70,7 @@ impl Back {
             Self::Task(reply) => tell(reply, body),
             Self::Runs(reply) => tell(reply, body),
             Self::Tasks(reply) => tell(reply, body),
-            Self::DeadLetters(reply) => tell(reply, body),
+            Self::RunTasks(reply) => tell(reply, body),
             Self::Pending(reply) => tell(reply, body),
             Self::Pages(reply) => tell(reply, body),
             Self::InMemory(reply) => tell(reply, body),

@@ -4,7 +4,7 @@ use super::samples::{Bits, every, maybe, run_statuses};
 use crate::partition::message::{Page, Refusal, Verdict};
 use crate::partition::question::ArchivePage;
 use crate::query::{
-    ApprovalId, DeadLetter, EffectId, FailedAttempt, OpenApproval, PendingItem, Place, RunInfo, RunStatus, TaskInfo,
+    ApprovalId, EffectId, FailedAttempt, OpenApproval, PendingItem, Place, RunInfo, RunStatus, RunTask, TaskInfo,
     UnknownEffect,
 };
 use crate::query::{Cause, Why};
@@ -161,8 +161,8 @@ impl Bits {
         maybe(self.place())
     }
 
-    pub(super) fn letters(&self) -> Vec<DeadLetter> {
-        let letter = |task| DeadLetter { run: self.run(), workflow: self.arc(), task };
+    pub(super) fn letters(&self) -> Vec<RunTask> {
+        let letter = |task| RunTask { run: self.run(), workflow: self.arc(), task };
         self.task_infos().into_iter().map(letter).collect()
     }
 

@@ -6,8 +6,8 @@ use super::{block_on, joined, read, room, written};
 use crate::partition::follow::Records;
 use crate::partition::message::{Message, Page, Progress, Refusal, Verdict};
 use crate::partition::question::{ArchivePage, Found, Piece, Question, TaskPiece};
-use crate::query::filter::LetterFilter;
-use crate::query::{DeadLetter, PendingItem, PendingKind, RunInfo};
+use crate::query::filter::RunTaskFilter;
+use crate::query::{PendingItem, PendingKind, RunInfo, RunTask};
 use crate::schedule::ScheduleInfo;
 use callboard_core::{Command, Limits, Millis, RunId, State, TaskIndex, Token, decide};
 use proptest::prelude::*;
@@ -42,7 +42,7 @@ said! {
     Back::Task(reply) => reply: Found<Option<(TaskIndex, Token)>>;
     Back::Runs(reply) => reply: Piece<RunInfo>;
     Back::Tasks(reply) => reply: Found<TaskPiece>;
-    Back::DeadLetters(reply) => reply: Piece<DeadLetter>;
+    Back::RunTasks(reply) => reply: Piece<RunTask>;
     Back::Pending(reply) => reply: Piece<Vec<PendingItem>>;
     Back::Pages(reply) => reply: Vec<ArchivePage>;
     Back::InMemory(reply) => reply: (Vec<RunId>, Millis);
@@ -142,11 +142,11 @@ impl Passed {
     fn lists(&mut self, bits: &Bits) {
         let limit = bits.size();
         for ((after, runs), tasks) in bits.nexts().into_iter().zip(bits.run_filters()).zip(bits.task_filters()) {
-            let filter = LetterFilter { runs: runs.clone(), tasks };
+            let filter = RunTaskFilter { runs: runs.clone(), tasks };
             let piece = Piece { items: bits.placed(bits.run_infos()), next: after };
             self.through(|reply| Message::Ask(Question::Runs { filter: runs, after, limit, reply }), piece);
             let piece = Piece { items: bits.placed(bits.letters()), next: after };
-            self.through(|reply| Message::Ask(Question::DeadLetters { filter, after, limit, reply }), piece);
+            self.through(|reply| Message::Ask(Question::RunTasks { filter, after, limit, reply }), piece);
         }
         let kinds = every!([PendingKind::Approvals, PendingKind::Effects], PendingKind: Approvals Effects);
         for (after, kind) in bits.nexts().into_iter().zip(kinds) {
@@ -186,7 +186,7 @@ fn name(message: &Message) -> Option<&'static str> {
             Question::Task { .. } => "task",
             Question::Runs { .. } => "runs",
             Question::Tasks { .. } => "tasks",
-            Question::DeadLetters { .. } => "dead_letters",
+            Question::RunTasks { .. } => "run_tasks",
             Question::Pending { .. } => "pending",
             Question::Pages { .. } => "pages",
             Question::InMemory { .. } => "in_memory",
@@ -209,8 +209,8 @@ fn name(message: &Message) -> Option<&'static str> {
     })
 }
 
-const NAMES: &str = "answer ask_schedule await control dead_letters events follow heartbeat in_memory pages pending progress \
-    retry run runs schedule schedules speak submit task tasks";
+const NAMES: &str = "answer ask_schedule await control events follow heartbeat in_memory pages pending progress \
+    retry run run_tasks runs schedule schedules speak submit task tasks";
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
