@@ -39,7 +39,8 @@ pub(super) struct Desks {
     pub(super) node: Arc<str>,
     /// Counts desks and grants, so that it is known who had one longest ago.
     turn: u64,
-    meters: Arc<Meters>,
+    /// Who is told how busy they are, if anybody.
+    meters: Option<Arc<Meters>>,
 }
 
 /// The desks that offer one capability.
@@ -87,7 +88,7 @@ type Place = (u64, u64, u64);
 impl Desks {
     /// None, which will tell these how busy they are.
     pub(super) fn measured(meters: Arc<Meters>) -> Self {
-        Self { meters, ..Self::default() }
+        Self { meters: Some(meters), ..Self::default() }
     }
 
     /// Adds a desk; false if the agent has one.
@@ -231,7 +232,8 @@ impl Desks {
         }
         change(&mut desk.capabilities);
         for capability in desk.capabilities.keys() {
-            let told = || Offering::new(self.meters.utilization(capability));
+            let meters = self.meters.as_ref();
+            let told = || Offering::new(meters.map_or_else(Utilization::noop, |meters| meters.utilization(capability)));
             let offering = self.offering.entry(capability.clone()).or_insert_with(told);
             offering.all.insert(number);
             place.map(|place| offering.free.insert(place));

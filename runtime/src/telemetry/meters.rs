@@ -203,7 +203,7 @@ impl Meters {
     pub(crate) fn utilization(&self, capability: &Arc<str>) -> Utilization {
         let name = &self.of(capability).name;
         if **name == *OTHERS {
-            return Utilization { share: Gauge::noop(), slots: Gauge::noop() }; // each would say it of all
+            return Utilization::noop(); // each would say it of all
         }
         Utilization {
             share: gauge!(UTILIZATION, "capability" => name.clone()),
@@ -219,6 +219,11 @@ pub(crate) struct Utilization {
 }
 
 impl Utilization {
+    /// Of which nobody is told.
+    pub(crate) fn noop() -> Self {
+        Self { share: Gauge::noop(), slots: Gauge::noop() }
+    }
+
     /// So many of so many slots are taken.
     pub(crate) fn is(&self, taken: usize, slots: usize) {
         self.share.set(if slots == 0 { 0.0 } else { taken as f64 / slots as f64 });

@@ -107,15 +107,22 @@ async fn two_nodes_are_at_it_together_no_more_than_it_allows() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_rate_is_one_of_both_nodes() {
-    let (town, watched) = (Town::of(PARTITIONS), Watched::default());
+/// Two nodes that share a rate of 60 calls a minute.
+async fn two_of_a_rate(watched: &Watched) -> (Mortal, Mortal) {
+    let town = Town::of(PARTITIONS);
     let with = || {
-        let node = node(&watched, Duration::ZERO, Some("llm"));
+        let node = node(watched, Duration::ZERO, Some("llm"));
         |builder| node(builder).limit("llm", Limit::per(MINUTE, 60))
     };
     let (one, two) = (Mortal::of(&town, with()).await, Mortal::of(&town, with()).await);
     until_even(&one, 2, PARTITIONS).await;
+    (one, two)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_is_one_of_both_nodes() {
+    let watched = Watched::default();
+    let (one, two) = two_of_a_rate(&watched).await;
     let began = Instant::now();
     let runs = [start_on(&one, &one, 150).await, start_on(&one, &two, 150).await];
     for run in runs {
@@ -181,13 +188,8 @@ async fn without_a_directory_each_node_has_its_share() {
 /// Each node takes its share of a rate, and so no stretch has more in it than the limit says.
 #[tokio::test(start_paused = true)]
 async fn without_a_directory_each_node_has_its_share_of_a_rate() {
-    let (town, watched) = (Town::of(PARTITIONS), Watched::default());
-    let with = || {
-        let node = node(&watched, Duration::ZERO, Some("llm"));
-        |builder| node(builder).limit("llm", Limit::per(MINUTE, 60))
-    };
-    let (one, two) = (Mortal::of(&town, with()).await, Mortal::of(&town, with()).await);
-    until_even(&one, 2, PARTITIONS).await;
+    let watched = Watched::default();
+    let (one, two) = two_of_a_rate(&watched).await;
     one.directory.cut();
     two.directory.cut();
     let runs = [start_on(&one, &one, 150).await, start_on(&one, &two, 150).await];

@@ -14,18 +14,47 @@ use std::sync::Arc;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Asked {
-    Run { run: RunId, filter: Arc<RunFilter> },
-    Task { run: RunId, name: String },
-    Runs { filter: Arc<RunFilter>, after: Option<Place>, limit: usize },
-    Tasks { run: RunId, filter: Arc<TaskFilter>, after: Option<TaskIndex>, limit: usize },
+    Run {
+        run: RunId,
+        filter: Arc<RunFilter>,
+    },
+    Task {
+        run: RunId,
+        name: String,
+    },
+    Runs {
+        filter: Arc<RunFilter>,
+        after: Option<Place>,
+        limit: usize,
+    },
+    Tasks {
+        run: RunId,
+        filter: Arc<TaskFilter>,
+        after: Option<TaskIndex>,
+        limit: usize,
+    },
     /// By the name that it had when it was asked for dead letters alone: nodes of different releases understand one another.
     #[serde(rename = "dead_letters")]
-    RunTasks { filter: RunTaskFilter, after: Option<Place>, limit: usize },
-    Pending { kind: PendingKind, after: Option<Place>, limit: usize },
+    RunTasks {
+        filter: RunTaskFilter,
+        after: Option<Place>,
+        limit: usize,
+    },
+    Pending {
+        kind: PendingKind,
+        after: Option<Place>,
+        limit: usize,
+    },
     Pages,
-    InMemory { runs: Vec<RunId> },
-    Schedule { name: Arc<str> },
-    Schedules { after: Option<Arc<str>> },
+    InMemory {
+        runs: Vec<RunId>,
+    },
+    Schedule {
+        name: Arc<str>,
+    },
+    Schedules {
+        after: Option<Arc<str>>,
+    },
 }
 
 impl Asked {
