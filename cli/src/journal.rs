@@ -109,7 +109,7 @@ async fn name_space(settings: &Settings) -> Result<NameSpace> {
 }
 
 async fn folder(root: &Path) -> Result<Arc<dyn Store>> {
-    crate::node::folder(root.to_owned()).await
+    crate::node::folder(root.to_owned()).await.map_err(|failure| failure.next("choose another folder for the copy"))
 }
 
 /// What was said of positions, by partition.

@@ -70,6 +70,7 @@ fn a_live_node_is_copied_and_the_copy_is_checked_looked_at_and_restored() {
     assert_eq!((copied.code, &copied.json()["hashes"][0]), (Some(0), &verified.json()["partitions"][0]["hash"]));
     folders.is_refused("journal copy /nowhere --data /data --at 0=9/9", 2, "ends at 1/");
     folders.is_refused("journal copy /nowhere --data /data --at 0", 2, "PARTITION=EPOCH/SLOT");
+    folders.is_refused("journal copy /data --data /data", 6, "choose another folder for the copy");
     node.terminate();
     drop(node);
 
