@@ -79,7 +79,7 @@ impl Builder {
     }
 
     /// Says when the breaker of a dependency opens, which handlers [guard](Ctx::guard) by this name; as the settings
-    /// `breaker.*` say, by default.
+    /// `breaker.*` say, by default. What the settings `breaker.of` say of this name counts before this.
     pub fn breaker(mut self, name: impl Into<String>, rules: BreakerRules) -> Self {
         self.ports.breakers.insert(name.into(), rules);
         self

@@ -213,7 +213,8 @@ impl Node {
             }
         }
         let limit = self.settings.drain + COMMIT_MAX;
-        let breaker = self.floor.breakers.agent(&id, spec.breaker.clone());
+        let capabilities = spec.capabilities.iter().map(|capability| &*capability.name);
+        let breaker = self.floor.breakers.agent(&id, capabilities, spec.breaker.as_ref());
         self.backlog.guard(&id, breaker.clone());
         let child = pool::child(&spec, &self.floor, &breaker, &self.id, &closing, limit, self.events.clone());
         if self.supervisor.add(child.drained_within(2 * limit)).await.is_err() {

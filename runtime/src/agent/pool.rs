@@ -123,7 +123,8 @@ impl<A> Pool<A> {
         self
     }
 
-    /// Says when its breaker opens, and it gets no more tasks for a while; as the settings `breaker.*` say, by default.
+    /// Says when its breaker opens, and it gets no more tasks for a while; as the settings `breaker.*` say, by default. What the
+    /// settings `breaker.of` say of it, or of one of its capabilities, counts before this.
     pub fn breaker(mut self, rules: BreakerRules) -> Self {
         self.spec.breaker = Some(rules);
         self

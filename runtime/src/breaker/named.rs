@@ -119,7 +119,7 @@ impl Breakers {
                 format!("the name of a breaker is 1 to {NAME_BYTES_MAX} of A-Z a-z 0-9 . _ : = -, not {name:?}");
             return Err(Error::invalid(message));
         }
-        if name.starts_with(AGENT) || name.starts_with(PORT) {
+        if [AGENT, CAPABILITY, PORT].iter().any(|own| name.starts_with(own)) {
             return Err(Error::invalid(format!("breaker {name:?} is one of Callboard itself: take another name")));
         }
         let mut all = self.write();
@@ -132,11 +132,18 @@ impl Breakers {
         Ok(self.make(&mut all, name.into(), Subject::Dependency, rules))
     }
 
-    /// The breaker of an agent, closed: an agent of this id begins.
-    pub(crate) fn agent(&self, id: &Arc<str>, rules: Option<BreakerRules>) -> Arc<Breaker> {
+    /// The breaker of an agent, closed: an agent of this id begins. What is said of it by name counts, or else of the first
+    /// of its capabilities that something is said of, or else what it says itself, or else what is said of all.
+    pub(crate) fn agent<'a>(
+        &self,
+        id: &Arc<str>,
+        mut capabilities: impl Iterator<Item = &'a str>,
+        own: Option<&BreakerRules>,
+    ) -> Arc<Breaker> {
         let name: Arc<str> = format!("{AGENT}{id}").into();
-        let named = || self.0.named.get(&*name).unwrap_or(&self.0.rules).clone();
-        let rules = rules.unwrap_or_else(named);
+        let named = &self.0.named;
+        let of_capability = || capabilities.find_map(|capability| named.get(&format!("{CAPABILITY}{capability}")));
+        let rules = named.get(&*name).or_else(of_capability).or(own).unwrap_or(&self.0.rules).clone();
         let mut all = self.write();
         all.remove(&name);
         self.make(&mut all, name.clone(), Subject::Agent(id.clone()), rules)
@@ -231,6 +238,8 @@ impl Breakers {
 
 /// What the name of the breaker of an agent begins with.
 const AGENT: &str = "agent:";
+/// What counts for the agents that have a capability is said of this and the capability.
+const CAPABILITY: &str = "capability:";
 /// And that of a port.
 const PORT: &str = "port:";
 

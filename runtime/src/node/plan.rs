@@ -151,7 +151,10 @@ impl Plan {
         let (body_bytes_max, inbox_max) = (settings.payload_bytes_max, settings.inbox_max);
         let limits = message::Limits { body_bytes_max, inbox_max, ..Default::default() };
         let (breaches, meters) = (Breaches::default(), Arc::<Meters>::default());
-        let breakers = Breakers::new((&settings.breaker).into(), rules.breakers, breaches.clone());
+        // What an operator has said counts before what the program says.
+        let mut by_name = rules.breakers;
+        by_name.extend(settings.breaker_of.iter().map(|(name, said)| (name.clone(), said.into())));
+        let breakers = Breakers::new((&settings.breaker).into(), by_name, breaches.clone());
         let (store, inside): (_, Arc<dyn Bus>) = (Meters::of_store(store), Arc::new(MemoryBus::new()));
         // What several nodes share is on other machines, which may be away.
         let (store, bus, directory, cluster) = match cluster {

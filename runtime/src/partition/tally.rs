@@ -6,9 +6,10 @@
 use crate::telemetry::{self, Meters, OfCapability};
 use callboard_core::{
     AttemptFailed, AttemptLost, Counts, Event, EventKind, LossReason, Millis, Run, State, Status, Task, TaskIndex,
-    TaskRef, TaskState, Then, Wait,
+    TaskRef, TaskState, Then, Token, Wait,
 };
 use std::sync::Arc;
+use tracing::Span;
 
 /// What a partition has told so far.
 pub(super) struct Tally {
@@ -117,7 +118,14 @@ impl Tally {
         match &event.kind {
             EventKind::RunSubmitted(_) => self.meters.runs_submitted.increment(1),
             EventKind::RunEnded(ended) => self.meters.run_ended(ended.outcome),
-            EventKind::TaskCompleted(completed) => ended(completed.task, Status::Completed),
+            EventKind::TaskCompleted(completed) => {
+                ended(completed.task, Status::Completed);
+                // There are many.
+                if tracing::enabled!(tracing::Level::DEBUG) {
+                    let _entered = attempt(run, completed.task, completed.token).entered();
+                    tracing::debug!(holder = %completed.holder, "an attempt has completed its task");
+                }
+            }
             EventKind::TaskFailed(failed) => ended(failed.task, Status::Failed),
             EventKind::TasksSkipped(skipped) => self.ended_together(run, &skipped.tasks, Status::Skipped),
             EventKind::TasksCancelled(cancelled) => self.ended_together(run, &cancelled.tasks, Status::Cancelled),
@@ -130,15 +138,7 @@ impl Tally {
                     Then::Again(_) => {}
                 }
                 let (index, Some(task), Some(of)) = (*task, run.task(*task), of(*task)) else { return };
-                let is = tracing::info_span!(
-                    "attempt",
-                    task = %TaskRef { run: run.id, task: index },
-                    name = %task.spec.name,
-                    capability = %task.spec.capability,
-                    attempt = token.attempt,
-                    activation = token.activation,
-                );
-                let _entered = is.enter();
+                let _entered = attempt(run, index, *token).entered();
                 match &event.kind {
                     EventKind::AttemptFailed(failed) => told_failure(event, &of, failed),
                     EventKind::AttemptLost(lost) => told_loss(task, &of, lost),
@@ -174,6 +174,19 @@ impl Drop for Tally {
             self.meters.tenure_ended();
         }
     }
+}
+
+/// Which attempt the lines within are about.
+fn attempt(run: &Run, index: TaskIndex, token: Token) -> Span {
+    let Some(task) = run.task(index) else { return Span::none() };
+    tracing::info_span!(
+        "attempt",
+        task = %TaskRef { run: run.id, task: index },
+        name = %task.spec.name,
+        capability = %task.spec.capability,
+        attempt = token.attempt,
+        activation = token.activation,
+    )
 }
 
 fn told_failure(event: &Event, of: &OfCapability, failed: &AttemptFailed) {

@@ -1,6 +1,7 @@
 //! What came of all layers: the settings, where each comes from, and what is wrong with them.
 
 use super::origin::Origin;
+use super::row::{Field, Row};
 use super::{Fault, Settings, refuse_all};
 use crate::Result;
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 pub struct Effective {
     pub(super) settings: Settings,
     /// Of the settings that are not the default.
-    pub(super) origins: BTreeMap<&'static str, Origin>,
+    pub(super) origins: BTreeMap<String, Origin>,
     pub(super) faults: Vec<String>,
 }
 
@@ -19,7 +20,7 @@ pub struct Effective {
 #[non_exhaustive]
 pub struct Shown {
     /// Its key, with the tables it stands in.
-    pub key: &'static str,
+    pub key: String,
     /// Its value as a file has it, secrets as `***`.
     pub value: String,
     /// Where it comes from: `default`, `file FILE:LINE`, `environment NAME` or `flag NAME`.
@@ -45,16 +46,18 @@ impl Effective {
     /// All settings, in the order of the table; one with a fault has the value that it had before.
     pub fn shown(&self) -> Vec<Shown> {
         let mut shown = Vec::new();
-        self.settings.clone().each(&mut |row, field| {
-            let origin = self.origins.get(row.key).map_or_else(|| "default".to_owned(), Origin::in_list);
-            shown.push(Shown { key: row.key, value: row.kind.write(&field.amount()), origin });
-        });
+        let mut show = |key: &str, row: &Row, field: &dyn Field| {
+            let origin = self.origins.get(key).map_or_else(|| "default".to_owned(), Origin::in_list);
+            shown.push(Shown { key: key.to_owned(), value: row.kind.write(&field.amount()), origin });
+        };
+        self.settings.clone().each(&mut |row, field| show(row.key, row, field));
+        self.settings.each_named(&mut show);
         shown
     }
 
     /// A fault of settings that could be read, with where the latest of them was said.
     pub(super) fn told(&self, fault: &Fault) -> String {
-        match fault.keys.iter().find_map(|key| self.origins.get(key)) {
+        match fault.keys.iter().find_map(|key| self.origins.get(*key)) {
             Some(origin) => format!("{origin}: {}", fault.reason),
             None => fault.reason.clone(),
         }

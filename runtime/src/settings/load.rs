@@ -3,6 +3,7 @@
 
 use super::Settings;
 use super::effective::Effective;
+use super::named::{self, Said};
 use super::origin::Origin;
 use super::row::{Kind, Raw, Row};
 use crate::{Error, ErrorKind, Result};
@@ -81,8 +82,7 @@ impl Layers {
         for (name, key, value) in &self.flags {
             loading.put(key, Raw::Word(value), &Origin::Flag(name.clone()));
         }
-        let Loading { settings, origins, faults } = loading;
-        let mut effective = Effective { settings, origins, faults };
+        let mut effective = loading.done();
         let found = effective.settings.found();
         let told: Vec<String> = found.iter().map(|fault| effective.told(fault)).collect();
         effective.faults.extend(told);
@@ -95,15 +95,16 @@ impl Layers {
 pub(super) fn text_alone(text: &str) -> Result<Settings> {
     let mut loading = Loading::default();
     loading.text(Path::new("callboard.toml"), text);
-    refuse_all(loading.faults)?;
-    Ok(loading.settings)
+    loading.done().into_settings()
 }
 
 /// Settings in the making.
 #[derive(Default)]
 struct Loading {
     settings: Settings,
-    origins: BTreeMap<&'static str, Origin>,
+    /// What was said by name, in the order in which it was.
+    named: Vec<Said>,
+    origins: BTreeMap<String, Origin>,
     faults: Vec<String>,
 }
 
@@ -142,7 +143,7 @@ impl Loading {
                 DeValue::Table(inner) if row(&path).is_none() && !inner.is_empty() => {
                     self.table(inner, &format!("{path}."), origin);
                 }
-                DeValue::Table(_) if is_table(&path) => {}
+                DeValue::Table(_) if is_table(&path) || named::is_within(&path) => {}
                 single => {
                     if let Some(origin) = origin(value.span().start) {
                         self.put(&path, Raw::Toml(single), &origin);
@@ -190,6 +191,12 @@ impl Loading {
     }
 
     fn put(&mut self, key: &str, raw: Raw<'_>, origin: &Origin) {
+        if named::is_within(key) {
+            return match Said::read(key, raw, origin) {
+                Ok(said) => self.named.push(said),
+                Err(reason) => self.faults.push(format!("{origin}: {reason}")),
+            };
+        }
         let Some(row) = row(key) else {
             return self.faults.push(format!("{origin}: {}", unknown(key, origin)));
         };
@@ -201,9 +208,22 @@ impl Loading {
             }
         });
         match done {
-            Ok(()) => drop(self.origins.insert(row.key, origin.clone())),
+            Ok(()) => drop(self.origins.insert(row.key.to_owned(), origin.clone())),
             Err(reason) => self.faults.push(format!("{origin}: {reason}")),
         }
+    }
+
+    /// What came of it, once all has been said.
+    fn done(self) -> Effective {
+        let Self { mut settings, named, mut origins, mut faults } = self;
+        for said in named {
+            let (key, origin) = (said.key(), said.origin.clone());
+            match said.put(&mut settings) {
+                Ok(()) => drop(origins.insert(key, origin)),
+                Err(reason) => faults.push(format!("{origin}: {key}: {reason}")),
+            }
+        }
+        Effective { settings, origins, faults }
     }
 }
 

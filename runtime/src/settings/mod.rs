@@ -6,6 +6,7 @@ mod effective;
 pub(crate) mod fuzz;
 mod joined;
 mod load;
+mod named;
 mod origin;
 mod row;
 mod server;
@@ -47,6 +48,7 @@ impl Settings {
             let reason = row.fault(&field.amount());
             faults.extend(reason.map(|reason| Fault { keys: vec![row.key], reason }));
         });
+        faults.extend(self.faults_of_named());
         faults.extend(self.contradictions());
         faults.extend(self.lacking());
         faults

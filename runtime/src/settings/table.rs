@@ -6,6 +6,7 @@ use super::row::{Field, Kind, Row};
 use super::units;
 use super::{BusSettings, DirectorySettings, StoreSettings};
 use callboard_core::OnCycle;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ macro_rules! settings {
                 $worse:literal;
             )*
             tables { $($(#[doc = $about:literal])+ $table:ident: $inner:ty;)* }
+            $(named { $(#[doc = $of_all:literal])+ $named:ident: $one:ty; })?
         }
     ) => {
         $(#[$of])*
@@ -33,6 +35,7 @@ macro_rules! settings {
                 pub $field: $type,
             )*
             $($(#[doc = $about])+ pub $table: $inner,)*
+            $($(#[doc = $of_all])+ pub $named: BTreeMap<String, $one>,)?
         }
 
         impl Default for $name {
@@ -40,6 +43,7 @@ macro_rules! settings {
                 Self {
                     $($field: settings!(@$kind $default, $type),)*
                     $($table: <$inner>::default(),)*
+                    $($named: BTreeMap::new(),)?
                 }
             }
         }
@@ -289,6 +293,13 @@ settings! {
             state: StateSettings;
             /// How the command `callboard` is reached, and any program that serves the HTTP API.
             http: HttpSettings;
+        }
+        named {
+            /// What counts instead of `breaker` for breakers by name: that of a dependency, such as `llm:groq`; `agent:` and
+            /// the id of an agent; or `capability:` and a capability, for the agents that have it. It is over what a program says.
+            ///
+            /// In a file `[breaker.of."llm:groq"]`, with those fields that differ from `breaker`.
+            breaker_of: BreakerSettings;
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::load::rows;
 use super::row::{Kind, Raw};
-use super::{RetrySettings, Settings, StoreSettings, units};
+use super::{BreakerSettings, RetrySettings, Settings, StoreSettings, units};
 use crate::{ErrorKind, Result};
 use callboard_core::{Limits, Retry};
 use std::time::Duration;
@@ -305,6 +305,44 @@ fn a_variable_that_is_no_text_is_a_fault_and_that_of_others_is_not() {
     assert!(
         format!("{:#}", load("CALLBOARD_LEASE").expect_err("a fault"))
             .contains("CALLBOARD_LEASE: its value is no UTF-8")
+    );
+}
+
+#[test]
+fn a_breaker_of_a_name_differs_in_what_is_said_of_it() {
+    let text =
+        "[breaker.of.\"capability:text.review\"]\nfailures = 2\n[breaker.of.\"llm:groq\"]\n[breaker]\nopen = \"5s\"";
+    let settings = load(text, &[], &["breaker.ramp=1s", "breaker.of.llm:groq.slow=30s"]).expect("good settings");
+    let all = BreakerSettings { open: Duration::from_secs(5), ramp: Duration::from_secs(1), ..Default::default() };
+    let expected = [
+        ("capability:text.review", BreakerSettings { failures: 2, ..all.clone() }),
+        ("llm:groq", BreakerSettings { slow: Duration::from_secs(30), ..all.clone() }),
+    ];
+    assert_eq!(settings.breaker, all);
+    assert_eq!(settings.breaker_of, expected.map(|(name, said)| (name.to_owned(), said)).into());
+    assert_eq!(load(&settings.to_toml(), &[], &[]).expect("good settings"), settings);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("callboard.toml");
+    std::fs::write(&file, text).expect("a file");
+    let shown = Settings::layers().file(&file).read().shown();
+    let one =
+        shown.iter().find(|shown| shown.key == "breaker.of.capability:text.review.failures").expect("it is shown");
+    assert!(one.value == "2" && one.origin.ends_with("callboard.toml:2"), "{one:?}");
+    check(
+        "[breaker.of.\"port:bus\"]\nopen = \"1s\"\n[breaker.of.\"a b\"]\nopen = \"soon\"\nramps = \"1s\"\nramp = \"2d\"\nslow = \"1s\"",
+        &[("CALLBOARD_BREAKER__OF__X__FAILURES", "3")],
+        &["breaker.of=3", "breaker.of.x=1", "breaker.of.x.y=1"],
+        &[
+            "callboard.toml:4: of \"a b\": breaker.open: \"soon\" is no duration such as \"30s\": expected number at 0",
+            "callboard.toml:5: a breaker has no setting \"ramps\"; the closest is \"ramp\"",
+            "callboard.toml:6: of \"a b\": breaker.ramp is 0s to 1d, not 2d",
+            "CALLBOARD_BREAKER__OF__X__FAILURES: breakers are named in the file or by a flag: a variable has no colons and small letters",
+            "the flag \"breaker.of\": \"breaker.of\" is a table of breakers by name, such as [breaker.of.\"llm:groq\"], not a value",
+            "the flag \"breaker.of.x\": \"breaker.of.x\" is a table of breakers by name, such as [breaker.of.\"llm:groq\"], not a value",
+            "the flag \"breaker.of.x.y\": a breaker has no setting \"y\"; there are failures, open, slow, slow_percent, slow_calls, ramp",
+            "breaker.of: a name is 1 to 200 of A-Z a-z 0-9 . _ : = -, not \"a b\"",
+            "breaker.of: \"port:bus\" goes by rules of its own, which no settings change",
+        ],
     );
 }
 

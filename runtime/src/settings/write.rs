@@ -13,18 +13,21 @@ const HEADER: &str = "The settings of a Callboard node, each with its default. A
 reads the file that CALLBOARD_CONFIG names, and then the environment: CALLBOARD_LEASE=10s, CALLBOARD_STORE__URL=file://data; \
 CALLBOARD_STORE__URL_FILE names a file to read a secret from. An unknown key is an error.";
 
+const FOOTER: &str = "What differs for one breaker stands in a table of its name: [breaker.of.\"llm:groq\"] for a dependency, \
+[breaker.of.\"agent:writer\"] for an agent, [breaker.of.\"capability:draft\"] for the agents that have it.";
+
 impl Settings {
     /// The settings as a file has them, all of them. Passwords in locations are left out.
     pub fn to_toml(&self) -> String {
         let mut written = Vec::new();
         self.clone().each(&mut |row, field| written.push((row, row.kind.write(&field.amount()))));
-        lines(&written, |_| String::new())
+        lines(&written, |_| String::new()) + &self.named_to_toml()
     }
 
     /// The file `config/callboard.toml`: every setting with its default, its meaning and its range.
     pub fn annotated() -> String {
         let written = rows().into_iter().map(|row| (row, row.kind.write(&default_of(row)))).collect::<Vec<_>>();
-        comment(HEADER) + &lines(&written, |row| format!("\n{}", comment(&about(row))))
+        comment(HEADER) + &lines(&written, |row| format!("\n{}", comment(&about(row)))) + "\n" + &comment(FOOTER)
     }
 
     /// A JSON Schema of the file.
@@ -45,6 +48,12 @@ impl Settings {
             let name = row.key.rsplit('.').next().unwrap_or(row.key);
             table["properties"][name] = value_schema(row);
         }
+        let one = root["properties"]["breaker"].clone();
+        root["properties"]["breaker"]["properties"]["of"] = json!({
+            "type": "object",
+            "description": "What counts instead for breakers by name, such as \"llm:groq\", \"agent:writer\" or \"capability:draft\".",
+            "additionalProperties": one,
+        });
         root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
         root["title"] = json!("Settings of a Callboard node");
         Json::of(&root).unwrap_or_else(|_| Json::null())

@@ -555,7 +555,8 @@ impl<O: Outside> Performance<'_, O> {
             let call = format!("step:{name}");
             let asks = || async {
                 outside.body(id, &call, begun);
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                // As a probe the slow one has to say that it is still under way, to the breaker and to the other nodes.
+                tokio::time::sleep(Duration::from_millis(if n % 4 == 3 { 6_000 } else { 2 })).await;
                 if outside.depended_on() { Ok(n.to_string()) } else { Err(Error::retryable("it is down")) }
             };
             let step = ctx.step(&name, || ctx.guard("outside", asks));

@@ -550,6 +550,43 @@ async fn a_call_that_took_the_smaller_part_of_a_timeout_is_not_to_blame() {
     assert_eq!((state(LLM), state("agent:act")), (BreakerState::Closed, BreakerState::Open));
 }
 
+/// An operator's word by name is before that of a capability, that before the program's, and that before what is said of all.
+#[tokio::test(start_paused = true)]
+async fn what_the_settings_say_by_name_counts_before_what_is_said_of_all() {
+    let rules = |failures| BreakerRules::default().failures(failures);
+    let failures_until_open = async |settings: &str, id: &str, own: Option<u32>| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("callboard.toml");
+        std::fs::write(&file, format!("breaker.failures = 7\n{settings}")).unwrap();
+        let said = callboard::Settings::load(Some(&file)).unwrap();
+        let (_, store) = store();
+        let fails = |_: Ctx, _: Act| async { Err(Error::retryable("out of order")) };
+        let pool = Pool::task_fn(fails).id(id).change(|pool| match own {
+            Some(failures) => pool.breaker(rules(failures)),
+            None => pool,
+        });
+        let dev = on(&store).settings(move |settings| {
+            (settings.breaker, settings.breaker_of) = (said.breaker, said.breaker_of);
+        });
+        let board = dev.add(pool).start().await.unwrap();
+        let breaker = format!("agent:{id}");
+        for failed in 1.. {
+            board.call(act("fails")).retry(no_retry()).await.unwrap_err();
+            if board.breaker(&breaker).info().unwrap().state == BreakerState::Open {
+                return failed;
+            }
+        }
+        0
+    };
+    let by_name = "[breaker.of.\"agent:one\"]\nfailures = 2\n";
+    let by_capability = "[breaker.of.\"capability:act\"]\nfailures = 3\n";
+    let both = format!("{by_name}{by_capability}");
+    assert_eq!(failures_until_open(&both, "one", Some(4)).await, 2);
+    assert_eq!(failures_until_open(&both, "two", Some(4)).await, 3);
+    assert_eq!(failures_until_open(by_name, "two", Some(4)).await, 4);
+    assert_eq!(failures_until_open(by_name, "two", None).await, 7);
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_change_is_counted_logged_and_told_once() {
     use BreakerState::{Closed, HalfOpen, Open, Ramping};

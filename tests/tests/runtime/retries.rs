@@ -40,6 +40,8 @@ async fn the_fourth_try_succeeds_after_2_and_4_and_8_seconds_and_each_retry_is_c
     assert_eq!(meters.sum("callboard_task_losses_total") + meters.sum("callboard_dead_letters_total"), 0);
     let logged = lines.with("the task is tried again");
     assert_eq!(logged.len(), 3, "{logged:?}");
+    let done = lines.with("an attempt has completed its task");
+    assert!(done.len() == 1 && done[0].contains("attempt=4 "), "{done:?}");
     for (n, line) in logged.iter().enumerate() {
         let says = [
             format!("task={}/0", run.id()),
