@@ -141,6 +141,14 @@ pub(crate) enum Task {
     },
     /// List the tasks of all runs.
     List(TaskList),
+    /// End a task: what needs it is skipped, the rest of its run goes on.
+    Cancel {
+        /// The run and the name or index of the task: RUN/TASK.
+        task: String,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// Give a task that has failed, is dead or was cancelled another life.
     Retry {
         /// The run and the name or index of the task: RUN/TASK.

@@ -28,6 +28,12 @@ pub(crate) async fn task(command: &Task, client: &Client, output: Output) -> Res
         Task::Submit(submit) => submitted(submit, client, output).await,
         Task::Status { task } => output.show(&client.get(path(task)?).text().await?, &[]),
         Task::List(list) => output.show(&client.get(listed(list)).text().await?, TASKS),
+        Task::Cancel { task, reason } => {
+            let body = json!({ "reason": reason }).to_string();
+            let asking = client.post(format!("{}/cancel", path(task)?)).body("application/json", body);
+            let run = task.split_once('/').map_or(&**task, |(run, _)| run);
+            output.show(&asking.text().await.map_err(|failure| failure.about(run))?, &[])
+        }
         Task::Retry { task, input } => retry(task, input.as_deref(), client, output).await,
         Task::Decide { task, outcome, result, by } => {
             // The call is what comes behind the task; it may have slashes of its own.

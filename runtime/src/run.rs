@@ -123,6 +123,22 @@ impl Run {
         self.node.partitions.control(self.id, Wish::Cancel(checked(reason.into())?)).await
     }
 
+    /// Cancels one task that is still open, by its name or else by its place: what it has asked for is cancelled with it, what
+    /// needs it is skipped, and a handler that has asked for it is told, as of a failure. The other tasks go on; a run of which a
+    /// task was cancelled ends as cancelled, unless another has failed. The task can be [retried](Self::retry). Durable when it
+    /// answers; a handler is stopped at its next await.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if the task or the run has ended, or what the run has done is being undone; `NotFound` if it is not there;
+    /// `Invalid` for a reason of more than 4 KiB; `Corrupt` if the run is quarantined; `Unavailable` if nothing has changed;
+    /// `Unknown` if that is not known.
+    pub async fn cancel_task(&self, task: &str, reason: impl Into<Arc<str>>) -> Result<()> {
+        let reason = checked(reason.into())?;
+        let index = self.task(task).await?.index;
+        self.node.partitions.control(self.id, Wish::CancelTask(index, reason)).await
+    }
+
     /// Starts no more tasks of the run until it is [resumed](Self::resume). Durable when it answers, and over restarts.
     ///
     /// What runs goes on, and its result counts. How long it is paused counts toward the timeout of the run and toward

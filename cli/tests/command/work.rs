@@ -21,6 +21,25 @@ fn document(folder: &Path, text: &str) -> PathBuf {
     file
 }
 
+#[test]
+fn a_task_is_cancelled_and_the_others_go_on() {
+    let (node, folder) = (Node::dev(["--ephemeral"]), tempfile::tempdir().expect("a folder"));
+    let text = "name: w\ntasks:\n  one: {capability: ecko}\n  two: {capability: echo, input: 7}\n  three: {capability: ecko}\n";
+    let run = node.submit(&document(folder.path(), text));
+    let one = format!("{run}/one");
+    let cancelled = ends(&node, &["task", "cancel", &one, "--reason", "a typo", "-o", "json"], 0).json();
+    assert_eq!((&cancelled["status"], &cancelled["reason"]), (&"cancelled".into(), &"a typo".into()), "{cancelled}");
+    let queue = ends(&node, &["queue", "status", "-o", "json"], 0).json();
+    assert_eq!(queue["items"][0]["waiting"], 1, "it does not wait any more: {queue}");
+    assert!(ends(&node, &["task", "cancel", &one], 6).err.contains("is cancelled"));
+    ends(&node, &["task", "cancel", "one"], 2);
+    ends(&node, &["task", "cancel", &format!("{run}/four")], 3);
+    ends(&node, &["task", "cancel", &format!("{run}/three")], 0);
+    ends(&node, &["run", "show", &run, "--watch"], 11);
+    let two = ends(&node, &["task", "status", &format!("{run}/two"), "-o", "json"], 0).json();
+    assert_eq!(two["output"], 7, "{two}");
+}
+
 /// A node with an agent that fails until a file is there.
 fn failing(folder: &Path) -> Node {
     let script = format!("[ -e {} ] || {{ echo no disk >&2; exit 64; }}; echo 1", folder.join("mended").display());

@@ -58,6 +58,13 @@ pub enum Command {
         /// By whom or why.
         reason: Arc<str>,
     },
+    /// Cancel one task that is still open, and all that it has asked for; what needs it is skipped.
+    CancelTask {
+        /// The task.
+        task: TaskRef,
+        /// By whom or why.
+        reason: Arc<str>,
+    },
     /// Start no more tasks of a run; what runs goes on, and its results count. Pausing what is paused changes nothing.
     Pause {
         /// The run.

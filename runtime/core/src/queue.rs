@@ -154,8 +154,8 @@ impl<T> ReadyQueue<T> {
         withdrawn
     }
 
-    /// Keeps only the tasks that `keep` says, by their notes.
-    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+    /// Keeps only the tasks that `keep` says.
+    pub fn retain(&mut self, keep: impl Fn(&Ready, &T) -> bool) {
         let mut len = 0;
         self.capabilities.retain(|_, lanes| {
             lanes.retain_mut(|lane| {
@@ -285,12 +285,12 @@ impl<T> Lane<T> {
         popped
     }
 
-    fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+    fn retain(&mut self, keep: impl Fn(&Ready, &T) -> bool) {
         self.len = 0;
         self.classes.retain(|_, class| {
             let Class { ring, runs, .. } = class;
             runs.retain(|_, (turn, tasks)| {
-                tasks.retain(|(_, note)| keep(note));
+                tasks.retain(|(ready, note)| keep(ready, note));
                 self.len += tasks.len();
                 if tasks.is_empty() {
                     ring.remove(turn);

@@ -142,6 +142,7 @@ pub(crate) fn requests() -> Vec<Vec<u8>> {
         "GET /v1/runs/RUN/tasks?at=1.0&status=ready,blocked&limit=1".into(),
         "GET /v1/runs/RUN/tasks/b?at=1".into(),
         format!("POST /v1/runs/RUN/tasks/a/retry\n{json}\n\n{{\"input\":null}}"),
+        format!("POST /v1/runs/RUN/tasks/a/cancel\n{json}\n\n{{\"reason\":\"enough\"}}"),
         format!("POST /v1/runs/RUN/tasks/a/decide\n{json}\n\n{{\"happened\":true,\"result\":7,\"by\":\"me\"}}"),
         "GET /v1/runs/RUN/events?type=submitted,ended&task=a".into(),
         "GET /v1/runs/RUN/events?speed=1e9\naccept: text/event-stream\n\n".into(),

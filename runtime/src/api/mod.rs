@@ -7,6 +7,7 @@
 //! | `GET /v1/runs/{id}` | how a run stands; `at` which event |
 //! | `GET /v1/runs/{id}/tasks` | a page of its tasks: `status`, `capability`, `limit`, `after`, `at` |
 //! | `GET /v1/runs/{id}/tasks/{task}` | a task by name or index, with its output, or why it does not run; `at` |
+//! | `POST /v1/runs/{id}/tasks/{task}/cancel` | `{"reason": ".."}` or nothing |
 //! | `POST /v1/runs/{id}/tasks/{task}/retry` | `{"input": ..}` or nothing |
 //! | `POST /v1/runs/{id}/tasks/{task}/decide` | `{"happened": .., "result": .., "call": "..", "by": ".."}` |
 //! | `GET /v1/runs/{id}/events` | its events up to now: `limit`, `after`, `type`, `task`; all that will happen as well, or again with a `speed`, as server-sent events |

@@ -20,6 +20,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/runs/{run}/tasks", get(tasks::list))
         .route("/v1/runs/{run}/tasks/{task}", get(tasks::show))
         .route("/v1/runs/{run}/tasks/{task}/retry", post(tasks::retry))
+        .route("/v1/runs/{run}/tasks/{task}/cancel", post(tasks::cancel))
         .route("/v1/runs/{run}/tasks/{task}/decide", post(tasks::decide))
         .route("/v1/runs/{run}/time", get(past::times))
         .route("/v1/runs/{run}/diff/{other}", get(past::diff))

@@ -3,6 +3,7 @@
 use super::App;
 use super::asked::{Asked, Told, page_of, read, several};
 use super::code::Code;
+use super::control::Reason;
 use super::problem::Problem;
 use super::runs::When;
 use super::view::{PageView, RunTaskView, TaskView};
@@ -153,6 +154,16 @@ pub(super) async fn retry(
         Some(input) => retry.json(input).await?,
         None => retry.await?,
     }
+    shown(&run, &task).await
+}
+
+pub(super) async fn cancel(
+    State(app): State<App>,
+    Path((run, task)): Path<(String, String)>,
+    Told(reason): Told<Reason>,
+) -> Result<Json<TaskView>, Problem> {
+    let run = app.board()?.run(read::<RunId>(&run)?);
+    run.cancel_task(&task, reason.said()).await?;
     shown(&run, &task).await
 }
 

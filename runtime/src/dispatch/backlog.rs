@@ -30,7 +30,7 @@ use crate::query::Cause;
 use crate::registry::profile::{AgentState, AgentStatus, Capability, Profile};
 use crate::sync::{Mutex, MutexGuard};
 use crate::telemetry::Meters;
-use callboard_core::{Breach, Invariant, Lane, Ready, ReadyQueue, Requirements, RunId};
+use callboard_core::{Breach, Invariant, Lane, Ready, ReadyQueue, Requirements, RunId, TaskIndex};
 use ractor::{ActorRef, ActorStatus, MessagingErr};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -379,7 +379,7 @@ impl Backlog {
     /// Forgets the tasks that were offered by tenures that have ended.
     pub(crate) fn sweep(&self) {
         let mut inner = self.lock();
-        inner.queue.retain(|offer| offer.partition.get_status() < ActorStatus::Stopping);
+        inner.queue.retain(|_, offer| offer.partition.get_status() < ActorStatus::Stopping);
         inner.count_at_gates();
     }
 
@@ -387,6 +387,13 @@ impl Backlog {
     pub(crate) fn withdraw(&self, run: RunId) {
         let mut inner = self.lock();
         inner.queue.withdraw(run);
+        inner.count_at_gates();
+    }
+
+    /// Forgets those tasks of a run of which `has_ended` says so, for one of them was cancelled. The others keep their places.
+    pub(crate) fn withdraw_ended(&self, run: RunId, has_ended: impl Fn(TaskIndex) -> bool) {
+        let mut inner = self.lock();
+        inner.queue.retain(|ready, _| ready.task.run != run || !has_ended(ready.task.task));
         inner.count_at_gates();
     }
 

@@ -47,12 +47,19 @@ impl Tenant {
         if !pages.is_empty() {
             return drop(reply.send(Err(Refusal::Elsewhere(pages))));
         }
+        let is_of_a_task = matches!(wish, Wish::CancelTask(..));
         let result = self.step(match wish {
             Wish::Cancel(reason) => Command::Cancel { run, reason },
+            Wish::CancelTask(task, reason) => Command::CancelTask { task: TaskRef { run, task }, reason },
             Wish::Pause(reason) => Command::Pause { run, reason },
             Wish::Resume => Command::Unpause { run },
             Wish::TopUp { id, amount, by } => Command::TopUp { id, run, amount, by },
         });
+        // Somebody who has cancelled it does not want to see it wait. If this is not durable after all, everything is offered anew.
+        if let (true, Ok(()), Some(run)) = (is_of_a_task, &result, self.state.run(run)) {
+            let has_ended = |task| run.task(task).is_none_or(|task| task.status().is_ended());
+            self.around.backlog.withdraw_ended(run.id, has_ended);
+        }
         self.answer(reply, result, None);
     }
 

@@ -60,6 +60,8 @@ pub(crate) enum Say {
 pub(crate) enum Wish {
     /// End it.
     Cancel(Arc<str>),
+    /// End one of its tasks.
+    CancelTask(TaskIndex, Arc<str>),
     /// Start no more of its tasks.
     Pause(Arc<str>),
     /// Start its tasks again.
@@ -77,10 +79,18 @@ pub(crate) enum Wish {
 }
 
 impl Wish {
-    /// What has happened to the run then.
+    /// To what it is done.
+    pub(crate) const fn to(&self) -> &'static str {
+        match self {
+            Self::CancelTask(..) => "the task",
+            Self::Cancel(_) | Self::Pause(_) | Self::Resume | Self::TopUp { .. } => "the run",
+        }
+    }
+
+    /// What has happened to it then.
     pub(crate) const fn done(&self) -> &'static str {
         match self {
-            Self::Cancel(_) => "cancelled",
+            Self::Cancel(_) | Self::CancelTask(..) => "cancelled",
             Self::Pause(_) => "paused",
             Self::Resume => "resumed",
             Self::TopUp { .. } => "topped up",

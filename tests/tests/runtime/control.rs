@@ -162,6 +162,68 @@ async fn a_paused_run_can_be_cancelled_and_a_timeout_ends_it() {
     assert_eq!(slow.outcome().await.unwrap(), RunOutcome::Failed);
 }
 
+/// What needs it is skipped, the rest goes on, and it can have another life.
+#[tokio::test(start_paused = true)]
+async fn one_task_is_cancelled_and_the_rest_of_its_run_goes_on() {
+    let (_, store) = store();
+    let (gate, tally) = (Gate::shut(), Tally::default());
+    let board = start(&store, &gate, &tally, Kept::InMemory.settings()).await;
+    let workflow = Workflow::new("some");
+    let held = workflow.task("held", act("hold"));
+    let after = workflow.task("after", Use { text: held.out() });
+    let beside = workflow.task("beside", act("hold too"));
+    let run = board.start(workflow).await.unwrap();
+    until(&run, "held", Status::Running).await;
+    run.cancel_task("held", "Ann has seen it").await.unwrap();
+    let cancelled = task(&run, "held").await;
+    assert_eq!((cancelled.status, cancelled.reason.as_deref()), (Status::Cancelled, Some("Ann has seen it")));
+    assert_eq!(task(&run, "after").await.status, Status::Skipped);
+    assert_eq!(run.output(&after).await.unwrap_err().class(), ErrorClass::Cancelled);
+    let again = run.cancel_task("held", "again").await.unwrap_err();
+    assert_eq!(
+        (again.kind(), again.message()),
+        (ErrorKind::Conflict, format!("task {}/0 is cancelled", run.id()).as_str())
+    );
+    assert_eq!(run.cancel_task("nobody", "why").await.unwrap_err().kind(), ErrorKind::NotFound);
+    until(&run, "beside", Status::Running).await;
+    gate.open();
+    assert_eq!(run.output(&beside).await.unwrap(), "hold too");
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Cancelled);
+    assert_eq!(run.cancel_task("beside", "late").await.unwrap_err().kind(), ErrorKind::Conflict);
+    run.retry("held").await.unwrap();
+    assert_eq!(run.output(&after).await.unwrap(), "used hold");
+    assert_eq!((run.outcome().await.unwrap(), tally.of("hold")), (RunOutcome::Completed, 2));
+    board.shutdown().await.unwrap();
+}
+
+/// A handler that has asked for it is told, and decides what comes of it.
+#[tokio::test(start_paused = true)]
+async fn a_handler_is_told_that_a_task_it_has_asked_for_was_cancelled() {
+    let (_, store) = store();
+    let builder = acting(on(&store), 2, |ctx: callboard::Ctx, what| async move {
+        if what == "child" {
+            std::future::pending::<()>().await;
+        }
+        let error = ctx.call(act("child")).await.unwrap_err();
+        Ok(format!("{:?}: {}", error.class(), error.message()))
+    });
+    let board = builder.start().await.unwrap();
+    let (workflow, parent) = one(act("parent"));
+    let run = board.start(workflow).await.unwrap();
+    let child = loop {
+        let tasks = run.tasks().await.unwrap().items;
+        match tasks.into_iter().find(|task| task.index.0 == 1 && task.status == Status::Running) {
+            Some(child) => break child.name,
+            None => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    };
+    run.cancel_task(&child, "not this one").await.unwrap();
+    let said = run.output(&parent).await.unwrap();
+    assert!(said.starts_with("Cancelled: ") && said.contains("cancelled"), "{said}");
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+    board.shutdown().await.unwrap();
+}
+
 fn failing() -> (Workflow, Node<String>, Node<String>) {
     let workflow = Workflow::new("fails").label("colour", "red");
     let fails = workflow.task("fails", act("fail"));

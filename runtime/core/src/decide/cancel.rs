@@ -1,6 +1,6 @@
 //! Cancellation.
 
-use super::{end_run, run};
+use super::{end_run, run, without_result};
 use crate::command::Draft;
 use crate::event::{EventKind, TasksCancelled, TasksSkipped};
 use crate::{Effect, Rejected, Run, RunId, Speaker, State, Status, StopReason, TaskIndex, TaskRef};
@@ -16,6 +16,26 @@ pub(super) fn cancel(state: &State, draft: &mut Draft, id: RunId, reason: Arc<st
         return Err(Rejected::Undoing { run: id });
     }
     draft_cancel(draft, run, reason, StopReason::Cancelled, Status::Cancelled);
+    Ok(())
+}
+
+/// Cancels one task, as if it had failed: what it has asked for is cancelled with it, what needs it is skipped, and whoever has
+/// asked for it is told. What undoes something goes on: a run that is being undone is not left half undone.
+pub(super) fn cancel_task(state: &State, draft: &mut Draft, task: TaskRef, reason: Arc<str>) -> Result<(), Rejected> {
+    let run = run(state, task.run)?;
+    if let Some((outcome, _)) = run.ended {
+        return Err(Rejected::Ended { run: run.id, outcome });
+    }
+    if run.undoing.is_some() {
+        return Err(Rejected::Undoing { run: run.id });
+    }
+    let status = run.task(task.task).ok_or(Rejected::NoTask(task))?.status();
+    if status.is_ended() {
+        return Err(Rejected::TaskEnded { task, status });
+    }
+    stop_holder(draft, run, task.task, StopReason::Cancelled);
+    draft.event(Some(run.id), EventKind::TasksCancelled(TasksCancelled { tasks: vec![task.task], reason }));
+    without_result(draft, run, &[task.task], Status::Cancelled);
     Ok(())
 }
 

@@ -45,6 +45,7 @@ pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Reje
         }
         Command::LoseHolders(dead) => attempt::take_back(state, &mut draft, |node| *node == *dead),
         Command::Cancel { run, reason } => cancel::cancel(state, &mut draft, run, reason)?,
+        Command::CancelTask { task, reason } => cancel::cancel_task(state, &mut draft, task, reason)?,
         Command::Pause { run, reason } => control::pause(state, &mut draft, run, reason)?,
         Command::Unpause { run } => control::unpause(state, &mut draft, run)?,
         Command::Retry { task, token, input } => control::retry(state, &mut draft, task, token, input)?,

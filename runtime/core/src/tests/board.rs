@@ -125,6 +125,9 @@ impl Board {
             "gone" => Command::LoseHolders(words[0].into()),
             "keep" => Command::KeepHolders(words.iter().map(|node| Arc::from(*node)).collect()),
             "cancel" => Command::Cancel { run: run(self, words[0]), reason: words[1..].join(" ").into() },
+            "cancel-task" => {
+                Command::CancelTask { task: self.speaker(words).task, reason: words[1..].join(" ").into() }
+            }
             "pause" => Command::Pause { run: run(self, words[0]), reason: words[1..].join(" ").into() },
             "resume" => Command::Unpause { run: run(self, words[0]) },
             "topup" => Command::TopUp {

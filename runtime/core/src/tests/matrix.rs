@@ -60,6 +60,7 @@ const COMMANDS: &[&str] = &[
     "signal r go id=1",
     "approve r yes id=2",
     "cancel r again",
+    "cancel-task t why",
     "pause r again",
     "resume r",
     "archive r",

@@ -275,6 +275,24 @@ impl Model {
         Ok(())
     }
 
+    pub(super) fn cancel_task(&mut self, now: i64, word: &Word<'_>) -> Result<(), No> {
+        let run = self.runs.get(&word.run).ok_or(No::Run)?;
+        match &run.tasks[word.task] {
+            _ if run.ended.is_some() => return Err(No::Ended),
+            _ if run.undoing.is_some() => return Err(No::Undoing),
+            task if task.status.is_ended() => return Err(No::TaskEnded),
+            _ => {}
+        }
+        self.at = self.at.max(now);
+        self.stop(word.run, word.task, StopReason::Cancelled);
+        let (at, run) = (self.at, self.runs.get_mut(&word.run).unwrap());
+        run.finish(at, word.task, Status::Cancelled);
+        run.let_go(at);
+        self.spoil(word.run, word.task);
+        self.settle(word.run);
+        Ok(())
+    }
+
     /// An open run.
     fn open(&mut self, id: RunId) -> Result<&mut Run, No> {
         let run = self.runs.get_mut(&id).ok_or(No::Run)?;

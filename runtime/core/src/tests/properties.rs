@@ -39,6 +39,7 @@ enum Op {
     Beat(Who, bool),
     Keep(u8),
     Cancel(usize),
+    CancelTask(Who),
     Pause(usize),
     Unpause(usize),
     /// Another life for a task, perhaps with another input.
@@ -162,6 +163,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (who(), any::<bool>()).prop_map(|(who, handler)| Op::Beat(who, handler)),
         1 => any::<u8>().prop_map(Op::Keep),
         1 => (0..RUNS).prop_map(Op::Cancel),
+        2 => who().prop_map(Op::CancelTask),
         2 => (0..RUNS).prop_map(Op::Pause),
         2 => (0..RUNS).prop_map(Op::Unpause),
         3 => (who(), proptest::option::of(0..3_u8)).prop_map(|(who, edited)| Op::Comeback(who, edited)),
@@ -325,6 +327,10 @@ impl Pair {
             Op::Cancel(run) => {
                 let expected = self.model.cancel(now, run_id(run));
                 self.command(Command::Cancel { run: run_id(run), reason: "drawn".into() }, expected);
+            }
+            Op::CancelTask(who) => {
+                let cancel = |speaker: Speaker| Command::CancelTask { task: speaker.task, reason: "drawn".into() };
+                self.speak(who, cancel, |model, word| model.cancel_task(now, word));
             }
             Op::Pause(run) => {
                 let expected = self.model.pause(now, run_id(run));
@@ -790,6 +796,7 @@ impl Pair {
             Command::Unpause { run: fresh },
             Command::Restore { run: fresh, restored: self.nonsense_history(run) },
             Command::Cancel { run: fresh, reason: "nonsense".into() },
+            Command::CancelTask { task, reason: "nonsense".into() },
             Command::Archive { runs: vec![run, fresh], page: Json::null() },
         ] {
             assert!(decide(&self.state, Millis(i64::MIN), command).is_err());

@@ -84,7 +84,7 @@ proptest! {
         for (note, (op, run, capability, priority)) in ops.into_iter().enumerate() {
             let capability = ["draft", "review"][capability];
             if op == 0 && run == 0 {
-                queue.retain(|note| note % 3 > 0);
+                queue.retain(|_, note| note % 3 > 0);
                 naive.retain(|note| note % 3 > 0);
             } else if op == 0 {
                 prop_assert_eq!(queue.withdraw(runs[run]), naive.withdraw(runs[run]));

@@ -9,7 +9,7 @@ use callboard_core::{Answer, Decision, Json, Rejected, RunId, TaskIndex, TaskRef
 use tokio::time::Instant;
 
 impl Partitions {
-    /// Pauses, resumes or cancels a run. Durable when it answers.
+    /// Pauses, resumes or cancels a run, or cancels a task of it. Durable when it answers.
     pub(crate) async fn control(&self, run: RunId, wish: Wish) -> Result<()> {
         let partition = self.of(run);
         let deadline = Instant::now() + ANSWER_MAX;
@@ -26,7 +26,7 @@ impl Partitions {
                 Ok(Some(Ok(()))) => return Ok(()),
                 Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(unclear.unwrap_or_else(|| refused(rejected))),
                 Ok(Some(Err(Refusal::Unavailable(reason)))) => {
-                    let error = Error::new(ErrorKind::Unavailable, format!("the run was not {}", wish.done()));
+                    let error = Error::new(ErrorKind::Unavailable, format!("{} was not {}", wish.to(), wish.done()));
                     return Err(unclear.unwrap_or_else(|| error.because(reason)));
                 }
                 Ok(Some(Err(Refusal::Elsewhere(pages)))) => {
@@ -41,8 +41,8 @@ impl Partitions {
                 Ok(Some(Err(Refusal::Unknown(reason)))) => unclear = Some(done_or_not(&wish).because(reason)),
                 Ok(None) => unclear = Some(done_or_not(&wish)),
             }
-            // To cancel again would find the run ended and not tell by whom; the others say the same again.
-            if matches!(wish, Wish::Cancel(_)) || Instant::now() >= deadline {
+            // To cancel again would find it ended and not tell by whom; the others say the same again.
+            if matches!(wish, Wish::Cancel(_) | Wish::CancelTask(..)) || Instant::now() >= deadline {
                 return Err(unclear.unwrap_or_else(|| done_or_not(&wish)));
             }
             tokio::time::sleep(AGAIN).await;
@@ -188,7 +188,7 @@ struct Seen {
 }
 
 fn done_or_not(wish: &Wish) -> Error {
-    Error::new(ErrorKind::Unknown, format!("whether the run is {} is unknown", wish.done()))
+    Error::new(ErrorKind::Unknown, format!("whether {} is {} is unknown", wish.to(), wish.done()))
 }
 
 fn resumed_or_not(task: &str) -> Error {

@@ -340,8 +340,15 @@ impl Bits {
         let id = uuid::Uuid::from_u128(self.number.into());
         let full = Wish::TopUp { id, amount: self.budget(), by: Some(self.arc()) };
         let bare = Wish::TopUp { id, amount: Budget::default(), by: None };
-        let all = vec![Wish::Cancel(self.arc()), Wish::Pause(self.arc()), Wish::Resume, full, bare];
-        every!(all, Wish: Cancel Pause Resume TopUp)
+        let all = vec![
+            Wish::Cancel(self.arc()),
+            Wish::CancelTask(self.task().task, self.arc()),
+            Wish::Pause(self.arc()),
+            Wish::Resume,
+            full,
+            bare,
+        ];
+        every!(all, Wish: Cancel CancelTask Pause Resume TopUp)
     }
 
     pub(super) fn schedule_wishes(&self) -> Vec<ScheduleWish> {
