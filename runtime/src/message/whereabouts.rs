@@ -122,16 +122,15 @@ impl Whereabouts {
 
     /// Reads the directory.
     async fn list(self) -> Option<Arc<Known>> {
-        let (listed, living) = futures::join!(timeout(LIST_MAX, self.0.registry.list(None)), self.others());
+        let (listed, living) = futures::join!(timeout(LIST_MAX, self.0.registry.others_now()), self.others());
         let Ok(Ok(listed)) = listed else {
             tracing::debug!("the directory does not say where the agents of other nodes are");
             self.lock().deaf = Some(Instant::now());
             return None;
         };
-        let others = listed.into_iter().filter(|agent| agent.node != self.0.node);
         let living = living.into_iter().collect();
         let mut known = Known::default();
-        others.for_each(|agent| known.add(agent.id, agent.node, &living));
+        listed.into_iter().for_each(|agent| known.add(agent.id, agent.node, &living));
         Some(self.learn(known))
     }
 

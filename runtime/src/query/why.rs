@@ -236,7 +236,7 @@ pub(crate) async fn look_around(node: &Node, tasks: impl Iterator<Item = &mut Ta
     if missing.is_empty() {
         return;
     }
-    match node.registry.list(None).await {
+    match node.registry.list(None, |_| true).await {
         Ok(agents) => missing.iter_mut().filter_map(|causes| causes.first_mut()).for_each(|cause| cause.find(&agents)),
         Err(error) => {
             let what = format!("what agents of other nodes offer, because {error:#}");

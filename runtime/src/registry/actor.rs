@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef, MessagingErr};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -46,6 +46,15 @@ pub(crate) struct Surroundings {
 pub(crate) struct Registry {
     pub(super) around: Surroundings,
     slot: Slot<Message>,
+    /// What the directory has said of agents of other nodes, by kind, and when.
+    heard: Arc<Mutex<BTreeMap<String, Heard>>>,
+}
+
+/// Agents of other nodes, as the directory has listed them.
+#[derive(Clone)]
+struct Heard {
+    at: Instant,
+    agents: Arc<[AgentInfo]>,
 }
 
 /// What is said to the registry.
@@ -62,7 +71,7 @@ pub(crate) fn registry(around: Surroundings) -> (ChildSpec, Registry) {
     let policy = Policy { on_give_up: OnGiveUp::StopTree, ..Policy::default() };
     let given = around.clone();
     let (spec, slot) = ChildSpec::actor("registry", policy, move || (RegistryActor, given.clone()));
-    (spec, Registry { around, slot })
+    (spec, Registry { around, slot, heard: Arc::default() })
 }
 
 impl Registry {
@@ -78,33 +87,67 @@ impl Registry {
         }
     }
 
-    /// Every agent that is known, or those that offer `capability`, by id and node.
-    pub(crate) async fn list(&self, capability: Option<&str>) -> Result<Vec<AgentInfo>> {
+    /// Every agent that is known, or those that offer `capability`, and that are `wanted`, by id and node. What other nodes have
+    /// said may have been read a tenth of a heartbeat ago: it is as old as a heartbeat anyhow.
+    pub(crate) async fn list(
+        &self,
+        capability: Option<&str>,
+        wanted: impl Fn(&AgentInfo) -> bool,
+    ) -> Result<Vec<AgentInfo>> {
+        let others = self.others(capability).await?;
+        let mut known: Vec<AgentInfo> = others.iter().filter(|info| wanted(info)).cloned().collect();
+        for state in self.around.backlog.agents() {
+            let info = info(&self.around.node, state);
+            if capability.is_none_or(|capability| info.capability(capability).is_some()) && wanted(&info) {
+                known.push(info);
+            }
+        }
+        known.sort_by(|a, b| (&a.id, &a.node).cmp(&(&b.id, &b.node)));
+        Ok(known)
+    }
+
+    /// Every agent of other nodes, as the directory lists them now.
+    pub(crate) async fn others_now(&self) -> Result<Vec<AgentInfo>> {
+        self.listed(AGENT).await
+    }
+
+    /// The agents of other nodes: those that were listed a moment ago, or those that the directory lists now.
+    async fn others(&self, capability: Option<&str>) -> Result<Arc<[AgentInfo]>> {
         let kind = capability.map_or_else(|| AGENT.to_owned(), capability_kind);
-        let listed = timeout(ANSWER_MAX, self.around.directory.list(&kind)).await.unwrap_or_else(|_| Err(silent()));
+        let is_fresh = |heard: &Heard| heard.at.elapsed() < self.around.heartbeat / 10;
+        if let Some(heard) = self.heard().get(&kind).filter(|heard| is_fresh(heard)) {
+            return Ok(heard.agents.clone());
+        }
+        let at = Instant::now();
+        let agents: Arc<[AgentInfo]> = self.listed(&kind).await?.into();
+        let mut heard = self.heard();
+        heard.retain(|_, heard| is_fresh(heard));
+        heard.insert(kind, Heard { at, agents: agents.clone() });
+        Ok(agents)
+    }
+
+    fn heard(&self) -> MutexGuard<'_, BTreeMap<String, Heard>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The agents of other nodes, as the directory lists them now.
+    async fn listed(&self, kind: &str) -> Result<Vec<AgentInfo>> {
+        let listed = timeout(ANSWER_MAX, self.around.directory.list(kind)).await.unwrap_or_else(|_| Err(silent()));
         // A directory that is away refuses, too.
-        let kind_of_fault = if check_names(&[&kind]).is_ok() { ErrorKind::Unavailable } else { ErrorKind::Invalid };
+        let kind_of_fault = if check_names(&[kind]).is_ok() { ErrorKind::Unavailable } else { ErrorKind::Invalid };
         let entries =
             listed.map_err(|error| PublicError::new(kind_of_fault, "the directory can not be read").because(error))?;
-        let mut known = BTreeMap::new();
+        let mut agents = Vec::new();
         for entry in entries {
             match serde_json::from_slice::<AgentInfo>(&entry.value) {
-                Ok(info) if info.node != self.around.node => {
-                    drop(known.insert((info.id.clone(), info.node.clone()), info))
-                }
+                Ok(info) if info.node != self.around.node => agents.push(info),
                 Ok(_) => {} // this process is known better by its desks
                 Err(error) => {
                     tracing::warn!(id = entry.id, %error, "a registration can not be read and is passed over")
                 }
             }
         }
-        for state in self.around.backlog.agents() {
-            let info = info(&self.around.node, state);
-            if capability.is_none_or(|capability| info.capability(capability).is_some()) {
-                known.insert((info.id.clone(), info.node.clone()), info);
-            }
-        }
-        Ok(known.into_values().collect())
+        Ok(agents)
     }
 }
 

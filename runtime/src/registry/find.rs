@@ -30,11 +30,11 @@ impl IntoFuture for Agents {
     ///
     /// `Unavailable` if the directory can not be read.
     fn into_future(self) -> Self::IntoFuture {
-        async move { self.node.registry.list(None).await }.boxed()
+        async move { self.node.registry.list(None, |_| true).await }.boxed()
     }
 }
 
-/// A search for agents; await it for those that fit, the least loaded first, among equals the healthier, then by id.
+/// A search for agents; what other nodes have said of theirs is at most `agent_heartbeat` and a tenth old. Await it for those that fit, the least loaded first, among equals the healthier, then by id.
 #[must_use = "nobody is asked before it is awaited"]
 pub struct Find {
     node: Arc<Node>,
@@ -86,11 +86,11 @@ impl IntoFuture for Find {
     fn into_future(self) -> Self::IntoFuture {
         async move {
             self.check()?;
-            let mut found = self.node.registry.list(Some(&self.capability)).await?;
             let requires = Requirements::from(self.requires);
-            found.retain(|agent| {
+            let fits = |agent: &AgentInfo| {
                 agent.health >= self.min_health && agent.load() <= self.max_load && requires.are_met_by(&agent.traits)
-            });
+            };
+            let mut found = self.node.registry.list(Some(&self.capability), fits).await?;
             found.sort_by(|a, b| {
                 let by_load = a.load().total_cmp(&b.load());
                 by_load.then(b.health.total_cmp(&a.health)).then_with(|| (&a.id, &a.node).cmp(&(&b.id, &b.node)))
