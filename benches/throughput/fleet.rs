@@ -91,8 +91,17 @@ pub(crate) struct Flown {
 
 impl Fleet {
     pub(crate) async fn start(place: Place, folder: &Path) -> Result<Self> {
+        Self::start_with(place, folder, |builder| builder).await
+    }
+
+    /// The same with a builder that was changed.
+    pub(crate) async fn start_with(
+        place: Place,
+        folder: &Path,
+        change: impl FnOnce(Builder) -> Builder,
+    ) -> Result<Self> {
         let performed = Arc::default();
-        let board = agents(builder(place, folder), &performed).start().await?;
+        let board = change(agents(builder(place, folder), &performed)).start().await?;
         Ok(Self { board, others: Vec::new(), place, folder: folder.to_owned(), performed })
     }
 
@@ -184,6 +193,7 @@ pub(crate) fn agents(builder: Builder, performed: &Arc<AtomicUsize>) -> Builder 
 fn builder(place: Place, folder: &Path) -> Builder {
     let mut settings = Settings::default();
     settings.partitions = place.partitions;
+    settings.http.listen = ([127, 0, 0, 1], 0).into();
     let builder = Callboard::builder(settings);
     if place.on_disk { builder.data(folder) } else { builder.ephemeral() }
 }

@@ -5,6 +5,8 @@
 //!     cargo bench -p callboard-benches -- --only 'folder/16 256'
 //!     cargo bench -p callboard-benches -- --only messages
 //!     cargo bench -p callboard-benches -- --only admission
+//!     cargo bench -p callboard-benches -- --only telemetry
+//!     cargo bench -p callboard-benches -- --only views
 //!     cargo bench -p callboard-benches --features cluster -- --only rabbitmq
 //!
 //! Every row ends by checking that each result is there exactly once, on the disk after a restart. The figures are
@@ -23,6 +25,9 @@ mod messages;
 mod raw;
 mod spends;
 mod table;
+mod telemetry;
+mod views;
+mod web;
 
 use callboard::Result;
 use fleet::{Fleet, Place};
@@ -67,6 +72,9 @@ const FLIGHTS: [(usize, usize); 4] = [(1, 1_000), (64, 5_000), (256, 10_000), (1
 async fn main() -> Result<()> {
     let plan = Plan::read();
     fs::create_dir_all(&plan.folder)?;
+    if telemetry::is_part(&plan).await? {
+        return Ok(());
+    }
     let mut report = Report::default();
     report.commit(raw::commit(&plan.folder, 1_000 / plan.divisor)?);
     if plan.wants("messages") {
@@ -105,6 +113,12 @@ async fn main() -> Result<()> {
         if plan.wants(&format!("{} in turns", place.name())) {
             graphs::beside_a_single_task(&plan, &mut report, place).await?;
         }
+    }
+    if plan.wants("telemetry") {
+        telemetry::measure(&plan, &mut report).await?;
+    }
+    if plan.wants("views") {
+        views::measure(&plan, &mut report).await?;
     }
     #[cfg(feature = "cluster")]
     cluster::measure(&plan, &mut report).await?;

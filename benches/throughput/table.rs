@@ -1,6 +1,6 @@
 //! The report: a table for people, JSON for the next run.
 
-use crate::measure::Row;
+use crate::measure::{Latencies, Row, millis};
 use crate::raw::Commit;
 use serde::Serialize;
 use std::path::Path;
@@ -23,6 +23,8 @@ pub(crate) struct Report {
     messages: Vec<Messages>,
     rows: Vec<Row>,
     memory: Vec<Memory>,
+    telemetry: Option<Telemetry>,
+    views: Vec<View>,
     turns: Vec<Turns>,
     #[cfg(feature = "cluster")]
     bare: Vec<crate::measure::Trip>,
@@ -57,6 +59,26 @@ struct Turns {
 struct Memory {
     after_tasks: usize,
     resident_bytes: u64,
+}
+
+/// With telemetry to without: the medians of the ratios of pairs, and the ratios.
+#[derive(Debug, Serialize)]
+struct Telemetry {
+    speed: f64,
+    cpu: f64,
+    speeds: Vec<f64>,
+    cpus: Vec<f64>,
+}
+
+/// A question about what is there.
+#[derive(Debug, Serialize)]
+struct View {
+    name: String,
+    ended: usize,
+    live: usize,
+    p50_ms: f64,
+    p99_ms: f64,
+    most_ms: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -124,6 +146,33 @@ impl Report {
     pub(crate) fn memory(&mut self, after_tasks: usize, resident_bytes: u64) {
         println!("memory after {after_tasks:>7} tasks: {:>5.1} MiB", resident_bytes as f64 / f64::from(1 << 20));
         self.memory.push(Memory { after_tasks, resident_bytes });
+    }
+
+    /// What telemetry costs, by pairs.
+    pub(crate) fn telemetry(&mut self, speeds: &mut Vec<f64>, cpus: &mut Vec<f64>) {
+        let median = |ratios: &mut Vec<f64>| {
+            ratios.sort_by(f64::total_cmp);
+            ratios[ratios.len() / 2]
+        };
+        let (speed, cpu) = (median(speeds), median(cpus));
+        println!(
+            "telemetry on, to off, {} pairs: tasks/s {speed:.3} x ({:.3} to {:.3}), CPU {cpu:.3} x ({:.3} to {:.3})",
+            speeds.len(),
+            speeds[0],
+            speeds[speeds.len() - 1],
+            cpus[0],
+            cpus[cpus.len() - 1]
+        );
+        self.telemetry = Some(Telemetry { speed, cpu, speeds: speeds.clone(), cpus: cpus.clone() });
+    }
+
+    /// How long a question takes among so many runs.
+    pub(crate) fn view(&mut self, name: &str, ended: usize, live: usize, latencies: &Latencies) {
+        let [p50_ms, p99_ms, most_ms] = [50, 99, 100].map(|percent| millis(latencies.percentile(percent)));
+        println!(
+            "{ended} ended and {live} live runs, {name}: p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms, most {most_ms:.1} ms"
+        );
+        self.views.push(View { name: name.to_owned(), ended, live, p50_ms, p99_ms, most_ms });
     }
 
     pub(crate) fn row(&mut self, row: Row) {
