@@ -144,7 +144,12 @@ impl Lines {
         // Of a single subscriber `tracing` asks only the thread that comes to a line first, which may be another test's.
         static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
         LazyLock::force(&ANOTHER);
-        let written = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(self.clone()).finish();
+        let written = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .without_time()
+            .with_writer(self.clone())
+            .finish();
         tracing::subscriber::set_default(written)
     }
 

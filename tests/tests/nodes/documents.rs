@@ -68,7 +68,7 @@ async fn a_thousand_saves() {
 /// Whoever holds the lock is stopped for longer than the lock lives, another takes it, and the first one wakes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_that_was_stopped_undoes_nothing() {
-    let servers = servers().await;
+    let servers = shared().await;
     let town = Town::on(&servers).await;
     let (one, two) = (town.node(1).await, town.node(1).await);
     let client = town.client().await;
@@ -153,7 +153,7 @@ async fn a_store_that_is_killed_during_saves_loses_none_and_doubles_none() {
 /// A node that spools what it can not save is killed with -9, and the next one on its machine brings it home.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_node_has_spooled_comes_home_once() {
-    let servers = servers().await;
+    let servers = shared().await;
     let town = Town::on(&servers).await;
     let spool = tempfile::tempdir().unwrap();
     let spool = spool.path().display().to_string();

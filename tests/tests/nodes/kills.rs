@@ -9,7 +9,7 @@ use tokio::time::Instant;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_nodes_lose_nothing_and_repeat_nothing() {
     let (kills, runs) = (number("TEST_NODE_KILLS", 3), number("TEST_NODE_RUNS", 60));
-    let servers = servers().await;
+    let servers = shared().await;
     let town = Town::on(&servers).await;
     let (owner, mut one, two) = (town.node(0).await, town.node(32).await, town.node(32).await);
     let client = town.client().await;

@@ -19,7 +19,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long a state may take to come true.
@@ -56,10 +56,19 @@ impl Servers {
     }
 }
 
-/// The servers of all tests: whoever has them is alone with them.
-pub(crate) async fn servers() -> MutexGuard<'static, Servers> {
-    static SERVERS: OnceCell<Mutex<Servers>> = OnceCell::const_new();
-    SERVERS.get_or_init(async || Mutex::new(Servers::start().await)).await.lock().await
+async fn all() -> &'static RwLock<Servers> {
+    static SERVERS: OnceCell<RwLock<Servers>> = OnceCell::const_new();
+    SERVERS.get_or_init(async || RwLock::new(Servers::start().await)).await
+}
+
+/// The servers of all tests, for one that breaks them, or counts what they do: it is alone with them.
+pub(crate) async fn servers() -> RwLockWriteGuard<'static, Servers> {
+    all().await.write().await
+}
+
+/// The same for one that leaves them alone, beside others that do.
+pub(crate) async fn shared() -> RwLockReadGuard<'static, Servers> {
+    all().await.read().await
 }
 
 /// A cluster of processes in a name space of its own.

@@ -1,6 +1,7 @@
 //! Nodes as processes of their own on real servers: RabbitMQ, Redis and radosgw.
 //!
-//! One set of servers for all tests, which run one after the other: each breaks the servers as it likes, and leaves them whole.
+//! One set of servers for all tests: one that breaks them is alone with them and leaves them whole, the others run beside one
+//! another.
 //! `TEST_NODE_...` make the tests longer than they are by default; with `TEST_KEEP` the logs and the ledger stay in the folder
 //! for temporary files.
 

@@ -10,7 +10,7 @@ const AWAY: Duration = Duration::from_secs(9);
 /// An owner with agents is stopped for longer than its life, and goes on as if nothing had happened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_that_was_suspended_has_no_effect_when_it_wakes() {
-    let servers = servers().await;
+    let servers = shared().await;
     let town = Town::on(&servers).await;
     let (one, two) = (town.node(32).await, town.node(32).await);
     let client = town.client().await;
@@ -43,7 +43,7 @@ enum Cut {
 /// A node with agents and partitions is cut off, from each server and from all, both ways and one way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_cut_off_does_nothing_twice() {
-    let servers = servers().await;
+    let servers = shared().await;
     let town = Town::on(&servers).await;
     let wires = Wires::to(&servers).await;
     let (cut_off, other) = (town.node_behind(&wires, 32).await, town.node(32).await);

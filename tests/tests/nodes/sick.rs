@@ -48,7 +48,7 @@ async fn end(boards: impl IntoIterator<Item = Callboard>) {
 /// Whoever has a task dies: first the instance alone, then the process around it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_crashes_in_mid_task_has_its_task_finished_by_another() {
-    let servers = servers().await;
+    let servers = shared().await;
     let town = Town::on(&servers).await;
 
     // The handler panics in the middle of the first attempt at each place.
@@ -151,7 +151,7 @@ async fn all_parked(runs: &[Run]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_failures_open_a_breaker_for_all_nodes_and_a_thousand_requests_make_no_call() {
-    let servers = servers().await;
+    let servers = shared().await;
     let town = Town::on(&servers).await;
     let provider = Provider::down();
     let with = asking(&provider, Duration::from_secs(3_600), Duration::ZERO);
@@ -184,7 +184,7 @@ async fn five_failures_open_a_breaker_for_all_nodes_and_a_thousand_requests_make
 async fn a_provider_that_comes_back_is_called_on_a_ramp_by_priority_and_no_attempt_is_burnt() {
     const RAMP: Duration = Duration::from_secs(10);
     let count = number("TEST_NODE_PARKED", 5_000);
-    let servers = servers().await;
+    let servers = shared().await;
     let town = Town::on(&servers).await;
     let provider = Provider::down();
     // Probes are made, and fail, until it is back.
@@ -197,7 +197,7 @@ async fn a_provider_that_comes_back_is_called_on_a_ramp_by_priority_and_no_attem
     }
     let run = one.start(many).await.unwrap();
     // But for the one that may be the probe.
-    let is_parked = async || run.info().await.is_ok_and(|info| info.counts.of(Status::Parked) + 1 >= count as u64);
+    let is_parked = async || run.info().await.is_ok_and(|info| info.counts.of(Status::Parked) + 1 >= count);
     until("all are parked", is_parked).await;
     let down = provider.calls();
     provider.comes_back();
@@ -233,7 +233,7 @@ async fn a_provider_that_comes_back_is_called_on_a_ramp_by_priority_and_no_attem
 /// Three of six agents are killed at once while they work, on two nodes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_agents_fail_at_once_and_the_rest_goes_on() {
-    let servers = servers().await;
+    let servers = shared().await;
     let town = Town::on(&servers).await;
     let done = Arc::new(AtomicUsize::new(0));
     let with = |builder: Builder| {
@@ -274,7 +274,7 @@ async fn several_agents_fail_at_once_and_the_rest_goes_on() {
 /// Each task fails up to three times, each time in another way, and then does well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_tasks_with_transient_faults_all_end_well() {
-    let servers = servers().await;
+    let servers = shared().await;
     let town = Town::on(&servers).await;
     let with = |builder: Builder| {
         let works = |ctx: Ctx, task: Count| async move {

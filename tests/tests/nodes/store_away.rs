@@ -15,7 +15,7 @@ async fn epochs(client: &Callboard) -> BTreeMap<u16, u64> {
 /// One answer in ten is lost after the create took effect, or is an error in its place.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_answers_of_the_store_are_looked_up_and_depose_nobody() {
-    let servers = servers().await;
+    let servers = shared().await;
     let town = Town::on(&servers).await;
     let nodes = [town.node(0).await, town.node(32).await];
     let client = town.client().await;
@@ -38,7 +38,7 @@ async fn lost_answers_of_the_store_are_looked_up_and_depose_nobody() {
 /// The store refuses, hangs, and answers 500 and 503, for 3 s each, and for `TEST_NODE_AWAY` seconds (8 by default) once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_away_is_waited_for_and_callers_are_told() {
-    let servers = servers().await;
+    let servers = shared().await;
     let town = Town::on(&servers).await;
     let nodes = [town.node(0).await, town.node(32).await];
     let client = town.client().await;

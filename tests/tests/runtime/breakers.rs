@@ -561,10 +561,11 @@ async fn what_the_settings_say_by_name_counts_before_what_is_said_of_all() {
         let said = callboard::Settings::load(Some(&file)).unwrap();
         let (_, store) = store();
         let fails = |_: Ctx, _: Act| async { Err(Error::retryable("out of order")) };
-        let pool = Pool::task_fn(fails).id(id).change(|pool| match own {
+        let pool = Pool::task_fn(fails).id(id);
+        let pool = match own {
             Some(failures) => pool.breaker(rules(failures)),
             None => pool,
-        });
+        };
         let dev = on(&store).settings(move |settings| {
             (settings.breaker, settings.breaker_of) = (said.breaker, said.breaker_of);
         });
