@@ -191,18 +191,23 @@ impl fmt::Display for Budget {
 }
 
 /// What a run may cost, has cost and may still come to cost.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct BudgetInfo {
     /// Its limits, with all top-ups.
+    #[schemars(with = "callboard_core::Budget")]
     pub limit: Budget,
     /// What was spent: what calls have cost, and what those that were cut short had reserved.
+    #[schemars(with = "callboard_core::Cost")]
     pub spent: Cost,
     /// What calls that are under way may cost at most.
+    #[schemars(with = "callboard_core::Cost")]
     pub reserved: Cost,
     /// What is left of each limit: neither spent nor reserved. Of time it is the whole limit, from the submission on.
+    #[schemars(with = "callboard_core::Budget")]
     pub left: Budget,
     /// What calls have cost beyond what they had reserved, of all that was spent: that alone may pass a limit.
+    #[schemars(with = "callboard_core::Cost")]
     pub overshoot: Cost,
     /// Whether its time is spent, so that it starts nothing more.
     pub wall_spent: bool,
@@ -215,7 +220,7 @@ pub struct BudgetInfo {
 }
 
 /// A call that waits for room in the budget of its run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct BudgetWait {
     /// The name of the task.
@@ -223,16 +228,18 @@ pub struct BudgetWait {
     /// The call.
     pub call: Arc<str>,
     /// What it costs at most.
+    #[schemars(with = "callboard_core::Cost")]
     pub cost: Cost,
 }
 
 /// What was added to a budget.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[non_exhaustive]
 pub struct TopUpInfo {
     /// When, in milliseconds since 1970.
     pub at: Millis,
     /// How much of each thing.
+    #[schemars(with = "callboard_core::Budget")]
     pub amount: Budget,
     /// By whom and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]

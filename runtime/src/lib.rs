@@ -116,7 +116,7 @@ pub use run_event::{Position, RunEvent, What};
 pub use schedule::{CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleStatus, Scheduled, SetSchedule};
 pub use settings::{
     Addressing, BreakerSettings, BusSettings, DirectorySettings, Effective, HttpSettings, Layers, QueueKind,
-    RetrySettings, ServerUrl, Settings, Shown, StateSettings, StoreMode, StoreSettings,
+    RetrySettings, Role, ServerUrl, Settings, Shown, StateSettings, StoreMode, StoreSettings, Tokens,
 };
 pub use state::{
     Author, DOCUMENT_BYTES_MAX, Document, Lock, LockInfo, LockRequest, LockTicket, OnDeadlock, Remembered,

@@ -22,12 +22,17 @@ pub(crate) use events::Happened;
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long a node may take to begin its answer: longer than it allows itself.
 const ANSWER_MAX: Duration = Duration::from_secs(90);
+/// What a node is shown that has tokens, and the file to read it from.
+const TOKEN: &str = "CALLBOARD_TOKEN";
+const TOKEN_FILE: &str = "CALLBOARD_TOKEN_FILE";
 /// An answer at most, in bytes.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// A node at an address.
 pub(crate) struct Client {
     address: String,
+    /// What is shown to the node, if anything is.
+    token: Option<String>,
 }
 
 /// A request in the making.
@@ -48,14 +53,14 @@ struct Answer {
 impl Client {
     /// # Errors
     ///
-    /// `Usage` for what is no address.
+    /// `Usage` for what is no address, and for a token that can not be read.
     pub(crate) fn new(address: &str) -> Result<Self> {
         let plain = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
         let is_address = plain.rsplit_once(':').is_some_and(|(host, port)| {
             !host.is_empty() && !host.contains(['/', '@', ' ']) && port.parse::<u16>().is_ok()
         });
         if is_address {
-            return Ok(Self { address: plain.to_owned() });
+            return Ok(Self { address: plain.to_owned(), token: token()? });
         }
         let message = format!("{address:?} is no address of a node");
         Err(Failure::new(Code::Usage, message).seen("an address is HOST:PORT").next("callboard --addr 127.0.0.1:7420"))
@@ -125,7 +130,9 @@ impl Asking<'_> {
         let Self { client, method, path, headers, body } = self;
         let (mut sender, connection) = client.connect().await?;
         let request = Request::builder().method(method).uri(path).header(header::HOST, &client.address);
-        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        let shown = client.token.iter().map(|token| (header::AUTHORIZATION, format!("Bearer {token}")));
+        let request =
+            headers.into_iter().chain(shown).fold(request, |request, (name, value)| request.header(name, value));
         let request = request
             .body(Full::new(body))
             .map_err(|error| Failure::new(Code::Usage, format!("this can not be sent: {error}")))?;
@@ -143,6 +150,19 @@ impl Asking<'_> {
             Failure::new(Code::Internal, format!("{} answers {status}", client.address)).seen(seen)
         }))
     }
+}
+
+/// The token of whoever asks. It is no flag: others see those.
+fn token() -> Result<Option<String>> {
+    let said = |name| std::env::var(name).ok().filter(|said| !said.is_empty());
+    if let Some(token) = said(TOKEN) {
+        return Ok(Some(token));
+    }
+    let Some(file) = said(TOKEN_FILE) else { return Ok(None) };
+    let read = std::fs::read_to_string(&file);
+    let unreadable =
+        |error| Failure::new(Code::Usage, format!("{TOKEN_FILE}: {file:?} can not be read")).seen(format!("{error}"));
+    read.map(|token| Some(token.trim().to_owned())).map_err(unreadable)
 }
 
 async fn text(body: &mut Incoming) -> Result<String, String> {

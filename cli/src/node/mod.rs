@@ -118,6 +118,7 @@ async fn start(settings: &Settings, brings: Brings) -> Result<(Callboard, Socket
         Err(error) => {
             let code = match error.kind() {
                 ErrorKind::Conflict => Code::PortTaken,
+                ErrorKind::Invalid => Code::Settings,
                 _ => Code::NoListener,
             };
             // Nobody has asked it for anything yet.

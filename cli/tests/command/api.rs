@@ -128,7 +128,7 @@ fn what_is_wrong_is_a_problem_with_a_code() {
         (&format!("{absent}/events"), &[], "", 404, "CB2001"),
         (&format!("{absent}/events"), &["accept: text/event-stream"], "", 404, "CB2001"),
         ("GET /v2", &[], "", 404, "CB2001"),
-        ("DELETE /v1/runs", &[], "", 400, "CB1001"),
+        ("DELETE /v1/runs", &[], "", 405, "CB1008"),
         ("GET /v1/runs", &["origin: http://evil.example"], "", 403, "CB3005"),
         ("GET /v1/runs", &["host: evil.example"], "", 403, "CB3005"),
     ];
@@ -261,7 +261,7 @@ fn keys_are_listed_in_pages_and_are_one_part_of_a_path() {
         ("GET /v1/state/b/1".to_owned(), 404, "is written %2F"),
         ("GET /v1/state/none/history".to_owned(), 404, "there is no document"),
         ("DELETE /v1/state/none?erase=true".to_owned(), 404, "there is no document"),
-        ("POST /v1/state/a".to_owned(), 400, "is no way to ask"),
+        ("POST /v1/state/a".to_owned(), 405, "is no way to ask"),
     ];
     for (line, status, words) in cases {
         let answer = ask(&node, &line, &[], "");

@@ -26,7 +26,12 @@ fn check(text: &str, variables: &[(&str, &str)], flags: &[&str], faults: &[&str]
 #[test]
 fn every_fault_is_told_at_once_with_where_it_was_seen() {
     check("", &[], &[], &[]);
-    check("lease = \"9s\"\n[http]\nlisten = \"0.0.0.0:80\"", &[("CALLBOARD_RETRY__BASE", "1s")], &["drain=1s"], &[]);
+    check(
+        "lease = \"9s\"\n[http]\nlisten = \"0.0.0.0:80\"\ntokens = \"ann:admin:geheim-geheim-geheim\"",
+        &[("CALLBOARD_RETRY__BASE", "1s")],
+        &["drain=1s"],
+        &[],
+    );
     check(
         "partitons = 4\n\n[http]\nlisten = 80\n",
         &[("CALLBOARD_LAESE", "1s")],

@@ -10,4 +10,5 @@ mod node;
 mod resilience;
 mod state;
 mod submit;
+mod tokens;
 mod work;

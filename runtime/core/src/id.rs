@@ -85,7 +85,7 @@ impl FromStr for RunId {
 }
 
 /// The place of a task in its run, from 0 in the order of the author's graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct TaskIndex(pub u32);
 

@@ -33,7 +33,7 @@ enum Test {
 pub struct Amount(i64);
 
 /// What an agent has that a task may require.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Traits {
     /// Facts by name.
@@ -41,6 +41,7 @@ pub struct Traits {
     pub labels: BTreeMap<String, String>,
     /// Bounds by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub constraints: BTreeMap<String, Amount>,
     /// The tools it can use.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]

@@ -8,6 +8,7 @@ use super::view::PageView;
 use crate::registry::AgentInfo;
 use axum::Json;
 use axum::extract::{Path, State};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) async fn list(State(app): State<App>) -> Result<Json<PageView<AgentInfo>>, Problem> {
@@ -15,7 +16,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<PageView<AgentIn
 }
 
 /// On which node, if an id is that of several agents.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Where {
     node: Option<String>,

@@ -8,12 +8,13 @@ use super::view::PageView;
 use crate::{BreakerHandle, BreakerInfo, BreakerState};
 use axum::Json;
 use axum::extract::{Path, State};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A breaker as it is shown; times in milliseconds.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct BreakerView {
     name: Arc<str>,
     state: BreakerState,

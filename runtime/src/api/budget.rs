@@ -9,10 +9,11 @@ use crate::{Budget, BudgetInfo};
 use axum::Json;
 use axum::extract::{Path, State};
 use callboard_core::RunId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is added.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Added {
     /// As a person writes it: `0.50usd, 60000tokens, 12calls, 10m`.
@@ -24,7 +25,7 @@ pub(super) struct Added {
 }
 
 /// The budget of a run.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct BudgetView {
     run: RunId,
     #[serde(flatten)]

@@ -76,6 +76,8 @@ codes! {
     /// Who writes a document says on which version that rests, so that nobody's write is lost unseen: `if-match: "3"`, or
     /// `if-none-match: *` for a new one. Whatever is there is overwritten by `?overwrite=true` alone.
     NoExpectation = "CB1007", 428, 2, "no version is expected", "callboard state show KEY";
+    /// What is at this path is asked for in another way; the header `allow` says in which.
+    Method = "CB1008", 405, 2, "no such method", "GET /v1/openapi.json";
     /// The workflow asks for a capability that no agent offers at present, and the submission was strict. Without that it
     /// is accepted, and the task waits until such an agent comes.
     NoAgent = "CB1042", 422, 7, "no agent offers the capability", "callboard agent list";
@@ -100,7 +102,7 @@ codes! {
     Corrupt = "CB3003", 500, 1, "corrupt data", "look at the log of the node";
     /// Nobody answers at the address of the node.
     NoConnection = "CB3004", 503, 4, "cannot connect", "callboard dev";
-    /// The request is not allowed: it comes from a page in a browser, say.
+    /// The request is not allowed: it comes from a page in a browser, or its token has a lesser role than it takes.
     Denied = "CB3005", 403, 5, "denied", "callboard help";
     /// Another process listens on the port.
     PortTaken = "CB3006", 409, 6, "the port is taken", "listen on another port with --listen 127.0.0.1:0";
@@ -119,6 +121,9 @@ codes! {
     /// Something that a node can not do without has stopped too often, or its store does not keep its contract; the node has
     /// ended in order. What was acknowledged is durable.
     EndedByItself = "CB3013", 500, 1, "the node has ended by itself", "look at its log, and start it again: it goes on where it was";
+    /// The node has tokens, and the request shows none of them: `authorization: Bearer SECRET`. The command sends what
+    /// CALLBOARD_TOKEN says, or the file that CALLBOARD_TOKEN_FILE names.
+    NoToken = "CB3014", 401, 5, "no token", "set CALLBOARD_TOKEN to the secret of a token of http.tokens";
     /// A bug of ours.
     Internal = "CB9001", 500, 1, "internal error", "tell us what you did";
 }

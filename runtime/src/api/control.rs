@@ -10,10 +10,11 @@ use crate::run::Run;
 use axum::Json;
 use axum::extract::{Path, State};
 use callboard_core::RunId;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Why somebody does it.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Reason {
     reason: Option<String>,
@@ -26,7 +27,7 @@ impl Reason {
 }
 
 /// A signal.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Signal {
     name: String,
@@ -35,7 +36,7 @@ pub(super) struct Signal {
 }
 
 /// Which approval is meant, if several may be, and who answers.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Answered {
     task: Option<String>,

@@ -3,6 +3,7 @@
 use super::asked::{Asked, page_of, read};
 use super::code::Code;
 use super::problem::Problem;
+use super::route::PageOrStream;
 use super::view::{EventView, PageView, kind_of};
 use super::{App, closed};
 use crate::run::{Events, Run};
@@ -12,21 +13,26 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
 use callboard_core::RunId;
 use futures::{Stream, StreamExt};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::convert::Infallible;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Which events.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
+    /// Events behind this position.
     after: Option<String>,
+    /// Kinds of events, with commas between.
     r#type: Option<String>,
+    /// The events of this task.
     task: Option<String>,
+    /// How many times as fast what has happened is told again; a stream alone.
     speed: Option<f64>,
 }
 
@@ -47,7 +53,7 @@ pub(super) async fn events(
     Path(run): Path<String>,
     Asked(which): Asked<Which>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<PageOrStream<PageView<EventView>>, Problem> {
     let (run, filter) = (app.board()?.run(read::<RunId>(&run)?), which.filter());
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     // A browser that takes up a stream says where it was in a header.
@@ -58,13 +64,13 @@ pub(super) async fn events(
             Some(speed) => run.replay_after(after, speed)?,
             None => run.events_after(after),
         };
-        return Ok(stream(&app, &run, events, filter).await?.into_response());
+        return Ok(PageOrStream::of(stream(&app, &run, events, filter).await?));
     }
     if which.speed.is_some() {
         return Err(Problem::new(Code::Usage, "a replay is a stream: accept text/event-stream"));
     }
     let (events, next) = run.events_so_far(after, page_of(which.limit)?, filter).await?;
-    Ok(Json(PageView::<EventView>::new(&events, next)).into_response())
+    Ok(PageOrStream::of(Json(PageView::<EventView>::new(&events, next))))
 }
 
 /// Those events that are wanted, until there are no more or the server ends.

@@ -46,6 +46,7 @@ impl Served {
         let app = App {
             node: Arc::downgrade(&board.0),
             http: board.0.settings().http.clone(),
+            audit: super::Audit::to_log(),
             address: ([127, 0, 0, 1], 7420).into(),
             streams: Arc::new(Semaphore::new(8)),
             closing,

@@ -6,11 +6,12 @@ use super::view::PageView;
 use crate::{LimitInfo, RateInfo};
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
 /// A limit as it is shown; times in milliseconds.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct LimitView {
     name: Arc<str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,7 +27,7 @@ pub(super) struct LimitView {
     nodes: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RateView {
     what: &'static str,
     most: u64,

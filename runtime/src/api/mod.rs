@@ -39,6 +39,7 @@
 
 mod agents;
 mod asked;
+mod audit;
 mod breakers;
 mod budget;
 mod code;
@@ -51,9 +52,11 @@ mod health;
 mod limits;
 mod locks;
 mod metrics;
+mod openapi;
 mod past;
 mod problem;
 mod queues;
+mod route;
 mod router;
 mod runs;
 mod server;
@@ -71,6 +74,7 @@ use crate::board::Callboard;
 use crate::node::Node;
 use crate::settings::HttpSettings;
 use crate::{Error, ErrorKind, Result};
+use audit::Audit;
 use problem::Problem;
 use std::io;
 use std::net::SocketAddr;
@@ -81,12 +85,13 @@ use tokio::sync::{Semaphore, watch};
 impl Callboard {
     /// Serves the HTTP API where the [settings](crate::Settings::http) say, until the node stops; says where it listens.
     ///
-    /// There is no authentication yet: whoever reaches the address may do everything that this handle can.
+    /// Where there are [tokens](crate::HttpSettings::tokens) each request shows one. Without them the address is the
+    /// loopback, and whoever reaches it may do everything that this handle can.
     ///
     /// # Errors
     ///
-    /// `Conflict` if the port is taken or the API is served already; `Denied` if the address may not be used;
-    /// `Unavailable` if it can not be, or the node stops.
+    /// `Invalid` if the audit file can not be written; `Conflict` if the port is taken or the API is served already;
+    /// `Denied` if the address may not be used; `Unavailable` if it can not be, or the node stops.
     pub async fn serve(&self) -> Result<SocketAddr> {
         let listen = self.0.settings().http.listen;
         let refused = |error: io::Error| {
@@ -97,9 +102,10 @@ impl Callboard {
             };
             Error::new(kind, format!("the address {listen} {what}")).because(error)
         };
+        let audit = Audit::open(&self.0.settings().http.audit_file).await?;
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let (child, _) = server::child(Arc::downgrade(&self.0), listener, address);
+        let (child, _) = server::child(Arc::downgrade(&self.0), listener, address, audit);
         self.0.add_child(child).await?;
         Ok(address)
     }
@@ -111,6 +117,7 @@ struct App {
     /// Not a strong one: the server is a part of the node, and must not keep it.
     node: Weak<Node>,
     http: HttpSettings,
+    audit: Audit,
     /// Where it listens.
     address: SocketAddr,
     /// Room for those who follow events.

@@ -5,6 +5,7 @@ use crate::{Error, ErrorKind, VersionConflict};
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// When a client may ask again what was refused as unavailable, in seconds.
@@ -21,8 +22,7 @@ pub(super) struct Problem {
 }
 
 /// What a problem says of the versions of a document.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Versions {
     /// One was expected, and another found; 0 for none.
     Conflict { expected: u64, found: u64 },
@@ -30,19 +30,34 @@ pub(super) enum Versions {
     Deleted { deleted_in: u64 },
 }
 
-/// The members of a problem document; `code`, `seen`, `try` and those of the versions are ours.
-#[derive(Serialize)]
-struct Document<'a> {
+/// A problem document (RFC 9457); `code`, `seen`, `try` and the versions are ours.
+#[derive(Default, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct Document<'a> {
+    /// `urn:callboard:` and the code.
     r#type: String,
+    /// What it is, in a few words.
     title: &'a str,
+    /// As the answer has it.
     status: u16,
+    /// What was wrong with this request.
     detail: &'a str,
+    #[schemars(with = "Code")]
     code: &'a str,
+    /// What was seen.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     seen: &'a [String],
+    /// What to do next.
     r#try: &'a str,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    versions: Option<Versions>,
+    /// Of a document, the version that was expected; 0 for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<u64>,
+    /// Of a document, the version that is there; 0 for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<u64>,
+    /// Of a document, the version that says that it is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_in: Option<u64>,
 }
 
 impl Problem {
@@ -112,6 +127,11 @@ impl From<Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let (expected, found, deleted_in) = match self.versions {
+            None => (None, None, None),
+            Some(Versions::Conflict { expected, found }) => (Some(expected), Some(found), None),
+            Some(Versions::Deleted { deleted_in }) => (None, None, Some(deleted_in)),
+        };
         let document = Document {
             r#type: format!("urn:callboard:{}", self.code),
             title: self.code.title(),
@@ -120,13 +140,20 @@ impl IntoResponse for Problem {
             code: self.code.as_str(),
             seen: &self.seen,
             r#try: &self.next,
-            versions: self.versions,
+            expected,
+            found,
+            deleted_in,
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        // For whoever writes down what came of the request.
+        response.extensions_mut().insert(self.code);
+        if response.status() == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }

@@ -8,13 +8,15 @@ use crate::QueueInfo;
 use axum::Json;
 use axum::extract::State;
 use callboard_core::Requirements;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Tasks that ask for one capability and require the same.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct QueueView {
     capability: Arc<str>,
+    #[schemars(with = "Vec<String>")]
     requires: Requirements,
     waiting: usize,
     reason: String,
@@ -31,12 +33,14 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<PageView<QueueVi
 }
 
 /// Which dead letters.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     capability: Option<String>,
     workflow: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
+    /// What `next` of the page before says.
     after: Option<String>,
 }
 

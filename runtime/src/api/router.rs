@@ -1,58 +1,126 @@
-//! Which request goes where.
+//! Which request goes where: the one table of routes, with the role that each needs.
 
 use super::code::Code;
 use super::problem::Problem;
+use super::route::{Header, Route};
 use super::{
-    App, agents, breakers, budget, control, events, health, limits, locks, metrics, past, queues, runs, state, stop,
-    tasks, visitor,
+    App, agents, breakers, budget, control, events, health, limits, locks, metrics, openapi, past, queues, runs, state,
+    stop, tasks, visitor,
 };
+use crate::settings::Role::{Admin, Operator};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::any;
+
+const KEY: &[Header] =
+    &[Header { name: "idempotency-key", about: "under one key there is one run: submitted again, it is the same" }];
+const EXPECTED: &[Header] = &[
+    Header { name: "if-match", about: "the number of the version that this rests on, in quotes" },
+    Header { name: "if-none-match", about: "`*`, if there is to be none" },
+];
+const VERSION: &[Header] =
+    &[Header { name: "if-match", about: "the number of the version that this rests on, in quotes" }];
+const LAST: &[Header] = &[Header { name: "last-event-id", about: "as `after`, from a browser that takes up a stream" }];
+
+/// All routes. Who looks is a viewer; who changes what runs, an operator; who ends a node, or erases for good (which is a
+/// parameter of `delete_state`, and looked at there), an admin.
+pub(super) fn table() -> Vec<Route> {
+    vec![
+        Route::get("/v1/runs", "list_runs", "a page of runs, the latest first", runs::list),
+        Route::post(Operator, "/v1/runs", "submit_run", "submits a workflow; durable when it answers", runs::submit)
+            .statuses(&[201])
+            .headers(KEY),
+        Route::get("/v1/runs/{run}", "show_run", "how a run stands, or stood at an event", runs::show),
+        Route::get("/v1/runs/{run}/tasks", "list_tasks_of_run", "a page of its tasks", tasks::list),
+        Route::get(
+            "/v1/runs/{run}/tasks/{task}",
+            "show_task",
+            "a task with its output, or why it does not run",
+            tasks::show,
+        ),
+        Route::post(
+            Operator,
+            "/v1/runs/{run}/tasks/{task}/retry",
+            "retry_task",
+            "gives a task that has ended without a result another life",
+            tasks::retry,
+        ),
+        Route::post(
+            Operator,
+            "/v1/runs/{run}/tasks/{task}/cancel",
+            "cancel_task",
+            "ends one task, and the run goes on",
+            tasks::cancel,
+        ),
+        Route::post(
+            Operator,
+            "/v1/runs/{run}/tasks/{task}/decide",
+            "decide_effect",
+            "says whether an effect happened of which nobody knows",
+            tasks::decide,
+        ),
+        Route::get("/v1/runs/{run}/time", "show_times", "where its time went", past::times),
+        Route::get("/v1/runs/{run}/diff/{other}", "diff_runs", "in what the tasks of two runs differ", past::diff),
+        Route::get(
+            "/v1/runs/{run}/events",
+            "list_events_of_run",
+            "what has happened to a run; as a stream also what will",
+            events::events,
+        )
+        .headers(LAST),
+        Route::get("/v1/runs/{run}/budget", "show_budget", "what it may cost and has cost", budget::show),
+        Route::post(Operator, "/v1/runs/{run}/budget", "top_up_budget", "adds to its budget", budget::top_up),
+        Route::post(Operator, "/v1/runs/{run}/cancel", "cancel_run", "ends it", control::cancel),
+        Route::post(Operator, "/v1/runs/{run}/pause", "pause_run", "starts no more of its tasks", control::pause),
+        Route::post(Operator, "/v1/runs/{run}/resume", "resume_run", "starts its tasks again", control::resume),
+        Route::post(Operator, "/v1/runs/{run}/signal", "signal_run", "gives it what a handler waits for", control::signal),
+        Route::post(Operator, "/v1/runs/{run}/approve", "approve_run", "answers an approval with yes", control::approve),
+        Route::post(Operator, "/v1/runs/{run}/reject", "reject_run", "answers an approval with no", control::reject),
+        Route::get("/v1/tasks", "list_tasks", "a page of the tasks of all runs", tasks::all),
+        Route::get("/v1/queues", "list_queues", "the tasks that wait for an agent of this node", queues::list),
+        Route::get("/v1/queues/dead", "list_dead_letters", "the tasks that have failed for good", queues::dead),
+        Route::get("/v1/agents", "list_agents", "the agents that are known", agents::list),
+        Route::get("/v1/agents/{id}", "show_agent", "one of them", agents::show),
+        Route::get("/v1/breakers", "list_breakers", "the circuit breakers of this node", breakers::list),
+        Route::get("/v1/breakers/{name}", "show_breaker", "one of them", breakers::show),
+        Route::post(Operator, "/v1/breakers/{name}/open", "open_breaker", "lets no call through", breakers::open),
+        Route::post(Operator, "/v1/breakers/{name}/close", "close_breaker", "lets all calls through", breakers::close),
+        Route::post(Operator, "/v1/breakers/{name}/reset", "reset_breaker", "leaves it to itself again", breakers::reset),
+        Route::get("/v1/limits", "list_limits", "the limits of this node", limits::list),
+        Route::get("/v1/state", "list_state", "a page of the keys of documents", state::list),
+        Route::get("/v1/state/{key}", "show_state", "a document", state::show),
+        Route::put(Operator, "/v1/state/{key}", "put_state", "writes the next version of a document", state::put)
+            .statuses(&[200, 201])
+            .headers(EXPECTED),
+        Route::delete(Operator, "/v1/state/{key}", "delete_state", "deletes a document, or erases it", state::delete)
+            .headers(VERSION),
+        Route::get("/v1/state/{key}/history", "list_versions", "a page of its versions", state::history),
+        Route::post(
+            Operator,
+            "/v1/state/{key}/rollback",
+            "roll_back_state",
+            "writes a version that says what an earlier one said",
+            state::roll_back,
+        )
+        .headers(VERSION),
+        Route::get("/v1/locks", "list_locks", "the locks that are held, by whom, and who waits", locks::list),
+        Route::post(Admin, "/v1/stop", "stop_node", "ends this node at once, from its own machine", stop::stop),
+        Route::get("/v1/openapi.json", "show_openapi", "this document", openapi::show),
+        Route::get("/metrics", "show_metrics", "what is counted, as Prometheus reads it", metrics::metrics),
+        Route::get("/healthz", "show_health", "whether the process lives", health::healthz).open(),
+        Route::get("/readyz", "show_readiness", "whether it takes work, or why not", health::readyz).open(),
+    ]
+}
 
 pub(super) fn router(app: App) -> Router {
-    Router::new()
-        .route("/v1/runs", get(runs::list).post(runs::submit))
-        .route("/v1/runs/{run}", get(runs::show))
-        .route("/v1/runs/{run}/tasks", get(tasks::list))
-        .route("/v1/runs/{run}/tasks/{task}", get(tasks::show))
-        .route("/v1/runs/{run}/tasks/{task}/retry", post(tasks::retry))
-        .route("/v1/runs/{run}/tasks/{task}/cancel", post(tasks::cancel))
-        .route("/v1/runs/{run}/tasks/{task}/decide", post(tasks::decide))
-        .route("/v1/runs/{run}/time", get(past::times))
-        .route("/v1/runs/{run}/diff/{other}", get(past::diff))
-        .route("/v1/runs/{run}/events", get(events::events))
-        .route("/v1/runs/{run}/budget", get(budget::show).post(budget::top_up))
-        .route("/v1/runs/{run}/cancel", post(control::cancel))
-        .route("/v1/runs/{run}/pause", post(control::pause))
-        .route("/v1/runs/{run}/resume", post(control::resume))
-        .route("/v1/runs/{run}/signal", post(control::signal))
-        .route("/v1/runs/{run}/approve", post(control::approve))
-        .route("/v1/runs/{run}/reject", post(control::reject))
-        .route("/v1/tasks", get(tasks::all))
-        .route("/v1/queues", get(queues::list))
-        .route("/v1/queues/dead", get(queues::dead))
-        .route("/v1/agents", get(agents::list))
-        .route("/v1/agents/{id}", get(agents::show))
-        .route("/v1/breakers", get(breakers::list))
-        .route("/v1/breakers/{name}", get(breakers::show))
-        .route("/v1/breakers/{name}/open", post(breakers::open))
-        .route("/v1/breakers/{name}/close", post(breakers::close))
-        .route("/v1/breakers/{name}/reset", post(breakers::reset))
-        .route("/v1/limits", get(limits::list))
-        .route("/v1/state", get(state::list))
-        .route("/v1/state/{key}", get(state::show).put(state::put).delete(state::delete))
-        .route("/v1/state/{key}/history", get(state::history))
-        .route("/v1/state/{key}/rollback", post(state::roll_back))
+    let routes = table().into_iter().map(|route| route.behind(&app.http.tokens, &app.audit));
+    routes
+        .fold(Router::new(), |router, (path, handler)| router.route(path, handler))
+        // A hint for who has not escaped a key; nothing is there.
         .route("/v1/state/{key}/{*rest}", any(state::in_parts))
-        .route("/v1/locks", get(locks::list))
-        .route("/metrics", get(metrics::metrics))
-        .route("/v1/stop", post(stop::stop))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
         .fallback(nowhere)
         .method_not_allowed_fallback(otherwise)
         .layer(middleware::from_fn_with_state(app.clone(), in_time))
@@ -61,11 +129,11 @@ pub(super) fn router(app: App) -> Router {
 }
 
 async fn nowhere(uri: Uri) -> Problem {
-    Problem::new(Code::NotFound, format!("there is nothing at {}", uri.path())).next("GET /v1/runs")
+    Problem::new(Code::NotFound, format!("there is nothing at {}", uri.path())).next("GET /v1/openapi.json")
 }
 
 async fn otherwise(method: Method, uri: Uri) -> Problem {
-    Problem::new(Code::Usage, format!("{method} is no way to ask for {}", uri.path()))
+    Problem::new(Code::Method, format!("{method} is no way to ask for {}", uri.path()))
 }
 
 /// Answers within the limit of a request. The body of the answer may take longer: a stream does.

@@ -11,20 +11,24 @@ use crate::query::RunStatus;
 use crate::workflow::Workflow;
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use callboard_core::{RunId, closest};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// A run that was submitted, and where it is.
+type Created = (StatusCode, [(HeaderName, String); 1], Json<RunView>);
+
 /// The header that makes a submission idempotent.
 const KEY: &str = "idempotency-key";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Submission {
     #[serde(default)]
+    /// Whether a workflow is refused that asks for what no agent offers at present.
     strict: bool,
 }
 
@@ -33,7 +37,7 @@ pub(super) async fn submit(
     Asked(submission): Asked<Submission>,
     headers: HeaderMap,
     Document(workflow): Document,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Created, Problem> {
     let board = app.board()?;
     let key = match headers.get(KEY).map(|key| key.to_str()) {
         None => None,
@@ -75,13 +79,18 @@ async fn strict(board: &Callboard, workflow: &Workflow, key: Option<&str>) -> Re
 }
 
 /// Which runs.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
+    /// One of several.
+    #[schemars(with = "Option<Vec<RunStatus>>")]
     status: Option<String>,
     workflow: Option<String>,
+    /// `key:value`.
     label: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
+    /// What `next` of the page before says.
     after: Option<String>,
 }
 
@@ -123,8 +132,9 @@ pub(super) async fn show(
 }
 
 /// As it stands, or as it stood after an event.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct When {
+    /// The position of an event.
     pub(super) at: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! The server: accepts connections, within limits, until it is told to close.
 
+use super::audit::Audit;
 use super::stop::Peer;
 use super::{App, closed, router};
 use crate::node::Node;
@@ -37,12 +38,18 @@ struct Surroundings {
     node: Weak<Node>,
     socket: Socket,
     address: SocketAddr,
+    audit: Audit,
 }
 
 /// The server as a child of its node, and where it is found.
-pub(super) fn child(node: Weak<Node>, listener: TcpListener, address: SocketAddr) -> (ChildSpec, Slot<Message>) {
+pub(super) fn child(
+    node: Weak<Node>,
+    listener: TcpListener,
+    address: SocketAddr,
+    audit: Audit,
+) -> (ChildSpec, Slot<Message>) {
     let policy = Policy { on_give_up: OnGiveUp::StopTree, ..Policy::default() };
-    let around = Surroundings { node, socket: Arc::new(Mutex::new(Some(Arc::new(listener)))), address };
+    let around = Surroundings { node, socket: Arc::new(Mutex::new(Some(Arc::new(listener)))), address, audit };
     ChildSpec::actor("api", policy, move || (ApiActor, around.clone()))
 }
 
@@ -70,12 +77,12 @@ impl Actor for ApiActor {
     type Arguments = Surroundings;
 
     async fn pre_start(&self, myself: ActorRef<Message>, around: Surroundings) -> Result<Serving, ActorProcessingErr> {
-        let Surroundings { node, socket, address } = around;
+        let Surroundings { node, socket, address, audit } = around;
         let listener = lock(&socket).clone().ok_or("the socket is closed")?;
         let http = node.upgrade().ok_or("the node is gone")?.settings().http.clone();
         let (close, closing) = watch::channel(false);
         let (connections, streams) = (http.connections_max, Arc::new(Semaphore::new(http.connections_max / 2)));
-        let app = App { node, http, address, streams, closing: closing.clone() };
+        let app = App { node, http, audit, address, streams, closing: closing.clone() };
         let server = Server {
             listener,
             header_timeout: app.http.header_timeout,

@@ -5,13 +5,15 @@ use super::asked::{Asked, Given, Told, page_of};
 use super::code::Code;
 use super::problem::{Problem, Versions};
 use super::view::{DocumentView, KeyView, OutlineView, PageView};
+use super::visitor::Visitor;
+use crate::settings::Role;
 use crate::state::fits;
 use crate::{Document, Error, Json as Value};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
-use axum::response::IntoResponse;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::ops::Bound;
 
@@ -31,11 +33,12 @@ impl FromRequestParts<App> for Key {
 }
 
 /// Which keys.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     #[serde(default)]
     prefix: String,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     after: Option<String>,
 }
@@ -54,7 +57,7 @@ pub(super) async fn list(
 }
 
 /// Which version.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Shown {
     version: Option<u64>,
@@ -64,7 +67,7 @@ pub(super) async fn show(
     State(app): State<App>,
     Key(key): Key,
     Asked(shown): Asked<Shown>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<(Tag, Json<DocumentView>), Problem> {
     let board = app.board()?;
     let version = match shown.version {
         Some(number) => board.state::<Value>(&key).at(number).await.map_err(|error| of_past(&key, error))?,
@@ -82,9 +85,10 @@ pub(super) async fn show(
 }
 
 /// Which versions.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Before {
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
     after: Option<u64>,
 }
@@ -102,7 +106,7 @@ pub(super) async fn history(
 }
 
 /// How a document is written.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Put {
     #[serde(default)]
@@ -117,7 +121,7 @@ pub(super) async fn put(
     Asked(put): Asked<Put>,
     headers: HeaderMap,
     Given(value): Given,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<(StatusCode, Tag, Json<KeyView>), Problem> {
     let document = document(&app, &key, put.by, put.label)?;
     let expected = expected(&headers)?;
     fits(&key, Some(&value)).map_err(|error| Problem::of(Code::TooLarge, &error))?;
@@ -134,7 +138,7 @@ pub(super) async fn put(
 }
 
 /// How a document is deleted.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Delete {
     #[serde(default)]
@@ -145,10 +149,14 @@ pub(super) struct Delete {
 
 pub(super) async fn delete(
     State(app): State<App>,
+    visitor: Visitor,
     Key(key): Key,
     Asked(delete): Asked<Delete>,
     headers: HeaderMap,
 ) -> Result<Json<KeyView>, Problem> {
+    if delete.erase {
+        visitor.may(Role::Admin)?;
+    }
     let document = document(&app, &key, delete.by, delete.label)?;
     let deleted = match (expected(&headers)?, delete.erase) {
         (Some(expected @ 1..), false) => document.delete(expected).await,
@@ -167,7 +175,7 @@ pub(super) async fn delete(
 }
 
 /// To which version.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Back {
     version: Option<u64>,
@@ -180,7 +188,7 @@ pub(super) async fn roll_back(
     Key(key): Key,
     headers: HeaderMap,
     Told(back): Told<Back>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<(Tag, Json<KeyView>), Problem> {
     let document = document(&app, &key, back.by, back.label)?;
     let number = back.version.ok_or_else(|| Problem::new(Code::Usage, "say to which version: {\"version\": 2}"))?;
     let written = match expected(&headers)? {
@@ -255,6 +263,8 @@ fn of_past(key: &str, error: Error) -> Problem {
 }
 
 /// The header that names a version.
-fn tag(version: u64) -> [(HeaderName, String); 1] {
+type Tag = [(HeaderName, String); 1];
+
+fn tag(version: u64) -> Tag {
     [(header::ETAG, format!("\"{version}\""))]
 }

@@ -4,9 +4,10 @@ use super::App;
 use super::asked::Told;
 use super::code::Code;
 use super::problem::Problem;
+use super::route::Accepted;
 use axum::extract::{Extension, State};
-use axum::http::StatusCode;
 use futures::FutureExt;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::net::IpAddr;
 
@@ -15,7 +16,7 @@ use std::net::IpAddr;
 pub(super) struct Peer(pub(super) IpAddr);
 
 /// Why it ends.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Stop {
     emergency: bool,
@@ -27,7 +28,7 @@ pub(super) async fn stop(
     State(app): State<App>,
     peer: Option<Extension<Peer>>,
     Told(stop): Told<Stop>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Accepted, Problem> {
     if !peer.is_some_and(|Extension(Peer(peer))| peer.to_canonical().is_loopback()) {
         return Err(Problem::new(Code::Denied, "a node is stopped from its own machine only"));
     }
@@ -39,5 +40,5 @@ pub(super) async fn stop(
     let reason = stop.reason.unwrap_or_else(|| "asked for by HTTP".to_owned());
     // Polled once, it has begun; to wait for its end would be to wait for the end of this request, too.
     let _begun = board.emergency_stop(&reason).now_or_never();
-    Ok(StatusCode::ACCEPTED)
+    Ok(Accepted)
 }

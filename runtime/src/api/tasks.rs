@@ -13,17 +13,23 @@ use crate::{AllTasks, Error, ErrorKind, Json as Payload, Run};
 use axum::Json;
 use axum::extract::{Path, State};
 use callboard_core::{RunId, Status, TaskIndex};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::str::FromStr;
 
 /// Which tasks.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
+    /// One of several.
+    #[schemars(with = "Option<Vec<Status>>")]
     status: Option<String>,
     capability: Option<String>,
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
+    /// What `next` of the page before says.
     after: Option<String>,
+    /// The position of an event of one run.
     at: Option<String>,
 }
 
@@ -135,7 +141,7 @@ async fn shown(run: &Run, task: &str) -> Result<Json<TaskView>, Problem> {
 }
 
 /// With which input a task is tried again; without one with its own.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Again {
     #[serde(deserialize_with = "Payload::present")]
@@ -168,7 +174,7 @@ pub(super) async fn cancel(
 }
 
 /// Whether an effect happened, with which result, and who says so.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Decided {
     happened: Option<bool>,

@@ -1,6 +1,11 @@
+mod openapi;
+mod visitors;
+
+use super::audit::Audit;
 use super::{Code, server};
 use crate::supervise::{self, Supervisor};
 use crate::{Callboard, ErrorKind, Result, Settings};
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +14,48 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 async fn serving() -> Result<(Callboard, SocketAddr)> {
+    serving_with(|_| {}).await
+}
+
+async fn serving_with(change: impl FnOnce(&mut Settings)) -> Result<(Callboard, SocketAddr)> {
     let mut settings = Settings::default();
     settings.http.listen = ([127, 0, 0, 1], 0).into();
+    change(&mut settings);
     let board = Callboard::builder(settings).ephemeral().start().await?;
     let address = board.serve().await?;
     Ok((board, address))
+}
+
+/// An answer.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// Sends a request with these further lines in its head, and reads the whole answer.
+async fn ask(address: SocketAddr, line: &str, head: &[&str], body: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let more: String = head.iter().map(|line| format!("{line}\r\n")).collect();
+    let length = body.len();
+    let request = format!(
+        "{line} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{more}content-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    // All of it is in one piece, but for what is streamed.
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
 }
 
 /// The first line of the answer to a question for its health.
@@ -41,7 +83,7 @@ async fn a_server_that_dies_is_started_again_where_it_was() -> Result<()> {
     let (board, _) = serving().await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let (child, slot) = server::child(Arc::downgrade(&board.0), listener, address);
+    let (child, slot) = server::child(Arc::downgrade(&board.0), listener, address, Audit::to_log());
     let (events, _told) = mpsc::channel(8);
     let tree = supervise::Settings {
         name: "t".into(),

@@ -5,7 +5,7 @@ use super::Settings;
 use super::effective::Effective;
 use super::named::{self, Said};
 use super::origin::Origin;
-use super::row::{Kind, Raw, Row};
+use super::row::{Raw, Row};
 use crate::{Error, ErrorKind, Result};
 use callboard_core::closest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 
 const CONFIG: &str = "CALLBOARD_CONFIG";
 /// What names settings in the environment, but is none of them.
-const NOT_SETTINGS: [&str; 3] = [CONFIG, "CALLBOARD_ADDR", "CALLBOARD_TOKEN"];
+const NOT_SETTINGS: [&str; 4] = [CONFIG, "CALLBOARD_ADDR", "CALLBOARD_TOKEN", "CALLBOARD_TOKEN_FILE"];
 const PREFIX: &str = "CALLBOARD_";
 
 /// Where settings come from, each layer over the one before: the defaults, a file, the environment, flags.
@@ -172,8 +172,8 @@ impl Loading {
         let Some(secret) = key.strip_suffix("_file").and_then(row) else {
             return self.put(&key, Raw::Word(value), &origin);
         };
-        if secret.kind != Kind::Url {
-            let may: Vec<&str> = rows().iter().filter(|row| row.kind == Kind::Url).map(|row| row.key).collect();
+        if !secret.kind.is_secret() {
+            let may: Vec<&str> = rows().iter().filter(|row| row.kind.is_secret()).map(|row| row.key).collect();
             let reason = format!("only what may hold a secret is read from a file of its own: {}", may.join(", "));
             return self.faults.push(format!("{origin}: {reason}"));
         }

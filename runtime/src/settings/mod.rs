@@ -11,6 +11,7 @@ mod origin;
 mod row;
 mod server;
 mod table;
+mod tokens;
 mod units;
 mod write;
 
@@ -24,6 +25,7 @@ pub use load::Layers;
 pub(crate) use load::refuse_all;
 pub use server::ServerUrl;
 pub use table::{BreakerSettings, HttpSettings, RetrySettings, Settings, StateSettings};
+pub use tokens::{Role, Tokens};
 
 use crate::cluster::steward::Pace;
 use callboard_core::{GraphLimits, Limits, Retry};
@@ -84,6 +86,14 @@ impl Settings {
         if self.store_mode == StoreMode::ReadOnly && self.is_of_a_cluster() {
             let reason = "store.mode is \"read-only\" and bus.url names a broker: a copy is looked at by one process, for itself";
             faults.push(Fault { keys: vec!["store.mode", "bus.url"], reason: reason.to_owned() });
+        }
+        if !self.http.listen.ip().is_loopback() && self.http.tokens.is_empty() {
+            let reason = format!(
+                "http.listen is {}, which others may reach, and http.tokens names nobody who may ask: set \
+                 http.tokens = \"NAME:admin:SECRET\", or listen on 127.0.0.1",
+                self.http.listen
+            );
+            faults.push(Fault { keys: vec!["http.listen", "http.tokens"], reason });
         }
         faults.extend(self.half_of_a_cluster());
         faults

@@ -1,6 +1,6 @@
 //! What a setting is: a row of the table, with its unit and its range, and a field of the settings.
 
-use super::units;
+use super::{tokens, units};
 use std::net::SocketAddr;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -44,6 +44,8 @@ pub(super) enum Kind {
     Address,
     /// The path of a file or a folder.
     Path,
+    /// Tokens with their secrets: a text, or a list of texts.
+    Tokens,
 }
 
 /// The value of a setting.
@@ -103,7 +105,7 @@ impl Row {
         }
         let unit = match self.kind {
             Kind::Name => " of A-Z a-z 0-9 _ -",
-            Kind::Url | Kind::Path | Kind::Address => " bytes",
+            Kind::Url | Kind::Path | Kind::Address | Kind::Tokens => " bytes",
             Kind::Time | Kind::Bytes | Kind::Count | Kind::Factor | Kind::Choice => "",
         };
         Some(format!("{} is {least} to {most}{unit}, not {}", self.key, self.kind.show(amount)))
@@ -111,6 +113,11 @@ impl Row {
 }
 
 impl Kind {
+    /// Whether it may hold a secret, so that it may be read from a file of its own.
+    pub(super) fn is_secret(self) -> bool {
+        matches!(self, Self::Url | Self::Tokens)
+    }
+
     fn read(self, raw: Raw<'_>) -> Result<Amount, String> {
         let text = match raw {
             Raw::Word(word) => Some(word),
@@ -119,8 +126,13 @@ impl Kind {
         match (self, raw, text) {
             (Self::Time, _, Some(text)) => units::time(text).map(Amount::Time),
             (Self::Bytes, _, Some(text)) => units::bytes(text).map(Amount::Number),
-            (Self::Name | Self::Url | Self::Choice | Self::Address | Self::Path, _, Some(text)) => {
+            (Self::Name | Self::Url | Self::Choice | Self::Address | Self::Path | Self::Tokens, _, Some(text)) => {
                 Ok(Amount::Text(text.to_owned()))
+            }
+            (Self::Tokens, Raw::Toml(DeValue::Array(texts)), _) => {
+                let texts: Option<Vec<&str>> = texts.iter().map(|text| text.get_ref().as_str()).collect();
+                let texts = texts.ok_or_else(|| format!("{} is wanted", self.in_words()))?;
+                Ok(Amount::Text(texts.join(" ")))
             }
             (Self::Count, Raw::Word(word), _) => count(word, 10),
             (Self::Count, Raw::Toml(DeValue::Integer(integer)), _) => count(integer.as_str(), integer.radix()),
@@ -138,6 +150,7 @@ impl Kind {
     pub(super) fn write(self, amount: &Amount) -> String {
         let shown = match (self, amount) {
             (Self::Url, Amount::Text(url)) => units::without_secrets(url),
+            (Self::Tokens, Amount::Text(text)) => tokens::without_secrets(text),
             (_, Amount::Text(text)) => text.clone(),
             (_, Amount::Time(time)) => units::show_time(*time),
             (Self::Bytes, Amount::Number(bytes)) => units::show_bytes(*bytes),
@@ -162,6 +175,7 @@ impl Kind {
             Self::Count => "a whole number",
             Self::Factor => "a number",
             Self::Name | Self::Url | Self::Choice | Self::Address | Self::Path => "a text",
+            Self::Tokens => "a text or a list of texts",
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::choice::{Addressing, Choice, QueueKind, StoreMode};
 use super::row::{Field, Kind, Row};
 use super::units;
-use super::{BusSettings, DirectorySettings, StoreSettings};
+use super::{BusSettings, DirectorySettings, StoreSettings, Tokens};
 use callboard_core::OnCycle;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -75,6 +75,7 @@ macro_rules! settings {
     (@Path $text:literal, $type:ty) => { $text.to_owned() };
     (@Address $text:literal, $type:ty) => { units::address_of($text) };
     (@Url $text:literal, $type:ty) => { <$type>::default() };
+    (@Tokens $text:literal, $type:ty) => { <$type>::default() };
     (@Choice $text:literal, $type:ty) => { <$type>::default() };
     (@words Choice, $type:ty) => { <$type as Choice>::WORDS };
     (@words $kind:ident, $type:ty) => { &[] };
@@ -307,10 +308,21 @@ settings! {
 settings! {
     /// How a node is reached by HTTP, and what it puts up with.
     pub struct HttpSettings {
-        /// Where it listens: an IP address and a port, 0 for one that is free. There is no authentication yet, so whoever
-        /// reaches it may do everything.
+        /// Where it listens: an IP address and a port, 0 for one that is free. An address that is not the loopback needs
+        /// tokens.
         "http.listen" listen: SocketAddr = Address("127.0.0.1:7420"), 1 to 64,
-        "An address that others reach opens the node to them.";
+        "What is said on the way is not encrypted: put a proxy that is before others.";
+
+        /// Who may ask: tokens, each NAME:ROLE:SECRET, in a list or separated by blanks. The role is viewer, operator or admin, the
+        /// secret 16 to 512 characters, sent as "authorization: Bearer SECRET". Without tokens this machine alone may ask,
+        /// and for everything.
+        "http.tokens" tokens: Tokens = Tokens(""), 0 to 65_536,
+        "Whoever has the secret of a token may do what its role may.";
+
+        /// The file to which each change that is asked for over HTTP is added, as a line of JSON: when, by whom, what, of what, and
+        /// what came of it. Without it the log alone has it.
+        "http.audit_file" audit_file: String = Path(""), 0 to 4_096,
+        "It only grows: what rotates it may move it away, it is opened for each line.";
 
         /// The body of one request at most; a workflow document has 16 MiB at most anyhow.
         "http.body_bytes_max" body_bytes_max: usize = Bytes("16MiB"), "1KiB" to "1GiB",

@@ -197,7 +197,7 @@ fn a_secret_comes_from_a_file_of_its_own() {
         &[("CALLBOARD_LEASE_FILE", &absent), ("CALLBOARD_FILE", "x")],
         &[],
         &[
-            "CALLBOARD_LEASE_FILE: only what may hold a secret is read from a file of its own: store.url, store.endpoint, bus.url, directory.url",
+            "CALLBOARD_LEASE_FILE: only what may hold a secret is read from a file of its own: store.url, store.endpoint, bus.url, directory.url, http.tokens",
             "CALLBOARD_FILE: there is no setting \"file\"",
         ],
     );
@@ -221,6 +221,27 @@ fn what_is_no_place_is_refused_without_its_secrets() {
 fn contradictions(text: &str) -> Vec<String> {
     let said = super::load::text_alone(text).expect("each is good").contradictions();
     said.into_iter().map(|fault| fault.reason).collect()
+}
+
+#[test]
+fn an_address_that_others_reach_needs_tokens() {
+    let refused = contradictions("http.listen = \"0.0.0.0:7420\"");
+    assert!(refused.len() == 1 && refused[0].starts_with("http.listen is 0.0.0.0:7420"), "{refused:?}");
+    let tokens = "http.tokens = [\"ann:admin:geheim-geheim-geheim\"]";
+    assert_eq!(contradictions(&format!("http.listen = \"[::]:7420\"\n{tokens}")), [""; 0]);
+    assert_eq!(contradictions("http.listen = \"127.9.9.9:1\""), [""; 0]);
+    check(
+        "http.tokens = \"geheim\"\n",
+        &[("CALLBOARD_HTTP__LISTEN", "10.0.0.1:80")],
+        &["http.tokens=a:viewer:geheim"],
+        &[
+            "callboard.toml:1: http.tokens: a token is NAME:ROLE:SECRET, not \"***\"",
+            "the flag \"http.tokens\": http.tokens: the secret of token \"a\" is 16 to 512 printable ASCII characters without blanks, and 6 bytes were seen",
+            "CALLBOARD_HTTP__LISTEN: http.listen is 10.0.0.1:80, which others may reach, and http.tokens names nobody who may ask: set http.tokens = \"NAME:admin:SECRET\", or listen on 127.0.0.1",
+        ],
+    );
+    let settings = load(tokens, &[], &[]).expect("good settings");
+    assert!(!format!("{settings:?} {}", settings.to_toml()).contains("geheim"), "a secret is shown");
 }
 
 #[test]

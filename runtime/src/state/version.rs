@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Who has written, for whoever reads the history of a document.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Author {

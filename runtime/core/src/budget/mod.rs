@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub const AMOUNT_MAX: u64 = 1_000_000_000_000_000;
 
 /// What something costs: an amount of each thing, zero of what it does not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cost {
     /// Calls.
@@ -37,7 +37,7 @@ pub struct Cost {
 }
 
 /// What a run may cost with all that it starts: a limit of each thing, none of what it does not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Budget {
     /// Calls.

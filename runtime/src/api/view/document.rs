@@ -4,12 +4,13 @@ use super::Moment;
 use crate::state::Outline;
 use crate::{Author, Version};
 use callboard_core::Json;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::ops::Not;
 use std::sync::Arc;
 
 /// A version of a document.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in super::super) struct DocumentView {
     key: String,
     version: u64,
@@ -27,7 +28,7 @@ impl DocumentView {
 }
 
 /// A version without its value.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in super::super) struct OutlineView {
     version: u64,
     at: Moment,
@@ -47,7 +48,7 @@ impl From<Outline> for OutlineView {
 }
 
 /// A key, and the number of its newest version.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in super::super) struct KeyView {
     pub(in super::super) key: String,
     pub(in super::super) version: u64,

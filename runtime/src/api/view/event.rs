@@ -2,12 +2,13 @@
 
 use super::Moment;
 use crate::run_event::{RunEvent, What};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// An event. What is known of its kind stands beside `type`; `text` says the same in words.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in super::super) struct EventView {
     position: String,
     at: Moment,

@@ -2,11 +2,12 @@
 
 use super::Moment;
 use crate::{Author, LockInfo, LockTicket};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
 /// A lock that is held.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in super::super) struct LockView {
     key: Arc<str>,
     token: u64,
@@ -15,7 +16,7 @@ pub(in super::super) struct LockView {
     waiting: Vec<TicketView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TicketView {
     by: Author,
     node: Arc<str>,

@@ -15,12 +15,13 @@ pub(super) use run::RunView;
 pub(super) use task::{RunTaskView, TaskView};
 
 use callboard_core::Millis;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use std::fmt::Display;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Some of the answers, and what to ask for behind them.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct PageView<T> {
     pub(super) items: Vec<T>,
     /// To be given as `after`; `null` if there is no more.
@@ -34,7 +35,9 @@ impl<T> PageView<T> {
 }
 
 /// A moment as `2026-11-20T10:36:20.125Z`.
-struct Moment(Millis);
+#[derive(JsonSchema)]
+#[schemars(inline)]
+struct Moment(#[schemars(with = "String", extend("format" = "date-time"))] Millis);
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -3,12 +3,13 @@
 use super::Moment;
 use crate::past::{Leg, RunDiff, RunTimes, Sides, TaskDiff, TimeSpent};
 use callboard_core::{RunId, Status, TaskIndex};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Where the time of a run went; times in milliseconds.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in super::super) struct TimesView {
     run: RunId,
     from: Moment,
@@ -20,7 +21,7 @@ pub(in super::super) struct TimesView {
     path: Vec<LegView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LegView {
     index: TaskIndex,
     task: String,
@@ -59,7 +60,7 @@ impl From<Leg> for LegView {
 }
 
 /// In what two runs differ: a list of tasks.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in super::super) struct DiffView {
     runs: [RunId; 2],
     same: usize,
@@ -67,7 +68,7 @@ pub(in super::super) struct DiffView {
     next: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TaskDiffView {
     task: String,
     differs: Vec<&'static str>,

@@ -1,17 +1,19 @@
 //! A run as JSON.
 
 use super::Moment;
-use crate::query::RunInfo;
+use crate::query::{RunInfo, RunStatus};
 use callboard_core::RunId;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A run.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in super::super) struct RunView {
     id: RunId,
     workflow: Arc<str>,
+    #[schemars(with = "RunStatus")]
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Arc<str>>,

@@ -2,21 +2,24 @@
 
 use super::Moment;
 use crate::query::{FailedAttempt, RunTask, TaskInfo};
-use callboard_core::{InstanceId, Json, Priority, RunId, TaskIndex};
+use callboard_core::{InstanceId, Json, Priority, RunId, Status, TaskIndex};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::ops::Not;
 use std::sync::Arc;
 
 /// A task.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in super::super) struct TaskView {
     index: TaskIndex,
     name: String,
     capability: Arc<str>,
+    #[schemars(with = "Status")]
     status: &'static str,
     priority: Priority,
     attempt: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     holder: Option<InstanceId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_before: Option<Moment>,
@@ -43,7 +46,7 @@ pub(in super::super) struct TaskView {
 }
 
 /// A task with its run.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(in super::super) struct RunTaskView {
     run: RunId,
     workflow: Arc<str>,
@@ -57,7 +60,7 @@ impl From<RunTask> for RunTaskView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FailureView {
     attempt: u32,
     at: Moment,
