@@ -10,7 +10,7 @@ TARPAULIN = $(TOOLS)/cargo-tarpaulin-0.37.5
 # The shard to try, such as 1/8; all in one go without.
 SHARD ?= 1/1
 
-.PHONY: help services services-down cluster test test-long lint bench simulate sabotage fuzz mutants mutants-diff coverage
+.PHONY: help services services-down cluster test test-long lint bench simulate sabotage schemathesis fuzz mutants mutants-diff coverage
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,12 +38,24 @@ with_services = trap '$(MAKE) --no-print-directory services-down' EXIT; trap 'ex
 test: ## everything the tests need, then all tests
 	$(CARGO) build $(ALL) --examples
 	$(call with_services,$(CARGO) test $(ALL))
+	$(MAKE) schemathesis
 	$(MAKE) simulate SEEDS=2000
 
 test-long: ## the same with deeper searches, more seeds and 50 kills
 	$(CARGO) build $(ALL) --examples
 	$(call with_services,MODEL_DEPTH=long TEST_SEEDS=10000 TEST_KILLS=50 TEST_COUNTS=1000 TEST_FIRE_SEEDS=10 TEST_PARKED=10000 TEST_CLUSTER_SEEDS=20 TEST_LIVE=100000 TEST_LINEAR_OPS=500000 TEST_SCHEDULES=100000 PROPTEST_CASES=4000 TEST_NODE_KILLS=20 TEST_NODE_RUNS=250 TEST_NODE_ROUNDS=15 TEST_NODE_AWAY=20 TEST_NODE_CUTS=12 TEST_NODE_PARKED=10000 $(CARGO) test $(ALL))
+	$(MAKE) schemathesis EXAMPLES=500
 	$(MAKE) simulate SEEDS=20000
+
+# Of PyPI, in a folder below target/; the examples of each operation, and the seed that makes them.
+export SCHEMATHESIS_VERSION = 4.32.5
+export VALIDATOR_VERSION = 0.9.0
+EXAMPLES ?= 15
+SEED ?= 1
+
+schemathesis: ## ask a node what its OpenAPI document allows: no server error, answers as described; EXAMPLES=500 SEED=2
+	$(CARGO) build $(ALL) -p callboard-cli
+	TOOLS=$(TOOLS) tests/schemathesis target/debug/callboard $(EXAMPLES) $(SEED)
 
 # One more build, in which time, ids and the order of wake-ups are the seed's, and promises can be broken on purpose.
 SIMULATE = RUSTFLAGS="--cfg tokio_unstable" $(CARGO) run --quiet --locked --profile simulate --target-dir target/simulate \

@@ -200,8 +200,9 @@ pub(crate) struct TaskList {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Events {
-    /// Show what happens to a run until it ends, after all that has happened.
-    Tail(Told),
+    /// Show what happens to a run until it ends, after all that has happened; without a run what happens to all of them from now
+    /// on, until somebody interrupts it.
+    Tail(Tail),
     /// Write what has happened to a run so far, a line of JSON each.
     Export(Told),
     /// Show what has happened to a run again, at a speed.
@@ -212,6 +213,28 @@ pub(crate) enum Events {
         #[arg(long, default_value_t = 1.0)]
         speed: f64,
     },
+}
+
+/// Which events of a run, or of all.
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    /// The run.
+    pub(crate) run: Option<String>,
+    /// Only those of one of these kinds: started, failed, parked and so on.
+    #[arg(long = "type", value_name = "TYPE,..", value_delimiter = ',')]
+    pub(crate) kinds: Vec<String>,
+    /// Only those of this task of the run.
+    #[arg(long, value_name = "NAME", requires = "run")]
+    pub(crate) task: Option<String>,
+    /// Only those of runs of this workflow.
+    #[arg(long, value_name = "NAME", conflicts_with = "run")]
+    pub(crate) workflow: Option<String>,
+    /// Only those of tasks that ask for this capability.
+    #[arg(long, value_name = "NAME", conflicts_with = "run")]
+    pub(crate) capability: Option<String>,
+    /// Only those behind this position; "start" for all runs as far back as they are kept.
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) after: Option<String>,
 }
 
 /// Which events of a run.

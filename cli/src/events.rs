@@ -1,6 +1,6 @@
 //! What has happened to runs: followed, exported, replayed.
 
-use crate::args::{Events, Told};
+use crate::args::{Events, Tail, Told};
 use crate::client::{Client, Happened, escaped, with_query};
 use crate::failure::Result;
 use crate::output::{Output, member, value};
@@ -13,10 +13,26 @@ const PAGE: usize = 1_000;
 
 pub(crate) async fn events(command: &Events, client: &Client, output: Output) -> Result<()> {
     match command {
-        Events::Tail(told) => follow(told, None, client, output).await,
+        Events::Tail(tail) => self::tail(tail, client, output).await,
         Events::Replay { told, speed } => follow(told, Some(*speed), client, output).await,
         Events::Export(told) => export(told, client, output).await,
     }
+}
+
+/// What is shown of one run is over with it; of all runs it never is.
+async fn tail(tail: &Tail, client: &Client, output: Output) -> Result<()> {
+    let (kinds, after) = (tail.kinds.clone(), tail.after.clone());
+    if let Some(run) = tail.run.clone() {
+        let told = Told { run, kinds, task: tail.task.clone(), after };
+        return follow(&told, None, client, output).await;
+    }
+    let query = [
+        ("after", Some(after.unwrap_or_else(|| "now".to_owned()))),
+        ("type", Some(kinds.join(",")).filter(|kinds| !kinds.is_empty())),
+        ("workflow", tail.workflow.clone()),
+        ("capability", tail.capability.clone()),
+    ];
+    client.follow_all(&with_query("/v1/events", &query), |happened| output.event(&happened.json)).await
 }
 
 /// Shows events as they come. Which are wanted is looked at here: that the last one has come is seen by all of them.

@@ -65,7 +65,9 @@ impl Output {
         match self.format {
             Format::Table => {
                 let event = value(json)?;
-                self.line(&format!("{}  {}", member(&event, "at"), member(&event, "text")))
+                // Of all runs, which.
+                let run = event.get("run").map_or_else(String::new, |_| format!("{}  ", member(&event, "run")));
+                self.line(&format!("{}  {run}{}", member(&event, "at"), member(&event, "text")))
             }
             Format::Json | Format::Jsonl => self.line(json),
             Format::Yaml => self.line("---").and_then(|()| self.show(json, &[])),

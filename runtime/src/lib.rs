@@ -40,6 +40,7 @@ mod dispatch;
 mod document;
 mod durable;
 mod error;
+mod feed;
 #[cfg(feature = "test")]
 #[doc(hidden)]
 pub mod fuzz;
@@ -99,6 +100,7 @@ pub use durable::{
     Signal, Starting, Submitting, Voting,
 };
 pub use error::{Error, ErrorClass, ErrorKind, Result, ResultExt, VersionConflict};
+pub use feed::{Feed, FeedEvent, FeedPosition, FeedRequest};
 pub use join::{Aggregate, Aggregation, Arrays, Conflict, Opinion, Prefer, Standing, Tie, Vote, aggregate};
 pub use limit::{Limit, LimitInfo, Permit, RateInfo};
 pub use message::{

@@ -258,6 +258,54 @@ pub enum What {
     },
 }
 
+macro_rules! kinds {
+    ($($variant:ident = $word:literal,)*) => {
+        impl What {
+            /// The words for everything that can happen.
+            pub const KINDS: &[&str] = &[$($word),*];
+
+            /// The word for what happened: `submitted`, `started`, `completed` and so on.
+            pub const fn kind(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $word,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Submitted = "submitted",
+    Started = "started",
+    Completed = "completed",
+    Failed = "failed",
+    Lost = "lost",
+    Skipped = "skipped",
+    Cancelled = "cancelled",
+    Paused = "paused",
+    Resumed = "resumed",
+    ToppedUp = "topped_up",
+    WallTimeSpent = "wall_time_spent",
+    Retried = "retried",
+    Reopened = "reopened",
+    Recorded = "recorded",
+    CallFailed = "call_failed",
+    Asked = "asked",
+    EffectBegun = "effect_begun",
+    EffectUnknown = "effect_unknown",
+    EffectDecided = "effect_decided",
+    Waits = "waits",
+    WaitOver = "wait_over",
+    WaitWithdrawn = "wait_withdrawn",
+    Signalled = "signalled",
+    Answered = "answered",
+    Parked = "parked",
+    Progress = "progress",
+    FailedWaiting = "failed_waiting",
+    Undoing = "undoing",
+    Undoes = "undoes",
+    Ended = "ended",
+    Unreadable = "unreadable",
+}
+
 impl fmt::Display for RunEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.workflow)?;
@@ -322,6 +370,30 @@ fn said_by(by: Option<&str>) -> String {
     by.map_or_else(String::new, |by| format!(", says {by}"))
 }
 
+/// Somebody who knows what a run and its tasks are called.
+pub(crate) trait Called {
+    /// The workflow.
+    fn workflow(&self) -> Arc<str>;
+
+    /// A task.
+    fn name(&self, task: TaskIndex) -> Arc<str>;
+
+    /// Tells an event of the journal in the words of the run.
+    fn told(&self, event: &Event) -> Vec<RunEvent>
+    where
+        Self: Sized,
+    {
+        let numbered = (0..).zip(say(self, event)).map(|(part, (task, what))| RunEvent {
+            position: Position { seq: event.seq, part },
+            at: event.at,
+            workflow: self.workflow(),
+            task,
+            what,
+        });
+        numbered.collect()
+    }
+}
+
 /// The names of a run and its tasks, learnt from its events.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -350,129 +422,7 @@ impl Names {
     /// Tells an event of the journal in the words of the run.
     pub(crate) fn tell(&mut self, event: &Event) -> Vec<RunEvent> {
         self.learn(event);
-        let told = self.say(event).into_iter();
-        let numbered = (0..).zip(told).map(|(part, (task, what))| RunEvent {
-            position: Position { seq: event.seq, part },
-            at: event.at,
-            workflow: self.workflow.clone(),
-            task,
-            what,
-        });
-        numbered.collect()
-    }
-
-    /// What there is to say of an event, and of which task.
-    fn say(&self, event: &Event) -> Vec<(Option<Arc<str>>, What)> {
-        let about = |task: Option<Arc<str>>, what| (task, what);
-        let one = |task: TaskIndex, what| vec![about(Some(self.name(task)), what)];
-        match &event.kind {
-            EventKind::RunSubmitted(_) => vec![about(None, What::Submitted { tasks: self.tasks.len() })],
-            EventKind::TaskAccepted(accepted) => {
-                let by = accepted.holder.to_string();
-                one(
-                    accepted.task,
-                    What::Started { attempt: accepted.token.attempt, by, chosen: accepted.chosen.clone() },
-                )
-            }
-            EventKind::TaskCompleted(completed) => one(completed.task, What::Completed),
-            EventKind::AttemptFailed(failed) => {
-                let retry_in = match failed.then {
-                    Then::Again(at) => Some(at.since(event.at)),
-                    Then::Failed | Then::Dead => None,
-                };
-                let (attempt, error) = (failed.token.attempt, failed.failure.to_string());
-                one(failed.task, What::Failed { attempt, error, retry_in })
-            }
-            EventKind::AttemptLost(lost) => {
-                let reason = match lost.reason {
-                    LossReason::Lease => "its lease expired",
-                    LossReason::Gone => "its node is gone",
-                    LossReason::Released => "its node stopped",
-                };
-                one(lost.task, What::Lost { reason, again: matches!(lost.then, Then::Again(_)) })
-            }
-            EventKind::TasksSkipped(skipped) => {
-                let what = What::Skipped { cause: self.name(skipped.cause) };
-                skipped.tasks.iter().map(|task| about(Some(self.name(*task)), what.clone())).collect()
-            }
-            EventKind::TasksCancelled(cancelled) => {
-                let what = What::Cancelled { reason: cancelled.reason.clone() };
-                cancelled.tasks.iter().map(|task| about(Some(self.name(*task)), what.clone())).collect()
-            }
-            EventKind::RunEnded(ended) => vec![about(None, What::Ended { outcome: ended.outcome })],
-            EventKind::RunPaused(paused) => vec![about(None, What::Paused { reason: paused.reason.clone() })],
-            EventKind::RunResumed(_) => vec![about(None, What::Resumed)],
-            EventKind::BudgetToppedUp(added) => {
-                vec![about(None, What::ToppedUp { amount: added.amount.into(), by: added.by.clone() })]
-            }
-            EventKind::WallTimeSpent(spent) => {
-                vec![about(None, What::WallTimeSpent { limit: Duration::from_millis(spent.limit_ms) })]
-            }
-            EventKind::TaskResumed(resumed) => {
-                let (attempt, is_edited) = (resumed.token.attempt, resumed.input.is_some());
-                let cause = self.name(resumed.task);
-                let mut told = vec![about(Some(cause.clone()), What::Retried { attempt, is_edited })];
-                let again = What::Reopened { cause };
-                told.extend(resumed.reopened.iter().map(|task| about(Some(self.name(*task)), again.clone())));
-                told
-            }
-            EventKind::StepRecorded(recorded) => {
-                let call = recorded.key.clone();
-                one(
-                    recorded.task,
-                    match &recorded.failure {
-                        Some(failure) => What::CallFailed { call, error: failure.to_string() },
-                        None => What::Recorded { call },
-                    },
-                )
-            }
-            EventKind::ChildrenSubmitted(submitted) => {
-                let what = What::Asked { by: self.name(submitted.task) };
-                let children = submitted.children.iter().map(|child| Arc::from(child.spec.name.as_str()));
-                children.map(|name| about(Some(name), what.clone())).collect()
-            }
-            EventKind::EffectBegun(begun) => one(begun.task, What::EffectBegun { call: begun.key.clone() }),
-            EventKind::EffectUnknown(unknown) => {
-                let (call, reason) = (unknown.key.clone(), unknown.reason.clone());
-                one(unknown.task, What::EffectUnknown { call, reason })
-            }
-            EventKind::EffectDecided(decided) => {
-                let happened = matches!(decided.decision, Decision::Happened(_));
-                let (call, by) = (decided.key.clone(), decided.by.clone());
-                one(decided.task, What::EffectDecided { call, happened, by })
-            }
-            EventKind::WaitBegun(begun) => {
-                one(begun.task, What::Waits { call: begun.key.clone(), what: begun.wait.in_words() })
-            }
-            EventKind::WaitElapsed(elapsed) => one(elapsed.task, What::WaitOver { call: elapsed.key.clone() }),
-            EventKind::WaitsWithdrawn(withdrawn) => {
-                let told = withdrawn.keys.iter().map(|call| What::WaitWithdrawn { call: call.clone() });
-                told.map(|what| about(Some(self.name(withdrawn.task)), what)).collect()
-            }
-            EventKind::SignalReceived(received) => {
-                vec![about(None, What::Signalled { name: received.name.clone() })]
-            }
-            EventKind::ApprovalAnswered(answered) => {
-                let what = What::Answered { approved: answered.approved, by: answered.by.clone() };
-                vec![about(answered.task.map(|task| self.name(task)), what)]
-            }
-            EventKind::TaskParked(parked) => one(parked.task, What::Parked { gate: parked.gate.clone() }),
-            EventKind::TaskProgressed(progressed) => {
-                one(progressed.task, What::Progress { progress: progressed.progress.clone() })
-            }
-            EventKind::TaskFailed(failed) => {
-                one(failed.task, What::FailedWaiting { error: failed.failure.to_string() })
-            }
-            EventKind::UndoBegun(begun) => {
-                let mut told = vec![about(None, What::Undoing { effects: begun.undos.len() })];
-                told.extend(begun.undos.iter().map(|undo| {
-                    let what = What::Undoes { task: self.name(undo.of), call: undo.key.clone() };
-                    about(Some(undo.spec.name.as_str().into()), what)
-                }));
-                told
-            }
-            EventKind::RunsArchived(_) | EventKind::RunRestored(_) | EventKind::Schedule(_) => Vec::new(),
-        }
+        self.told(event)
     }
 
     /// Tells that the history can not be read beyond `position`.
@@ -480,8 +430,123 @@ impl Names {
         let what = What::Unreadable { error: format!("{error:#}") };
         RunEvent { position, at: Millis::default(), workflow: self.workflow.clone(), task: None, what }
     }
+}
+
+impl Called for Names {
+    fn workflow(&self) -> Arc<str> {
+        self.workflow.clone()
+    }
 
     fn name(&self, task: TaskIndex) -> Arc<str> {
         self.tasks.get(task.at()).cloned().unwrap_or_else(|| task.to_string().into())
+    }
+}
+
+/// What there is to say of an event, and of which task.
+fn say(called: &dyn Called, event: &Event) -> Vec<(Option<Arc<str>>, What)> {
+    let about = |task: Option<Arc<str>>, what| (task, what);
+    let one = |task: TaskIndex, what| vec![about(Some(called.name(task)), what)];
+    match &event.kind {
+        EventKind::RunSubmitted(submitted) => vec![about(None, What::Submitted { tasks: submitted.graph.tasks.len() })],
+        EventKind::TaskAccepted(accepted) => {
+            let by = accepted.holder.to_string();
+            one(accepted.task, What::Started { attempt: accepted.token.attempt, by, chosen: accepted.chosen.clone() })
+        }
+        EventKind::TaskCompleted(completed) => one(completed.task, What::Completed),
+        EventKind::AttemptFailed(failed) => {
+            let retry_in = match failed.then {
+                Then::Again(at) => Some(at.since(event.at)),
+                Then::Failed | Then::Dead => None,
+            };
+            let (attempt, error) = (failed.token.attempt, failed.failure.to_string());
+            one(failed.task, What::Failed { attempt, error, retry_in })
+        }
+        EventKind::AttemptLost(lost) => {
+            let reason = match lost.reason {
+                LossReason::Lease => "its lease expired",
+                LossReason::Gone => "its node is gone",
+                LossReason::Released => "its node stopped",
+            };
+            one(lost.task, What::Lost { reason, again: matches!(lost.then, Then::Again(_)) })
+        }
+        EventKind::TasksSkipped(skipped) => {
+            let what = What::Skipped { cause: called.name(skipped.cause) };
+            skipped.tasks.iter().map(|task| about(Some(called.name(*task)), what.clone())).collect()
+        }
+        EventKind::TasksCancelled(cancelled) => {
+            let what = What::Cancelled { reason: cancelled.reason.clone() };
+            cancelled.tasks.iter().map(|task| about(Some(called.name(*task)), what.clone())).collect()
+        }
+        EventKind::RunEnded(ended) => vec![about(None, What::Ended { outcome: ended.outcome })],
+        EventKind::RunPaused(paused) => vec![about(None, What::Paused { reason: paused.reason.clone() })],
+        EventKind::RunResumed(_) => vec![about(None, What::Resumed)],
+        EventKind::BudgetToppedUp(added) => {
+            vec![about(None, What::ToppedUp { amount: added.amount.into(), by: added.by.clone() })]
+        }
+        EventKind::WallTimeSpent(spent) => {
+            vec![about(None, What::WallTimeSpent { limit: Duration::from_millis(spent.limit_ms) })]
+        }
+        EventKind::TaskResumed(resumed) => {
+            let (attempt, is_edited) = (resumed.token.attempt, resumed.input.is_some());
+            let cause = called.name(resumed.task);
+            let mut told = vec![about(Some(cause.clone()), What::Retried { attempt, is_edited })];
+            let again = What::Reopened { cause };
+            told.extend(resumed.reopened.iter().map(|task| about(Some(called.name(*task)), again.clone())));
+            told
+        }
+        EventKind::StepRecorded(recorded) => {
+            let call = recorded.key.clone();
+            one(
+                recorded.task,
+                match &recorded.failure {
+                    Some(failure) => What::CallFailed { call, error: failure.to_string() },
+                    None => What::Recorded { call },
+                },
+            )
+        }
+        EventKind::ChildrenSubmitted(submitted) => {
+            let what = What::Asked { by: called.name(submitted.task) };
+            let children = submitted.children.iter().map(|child| Arc::from(child.spec.name.as_str()));
+            children.map(|name| about(Some(name), what.clone())).collect()
+        }
+        EventKind::EffectBegun(begun) => one(begun.task, What::EffectBegun { call: begun.key.clone() }),
+        EventKind::EffectUnknown(unknown) => {
+            let (call, reason) = (unknown.key.clone(), unknown.reason.clone());
+            one(unknown.task, What::EffectUnknown { call, reason })
+        }
+        EventKind::EffectDecided(decided) => {
+            let happened = matches!(decided.decision, Decision::Happened(_));
+            let (call, by) = (decided.key.clone(), decided.by.clone());
+            one(decided.task, What::EffectDecided { call, happened, by })
+        }
+        EventKind::WaitBegun(begun) => {
+            one(begun.task, What::Waits { call: begun.key.clone(), what: begun.wait.in_words() })
+        }
+        EventKind::WaitElapsed(elapsed) => one(elapsed.task, What::WaitOver { call: elapsed.key.clone() }),
+        EventKind::WaitsWithdrawn(withdrawn) => {
+            let told = withdrawn.keys.iter().map(|call| What::WaitWithdrawn { call: call.clone() });
+            told.map(|what| about(Some(called.name(withdrawn.task)), what)).collect()
+        }
+        EventKind::SignalReceived(received) => {
+            vec![about(None, What::Signalled { name: received.name.clone() })]
+        }
+        EventKind::ApprovalAnswered(answered) => {
+            let what = What::Answered { approved: answered.approved, by: answered.by.clone() };
+            vec![about(answered.task.map(|task| called.name(task)), what)]
+        }
+        EventKind::TaskParked(parked) => one(parked.task, What::Parked { gate: parked.gate.clone() }),
+        EventKind::TaskProgressed(progressed) => {
+            one(progressed.task, What::Progress { progress: progressed.progress.clone() })
+        }
+        EventKind::TaskFailed(failed) => one(failed.task, What::FailedWaiting { error: failed.failure.to_string() }),
+        EventKind::UndoBegun(begun) => {
+            let mut told = vec![about(None, What::Undoing { effects: begun.undos.len() })];
+            told.extend(begun.undos.iter().map(|undo| {
+                let what = What::Undoes { task: called.name(undo.of), call: undo.key.clone() };
+                about(Some(undo.spec.name.as_str().into()), what)
+            }));
+            told
+        }
+        EventKind::RunsArchived(_) | EventKind::RunRestored(_) | EventKind::Schedule(_) => Vec::new(),
     }
 }

@@ -84,6 +84,131 @@ fn a_run_is_submitted_shown_and_followed() {
     assert_eq!((ask(&node, "GET /healthz", &[], "").status, ask(&node, "GET /readyz", &[], "").status), (200, 200));
 }
 
+/// The members of that name of a stream, one after the other.
+fn of(name: &str, text: &str) -> Vec<String> {
+    text.lines().filter_map(|line| Some(line.strip_prefix(name)?.to_owned())).collect()
+}
+
+/// Follows the events of all runs from `after` on until one says this, and hangs up; gives what was told, and where to go on.
+fn follow_all(node: &Node, after: Option<&str>, until: &str) -> (Vec<String>, String) {
+    let mut stream = BufReader::new(connect(node));
+    let last = after.map_or_else(String::new, |after| format!("last-event-id: {after}\r\n"));
+    let host = &node.address;
+    let head = format!("GET /v1/events HTTP/1.1\r\nhost: {host}\r\naccept: text/event-stream\r\n{last}\r\n");
+    stream.get_mut().write_all(head.as_bytes()).expect("it reads");
+    let (mut told, mut position) = (Vec::new(), String::new());
+    loop {
+        let mut line = String::new();
+        assert!(stream.read_line(&mut line).expect("it goes on") > 0, "it ended before {until:?}: {told:?}");
+        told.extend(of("data: ", &line).into_iter().map(|data| {
+            let event: Value = serde_json::from_str(&data).expect("JSON");
+            format!("{} {}", event["run"], event["text"])
+        }));
+        // An event is there when the line behind it is.
+        if let Some(id) = of("id: ", &line).pop() {
+            position = id;
+        }
+        if line == "\r\n" || line == "\n" {
+            if told.last().is_some_and(|last| last.contains(until)) {
+                return (told, position);
+            }
+        }
+    }
+}
+
+/// Nothing is lost and nothing told twice, though the client hangs up and the node is killed.
+#[test]
+fn what_happens_to_all_runs_is_taken_up_where_it_was_left() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let start = || Node::dev([std::ffi::OsStr::new("--data"), folder.path().as_os_str()]);
+    let submit = |node: &Node, name: &str| {
+        let run = ask(node, "POST /v1/runs", &[JSON], &ECHO.replace("\"w\"", &format!("\"{name}\""))).json();
+        run["id"].as_str().expect("an id").to_owned()
+    };
+    let node = start();
+    let mut runs = vec![submit(&node, "one")];
+    let (mut told, position) = follow_all(&node, None, "one ended");
+    runs.push(submit(&node, "two"));
+    let (more, position) = follow_all(&node, Some(&position), "two: a started");
+    told.extend(more);
+    node.kill();
+    let node = start();
+    runs.push(submit(&node, "three"));
+    let (more, position) = follow_all(&node, Some(&position), "three ended");
+    told.extend(more);
+    let mut expected = Vec::new();
+    for run in &runs {
+        let events = ask(&node, &format!("GET /v1/runs/{run}/events"), &[], "").json();
+        let events = events["items"].as_array().expect("a list").iter();
+        expected.extend(events.map(|event| format!("{:?} {}", run, event["text"])));
+    }
+    let sorted = |mut told: Vec<String>| {
+        told.sort_unstable();
+        told
+    };
+    assert_eq!(sorted(told), sorted(expected));
+
+    // The same in pages; nothing is behind the last.
+    let page = ask(&node, "GET /v1/events?type=ended&limit=2", &[], "").json();
+    let names = |page: &Value| -> Vec<String> {
+        page["items"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(|event| Some(event["workflow"].as_str()?.to_owned()))
+            .collect()
+    };
+    assert_eq!(names(&page).len(), 2);
+    let rest =
+        ask(&node, &format!("GET /v1/events?type=ended&after={}", page["next"].as_str().expect("a place")), &[], "")
+            .json();
+    assert_eq!(names(&rest).len(), 1);
+    let behind = ask(&node, &format!("GET /v1/events?after={position}"), &[], "").json();
+    assert_eq!(names(&behind), [""; 0]);
+    let now = ask(&node, "GET /v1/events?after=now&limit=1", &[], "").json();
+    assert!(names(&now).is_empty() && now["next"].is_string(), "{now}");
+    let cases = [
+        "/v1/events?type=happened",
+        "/v1/events?after=x",
+        "/v1/events?run=x",
+        "/v1/events?limit=0",
+        "/v1/events?typ=ended",
+    ];
+    for wrong in cases {
+        let answer = ask(&node, &format!("GET {wrong}"), &[], "");
+        assert_eq!((answer.status, &answer.json()["code"]), (400, &"CB1001".into()), "{wrong}");
+    }
+}
+
+/// The command follows all runs, and says where to go on when the node goes.
+#[test]
+fn the_command_follows_all_runs() {
+    let node = Node::dev(["--ephemeral"]);
+    ask(&node, "POST /v1/runs", &[JSON], ECHO);
+    let mut tail =
+        node.command(["events", "tail", "--after", "start", "--type", "ended", "--capability", "x", "-o", "jsonl"]);
+    let mut all = node.command(["events", "tail", "--after", "start", "--workflow", "w", "-o", "table"]);
+    all.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let child = all.spawn().expect("it starts");
+    let mut child = (child, String::new());
+    let mut lines = BufReader::new(child.0.stdout.take().expect("it is piped"));
+    while !child.1.contains("w ended: completed") {
+        assert!(lines.read_line(&mut child.1).expect("it writes") > 0, "{}", child.1);
+    }
+    assert_eq!(child.1.lines().count(), 4, "{}", child.1);
+    // What is not wanted is not shown.
+    tail.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let quiet = tail.spawn().expect("it starts");
+    let stopping = node.ask(["stop", "--emergency"]);
+    assert_eq!(stopping.code, Some(0), "{stopping:?}");
+    let ended = child.0.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+    assert!(said.contains("  try:  callboard events tail --after 0-"), "{said}");
+    let quiet = quiet.wait_with_output().expect("it ends");
+    assert_eq!((quiet.status.code(), quiet.stdout.len()), (Some(4), 0), "{quiet:?}");
+}
+
 #[test]
 fn a_run_is_paused_resumed_signalled_and_answered() {
     let node = Node::dev(["--ephemeral"]);

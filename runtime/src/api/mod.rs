@@ -16,6 +16,7 @@
 //! | `POST /v1/runs/{id}/cancel`, `pause`, `resume` | `{"reason": ".."}` or nothing |
 //! | `POST /v1/runs/{id}/signal` | `{"name": "..", "value": ..}` |
 //! | `POST /v1/runs/{id}/approve`, `reject` | `{"task": "..", "approval": "..", "by": ".."}` or nothing |
+//! | `GET /v1/events` | what happens to all runs: `limit`, `after`, `type`, `workflow`, `capability`, `run`; as server-sent events, too |
 //! | `GET /v1/tasks` | a page of tasks of all runs: `status`, `capability`, `limit`, `after` |
 //! | `GET /v1/queues` | the tasks that wait for an agent of this node, and what for |
 //! | `GET /v1/queues/dead` | a page of the tasks that have failed for good: `capability`, `workflow`, `limit`, `after` |
@@ -30,7 +31,8 @@
 //! | `POST /v1/state/{key}/rollback` | `{"version": .., "by": "..", "label": ".."}` |
 //! | `GET /v1/locks` | the locks that are held, by whom, and who waits |
 //! | `GET /metrics` | what is counted, as Prometheus reads it, if the node was [asked](crate::Builder::metrics) for it |
-//! | `GET /healthz`, `/readyz` | whether the process lives; whether it takes submissions |
+//! | `GET /v1/openapi.json` | the description of all this |
+//! | `GET /healthz`, `/readyz` | whether the process lives; whether it takes work |
 //!
 //! A page is `{"items": [..], "next": ..}`. An error is a problem document (RFC 9457) with a [`Code`].
 //!

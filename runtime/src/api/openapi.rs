@@ -40,8 +40,11 @@ pub(super) fn document() -> Value {
         let path = paths.entry(route.path.to_owned()).or_insert_with(|| json!({}));
         path[route.method.as_str().to_ascii_lowercase()] = operation;
     }
+    link(&mut paths);
     let mut schemas = answers.take_definitions(true);
-    schemas.insert("Workflow".to_owned(), workflow());
+    schemas.extend(workflow());
+    let words = |key: &str, text: &str| without_links(text).filter(|_| key == "description");
+    schemas.values_mut().for_each(|schema| each_text(schema, &words));
     let refusal = json!({
         "description": "refused, or failed: a problem document",
         "content": { "application/problem+json": { "schema": problem } },
@@ -102,6 +105,33 @@ fn operation(route: &Route, answers: &mut SchemaGenerator, asks: &mut SchemaGene
     operation
 }
 
+/// Says where what a run, or a document, was made for is asked for: at every path that has it as a parameter.
+fn link(paths: &mut Map<String, Value>) {
+    let mut to: [Map<String, Value>; 2] = [Map::new(), Map::new()];
+    for route in table() {
+        let target = |parameters: Value| json!({ "operationId": route.verb, "parameters": parameters });
+        if route.path.starts_with("/v1/runs/{run}") {
+            let mut parameters = json!({ "run": "$response.body#/id" });
+            for name in ["task", "other"].into_iter().filter(|name| route.path.contains(&format!("{{{name}}}"))) {
+                parameters[name] = json!(if name == "task" { "0" } else { "$response.body#/id" });
+            }
+            to[0].insert(route.verb.to_owned(), target(parameters));
+        } else if route.path.starts_with("/v1/state/{key}") && route.verb != "put_state" {
+            to[1].insert(route.verb.to_owned(), target(json!({ "key": "$response.body#/key" })));
+        }
+    }
+    let [of_runs, of_keys] = to;
+    for (path, method, status, links) in [
+        ("/v1/runs", "post", "201", &of_runs),
+        ("/v1/state/{key}", "put", "201", &of_keys),
+        ("/v1/state/{key}", "put", "200", &of_keys),
+    ] {
+        if let Some(path) = paths.get_mut(path) {
+            path[method]["responses"][status]["links"] = Value::Object(links.clone());
+        }
+    }
+}
+
 /// Of what a path is about: the first noun in it.
 fn tag(path: &str) -> &str {
     let noun = path.strip_prefix("/v1/").unwrap_or("node").split('/').next().unwrap_or_default();
@@ -113,7 +143,9 @@ fn in_path(path: &str) -> impl Iterator<Item = Value> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| {
         let schema = match name {
             "run" | "other" => json!({ "type": "string", "format": "uuid" }),
-            "key" => json!({ "type": "string", "minLength": 1, "maxLength": 128, "description": "a slash in it is %2F" }),
+            "key" => {
+                json!({ "type": "string", "minLength": 1, "maxLength": 128, "description": "a slash in it is %2F" })
+            }
             "task" => json!({ "type": "string", "minLength": 1, "description": "its name, or its index" }),
             _ => json!({ "type": "string", "minLength": 1 }),
         };
@@ -159,16 +191,47 @@ fn present(schema: &mut Value) {
     }
 }
 
-/// The schema of a workflow, with what it refers to beneath itself.
-fn workflow() -> Value {
+/// The schemas of a workflow, each by its name.
+fn workflow() -> Map<String, Value> {
     let text = crate::Workflow::json_schema();
-    let mut schema: Value = serde_json::from_str(text.as_str()).unwrap_or_default();
-    if let Some(schema) = schema.as_object_mut() {
-        schema.remove("$schema");
-        // With an id of its own its references are its own.
-        schema.insert("$id".to_owned(), json!("urn:callboard:workflow"));
+    let named = |name: &str| format!("Workflow{name}");
+    let mut whole: Value = serde_json::from_str(text.as_str()).unwrap_or_default();
+    let parts = whole.as_object_mut().and_then(|whole| {
+        whole.remove("$schema");
+        whole.remove("$defs")
+    });
+    let parts = parts.as_ref().and_then(Value::as_object).into_iter().flatten();
+    let mut schemas: Map<String, Value> = parts.map(|(name, schema)| (named(name), schema.clone())).collect();
+    schemas.insert("Workflow".to_owned(), whole);
+    let place = |text: &str| Some(format!("#/components/schemas/{}", named(text.strip_prefix("#/$defs/")?)));
+    schemas.values_mut().for_each(|schema| each_text(schema, &|key, text| place(text).filter(|_| key == "$ref")));
+    schemas
+}
+
+/// Changes the texts of a value for which there is another.
+fn each_text(value: &mut Value, change: &impl Fn(&str, &str) -> Option<String>) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(|value| each_text(value, change)),
+        Value::Object(members) => {
+            for (key, value) in members {
+                match value {
+                    Value::String(text) => *text = change(key, text).unwrap_or_else(|| std::mem::take(text)),
+                    value => each_text(value, change),
+                }
+            }
+        }
+        _ => {}
     }
-    schema
+}
+
+/// What is said to who reads the code, in words for others: what a link leads to is not there.
+fn without_links(text: &str) -> Option<String> {
+    let mut parts = text.split("](");
+    let mut plain = parts.next()?.to_owned();
+    for part in parts {
+        plain.push_str(part.split_once(')').map_or(part, |(_, rest)| rest));
+    }
+    (plain != text).then(|| plain.replace(['[', ']'], ""))
 }
 
 /// All codes, each with what it means.

@@ -1,3 +1,5 @@
+#[cfg(feature = "test")]
+mod health;
 mod openapi;
 mod visitors;
 

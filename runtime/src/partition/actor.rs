@@ -78,6 +78,7 @@ impl Tenant {
             Message::Ask(question) => self.asked(question),
             Message::Await { run, target, reply } => self.wait_for(run, target, reply),
             Message::Events { run, after, reply } => self.read(run, after, reply),
+            Message::Feed { after, since, when, reply } => self.feed(after, since, when, reply),
             Message::Progress { run, reply } => {
                 let _gone = reply.send(self.progress(run));
             }

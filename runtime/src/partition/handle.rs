@@ -6,11 +6,11 @@ mod schedules;
 
 use super::door::{Door, ROOM_MAX};
 use super::follow::When;
-use super::message::{Message, Page, Progress, Refusal, Room, Say, Target, Verdict};
+use super::message::{FeedPage, Message, Page, Progress, Refusal, Room, Say, Target, Verdict};
 use super::watch;
 use super::way::{self, Elsewhere, Way};
 use crate::clock::Clock;
-use crate::journal::archive::Archive;
+use crate::journal::archive::{Archive, Record};
 use crate::supervise::Gone;
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Alive, CheckedGraph, Entry, Event, Millis, Rejected, RunId, ScheduleRejected, Speaker};
@@ -155,6 +155,27 @@ impl Partitions {
     /// Why the node stops, if it does.
     pub(crate) fn closed(&self) -> Option<String> {
         self.all.first().and_then(|partition| partition.door.health.closed())
+    }
+
+    /// Why no work is taken at present, reason by reason; nothing, if it is. A partition that is damaged keeps nobody from
+    /// the others.
+    #[cfg(feature = "api")]
+    pub(crate) fn hindrances(&self) -> Vec<String> {
+        if let Some(reason) = self.closed() {
+            return vec![format!("the node stops: {reason}")];
+        }
+        let mut damaged = Vec::new();
+        let mut reasons = Vec::new();
+        for (number, partition) in self.all.iter().enumerate() {
+            let found = match way::current(&partition.door, partition.elsewhere.as_ref()) {
+                Some(_) => partition.admit(),
+                None => Err(partition.down()),
+            };
+            let Err(error) = found else { continue };
+            let list = if error.kind() == ErrorKind::Corrupt { &mut damaged } else { &mut reasons };
+            list.push(format!("partition {number}: {error:#}"));
+        }
+        if reasons.is_empty() && damaged.len() == self.all.len() { damaged } else { reasons }
     }
 
     /// Waits until every partition has an owner. One that is damaged does not keep the others from their work: it is
@@ -322,6 +343,31 @@ impl Partitions {
                 Err(_restarted) => tokio::time::sleep(AGAIN).await,
             }
         }
+    }
+
+    /// The events of all runs of a partition behind `after`, of which the last was `since`.
+    pub(crate) async fn feed(&self, number: usize, after: Option<u64>, since: Millis, when: When) -> Result<FeedPage> {
+        let partition = self.at(number);
+        loop {
+            let way = partition.way().await.map_err(|_| partition.down())?;
+            let (reply, page) = oneshot::channel();
+            way.send(Message::Feed { after, since, when, reply });
+            match page.await {
+                Ok(FeedPage { full: Some(limit), .. }) => {
+                    let message = format!(
+                        "{limit} callers wait for events of partition {number}, and no more may (watchers_max)"
+                    );
+                    return Err(Error::new(ErrorKind::Unavailable, message));
+                }
+                Ok(page) => return Ok(page),
+                Err(_restarted) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
+    /// The records of a page of the archive of a partition.
+    pub(crate) async fn archived_page(&self, number: usize, page: u64) -> Result<Arc<[Record]>> {
+        self.at(number).page(page).await
     }
 
     /// Waits until another node owns the partition of a run; for ever, where there is but one node.

@@ -23,24 +23,81 @@ pub(crate) struct Line {
 #[derive(Debug, Default)]
 pub(crate) struct History {
     runs: BTreeMap<RunId, Vec<Line>>,
+    order: Order,
+}
+
+/// Which run each event is of, in the order of the events. Of runs that are forgotten entries stay for a while.
+#[derive(Debug, Default)]
+struct Order {
+    entries: Vec<(u64, RunId)>,
+    /// How many are of runs that are forgotten.
+    stale: usize,
+    /// Whether one was added that is not behind all others: a snapshot has run after run.
+    is_mixed: bool,
+}
+
+/// So many entries of forgotten runs are kept anyhow.
+const STALE_MAX: usize = 1_024;
+
+impl Order {
+    fn push(&mut self, seq: u64, run: RunId) {
+        self.is_mixed |= self.entries.last().is_some_and(|(last, _)| *last > seq);
+        self.entries.push((seq, run));
+    }
+
+    /// The entries behind `after`.
+    fn behind(&mut self, after: u64) -> &[(u64, RunId)] {
+        if std::mem::take(&mut self.is_mixed) {
+            self.entries.sort_unstable();
+        }
+        let from = self.entries.partition_point(|(seq, _)| *seq <= after);
+        &self.entries[from..]
+    }
 }
 
 impl History {
     pub(crate) fn push(&mut self, run: RunId, line: Line) {
+        self.order.push(line.seq, run);
         self.runs.entry(run).or_default().push(line);
     }
 
     /// Puts back the lines of a run that was on a page of the archive.
     pub(crate) fn restore(&mut self, run: RunId, lines: Vec<Line>) {
+        // It may have left some a while ago, and it happens rarely.
+        self.order.entries.retain(|(_, of)| *of != run);
+        lines.iter().for_each(|line| self.order.push(line.seq, run));
         self.runs.insert(run, lines);
     }
 
     pub(crate) fn forget(&mut self, run: RunId) {
-        self.runs.remove(&run);
+        self.order.stale += self.runs.remove(&run).map_or(0, |lines| lines.len());
+        if self.order.stale > STALE_MAX.max(self.order.entries.len() / 2) {
+            self.order.entries.retain(|(_, run)| self.runs.contains_key(run));
+            self.order.stale = 0;
+        }
     }
 
     pub(crate) fn of(&self, run: RunId) -> &[Line] {
         self.runs.get(&run).map_or(&[], Vec::as_slice)
+    }
+
+    /// The lines of all runs behind `after` and up to `until`, in order: so many, and about so many bytes. With them the last
+    /// event up to which there are no others here.
+    pub(crate) fn between(&mut self, after: u64, until: u64, (count, bytes): (usize, usize)) -> (Vec<Bytes>, u64) {
+        let (mut lines, mut taken) = (Vec::new(), 0);
+        for (seq, run) in self.order.behind(after) {
+            if *seq > until {
+                break;
+            }
+            let of_run = self.runs.get(run).map_or(&[][..], Vec::as_slice);
+            let Ok(at) = of_run.binary_search_by_key(seq, |line| line.seq) else { continue };
+            taken += of_run[at].bytes.len();
+            lines.push(of_run[at].bytes.clone());
+            if lines.len() == count || taken >= bytes {
+                return (lines, *seq);
+            }
+        }
+        (lines, until.max(after))
     }
 
     /// All lines, by run.

@@ -8,8 +8,8 @@ use crate::journal::append::{Outcome, Standing};
 use crate::journal::archive::Summary;
 use bytes::Bytes;
 use callboard_core::{
-    Alive, Answer, Budget, CatchUp, CheckedGraph, Failure, Json, LossReason, Note, Overlap, Payload, Rejected, Replace,
-    RunId, RunOutcome, RunRestored, Speaker, TaskIndex, TaskRef, Timing, Token,
+    Alive, Answer, Budget, CatchUp, CheckedGraph, Failure, Json, LossReason, Millis, Note, Overlap, Payload, Rejected,
+    Replace, RunId, RunOutcome, RunRestored, Speaker, TaskIndex, TaskRef, Timing, Token,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -204,6 +204,21 @@ pub(crate) enum Page {
     Elsewhere(Vec<Summary>),
 }
 
+/// Events of all runs of a partition.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FeedPage {
+    /// Lines of the journal, in order, of the runs in memory.
+    #[serde(with = "super::history::as_json")]
+    pub(crate) lines: Vec<Bytes>,
+    /// Up to this event there are no others in memory.
+    pub(crate) until: u64,
+    /// The pages of the archive that may have more of them.
+    pub(crate) pages: Vec<u64>,
+    /// If so many wait that no more may, how many those are.
+    pub(crate) full: Option<usize>,
+}
+
 /// A message to a partition.
 #[derive(Debug)]
 pub(crate) enum Message {
@@ -234,6 +249,8 @@ pub(crate) enum Message {
     Await { run: RunId, target: Target, reply: oneshot::Sender<Verdict> },
     /// Give the events of a run after `after`, as soon as there are any.
     Events { run: RunId, after: u64, reply: oneshot::Sender<Page> },
+    /// Give the events of all runs behind `after`, of which the last was `since`; without `after` say where they stand.
+    Feed { after: Option<u64>, since: Millis, when: When, reply: oneshot::Sender<FeedPage> },
     /// Say how much of a run is done.
     Progress { run: RunId, reply: oneshot::Sender<Option<Progress>> },
     /// A slot waits for this task.

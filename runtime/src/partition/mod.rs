@@ -24,7 +24,8 @@ pub(crate) mod batch;
 mod closing;
 mod control;
 pub(crate) mod door;
-mod follow;
+mod feed;
+pub(crate) mod follow;
 #[cfg(feature = "test")]
 pub(crate) mod fuzz;
 pub(crate) mod handle;

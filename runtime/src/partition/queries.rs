@@ -3,7 +3,7 @@
 use super::archived::Archived;
 use super::handle::{AGAIN, ANSWER_MAX, Partitions, no_run};
 use super::message::Message;
-use super::question::{ArchivePage, Found, Piece, Question, TaskPiece, run_task, tasks};
+use super::question::{ArchivePage, CalledRun, Found, Piece, Question, TaskPiece, run_task, tasks};
 use crate::query::filter::{RunFilter, RunTaskFilter, TaskFilter};
 use crate::query::{ArchivePlace, At, Cursor, Page, PendingItem, PendingKind, Place, RunInfo, RunTask, TaskInfo};
 use crate::{Error, ErrorKind, Result};
@@ -60,6 +60,11 @@ impl Partitions {
             }
             after = next;
         }
+    }
+
+    /// What runs of a partition and tasks of them are called, of those in memory.
+    pub(crate) async fn called(&self, number: usize, tasks: Vec<(RunId, Vec<TaskIndex>)>) -> Result<Vec<CalledRun>> {
+        self.ask(number, |reply| Question::Called { tasks: tasks.clone(), reply }).await
     }
 
     /// A page of runs.

@@ -35,6 +35,8 @@ pub(crate) enum Question {
     Pending { kind: PendingKind, after: Option<Place>, limit: usize, reply: oneshot::Sender<Piece<Vec<PendingItem>>> },
     /// The pages of the archive, oldest first.
     Pages { reply: oneshot::Sender<Vec<ArchivePage>> },
+    /// What these runs and tasks are called, of those in memory.
+    Called { tasks: Vec<(RunId, Vec<TaskIndex>)>, reply: oneshot::Sender<Vec<CalledRun>> },
     /// Which of these runs are in memory, and what time it is by the clock of the partition.
     InMemory { runs: Vec<RunId>, reply: oneshot::Sender<(Vec<RunId>, Millis)> },
     /// How a schedule stands, if it is there.
@@ -72,6 +74,26 @@ pub(crate) struct ArchivePage {
     pub(crate) again: Vec<Uuid>,
 }
 
+/// What a run and some of its tasks are called.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CalledRun {
+    pub(crate) run: RunId,
+    pub(crate) workflow: Arc<str>,
+    /// The place of each task, its name and its capability.
+    pub(crate) tasks: Vec<(TaskIndex, Arc<str>, Arc<str>)>,
+}
+
+impl CalledRun {
+    fn of(run: &Run, tasks: &[TaskIndex]) -> Self {
+        let tasks = tasks.iter().filter_map(|index| {
+            let spec = &run.task(*index)?.spec;
+            Some((*index, Arc::from(spec.name.as_str()), spec.capability.clone()))
+        });
+        Self { run: run.id, workflow: run.name.clone(), tasks: tasks.collect() }
+    }
+}
+
 /// What is looked at in one piece, so that no question holds up the partition for more than a few milliseconds.
 const RUNS_A_PIECE: usize = 500;
 const TASKS_A_PIECE: usize = 10_000;
@@ -104,6 +126,11 @@ impl Tenant {
             Question::Pending { kind, after, limit, reply } => {
                 let piece = self.pending(kind, after, limit);
                 self.tell(move || drop(reply.send(piece)));
+            }
+            Question::Called { tasks, reply } => {
+                let called = |(run, tasks): &(RunId, Vec<TaskIndex>)| Some(CalledRun::of(self.state.run(*run)?, tasks));
+                // Names do not change, and who asks has seen the events that gave them.
+                let _gone = reply.send(tasks.iter().filter_map(called).collect());
             }
             Question::Pages { reply } => {
                 let pages = self.closing.pages(&self.state).iter().map(|page| ArchivePage {

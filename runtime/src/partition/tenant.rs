@@ -3,6 +3,7 @@
 use super::actor::uncommitted;
 use super::batch::{Answer, Batch, Pending, Told};
 use super::closing::Closing;
+use super::feed::Readers;
 use super::follow::Followers;
 use super::history::{History, Line};
 use super::message::{Message, Refusal, Reply, Room};
@@ -68,6 +69,7 @@ pub(crate) struct Tenant {
     /// The last event that is durable.
     pub(super) durable: u64,
     pub(super) watchers: Watchers,
+    pub(super) readers: Readers,
     pub(super) followers: Followers,
     pub(super) closing: Closing,
     pub(super) snapshots: Snapshots,
@@ -111,6 +113,7 @@ impl Tenant {
             pending: Pending::default(),
             in_flight: None,
             watchers: Watchers::new(around.tuning.watchers_max),
+            readers: Readers::default(),
             followers: Followers::default(),
             snapshots: Snapshots::after(tenure.tail),
             tally: Tally::new(meters.clone()),
@@ -365,6 +368,7 @@ impl Tenant {
         std::mem::take(&mut batch.told).into_iter().for_each(|Told(tell)| tell());
         self.followers.released(&self.state, self.durable, &batch.events, std::mem::take(&mut batch.news));
         self.watchers.released(&batch, self.durable, &self.state, &self.history, &self.pending);
+        self.readers.released(&mut self.history, self.durable);
         self.close_if_due();
         self.snapshots.write_if_begun(mark, &self.housekeeper, &self.history, &self.state);
     }

@@ -22,7 +22,7 @@ pub(crate) use join::Answered;
 
 use super::follow::When;
 use super::message::{Comeback, Message, Say, ScheduleWish, Target, Wish};
-use callboard_core::{Alive, Answer, Decision, Json, RunId, Speaker, TaskRef, Token};
+use callboard_core::{Alive, Answer, Decision, Json, Millis, RunId, Speaker, TaskRef, Token};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -75,6 +75,11 @@ pub(crate) enum Request {
     Events {
         run: RunId,
         after: u64,
+    },
+    Feed {
+        after: Option<u64>,
+        since: Millis,
+        when: When,
     },
     Progress {
         run: RunId,
@@ -129,6 +134,7 @@ impl Message {
             }
             Self::Await { run, target, reply } => (Request::Await { run, target }, Back::Verdict(reply)),
             Self::Events { run, after, reply } => (Request::Events { run, after }, Back::Page(reply)),
+            Self::Feed { after, since, when, reply } => (Request::Feed { after, since, when }, Back::Feed(reply)),
             Self::Progress { run, reply } => (Request::Progress { run }, Back::Progress(reply)),
             Self::Schedule { name, wish, room, reply } => {
                 (Request::Schedule { name, wish: schedule::written(wish) }, Back::Done(reply, Some(room)))
@@ -165,6 +171,7 @@ impl Request {
             | Self::Ask(_)
             | Self::Await { .. }
             | Self::Events { .. }
+            | Self::Feed { .. }
             | Self::Progress { .. } => None,
         }
     }

@@ -33,7 +33,7 @@ use crate::{Error, ErrorKind, Result};
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
 
-fn checked(limit: usize) -> Result<usize> {
+pub(crate) fn checked(limit: usize) -> Result<usize> {
     if (1..=LIMIT_MAX).contains(&limit) {
         return Ok(limit);
     }

@@ -11,6 +11,7 @@ mod cost;
 mod deaf;
 mod dispatch;
 mod documents;
+mod feed;
 pub(crate) mod fire;
 mod kit;
 mod limits;

@@ -25,6 +25,7 @@ mod dying_examples;
 mod effects;
 mod events;
 mod faults;
+pub(crate) mod feed;
 mod fire;
 mod keys;
 pub(crate) mod kit;

@@ -32,7 +32,8 @@ impl Checked {
     async fn ask(&mut self, verb: &str, line: &str, head: &[&str], body: &str) -> Value {
         let answer = ask(self.address, line, head, body).await;
         let paths = self.document["paths"].as_object().expect("paths");
-        let operation = paths.values().flat_map(|path| path.as_object().into_iter().flatten()).map(|(_, operation)| operation);
+        let operation =
+            paths.values().flat_map(|path| path.as_object().into_iter().flatten()).map(|(_, operation)| operation);
         let operation = operation.into_iter().find(|operation| operation["operationId"] == verb).expect(verb);
         let exact = answer.status.to_string();
         let range = format!("{}XX", answer.status / 100);
@@ -95,7 +96,8 @@ async fn what_is_in_the_document_is_served() -> Result<()> {
         let options = ask(address, &format!("OPTIONS {concrete}"), &[], "").await;
         assert_eq!((options.status, &options.json()["code"]), (405, &"CB1008".into()), "{path}: {options:?}");
         let allow = options.head.lines().find_map(|line| line.strip_prefix("allow: ")).expect("who is refused is told");
-        let allowed: BTreeSet<String> = allow.split(',').map(str::to_lowercase).filter(|method| method != "head").collect();
+        let allowed: BTreeSet<String> =
+            allow.split(',').map(str::to_lowercase).filter(|method| method != "head").collect();
         let told: BTreeSet<String> = operations.as_object().expect("operations").keys().cloned().collect();
         assert_eq!(allowed, told, "{path}");
     }
@@ -125,6 +127,9 @@ async fn what_is_answered_is_as_the_document_says() -> Result<()> {
         ("diff_runs", of(&format!("/diff/{run}"))),
         ("list_events_of_run", of("/events?type=submitted")),
         ("show_budget", of("/budget")),
+        ("list_events", "/v1/events?limit=3&type=submitted,ended&workflow=w".to_owned()),
+        ("list_events", "/v1/events?type=happened".to_owned()),
+        ("list_events", "/v1/events?after=now".to_owned()),
         ("list_tasks", "/v1/tasks?status=ready".to_owned()),
         ("list_queues", "/v1/queues".to_owned()),
         ("list_dead_letters", "/v1/queues/dead".to_owned()),

@@ -57,7 +57,11 @@ async fn every_route_lets_in_who_has_its_role_and_nobody_else() -> Result<()> {
         let Some(needed) = route.needs else { continue };
         assert_eq!(nobody.json()["code"], "CB3014");
         assert!(nobody.head.contains("www-authenticate: Bearer"), "{nobody:?}");
-        assert_eq!(route.method == Method::GET, needed == Role::Viewer, "{line}: who looks is a viewer, and nobody else");
+        assert_eq!(
+            route.method == Method::GET,
+            needed == Role::Viewer,
+            "{line}: who looks is a viewer, and nobody else"
+        );
         for role in Role::ALL.into_iter().filter(|_| route.path != "/v1/stop") {
             let answer = ask(address, &line, &[&bearer(role)], "").await;
             assert_eq!(answer.status == 403, role < needed, "{line} as {role}: {answer:?}");
@@ -78,7 +82,16 @@ async fn a_token_is_shown_as_a_bearer_and_no_other_is_taken() -> Result<()> {
     let good = secret(Role::Viewer);
     let status = async |header: String| ask(address, "GET /v1/runs", &[&header], "").await.status;
     assert_eq!(status(format!("Authorization: bearer  {good}")).await, 200, "the scheme has no case");
-    let wrong = ["", "Bearer", "Bearer ", &good, &format!("Basic {good}"), &format!("Bearer {good}x"), "Bearer VIEWER", "Bearer ***"];
+    let wrong = [
+        "",
+        "Bearer",
+        "Bearer ",
+        &good,
+        &format!("Basic {good}"),
+        &format!("Bearer {good}x"),
+        "Bearer VIEWER",
+        "Bearer ***",
+    ];
     for wrong in wrong {
         assert_eq!(status(format!("authorization: {wrong}")).await, 401, "{wrong:?}");
     }
@@ -159,7 +172,9 @@ async fn what_is_cut_short_is_written_too() -> Result<()> {
     // The body never comes.
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await?;
-    let head = format!("POST /v1/runs HTTP/1.1\r\nhost: localhost\r\n{JSON}\r\ncontent-length: 9\r\nconnection: close\r\n\r\n");
+    let head = format!(
+        "POST /v1/runs HTTP/1.1\r\nhost: localhost\r\n{JSON}\r\ncontent-length: 9\r\nconnection: close\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;

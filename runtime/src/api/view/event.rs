@@ -1,7 +1,9 @@
 //! An event of a run as JSON.
 
 use super::Moment;
+use crate::FeedEvent;
 use crate::run_event::{RunEvent, What};
+use callboard_core::RunId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,6 +22,37 @@ pub(in super::super) struct EventView {
     text: String,
 }
 
+/// An event of one of all runs; its position is among all of them.
+#[derive(Serialize, JsonSchema)]
+pub(in super::super) struct FeedEventView {
+    run: RunId,
+    workflow: Arc<str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capability: Option<Arc<str>>,
+    #[serde(flatten)]
+    event: EventView,
+}
+
+impl FeedEventView {
+    /// What happened, in a word.
+    pub(in super::super) fn kind(&self) -> &'static str {
+        self.event.kind()
+    }
+
+    /// By which a stream is taken up again.
+    pub(in super::super) fn position(&self) -> &str {
+        self.event.position()
+    }
+}
+
+impl From<&FeedEvent> for FeedEventView {
+    fn from(happened: &FeedEvent) -> Self {
+        let event = EventView { position: happened.position.to_string(), ..EventView::from(&happened.event) };
+        let (run, capability) = (happened.run, happened.capability.clone());
+        Self { run, workflow: happened.event.workflow.clone(), capability, event }
+    }
+}
+
 impl EventView {
     /// The place of the event, by which a stream is taken up again.
     pub(in super::super) fn position(&self) -> &str {
@@ -34,11 +67,11 @@ impl EventView {
 
 impl From<&RunEvent> for EventView {
     fn from(event: &RunEvent) -> Self {
-        let (kind, about) = members(&event.what);
+        let about = members(&event.what);
         Self {
             position: event.position.to_string(),
             at: Moment(event.at),
-            r#type: kind,
+            r#type: event.what.kind(),
             task: event.task.clone(),
             about: Some(about).filter(|about| !about.is_null()),
             text: event.to_string(),
@@ -46,50 +79,45 @@ impl From<&RunEvent> for EventView {
     }
 }
 
-/// The word for what happened, and what is known of it.
-fn members(what: &What) -> (&'static str, Value) {
+/// What is known of what happened.
+fn members(what: &What) -> Value {
     match what {
-        What::Submitted { tasks } => ("submitted", json!({ "tasks": tasks })),
-        What::Started { attempt, by, chosen } => ("started", json!({ "attempt": attempt, "by": by, "chosen": chosen })),
-        What::Completed => ("completed", Value::Null),
+        What::Submitted { tasks } => json!({ "tasks": tasks }),
+        What::Started { attempt, by, chosen } => json!({ "attempt": attempt, "by": by, "chosen": chosen }),
+        What::Completed => Value::Null,
         What::Failed { attempt, error, retry_in } => {
             let retry_in_ms = retry_in.map(|delay| delay.as_millis() as u64);
-            ("failed", json!({ "attempt": attempt, "error": error, "retry_in_ms": retry_in_ms }))
+            json!({ "attempt": attempt, "error": error, "retry_in_ms": retry_in_ms })
         }
-        What::Lost { reason, again } => ("lost", json!({ "reason": reason, "again": again })),
-        What::Skipped { cause } => ("skipped", json!({ "cause": cause })),
-        What::Cancelled { reason } => ("cancelled", json!({ "reason": reason })),
-        What::Paused { reason } => ("paused", json!({ "reason": reason })),
-        What::Resumed => ("resumed", Value::Null),
-        What::ToppedUp { amount, by } => ("topped_up", json!({ "amount": amount, "by": by })),
-        What::WallTimeSpent { limit } => ("wall_time_spent", json!({ "limit_ms": limit.as_millis() as u64 })),
-        What::Retried { attempt, is_edited } => ("retried", json!({ "attempt": attempt, "is_edited": is_edited })),
-        What::Reopened { cause } => ("reopened", json!({ "cause": cause })),
-        What::Recorded { call } => ("recorded", json!({ "call": call })),
-        What::CallFailed { call, error } => ("call_failed", json!({ "call": call, "error": error })),
-        What::Asked { by } => ("asked", json!({ "by": by })),
-        What::EffectBegun { call } => ("effect_begun", json!({ "call": call })),
-        What::EffectUnknown { call, reason } => ("effect_unknown", json!({ "call": call, "reason": reason })),
+        What::Lost { reason, again } => json!({ "reason": reason, "again": again }),
+        What::Skipped { cause } => json!({ "cause": cause }),
+        What::Cancelled { reason } => json!({ "reason": reason }),
+        What::Paused { reason } => json!({ "reason": reason }),
+        What::Resumed => Value::Null,
+        What::ToppedUp { amount, by } => json!({ "amount": amount, "by": by }),
+        What::WallTimeSpent { limit } => json!({ "limit_ms": limit.as_millis() as u64 }),
+        What::Retried { attempt, is_edited } => json!({ "attempt": attempt, "is_edited": is_edited }),
+        What::Reopened { cause } => json!({ "cause": cause }),
+        What::Recorded { call } => json!({ "call": call }),
+        What::CallFailed { call, error } => json!({ "call": call, "error": error }),
+        What::Asked { by } => json!({ "by": by }),
+        What::EffectBegun { call } => json!({ "call": call }),
+        What::EffectUnknown { call, reason } => json!({ "call": call, "reason": reason }),
         What::EffectDecided { call, happened, by } => {
-            ("effect_decided", json!({ "call": call, "happened": happened, "by": by }))
+            json!({ "call": call, "happened": happened, "by": by })
         }
-        What::Waits { call, what } => ("waits", json!({ "call": call, "what": what })),
-        What::WaitOver { call } => ("wait_over", json!({ "call": call })),
-        What::WaitWithdrawn { call } => ("wait_withdrawn", json!({ "call": call })),
-        What::Signalled { name } => ("signalled", json!({ "name": name })),
-        What::Answered { approved, by } => ("answered", json!({ "approved": approved, "by": by })),
-        What::Parked { gate: None } => ("parked", Value::Null),
-        What::Parked { gate } => ("parked", json!({ "gate": gate })),
-        What::Progress { progress } => ("progress", json!({ "progress": progress })),
-        What::FailedWaiting { error } => ("failed_waiting", json!({ "error": error })),
-        What::Undoing { effects } => ("undoing", json!({ "effects": effects })),
-        What::Undoes { task, call } => ("undoes", json!({ "task": task, "call": call })),
-        What::Ended { outcome } => ("ended", json!({ "outcome": outcome.as_str() })),
-        What::Unreadable { error } => ("unreadable", json!({ "error": error })),
+        What::Waits { call, what } => json!({ "call": call, "what": what }),
+        What::WaitOver { call } => json!({ "call": call }),
+        What::WaitWithdrawn { call } => json!({ "call": call }),
+        What::Signalled { name } => json!({ "name": name }),
+        What::Answered { approved, by } => json!({ "approved": approved, "by": by }),
+        What::Parked { gate: None } => Value::Null,
+        What::Parked { gate } => json!({ "gate": gate }),
+        What::Progress { progress } => json!({ "progress": progress }),
+        What::FailedWaiting { error } => json!({ "error": error }),
+        What::Undoing { effects } => json!({ "effects": effects }),
+        What::Undoes { task, call } => json!({ "task": task, "call": call }),
+        What::Ended { outcome } => json!({ "outcome": outcome.as_str() }),
+        What::Unreadable { error } => json!({ "error": error }),
     }
-}
-
-/// The word for what happened.
-pub(in super::super) fn kind_of(what: &What) -> &'static str {
-    members(what).0
 }

@@ -8,7 +8,7 @@ mod run;
 mod task;
 
 pub(super) use document::{DocumentView, KeyView, OutlineView};
-pub(super) use event::{EventView, kind_of};
+pub(super) use event::{EventView, FeedEventView};
 pub(super) use lock::LockView;
 pub(super) use past::{DiffView, TimesView};
 pub(super) use run::RunView;
@@ -22,6 +22,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 /// Some of the answers, and what to ask for behind them.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub(super) struct PageView<T> {
     pub(super) items: Vec<T>,
     /// To be given as `after`; `null` if there is no more.

@@ -163,3 +163,40 @@ fn schedules_are_in_the_snapshot_as_they_were_when_it_began() {
     let open: usize = all(&state).iter().map(|schedule| schedule.open.len()).sum();
     assert_eq!(open, 625 + 2 * 625, "what is paused, what fired again, and not what was cancelled");
 }
+
+/// The lines of all runs are told in the order of the journal, whatever leaves memory and comes back meanwhile.
+#[test]
+fn the_events_of_all_runs_are_in_order() {
+    let run = |n: u128| RunId::new(Uuid::from_u128(n));
+    let line = |seq: u64| Line { seq, bytes: Bytes::from(format!("{seq}\n")) };
+    let mut history = History::default();
+    let told = |history: &mut History, after: u64, until: u64, at_most: (usize, usize)| {
+        let (lines, until) = history.between(after, until, at_most);
+        let lines: Vec<u64> =
+            lines.iter().map(|line| std::str::from_utf8(line).unwrap().trim().parse().unwrap()).collect();
+        (lines, until)
+    };
+    let all = (100, 1_000);
+    // As a snapshot has them: run after run.
+    for (n, seqs) in [(1, [1_u64, 4, 7]), (2, [2, 3, 9]), (3, [5, 6, 8])] {
+        seqs.into_iter().for_each(|seq| history.push(run(n), line(seq)));
+    }
+    assert_eq!(told(&mut history, 0, 20, all), ((1..=9).collect(), 20));
+    assert_eq!(told(&mut history, 3, 7, all), ((4..=7).collect(), 7), "what is not durable is not told");
+    assert_eq!(told(&mut history, 0, 20, (4, 1_000)), ((1..=4).collect(), 4));
+    assert_eq!(told(&mut history, 0, 20, (100, 5)), ((1..=3).collect(), 3), "two bytes each");
+    assert_eq!(told(&mut history, 30, 20, all), (Vec::new(), 30), "nobody goes back");
+    let lines = history.of(run(2)).to_vec();
+    history.forget(run(2));
+    assert_eq!(told(&mut history, 0, 20, all), (vec![1, 4, 5, 6, 7, 8], 20));
+    history.restore(run(2), lines);
+    history.push(run(1), line(10));
+    assert_eq!(told(&mut history, 0, 20, all), ((1..=10).collect(), 20));
+    // What is forgotten leaves nothing behind.
+    for n in 10..10_000 {
+        history.push(run(u128::from(n)), line(n + 1));
+        history.forget(run(u128::from(n)));
+    }
+    assert!(history.order.entries.len() < 3_000, "{}", history.order.entries.len());
+    assert_eq!(told(&mut history, 0, 20_000, all), ((1..=10).collect(), 20_000));
+}

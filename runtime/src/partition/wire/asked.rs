@@ -46,6 +46,9 @@ pub(crate) enum Asked {
         limit: usize,
     },
     Pages,
+    Called {
+        tasks: Vec<(RunId, Vec<TaskIndex>)>,
+    },
     InMemory {
         runs: Vec<RunId>,
     },
@@ -73,6 +76,7 @@ impl Asked {
                 (Self::Pending { kind, after, limit }, Back::Pending(reply))
             }
             Question::Pages { reply } => (Self::Pages, Back::Pages(reply)),
+            Question::Called { tasks, reply } => (Self::Called { tasks }, Back::Called(reply)),
             Question::InMemory { runs, reply } => (Self::InMemory { runs }, Back::InMemory(reply)),
             Question::Schedule { name, reply } => (Self::Schedule { name }, Back::Schedule(reply)),
             Question::Schedules { after, reply } => (Self::Schedules { after }, Back::Schedules(reply)),
@@ -92,6 +96,7 @@ impl Asked {
                 waits(|reply| Ask(Question::RunTasks { filter, after, limit, reply }))
             }
             Self::Pending { kind, after, limit } => waits(|reply| Ask(Question::Pending { kind, after, limit, reply })),
+            Self::Called { tasks } => waits(|reply| Ask(Question::Called { tasks, reply })),
             Self::Pages => waits(|reply| Ask(Question::Pages { reply })),
             Self::InMemory { runs } => waits(|reply| Ask(Question::InMemory { runs, reply })),
             Self::Schedule { name } => waits(|reply| Ask(Question::Schedule { name, reply })),

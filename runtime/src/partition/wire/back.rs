@@ -1,8 +1,8 @@
 //! The way back of what is under way to another node.
 
 use crate::partition::follow::Records;
-use crate::partition::message::{Page, Progress, Reply, Room, Verdict};
-use crate::partition::question::{ArchivePage, Found, Piece, TaskPiece};
+use crate::partition::message::{FeedPage, Page, Progress, Reply, Room, Verdict};
+use crate::partition::question::{ArchivePage, CalledRun, Found, Piece, TaskPiece};
 use crate::query::{PendingItem, RunInfo, RunTask};
 use crate::schedule::ScheduleInfo;
 use callboard_core::{Millis, RunId, TaskIndex, Token};
@@ -19,6 +19,7 @@ pub(crate) enum Back {
     Records(Sender<Records>),
     Verdict(Sender<Verdict>),
     Page(Sender<Page>),
+    Feed(Sender<FeedPage>),
     Progress(Sender<Option<Progress>>),
     Run(Sender<Found<Option<RunInfo>>>),
     Task(Sender<Found<Option<(TaskIndex, Token)>>>),
@@ -27,6 +28,7 @@ pub(crate) enum Back {
     RunTasks(Sender<Piece<RunTask>>),
     Pending(Sender<Piece<Vec<PendingItem>>>),
     Pages(Sender<Vec<ArchivePage>>),
+    Called(Sender<Vec<CalledRun>>),
     InMemory(Sender<(Vec<RunId>, Millis)>),
     Schedule(Sender<Option<ScheduleInfo>>),
     Schedules(Sender<(Vec<ScheduleInfo>, Option<Arc<str>>)>),
@@ -40,6 +42,7 @@ impl Back {
             Self::Records(reply) => reply.is_closed(),
             Self::Verdict(reply) => reply.is_closed(),
             Self::Page(reply) => reply.is_closed(),
+            Self::Feed(reply) => reply.is_closed(),
             Self::Progress(reply) => reply.is_closed(),
             Self::Run(reply) => reply.is_closed(),
             Self::Task(reply) => reply.is_closed(),
@@ -48,6 +51,7 @@ impl Back {
             Self::RunTasks(reply) => reply.is_closed(),
             Self::Pending(reply) => reply.is_closed(),
             Self::Pages(reply) => reply.is_closed(),
+            Self::Called(reply) => reply.is_closed(),
             Self::InMemory(reply) => reply.is_closed(),
             Self::Schedule(reply) => reply.is_closed(),
             Self::Schedules(reply) => reply.is_closed(),
@@ -65,6 +69,7 @@ impl Back {
             Self::Records(reply) => tell(reply, body),
             Self::Verdict(reply) => tell(reply, body),
             Self::Page(reply) => tell(reply, body),
+            Self::Feed(reply) => tell(reply, body),
             Self::Progress(reply) => tell(reply, body),
             Self::Run(reply) => tell(reply, body),
             Self::Task(reply) => tell(reply, body),
@@ -73,6 +78,7 @@ impl Back {
             Self::RunTasks(reply) => tell(reply, body),
             Self::Pending(reply) => tell(reply, body),
             Self::Pages(reply) => tell(reply, body),
+            Self::Called(reply) => tell(reply, body),
             Self::InMemory(reply) => tell(reply, body),
             Self::Schedule(reply) => tell(reply, body),
             Self::Schedules(reply) => tell(reply, body),

@@ -61,6 +61,7 @@ impl Request {
             Self::Ask(asked) => asked.join(),
             Self::Await { run, target } => waits(|reply| Message::Await { run, target, reply }),
             Self::Events { run, after } => waits(|reply| Message::Events { run, after, reply }),
+            Self::Feed { after, since, when } => waits(|reply| Message::Feed { after, since, when, reply }),
             Self::Progress { run } => waits(|reply| Message::Progress { run, reply }),
             Self::Schedule { name, wish } => {
                 let room = needed()?;

@@ -4,8 +4,8 @@ use super::super::Back;
 use super::samples::{Bits, bits, every, maybe};
 use super::{block_on, joined, read, room, written};
 use crate::partition::follow::Records;
-use crate::partition::message::{Message, Page, Progress, Refusal, Verdict};
-use crate::partition::question::{ArchivePage, Found, Piece, Question, TaskPiece};
+use crate::partition::message::{FeedPage, Message, Page, Progress, Refusal, Verdict};
+use crate::partition::question::{ArchivePage, CalledRun, Found, Piece, Question, TaskPiece};
 use crate::query::filter::RunTaskFilter;
 use crate::query::{PendingItem, PendingKind, RunInfo, RunTask};
 use crate::schedule::ScheduleInfo;
@@ -37,6 +37,7 @@ said! {
     Back::Records(reply) => reply: Records;
     Back::Verdict(reply) => reply: Verdict;
     Back::Page(reply) => reply: Page;
+    Back::Feed(reply) => reply: FeedPage;
     Back::Progress(reply) => reply: Option<Progress>;
     Back::Run(reply) => reply: Found<Option<RunInfo>>;
     Back::Task(reply) => reply: Found<Option<(TaskIndex, Token)>>;
@@ -45,6 +46,7 @@ said! {
     Back::RunTasks(reply) => reply: Piece<RunTask>;
     Back::Pending(reply) => reply: Piece<Vec<PendingItem>>;
     Back::Pages(reply) => reply: Vec<ArchivePage>;
+    Back::Called(reply) => reply: Vec<CalledRun>;
     Back::InMemory(reply) => reply: (Vec<RunId>, Millis);
     Back::Schedule(reply) => reply: Option<ScheduleInfo>;
     Back::Schedules(reply) => reply: (Vec<ScheduleInfo>, Option<Arc<str>>);
@@ -113,6 +115,13 @@ impl Passed {
             self.through(|reply| Message::Await { run, target, reply }, verdict);
         }
         bits.pages().into_iter().for_each(|page| self.through(|reply| Message::Events { run, after, reply }, page));
+        let (until, pages, since) = (bits.number, vec![bits.number], Millis(bits.moment));
+        let lines =
+            bits.pages().into_iter().find_map(|page| if let Page::Lines(lines) = page { Some(lines) } else { None });
+        let page = FeedPage { lines: lines.unwrap_or_default(), until, pages, full: Some(bits.size()) };
+        for (when, after) in Bits::whens().into_iter().zip(maybe(after).into_iter().cycle()) {
+            self.through(|reply| Message::Feed { after, since, when, reply }, page.clone());
+        }
         for progress in bits.progress() {
             self.through(|reply| Message::Progress { run, reply }, progress);
         }
@@ -154,6 +163,9 @@ impl Passed {
             self.through(|reply| Message::Ask(Question::Pending { kind, after, limit, reply }), piece);
         }
         self.through(|reply| Message::Ask(Question::Pages { reply }), bits.archive_pages());
+        let (tasks, of_run) = (vec![(bits.index(), bits.arc(), bits.arc())], vec![(bits.run(), vec![bits.index()])]);
+        let called = CalledRun { run: bits.run(), workflow: bits.arc(), tasks };
+        self.through(|reply| Message::Ask(Question::Called { tasks: of_run, reply }), vec![called]);
         let runs = vec![bits.run(), RunId::from_key("default", "another")];
         self.through(|reply| Message::Ask(Question::InMemory { runs, reply }), bits.in_memory());
     }
@@ -189,12 +201,14 @@ fn name(message: &Message) -> Option<&'static str> {
             Question::RunTasks { .. } => "run_tasks",
             Question::Pending { .. } => "pending",
             Question::Pages { .. } => "pages",
+            Question::Called { .. } => "called",
             Question::InMemory { .. } => "in_memory",
             Question::Schedule { .. } => "ask_schedule",
             Question::Schedules { .. } => "schedules",
         },
         Message::Await { .. } => "await",
         Message::Events { .. } => "events",
+        Message::Feed { .. } => "feed",
         Message::Progress { .. } => "progress",
         Message::Schedule { .. } => "schedule",
         Message::HandOut(_)
@@ -209,7 +223,7 @@ fn name(message: &Message) -> Option<&'static str> {
     })
 }
 
-const NAMES: &str = "answer ask_schedule await control events follow heartbeat in_memory pages pending progress \
+const NAMES: &str = "answer ask_schedule await called control events feed follow heartbeat in_memory pages pending progress \
     retry run run_tasks runs schedule schedules speak submit task tasks";
 
 proptest! {
