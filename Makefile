@@ -50,7 +50,7 @@ test-long: ## the same with deeper searches, more seeds and 50 kills
 # Of PyPI, in a folder below target/; the examples of each operation, and the seed that makes them.
 export SCHEMATHESIS_VERSION = 4.32.5
 export VALIDATOR_VERSION = 0.9.0
-EXAMPLES ?= 15
+EXAMPLES ?= 10
 SEED ?= 1
 
 schemathesis: ## ask a node what its OpenAPI document allows: no server error, answers as described; EXAMPLES=500 SEED=2

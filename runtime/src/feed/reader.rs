@@ -43,8 +43,6 @@ struct PartReader {
     partitions: Partitions,
     number: u16,
     spot: Spot,
-    /// The first and the last event on each page of the archive that was looked at.
-    ranges: BTreeMap<u64, (u64, u64)>,
 }
 
 /// A line without what is in it.
@@ -83,7 +81,7 @@ impl Reader {
         let mut pages = SelectAll::new();
         for number in wanted {
             let spot = position.of(number);
-            let reader = PartReader { partitions: partitions.clone(), number, spot, ranges: BTreeMap::new() };
+            let reader = PartReader { partitions: partitions.clone(), number, spot };
             let told = stream::unfold(Some(reader), move |reader| async move {
                 let mut reader = reader?;
                 match reader.next(When::Soon).await {
@@ -123,7 +121,7 @@ impl Reader {
         let mut events = Vec::new();
         for number in wanted.collect::<Vec<_>>() {
             let (partitions, spot) = (self.partitions.clone(), self.position.of(number));
-            let mut reader = PartReader { partitions, number, spot, ranges: BTreeMap::new() };
+            let mut reader = PartReader { partitions, number, spot };
             // What comes while it is read is for the next page.
             let stands = self.partitions.feed(number.into(), None, Millis::default(), When::Now).await?.until;
             while reader.spot.whole < stands {
@@ -179,7 +177,7 @@ impl PartReader {
     /// Adds the events up to `until` of runs that are on these pages, if they are too many the first; says up to which event
     /// there are no others. Learns what those runs are called.
     async fn archived(
-        &mut self,
+        &self,
         pages: &[u64],
         mut until: u64,
         events: &mut BTreeMap<u64, Event>,
@@ -187,7 +185,8 @@ impl PartReader {
     ) -> Result<u64> {
         let whole = self.spot.whole;
         for page in pages {
-            if self.ranges.get(page).is_some_and(|(first, last)| *last <= whole || *first > until) {
+            let range = self.partitions.range_of(self.number.into(), *page);
+            if range.is_some_and(|(first, last)| last <= whole || first > until) {
                 continue;
             }
             let records = self.partitions.archived_page(self.number.into(), *page).await?;
@@ -221,7 +220,7 @@ impl PartReader {
                     until = events.last_key_value().map_or(until, |(seq, _)| *seq);
                 }
             }
-            self.ranges.insert(*page, (first, last));
+            self.partitions.learn_range(self.number.into(), *page, (first, last));
         }
         let left: BTreeSet<RunId> = events.values().filter_map(|event| event.run).collect();
         known.retain(|run, _| left.contains(run));

@@ -14,7 +14,8 @@ use crate::journal::archive::{Archive, Record};
 use crate::supervise::Gone;
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Alive, CheckedGraph, Entry, Event, Millis, Rejected, RunId, ScheduleRejected, Speaker};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -38,11 +39,13 @@ pub(crate) struct Partition {
     /// How it is reached when another node owns it; nothing, where there is but one node.
     elsewhere: Option<Elsewhere>,
     pub(crate) archive: Archive,
+    /// The first and the last event on each page that was looked at. A page never changes.
+    ranges: Mutex<BTreeMap<u64, (u64, u64)>>,
 }
 
 impl Partition {
     pub(crate) fn new(door: Arc<Door>, elsewhere: Option<Elsewhere>, archive: Archive) -> Self {
-        Self { door, elsewhere, archive }
+        Self { door, elsewhere, archive, ranges: Mutex::default() }
     }
 
     /// The way to its owner, waited for until `deadline`.
@@ -368,6 +371,16 @@ impl Partitions {
     /// The records of a page of the archive of a partition.
     pub(crate) async fn archived_page(&self, number: usize, page: u64) -> Result<Arc<[Record]>> {
         self.at(number).page(page).await
+    }
+
+    /// The first and the last event on a page of the archive of a partition, if somebody has looked and told.
+    pub(crate) fn range_of(&self, number: usize, page: u64) -> Option<(u64, u64)> {
+        self.at(number).ranges.lock().unwrap_or_else(PoisonError::into_inner).get(&page).copied()
+    }
+
+    /// Tells them.
+    pub(crate) fn learn_range(&self, number: usize, page: u64, range: (u64, u64)) {
+        self.at(number).ranges.lock().unwrap_or_else(PoisonError::into_inner).insert(page, range);
     }
 
     /// Waits until another node owns the partition of a run; for ever, where there is but one node.

@@ -73,17 +73,18 @@ async fn every_event_of_every_run_is_told_once_from_memory_and_archive_and_from_
         let _ = workflow.task("never", act("nobody does this")).after(&first);
         runs.push(board.start(workflow).key(format!("open {n}")).await.unwrap().id());
     }
-    for n in 0..40 {
+    for n in 0..20 {
         let run = board.start(three("three", &n.to_string())).await.unwrap();
         run.outcome().await.unwrap();
         runs.push(run.id());
     }
-    let cancelled = board.run(runs[0]);
-    cancelled.cancel("enough").await.unwrap();
+    for open in &runs[..3] {
+        board.run(*open).cancel("enough").await.unwrap();
+    }
     let expected = of_runs(&board, &runs).await;
     // Whatever the place: in memory, in the archive, in another life.
     for life in 0..2 {
-        for limit in [1, 7, 1_000] {
+        for limit in [1, 1_000] {
             let all = in_pages(&board, limit).await;
             assert_eq!(by_run(&all), expected, "life {life}, pages of {limit}");
             let positions: BTreeSet<String> = all.iter().map(|happened| happened.position.to_string()).collect();
@@ -96,14 +97,9 @@ async fn every_event_of_every_run_is_told_once_from_memory_and_archive_and_from_
     // A stream goes on from everywhere.
     let all = in_pages(&board, 1_000).await;
     for at in (0..all.len()).step_by(11) {
-        let rest: Vec<FeedEvent> = board
-            .events()
-            .after(all[at].position.clone())
-            .follow()
-            .take(all.len() - at - 1)
-            .map(|happened| happened.unwrap())
-            .collect()
-            .await;
+        let rest = board.events().after(all[at].position.clone()).follow().take(all.len() - at - 1);
+        let rest = rest.map(|happened| happened.unwrap()).collect::<Vec<_>>();
+        let rest = tokio::time::timeout(Duration::from_secs(3_600), rest).await.expect("all of it is there");
         let mut both = all[..=at].to_vec();
         both.extend(rest);
         assert_eq!(by_run(&both), expected, "behind event {at}");
@@ -196,10 +192,19 @@ async fn a_stream_goes_on_over_restarts_of_partitions() {
     let mut feed = board.events().follow();
     let (mut told, mut runs) = (Vec::new(), Vec::new());
     for n in 0..10 {
-        let workflow = Workflow::new("chain");
-        let first = workflow.task("first", echo(&n.to_string())).losses(100);
-        let _ = workflow.task("last", Use { text: first.out() }).losses(100);
-        let run = board.start(workflow).key(format!("run {n}")).await.unwrap();
+        let chain = || {
+            let workflow = Workflow::new("chain");
+            let first = workflow.task("first", echo(&n.to_string())).losses(100);
+            let _ = workflow.task("last", Use { text: first.out() }).losses(100);
+            workflow
+        };
+        let run = loop {
+            // What was refused is submitted again.
+            match board.start(chain()).key(format!("run {n}")).await {
+                Ok(run) => break run,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:#}"),
+            }
+        };
         if n % 3 == 1 {
             faults.script(Operation::Create, "*/log/*", [Fault::Refuse]);
         }
