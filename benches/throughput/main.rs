@@ -6,6 +6,7 @@
 //!     cargo bench -p callboard-benches -- --only messages
 //!     cargo bench -p callboard-benches -- --only admission
 //!     cargo bench -p callboard-benches -- --only telemetry
+//!     cargo bench -p callboard-benches -- --only streams
 //!     cargo bench -p callboard-benches -- --only views
 //!     cargo bench -p callboard-benches --features cluster -- --only rabbitmq
 //!
@@ -24,6 +25,7 @@ mod memory;
 mod messages;
 mod raw;
 mod spends;
+mod streams;
 mod table;
 mod telemetry;
 mod views;
@@ -116,6 +118,9 @@ async fn main() -> Result<()> {
     }
     if plan.wants("telemetry") {
         telemetry::measure(&plan, &mut report).await?;
+    }
+    if plan.wants("streams") {
+        streams::measure(&plan, &mut report).await?;
     }
     if plan.wants("views") {
         views::measure(&plan, &mut report).await?;

@@ -24,6 +24,7 @@ pub(crate) struct Report {
     rows: Vec<Row>,
     memory: Vec<Memory>,
     telemetry: Option<Telemetry>,
+    streams: Option<Streams>,
     views: Vec<View>,
     turns: Vec<Turns>,
     #[cfg(feature = "cluster")]
@@ -68,6 +69,18 @@ struct Telemetry {
     cpu: f64,
     speeds: Vec<f64>,
     cpus: Vec<f64>,
+}
+
+/// From the moment of an event to those who follow.
+#[derive(Debug, Serialize)]
+struct Streams {
+    unfiltered: usize,
+    filtered: usize,
+    events_per_second: usize,
+    p50_ms: f64,
+    p95_ms: f64,
+    p99_ms: f64,
+    most_ms: f64,
 }
 
 /// A question about what is there.
@@ -164,6 +177,22 @@ impl Report {
             cpus[cpus.len() - 1]
         );
         self.telemetry = Some(Telemetry { speed, cpu, speeds: speeds.clone(), cpus: cpus.clone() });
+    }
+
+    /// How soon those who follow events hear of them.
+    pub(crate) fn streams(
+        &mut self,
+        unfiltered: usize,
+        filtered: usize,
+        events_per_second: usize,
+        latencies: &Latencies,
+    ) {
+        let [p50_ms, p95_ms, p99_ms, most_ms] = [50, 95, 99, 100].map(|percent| millis(latencies.percentile(percent)));
+        println!(
+            "{unfiltered} unfiltered and {filtered} filtered streams, {events_per_second} events/s, none lost: p50 {p50_ms:.0} ms, \
+             p95 {p95_ms:.0} ms, p99 {p99_ms:.0} ms, most {most_ms:.0} ms"
+        );
+        self.streams = Some(Streams { unfiltered, filtered, events_per_second, p50_ms, p95_ms, p99_ms, most_ms });
     }
 
     /// How long a question takes among so many runs.
