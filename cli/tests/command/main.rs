@@ -7,7 +7,10 @@ mod history;
 mod journal;
 mod life;
 mod node;
+#[path = "../../../tests/tests/telemetry/receiver.rs"]
+mod receiver;
 mod resilience;
 mod state;
 mod submit;
+mod telemetry;
 mod work;

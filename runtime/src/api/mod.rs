@@ -50,6 +50,7 @@ pub(crate) mod fuzz;
 mod health;
 mod limits;
 mod locks;
+mod log;
 mod metrics;
 mod past;
 mod problem;

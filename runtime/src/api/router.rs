@@ -3,8 +3,8 @@
 use super::code::Code;
 use super::problem::Problem;
 use super::{
-    App, agents, breakers, budget, control, events, health, limits, locks, metrics, past, queues, runs, state, stop,
-    tasks, visitor,
+    App, agents, breakers, budget, control, events, health, limits, locks, log, metrics, past, queues, runs, state,
+    stop, tasks, visitor,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -49,6 +49,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/state/{key}/rollback", post(state::roll_back))
         .route("/v1/state/{key}/{*rest}", any(state::in_parts))
         .route("/v1/locks", get(locks::list))
+        .route("/v1/log", get(log::show).put(log::put))
         .route("/metrics", get(metrics::metrics))
         .route("/v1/stop", post(stop::stop))
         .route("/healthz", get(health::healthz))

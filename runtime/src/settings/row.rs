@@ -44,6 +44,8 @@ pub(super) enum Kind {
     Address,
     /// The path of a file or a folder.
     Path,
+    /// Which lines of the log are written.
+    Filter,
 }
 
 /// The value of a setting.
@@ -103,7 +105,7 @@ impl Row {
         }
         let unit = match self.kind {
             Kind::Name => " of A-Z a-z 0-9 _ -",
-            Kind::Url | Kind::Path | Kind::Address => " bytes",
+            Kind::Url | Kind::Path | Kind::Address | Kind::Filter => " bytes",
             Kind::Time | Kind::Bytes | Kind::Count | Kind::Factor | Kind::Choice => "",
         };
         Some(format!("{} is {least} to {most}{unit}, not {}", self.key, self.kind.show(amount)))
@@ -119,7 +121,7 @@ impl Kind {
         match (self, raw, text) {
             (Self::Time, _, Some(text)) => units::time(text).map(Amount::Time),
             (Self::Bytes, _, Some(text)) => units::bytes(text).map(Amount::Number),
-            (Self::Name | Self::Url | Self::Choice | Self::Address | Self::Path, _, Some(text)) => {
+            (Self::Name | Self::Url | Self::Choice | Self::Address | Self::Path | Self::Filter, _, Some(text)) => {
                 Ok(Amount::Text(text.to_owned()))
             }
             (Self::Count, Raw::Word(word), _) => count(word, 10),
@@ -161,7 +163,7 @@ impl Kind {
             Self::Bytes => "a size with its unit, such as \"8MiB\",",
             Self::Count => "a whole number",
             Self::Factor => "a number",
-            Self::Name | Self::Url | Self::Choice | Self::Address | Self::Path => "a text",
+            Self::Name | Self::Url | Self::Choice | Self::Address | Self::Path | Self::Filter => "a text",
         }
     }
 }

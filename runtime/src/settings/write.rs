@@ -72,7 +72,7 @@ fn value_schema(row: &Row) -> Value {
         Kind::Count => json!({ "type": "integer", "minimum": bound(least), "maximum": bound(most) }),
         Kind::Factor => json!({ "type": "number", "minimum": bound(least), "maximum": bound(most) }),
         Kind::Choice => json!({ "enum": row.words }),
-        Kind::Name | Kind::Url | Kind::Path | Kind::Address => {
+        Kind::Name | Kind::Url | Kind::Path | Kind::Address | Kind::Filter => {
             json!({ "type": "string", "minLength": bound(least), "maxLength": bound(most) })
         }
     };
@@ -96,7 +96,7 @@ fn about(row: &Row) -> String {
 }
 
 fn is_text(kind: Kind) -> bool {
-    matches!(kind, Kind::Name | Kind::Url | Kind::Path | Kind::Address)
+    matches!(kind, Kind::Name | Kind::Url | Kind::Path | Kind::Address | Kind::Filter)
 }
 
 /// All settings, first those of no table.

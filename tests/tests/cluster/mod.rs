@@ -12,7 +12,7 @@ mod deaf;
 mod dispatch;
 mod documents;
 pub(crate) mod fire;
-mod kit;
+pub(crate) mod kit;
 mod limits;
 mod linear;
 mod membership;
