@@ -59,6 +59,9 @@ pub(crate) enum Command {
     /// Ask for locks: who holds them, and who waits.
     #[command(subcommand, alias = "locks")]
     Lock(Lock),
+    /// Ask which lines a node logs, and change that while it runs.
+    #[command(subcommand, alias = "logs")]
+    Log(Log),
     /// Show, check, copy and restore what is stored, without a node.
     #[command(subcommand, alias = "journals")]
     Journal(Journal),
@@ -601,6 +604,17 @@ pub(crate) struct Writer {
     /// Something else about it: a reason, a ticket.
     #[arg(long, value_name = "KEY:VALUE")]
     pub(crate) label: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Log {
+    /// Show which lines are written, and how.
+    Show,
+    /// Write other lines, until the node ends or somebody says otherwise.
+    Filter {
+        /// A level (off, error, warn, info, debug, trace), and TARGET=LEVEL for what differs: warn,callboard=debug.
+        filter: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

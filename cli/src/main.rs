@@ -15,6 +15,7 @@ mod input;
 mod journal;
 mod limit;
 mod lock;
+mod log;
 mod node;
 mod output;
 mod queue;
@@ -34,10 +35,6 @@ use output::{Format, Output};
 use serde_json::json;
 use std::io;
 use std::process::ExitCode;
-use tracing::Level;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 /// Of this program and the library in it: they are released together.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -82,14 +79,8 @@ fn refused(error: &clap::Error) -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<Ended> {
     match &arguments.command {
-        Command::Dev(dev) => {
-            log();
-            node::dev(dev).await
-        }
-        Command::Node(node) => {
-            log();
-            node::node(node).await
-        }
+        Command::Dev(dev) => node::dev(dev).await,
+        Command::Node(node) => node::node(node).await,
         _ => tokio::select! {
             done = ask(&arguments) => done.map(|()| Ended::Well),
             _ = tokio::signal::ctrl_c() => Ok(Ended::Interrupted),
@@ -113,6 +104,7 @@ async fn ask(arguments: &Arguments) -> Result<()> {
         Command::Limit(command) => limit::limit(command, &client()?, output).await,
         Command::State(command) => state::state(command, &client()?, output).await,
         Command::Lock(command) => lock::lock(command, &client()?, output).await,
+        Command::Log(command) => log::log(command, &client()?, output).await,
         Command::Journal(command) => journal::journal(command, output).await,
         Command::Config(command) => config::config(command, output),
         Command::Explain { code } => explain::explain(code.as_deref(), output),
@@ -124,19 +116,4 @@ async fn ask(arguments: &Arguments) -> Result<()> {
         }
         Command::Dev(_) | Command::Node(_) => Err(Failure::new(Code::Internal, "a node answers nothing itself")),
     }
-}
-
-/// Warnings and errors of a node go to standard error; RUST_LOG says otherwise, as `info` or `callboard=debug`.
-fn log() {
-    let wanted = std::env::var("RUST_LOG").ok().and_then(|wanted| wanted.parse().ok());
-    // The client of RabbitMQ warns of each message that found no queue, with all of it: that is how a dead node is noticed.
-    // Amazon's configuration warns of a machine that is not Amazon's.
-    let usual = || {
-        let targets = Targets::new().with_default(Level::WARN);
-        targets.with_target("lapin", Level::ERROR).with_target("aws_config", Level::ERROR)
-    };
-    let targets = wanted.unwrap_or_else(usual);
-    let written = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
-    // Nobody else has set one: this is the first thing that the program does.
-    let _first = tracing_subscriber::registry().with(written).with(targets).try_init();
 }

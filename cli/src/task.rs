@@ -7,7 +7,7 @@ use crate::input;
 use crate::output::{Column, Output, member, value};
 use crate::run::why;
 use crate::wait::{Shows, end_of};
-use callboard::Code;
+use callboard::{Code, TraceParent};
 use hyper::header::HeaderName;
 use serde_json::json;
 use std::path::Path;
@@ -91,12 +91,23 @@ fn listed(list: &TaskList) -> String {
     )
 }
 
+/// The trace of whoever calls this command, if it says so.
+fn traced() -> Option<TraceParent> {
+    let said = std::env::var("TRACEPARENT").ok().filter(|said| !said.is_empty())?;
+    let parent = said.parse();
+    parent.inspect_err(|error| eprintln!("TRACEPARENT is left out: {error}")).ok()
+}
+
 async fn submitted(submit: &Submit, client: &Client, output: Output) -> Result<()> {
     let (kind, document) = read(&submit.file)?;
     let strict = submit.strict.then(|| "true".to_owned());
     let asking = client.post(with_query("/v1/runs", &[("strict", strict)])).body(kind, document);
     let asking = match &submit.key {
         Some(key) => asking.header(HeaderName::from_static("idempotency-key"), key),
+        None => asking,
+    };
+    let asking = match traced() {
+        Some(parent) => asking.header(HeaderName::from_static("traceparent"), parent.to_string()),
         None => asking,
     };
     let answer = asking.text().await?;

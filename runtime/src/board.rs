@@ -14,9 +14,10 @@ use crate::run::Run;
 use crate::schedule::{Schedule, ScheduleInfo, Scheduled, SetSchedule};
 use crate::settings::Settings;
 use crate::state::{Document, LockInfo, LockRequest, SpooledWrite};
+use crate::telemetry::tracer;
 use crate::workflow::{Node as TaskNode, Workflow};
 use crate::{Budget, Error, ErrorKind, Result, Task};
-use callboard_core::{Json, Priority, Requirement, Retry, RunId};
+use callboard_core::{Json, Priority, Requirement, Retry, RunId, TraceParent};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
@@ -64,7 +65,7 @@ impl Callboard {
     /// as agents of this process are known to offer them; `Conflict` if another workflow was started under the
     /// key; `Unavailable` if nothing was submitted; `Unknown` if that is not known.
     pub fn start(&self, workflow: Workflow) -> Start {
-        Start { node: self.0.clone(), workflow, key: None, id: None, budget: None }
+        Start { node: self.0.clone(), workflow, key: None, id: None, budget: None, trace: None }
     }
 
     /// Runs one task and waits for its output; await the result.
@@ -375,6 +376,8 @@ pub struct Start {
     /// The id of a run without a key, if somebody has chosen it.
     id: Option<RunId>,
     budget: Option<Budget>,
+    /// The span within which it is submitted, if somebody has said.
+    trace: Option<TraceParent>,
 }
 
 impl Start {
@@ -397,6 +400,13 @@ impl Start {
         self
     }
 
+    /// Makes the run a part of somebody's trace, which is durable with it: its span is a child of this one. Without it the
+    /// span counts that is current in OpenTelemetry, if there is one, and otherwise the run has a trace of its own.
+    pub fn trace(mut self, parent: TraceParent) -> Self {
+        self.trace = Some(parent);
+        self
+    }
+
     async fn submit(self) -> Result<Run> {
         if let Some(key) = self.key.as_ref().filter(|key| key.is_empty() || key.len() > 256) {
             let message = format!("a key has 1 to 256 bytes, not {}", key.len());
@@ -411,6 +421,7 @@ impl Start {
         if let Some(budget) = &self.budget {
             graph.budget = Some(budget.said()?);
         }
+        graph.trace = self.trace.or_else(tracer::current);
         self.node.submit(id, graph, untyped, self.key, before).await?;
         Ok(Run::new(self.node, id))
     }

@@ -133,6 +133,13 @@ impl Builder {
         self
     }
 
+    /// Traces to where this sends, and lets whoever asks the [served](Callboard::serve) API look at the log and change its filter.
+    #[cfg(feature = "log")]
+    pub fn telemetry(mut self, telemetry: &crate::Telemetry) -> Self {
+        self.ports.telemetry = Some(telemetry.clone());
+        self
+    }
+
     /// Changes the settings.
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);

@@ -86,11 +86,11 @@ pub use board::{Call, Callboard, JournalCounters, Start};
 pub use breaker::{BreakerChanges, BreakerHandle, BreakerInfo, BreakerRules, BreakerState};
 pub use budget::{Budget, BudgetInfo, BudgetWait, Cost, TopUp, TopUpInfo};
 pub use builder::{Builder, PoolBuilder};
-pub use callboard_core::ParseAmountError;
 pub use callboard_core::{
     Amount, Counts, InstanceId, Json, Millis, OnCycle, ParseIdError, Priority, Requirement, Requirements, Retry, RunId,
-    RunOutcome, Status, TaskIndex, Traits, closest,
+    RunOutcome, Status, TaskIndex, TraceParent, Traits, closest,
 };
+pub use callboard_core::{ParseAmountError, ParseTraceError};
 pub use callboard_macros::{payload, task};
 pub use cluster::{NodeInfo, NodeStatus};
 pub use dispatch::backlog::QueueInfo;
@@ -117,14 +117,17 @@ pub use run::{Events, Retrying, Run};
 pub use run_event::{Position, RunEvent, What};
 pub use schedule::{CatchUp, Overlap, Schedule, ScheduleInfo, ScheduleStatus, Scheduled, SetSchedule};
 pub use settings::{
-    Addressing, BreakerSettings, BusSettings, DirectorySettings, Effective, HttpSettings, Layers, QueueKind,
-    RetrySettings, Role, ServerUrl, Settings, Shown, StateSettings, StoreMode, StoreSettings, Tokens,
+    Addressing, BreakerSettings, BusSettings, DirectorySettings, Effective, HttpSettings, Layers, LogFormat,
+    LogSettings, QueueKind, RetrySettings, Role, ServerUrl, Settings, Shown, StateSettings, StoreMode, StoreSettings,
+    Tokens,
 };
 pub use state::{
     Author, DOCUMENT_BYTES_MAX, Document, Lock, LockInfo, LockRequest, LockTicket, OnDeadlock, Remembered,
     SpooledWrite, TaskDocument, TaskLock, TaskLockRequest, Version,
 };
 pub use task::{In, Task};
+#[cfg(feature = "log")]
+pub use telemetry::{Telemetry, TelemetryBuilder};
 pub use workflow::{Gather, Node, Workflow};
 
 /// What nearly every program uses: `use callboard::prelude::*;`.

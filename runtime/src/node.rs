@@ -73,6 +73,8 @@ pub(crate) struct Node {
     bells: Arc<Bells>,
     events: mpsc::Sender<supervise::Event>,
     started: Instant,
+    #[cfg(feature = "log")]
+    telemetry: Option<crate::Telemetry>,
     /// Held until the node has ended, so that nobody else opens the store while something of it still runs.
     _store: Arc<dyn Store>,
 }
@@ -132,6 +134,8 @@ impl Node {
             limits: (ports.limits, ports.capability_limits),
             merges: ports.merges,
             spool,
+            #[cfg(feature = "log")]
+            telemetry: ports.telemetry,
         };
         let plan = Plan::new(settings, store, directory, root, ports.stage, cluster, rules);
         let node = Arc::new(plan.start().await?);
@@ -181,6 +185,12 @@ impl Node {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The log and the traces of the process, if its program has said.
+    #[cfg(all(feature = "api", feature = "log"))]
+    pub(crate) fn telemetry(&self) -> Option<&crate::Telemetry> {
+        self.telemetry.as_ref()
     }
 
     /// What its instances work with.
@@ -445,6 +455,9 @@ pub(crate) struct Ports {
     pub(crate) spool: Option<Arc<dyn Store>>,
     /// Where a test plays.
     pub(crate) stage: Option<Stage>,
+    /// The log and the traces of the process.
+    #[cfg(feature = "log")]
+    pub(crate) telemetry: Option<crate::Telemetry>,
     /// To whom is told what is counted.
     #[cfg(feature = "api")]
     pub(crate) recorder: Recorder,

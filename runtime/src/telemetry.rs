@@ -4,10 +4,19 @@
 //! What is counted for every task or every operation is counted with a handle that is kept ([`meters`]); what is rare makes
 //! one as it goes.
 
+#[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "most keys are of traces alone"))]
+pub(crate) mod convention;
 #[cfg(feature = "api")]
 pub(crate) mod exporter;
+#[cfg(feature = "log")]
+mod log;
 mod meters;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod ports;
+#[cfg(feature = "log")]
+mod process;
+pub(crate) mod tracer;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +26,9 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use std::sync::Arc;
 
 pub(crate) use meters::{Meters, OfCapability, Utilization};
+#[cfg(feature = "log")]
+pub use process::{Telemetry, TelemetryBuilder};
+pub(crate) use tracer::Tracer;
 
 /// See [`METRICS`].
 pub(crate) const BREACHES: &str = "callboard_invariant_breaches_total";

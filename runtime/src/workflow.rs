@@ -56,11 +56,13 @@ impl Workflow {
             budget: None,
             tenant: None,
             labels: BTreeMap::new(),
+            trace: None,
         })
     }
 
-    /// The workflow of a graph that no types have written.
+    /// The workflow of a graph that no types have written. The trace of a run that it may come from is not its own.
     pub(crate) fn of_graph(graph: Graph) -> Self {
+        let graph = Graph { trace: None, ..graph };
         let untyped = (0..).take(graph.tasks.len()).map(TaskIndex).collect();
         Self { draft: Arc::new(Mutex::new(Draft { graph, unsendable: Vec::new(), untyped, miscounted: None })) }
     }

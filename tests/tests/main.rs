@@ -9,4 +9,5 @@ mod model;
 mod program;
 pub(crate) use callboard_simulator::random;
 mod runtime;
+mod telemetry;
 mod traces;

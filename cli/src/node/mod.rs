@@ -10,10 +10,12 @@ pub(crate) use store::folder;
 use crate::args;
 use crate::config::{checked, layers};
 use crate::failure::{Failure, Result};
-use callboard::{Callboard, Code, ErrorKind, Settings, StoreMode};
+use callboard::{Callboard, Code, ErrorKind, Settings, StoreMode, Telemetry};
 use report::Report;
 use signals::Signals;
 use std::net::SocketAddr;
+#[cfg(feature = "otlp")]
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// How a command that did its work has ended.
@@ -61,10 +63,35 @@ pub(crate) async fn node(arguments: &args::Node) -> Result<Ended> {
 
 /// One life, from its start to the signal that ends it.
 async fn live(settings: Settings, brings: Brings) -> Result<Ended> {
+    let telemetry = logged(&settings)?;
+    let ended = lived(settings, brings, &telemetry).await;
+    // A second signal ends it at once.
+    #[cfg(feature = "otlp")]
+    if !matches!(ended, Ok(Ended::Interrupted))
+        && let Err(error) = telemetry.shutdown(TRACES_MAX).await
+    {
+        eprintln!("{error:#}");
+    }
+    ended
+}
+
+/// How long a node that ends waits for whoever takes its traces.
+#[cfg(feature = "otlp")]
+const TRACES_MAX: Duration = Duration::from_secs(3);
+
+/// The log and the traces of the process, which are this command's.
+fn logged(settings: &Settings) -> Result<Telemetry> {
+    let wrong = |error| Failure::of(Code::Settings, &error);
+    let telemetry = Telemetry::of(&settings.log).start().map_err(wrong)?;
+    telemetry.install().map_err(wrong)?;
+    Ok(telemetry)
+}
+
+async fn lived(settings: Settings, brings: Brings, telemetry: &Telemetry) -> Result<Ended> {
     let mut signals = Signals::new()?;
     let began = Instant::now();
     let (board, address) = tokio::select! {
-        started = start(&settings, brings) => started?,
+        started = start(&settings, brings, telemetry) => started?,
         () = signals.second() => return Ok(Ended::Interrupted),
     };
     Report::of(&board, &settings).await?.write(address, began.elapsed());
@@ -89,9 +116,10 @@ async fn live(settings: Settings, brings: Brings) -> Result<Ended> {
     Ok(Ended::Well)
 }
 
-async fn start(settings: &Settings, brings: Brings) -> Result<(Callboard, SocketAddr)> {
+async fn start(settings: &Settings, brings: Brings, telemetry: &Telemetry) -> Result<(Callboard, SocketAddr)> {
     // The process is this command's, and so is what it counts.
-    let builder = agents::add(Callboard::builder(settings.clone()).metrics(), settings, brings)?;
+    let builder = Callboard::builder(settings.clone()).metrics().telemetry(telemetry);
+    let builder = agents::add(builder, settings, brings)?;
     // A copy is opened to be read only, by the library.
     let opened = if settings.store_mode == StoreMode::ReadOnly { None } else { store::open(&settings.store).await? };
     let builder = match opened {

@@ -7,8 +7,11 @@ mod history;
 mod journal;
 mod life;
 mod node;
+#[path = "../../../tests/tests/telemetry/receiver.rs"]
+mod receiver;
 mod resilience;
 mod state;
 mod submit;
+mod telemetry;
 mod tokens;
 mod work;

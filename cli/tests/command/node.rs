@@ -124,6 +124,17 @@ impl Node {
         }
     }
 
+    /// The next line with this text.
+    #[track_caller]
+    pub(super) fn line_with(&mut self, text: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert!(self.said.read_line(&mut line).expect("it says something") > 0, "it never said {text:?}");
+        }
+        line
+    }
+
     /// Waits for its end.
     pub(super) fn ended(mut self) -> ExitStatus {
         std::io::copy(&mut self.said, &mut std::io::sink()).expect("it says something");

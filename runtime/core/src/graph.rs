@@ -4,7 +4,7 @@ use crate::input::{BadReference, Compiled, Input};
 use crate::limits::{GraphLimits, shown};
 use crate::name::closest;
 use crate::plan::{Edges, Plan};
-use crate::{Budget, InstanceId, Json, Priority, Ready, Requirements, Retry, TaskIndex, TaskRef, Token};
+use crate::{Budget, InstanceId, Json, Priority, Ready, Requirements, Retry, TaskIndex, TaskRef, Token, TraceParent};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -29,6 +29,10 @@ pub struct Graph {
     /// What the author wants to find it by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// The span from outside to which the run belongs; its trace is derived from its id, if absent. What is started again
+    /// is not of the same trace, so it says nothing of which graph this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceParent>,
 }
 
 /// A task of a workflow as its author wrote it.

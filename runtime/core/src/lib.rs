@@ -42,6 +42,7 @@ mod schema;
 mod state;
 mod task;
 mod timer;
+mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -82,3 +83,4 @@ pub use schedule::{
 pub use state::{Alive, Limits, State};
 pub use task::{Counts, EditedInput, FailedAttempt, Parent, Status, Task, TaskState};
 pub use timer::{Timer, TimerKind};
+pub use trace::{ParseTraceError, TraceParent};

@@ -13,7 +13,7 @@ use crate::sabotage::{self, Sabotage};
 use crate::task::{Counts, FailedAttempt};
 use crate::{
     EventKind, Failure, FailureClass, Graph, InstanceId, Millis, Ready, RunId, Status, Task, TaskIndex, TaskRef,
-    TaskState, Token,
+    TaskState, Token, TraceParent,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -32,6 +32,9 @@ pub struct Run {
     pub tenant: Option<Arc<str>>,
     /// What it can be found by.
     pub labels: BTreeMap<String, String>,
+    /// The span from outside to which it belongs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceParent>,
     /// When it was submitted.
     pub submitted_at: Millis,
     /// How long it may take.
@@ -81,6 +84,7 @@ impl Run {
             key: key.as_deref().map(Into::into),
             tenant: graph.tenant.as_deref().map(Into::into),
             labels: graph.labels.clone(),
+            trace: graph.trace,
             submitted_at: at,
             timeout_ms: graph.timeout_ms,
             tasks: Vec::new(),

@@ -278,6 +278,9 @@ pub struct Parent {
     pub key: Arc<str>,
     /// How many tasks stand above it.
     pub depth: u32,
+    /// Which hand-out of that task has asked for it.
+    #[serde(skip)]
+    pub token: Token,
 }
 
 /// An input that was edited when its task was resumed.

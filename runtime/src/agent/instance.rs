@@ -24,6 +24,8 @@ use crate::port::bus::{Bus, Consumer, Delivery, QueueName};
 use crate::state::Documents;
 use crate::stops::Stops;
 use crate::supervise::{Failure as Stop, FailureKind};
+use crate::telemetry::Tracer;
+use crate::telemetry::tracer::{Begun, Came};
 use bytes::Bytes;
 use callboard_core::{Entry, InstanceId, Speaker, StopReason, Token};
 use futures::FutureExt;
@@ -37,6 +39,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
+use tracing::{Instrument, Span};
 
 /// What every instance of a node works with.
 #[derive(Clone)]
@@ -66,6 +69,7 @@ pub(crate) struct Floor {
     pub(crate) cleanup: Duration,
     /// Where a test has an instance die.
     pub(crate) trap: Option<Arc<dyn Trap>>,
+    pub(crate) tracer: Tracer,
 }
 
 impl Floor {
@@ -318,6 +322,24 @@ impl Performer {
             let _gone = delivery.ack().await;
             return Ok(());
         };
+        let activation = self.activation(&speaker, &delivery);
+        self.perform(delivery, speaker, work).instrument(activation).await
+    }
+
+    /// What is traced of the work on a delivery, and logged with every line.
+    fn activation(&self, speaker: &Speaker, delivery: &Delivery) -> Span {
+        let (floor, head) = (&self.role.floor, &*delivery.envelope.head);
+        floor.tracer.begin(&Begun {
+            speaker,
+            name: head.subject.as_deref().unwrap_or_default(),
+            capability: head.capability.as_deref().unwrap_or_default(),
+            partition: u16::try_from(floor.partitions.number_of(speaker.task.run)).unwrap_or(u16::MAX),
+            parent: head.trace_parent.as_deref().and_then(|parent| parent.parse().ok()),
+            came: if head.source == speaker.holder.node() { Came::Inside } else { Came::Over },
+        })
+    }
+
+    async fn perform(&mut self, delivery: Delivery, speaker: Speaker, work: Option<&Work>) -> Result<(), Stop> {
         if self.results.has(&speaker) {
             tracing::debug!(task = %speaker.task, token = %speaker.token, "the task was delivered again");
             let _gone = delivery.ack().await;

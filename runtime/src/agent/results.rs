@@ -9,6 +9,7 @@ use crate::journal::payload;
 use crate::limits::check_output;
 use crate::partition::handle::{AGAIN, Unheard};
 use crate::partition::message::Say;
+use crate::telemetry::tracer::{self, Outcome};
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use callboard_core::{
@@ -18,6 +19,7 @@ use futures::FutureExt;
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 /// How a handler came to its end.
 pub(super) enum Ended {
@@ -53,6 +55,20 @@ impl Ended {
             Self::Done(_) | Self::Panicked(_) => None,
             Self::Stopped(Some(StopReason::Timeout | StopReason::Silent)) => Some(Cut::TimeIsUp),
             Self::Stopped(_) | Self::NotMine | Self::TimeIsUp | Self::Parked | Self::Crashed => Some(Cut::Other),
+        }
+    }
+
+    /// What is traced of it, once it counts. Of one that was lost, or is its holder's no more, somebody else tells.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Done(Ok(_)) => Some(Outcome::Completed),
+            Self::Done(Err(_)) => Some(Outcome::Failed),
+            Self::Panicked(_) => Some(Outcome::Panicked),
+            Self::Parked => Some(Outcome::Parked),
+            Self::Stopped(Some(StopReason::Cancelled)) => Some(Outcome::Cancelled),
+            Self::Stopped(Some(StopReason::Timeout | StopReason::Silent)) => Some(Outcome::TimedOut),
+            Self::TimeIsUp | Self::NotMine => Some(Outcome::Released),
+            Self::Stopped(Some(StopReason::Lost) | None) | Self::Crashed => None,
         }
     }
 
@@ -141,8 +157,12 @@ impl Results {
         {
             self.unheard.remove(&heard);
         }
+        let outcome = ended.outcome();
         let say = match ended {
-            Ended::Stopped(_) | Ended::Parked => return self.floor.stops.ended(&speaker),
+            Ended::Stopped(_) | Ended::Parked => {
+                outcome.into_iter().for_each(tracer::ended);
+                return self.floor.stops.ended(&speaker);
+            }
             Ended::Crashed => Say::Lose(LossReason::Gone),
             Ended::TimeIsUp | Ended::NotMine => Say::Lose(LossReason::Released),
             Ended::Panicked(message) => {
@@ -154,13 +174,13 @@ impl Results {
                 return self.send(speaker, async move |floor, speaker| floor.hand_in(&speaker, &ctx, output).await);
             }
         };
-        self.send(speaker, async move |floor, speaker| floor.tell(&speaker, say).await);
+        self.send(speaker, async move |floor, speaker| floor.tell(&speaker, say, outcome).await);
     }
 
     /// Says of a task that whoever had it is gone.
     pub(super) fn lost(&mut self, speaker: Speaker) {
         let say = Say::Lose(LossReason::Gone);
-        self.send(speaker, async move |floor, speaker| floor.tell(&speaker, say).await);
+        self.send(speaker, async move |floor, speaker| floor.tell(&speaker, say, None).await);
     }
 
     fn send<F: Future<Output = ()> + Send + 'static>(
@@ -172,18 +192,23 @@ impl Results {
         let (floor, done) = (self.floor.clone(), speaker.clone());
         let heard = heard(self.floor.clone(), speaker);
         self.unheard.insert(performed);
-        self.under_way.spawn(heard.map(move |()| {
+        let heard = heard.map(move |()| {
             // Until then it is in hand: if the instance dies before, its successor says that it is lost.
             floor.stops.ended(&done);
             performed
-        }));
+        });
+        self.under_way.spawn(heard.in_current_span());
     }
 }
 
 impl Floor {
-    async fn tell(&self, speaker: &Speaker, say: Say) {
-        if let Err(unheard) = self.partitions.speak(speaker, say).await {
-            tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "what the holder said did not count");
+    /// Says it. Only what counts is traced: of one who is fenced somebody else has told.
+    async fn tell(&self, speaker: &Speaker, say: Say, outcome: Option<Outcome>) {
+        match self.partitions.speak(speaker, say).await {
+            Ok(()) => outcome.into_iter().for_each(tracer::ended),
+            Err(unheard) => {
+                tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "what the holder said did not count");
+            }
         }
     }
 
@@ -198,11 +223,11 @@ impl Floor {
                 return;
             }
         };
-        let say = match stored {
-            Ok(payload) => Say::Complete(payload),
-            Err(error) => Say::Fail(error.into_failure()),
+        let (say, outcome) = match stored {
+            Ok(payload) => (Say::Complete(payload), Outcome::Completed),
+            Err(error) => (Say::Fail(error.into_failure()), Outcome::Failed),
         };
-        self.tell(speaker, say).await;
+        self.tell(speaker, say, Some(outcome)).await;
     }
 
     /// What the speaker's task has recorded in earlier activations; the first has none.

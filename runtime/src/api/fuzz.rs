@@ -124,7 +124,7 @@ pub(crate) fn requests() -> Vec<Vec<u8>> {
     let json = "content-type: application/json";
     let texts = [
         format!("POST /v1/runs?strict=false\ncontent-type: application/yaml\nidempotency-key: order-42\n\n{yaml}"),
-        format!("POST /v1/runs\n{json}\n\n{{\"name\":\"w\",\"tasks\":{{\"a\":{{\"capability\":\"x\"}}}}}}"),
+        format!("POST /v1/runs\n{json}\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n\n{{\"name\":\"w\",\"tasks\":{{\"a\":{{\"capability\":\"x\"}}}}}}"),
         "POST /v1/runs\ncontent-type: application/toml\n\nname='w'\ntasks.a.capability='x'".into(),
         "GET /v1/runs?status=running,paused&workflow=w&label=env:test&limit=10&after=r_1790000000000_1790000000001_RUN_0".into(),
         "GET /v1/runs?status=completed&after=a_1790000000000_1790000000001_0_1_5_3".into(),
@@ -169,6 +169,8 @@ pub(crate) fn requests() -> Vec<Vec<u8>> {
         "DELETE /v1/state/a%2Fb?erase=true".into(),
         "GET /v1/state?prefix=a&limit=10&after=a".into(),
         "GET /v1/locks".into(),
+        "GET /v1/log".into(),
+        format!("PUT /v1/log\n{json}\n\n{{\"filter\":\"warn,callboard=debug\"}}"),
         "GET /readyz".into(),
     ];
     crate::fuzz::bytes_of(texts)

@@ -53,6 +53,7 @@ pub(crate) mod fuzz;
 mod health;
 mod limits;
 mod locks;
+mod log;
 mod metrics;
 mod openapi;
 mod past;

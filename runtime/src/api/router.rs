@@ -4,8 +4,8 @@ use super::code::Code;
 use super::problem::Problem;
 use super::route::{Header, Route};
 use super::{
-    App, agents, breakers, budget, control, events, health, limits, locks, metrics, openapi, past, queues, runs, state,
-    stop, tasks, visitor,
+    App, agents, breakers, budget, control, events, health, limits, locks, log, metrics, openapi, past, queues, runs,
+    state, stop, tasks, visitor,
 };
 use crate::settings::Role::{Admin, Operator};
 use axum::Router;
@@ -15,8 +15,10 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
-const KEY: &[Header] =
-    &[Header { name: "idempotency-key", about: "under one key there is one run: submitted again, it is the same" }];
+const SUBMITTED: &[Header] = &[
+    Header { name: "idempotency-key", about: "under one key there is one run: submitted again, it is the same" },
+    Header { name: "traceparent", about: "the trace that the run is a part of (W3C)" },
+];
 const EXPECTED: &[Header] = &[
     Header { name: "if-match", about: "the number of the version that this rests on, in quotes" },
     Header { name: "if-none-match", about: "`*`, if there is to be none" },
@@ -32,7 +34,7 @@ pub(super) fn table() -> Vec<Route> {
         Route::get("/v1/runs", "list_runs", "a page of runs, the latest first", runs::list),
         Route::post(Operator, "/v1/runs", "submit_run", "submits a workflow; durable when it answers", runs::submit)
             .statuses(&[201])
-            .headers(KEY),
+            .headers(SUBMITTED),
         Route::get("/v1/runs/{run}", "show_run", "how a run stands, or stood at an event", runs::show),
         Route::get("/v1/runs/{run}/tasks", "list_tasks_of_run", "a page of its tasks", tasks::list),
         Route::get(
@@ -131,6 +133,8 @@ pub(super) fn table() -> Vec<Route> {
             state::roll_back,
         )
         .headers(VERSION),
+        Route::get("/v1/log", "show_log", "which lines the process writes, and how", log::show),
+        Route::put(Admin, "/v1/log", "set_log", "says which lines the process writes from now on", log::put),
         Route::get("/v1/locks", "list_locks", "the locks that are held, by whom, and who waits", locks::list),
         Route::post(Admin, "/v1/stop", "stop_node", "ends this node at once, from its own machine", stop::stop),
         Route::get("/v1/openapi.json", "show_openapi", "this document", openapi::show),

@@ -6,7 +6,7 @@ use super::code::Code;
 use super::document::Document;
 use super::problem::Problem;
 use super::view::{PageView, RunView};
-use crate::board::Callboard;
+use crate::board::{Callboard, Start};
 use crate::query::RunStatus;
 use crate::workflow::Workflow;
 use axum::Json;
@@ -23,6 +23,9 @@ type Created = (StatusCode, [(HeaderName, String); 1], Json<RunView>);
 
 /// The header that makes a submission idempotent.
 const KEY: &str = "idempotency-key";
+
+/// The header that makes a run a part of its caller's trace.
+const TRACE: &str = "traceparent";
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +55,9 @@ pub(super) async fn submit(
         Some(key) => start.key(key),
         None => start,
     };
+    // As W3C has it: one that can not be read is as good as none, and is no reason to refuse what comes with it.
+    let parent = headers.get(TRACE).and_then(|parent| parent.to_str().ok()).and_then(|parent| parent.parse().ok());
+    let start = parent.into_iter().fold(start, Start::trace);
     let run = start.await.map_err(Problem::of_workflow)?;
     let view = RunView::from(run.info().await?);
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/v1/runs/{}", run.id()))], Json(view)))

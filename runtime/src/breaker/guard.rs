@@ -3,9 +3,12 @@
 use super::machine::Heard;
 use super::{Breaker, Pass};
 use crate::durable::calls::{Cut, Given};
+use crate::telemetry::convention::Operation;
+use crate::telemetry::tracer;
 use crate::{Ctx, Error, Result};
 use std::sync::Arc;
 use tokio::time::{Instant, sleep};
+use tracing::Instrument;
 
 /// What keys of guarded calls begin with.
 const GUARD: &str = "guard";
@@ -57,7 +60,8 @@ impl Ctx {
                 }
                 call.get_or_insert_with(|| ctx.waiting(GUARD, &breaker.name)).held(&breaker.name).await?;
             };
-            watched(&ctx, &breaker, pass, f()).await
+            let traced = tracer::call(Operation::Guard, &breaker.name);
+            watched(&ctx, &breaker, pass, f()).instrument(traced).await
         }
     }
 }

@@ -8,9 +8,11 @@ use crate::cluster::switchboard::desk_address;
 use crate::journal::payload::{self, Payloads};
 use crate::port::bus::{Bus, Envelope, QueueName};
 use crate::supervise::Slot;
+use crate::telemetry::Tracer;
+use crate::telemetry::tracer::{Told, context, now};
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
-use callboard_core::{Part, Payload, Ready};
+use callboard_core::{Part, Payload, Ready, TraceParent};
 use futures::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
@@ -23,6 +25,10 @@ pub(crate) struct Dispatch {
     pub(crate) grant: Grant,
     pub(crate) name: String,
     pub(crate) input: Vec<Part>,
+    /// The span that has asked for it, if it is traced.
+    pub(crate) trace: Option<TraceParent>,
+    /// The partition that hands it out.
+    pub(crate) partition: u16,
 }
 
 /// The type of a dispatch on the bus.
@@ -54,6 +60,7 @@ pub(crate) struct Route {
     /// The bus that the nodes share, if there is one.
     pub(crate) shared: Option<Arc<dyn Bus>>,
     pub(crate) payloads: Payloads,
+    pub(crate) tracer: Tracer,
 }
 
 /// The type of the actor.
@@ -100,14 +107,16 @@ impl Actor for CourierActor {
 
 impl Route {
     async fn deliver(&self, dispatch: Dispatch) {
-        let task = dispatch.grant.ready.task;
+        let (task, token) = (dispatch.grant.ready.task, dispatch.grant.ready.token);
+        let (partition, trace) = (dispatch.partition, dispatch.trace);
         if let Err(error) = self.try_deliver(dispatch).await {
+            let _of = context(task, token, partition, &self.node, trace).entered();
             tracing::warn!(%task, error, "the task could not be handed out yet");
         }
     }
 
     async fn try_deliver(&self, dispatch: Dispatch) -> Result<(), String> {
-        let Dispatch { grant, name, input } = dispatch;
+        let Dispatch { grant, name, input, trace, partition: _ } = dispatch;
         let Ready { task, token, capability, .. } = &grant.ready;
         let body = self.assemble(&input).await?;
         let (bus, queue) = match (&grant.desk.home, &self.shared) {
@@ -122,11 +131,18 @@ impl Route {
             head.capability = Some(capability.clone());
             head.attempt = Some(token.attempt);
             head.activation = Some(token.activation);
+            head.trace_parent = trace.map(|trace| trace.to_string());
             head.ticket = grant.ticket.as_ref().map(ToString::to_string);
             head.tenant = grant.tenant.as_deref().map(ToOwned::to_owned);
             head.to = grant.desk.home.as_ref().map(|home| desk_address(&grant.desk.agent, home.desk));
         });
+        let hop = trace.filter(|trace| grant.desk.home.is_some() && trace.is_sampled());
+        let hop = hop.map(|parent| (parent, queue.to_string(), envelope.head.clone(), now()));
         let published = bus.publish(&queue, envelope).await;
+        if let Some((parent, queue, head, since)) = hop.filter(|_| published.is_ok()) {
+            let (queue, message) = (&*queue, &*head.id);
+            self.tracer.tell(&Told::Sent { task: *task, token: *token, parent, queue, message, since });
+        }
         if grant.desk.home.is_some() && published.is_err() {
             grant.failed();
         }

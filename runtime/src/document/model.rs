@@ -130,7 +130,8 @@ struct Tasks<'a>(&'a [Arc<TaskSpec>]);
 
 impl<'a> Document<'a> {
     fn of(graph: &'a Graph) -> Self {
-        let Graph { name, tasks, timeout_ms, budget, tenant, labels } = graph;
+        // A trace is of one run and not of what its author wrote.
+        let Graph { name, tasks, timeout_ms, budget, tenant, labels, trace: _ } = graph;
         let budget = budget.filter(|budget| !budget.is_none()).map(|budget| budget.to_string());
         Self { name, timeout: timeout_ms.map(Span), budget, tenant: tenant.as_deref(), labels, tasks: Tasks(tasks) }
     }

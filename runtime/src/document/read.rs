@@ -52,6 +52,7 @@ pub(super) fn graph(root: &Located, faults: &mut Faults) -> Graph {
         budget: reader.optional(root, "budget", budget),
         tenant: reader.optional(root, "tenant", text),
         labels: reader.optional(root, "labels", labels).unwrap_or_default(),
+        trace: None,
     }
 }
 

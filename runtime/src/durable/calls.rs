@@ -14,6 +14,8 @@ pub(crate) use waiting::{Running, Waiting};
 use super::key::{self, KEY_BYTES_MAX};
 use super::root::Root;
 use super::trap::{Sight, Witness, recorded_by};
+use crate::telemetry::convention::Operation;
+use crate::telemetry::tracer;
 use crate::{Error, ErrorClass, ErrorKind, Result};
 use callboard_core::{Entry, Failure, FailureClass, Json, Note, TaskIndex};
 use std::collections::{HashMap, HashSet};
@@ -23,6 +25,7 @@ pub(crate) use table::Given;
 use table::{Call, Held, Table, keys, mark_of};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// The name of a call in the journal.
 pub(crate) type Key = Arc<str>;
@@ -257,7 +260,7 @@ impl Calls {
 
     /// Polls the code of a step: what it comes to meanwhile is of that step.
     pub(crate) async fn in_step<F: Future>(&self, key: &Key, code: F) -> F::Output {
-        let mut code = std::pin::pin!(code);
+        let mut code = std::pin::pin!(code.instrument(tracer::call(Operation::Step, key)));
         std::future::poll_fn(|cx| {
             let before = self.lock().in_step.replace(key.clone());
             let polled = code.as_mut().poll(cx);

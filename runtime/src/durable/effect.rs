@@ -4,6 +4,8 @@ use super::calls::{Mark, Turn, Waiting};
 use super::json_of;
 use super::step::record;
 use crate::task::literal;
+use crate::telemetry::convention::Operation;
+use crate::telemetry::tracer;
 use crate::{Ctx, Error, ErrorClass, ErrorKind, Result, Task};
 use callboard_core::{Contract, Json, Note, Payload, TaskSpec};
 use futures::FutureExt;
@@ -12,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
+use tracing::Instrument;
 
 impl Ctx {
     /// A step with an effect outside that must not be repeated blindly: say what is promised of it, and [run](EffectStep::run)
@@ -194,7 +197,7 @@ impl Site {
         let result = {
             let _running = self.call.calls.running();
             self.call.calls.runs(&self.call.key);
-            f(self.key.clone()).await
+            f(self.key.clone()).instrument(tracer::call(Operation::Tool, &self.call.key)).await
         };
         record(&self.call, result).await
     }
@@ -224,7 +227,7 @@ impl Site {
         let result = {
             let _running = self.call.calls.running();
             self.call.calls.runs(&self.call.key);
-            f(self.key.clone()).await
+            f(self.key.clone()).instrument(tracer::call(Operation::Tool, &self.call.key)).await
         };
         let error = match result {
             Ok(value) => {

@@ -100,8 +100,15 @@ pub(super) fn schema(bytes: &[u8]) {
         super::understood();
         let task = |name: &str, input: &Json| Arc::new(TaskSpec::new(name, "x", input.clone()));
         let tasks = vec![task("a", &input), task("b", &Json::null())];
-        let graph =
-            Graph { name: "w".into(), tasks, timeout_ms: None, budget: None, tenant: None, labels: BTreeMap::new() };
+        let graph = Graph {
+            name: "w".into(),
+            tasks,
+            timeout_ms: None,
+            budget: None,
+            tenant: None,
+            labels: BTreeMap::new(),
+            trace: None,
+        };
         let offered = Capability::new("x").input_schema(schema.clone()).output_schema(schema);
         let known = |_: &str| vec![offered.clone()];
         let faults = schema::faults(&graph, &[TaskIndex(0)], &known, &schema::Cache::default());

@@ -36,7 +36,7 @@ use crate::settings::{Settings, StoreMode};
 use crate::state::{self, Documents, Given, Merges};
 use crate::stops::Stops;
 use crate::supervise::{self, Alarm, ChildSpec, Failure, FailureKind, OnGiveUp, Policy, Restart, Supervisor};
-use crate::telemetry::{self, Meters};
+use crate::telemetry::{self, Meters, Tracer};
 use crate::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -64,6 +64,9 @@ pub(super) struct Plan {
     mailroom: Arc<Mailroom>,
     counters: Arc<Counters>,
     meters: Arc<Meters>,
+    tracer: Tracer,
+    #[cfg(feature = "log")]
+    telemetry: Option<crate::Telemetry>,
     breaches: Breaches,
     breakers: Breakers,
     limits: Limits,
@@ -87,6 +90,9 @@ pub(super) struct Rules {
     pub(super) merges: Merges,
     /// Where writes of documents wait while the store is away.
     pub(super) spool: Option<Arc<dyn Store>>,
+    /// The log and the traces of the process.
+    #[cfg(feature = "log")]
+    pub(super) telemetry: Option<crate::Telemetry>,
 }
 
 /// What a node needs to be one of several.
@@ -193,6 +199,12 @@ impl Plan {
             stops: Arc::default(),
             counters: Arc::default(),
             meters,
+            #[cfg(feature = "log")]
+            tracer: rules.telemetry.as_ref().map(crate::Telemetry::tracer).unwrap_or_default(),
+            #[cfg(not(feature = "log"))]
+            tracer: Tracer::default(),
+            #[cfg(feature = "log")]
+            telemetry: rules.telemetry,
             breaches,
             payloads: Payloads::new(store.clone(), &settings.namespace, &journal),
             documents,
@@ -294,6 +306,8 @@ impl Plan {
             bells,
             events,
             started: Instant::now(),
+            #[cfg(feature = "log")]
+            telemetry: self.telemetry,
             _store: self.store,
         };
         match node.partitions.up(START_MAX).await {
@@ -312,6 +326,7 @@ impl Plan {
             bus: self.bus.clone(),
             shared: self.cluster.as_ref().map(|cluster| cluster.bus.clone()),
             payloads: self.payloads.clone(),
+            tracer: self.tracer.clone(),
         };
         let policy = Policy { on_give_up: OnGiveUp::StopTree, ..Policy::default() };
         let (spec, slot) = ChildSpec::actor("courier", policy, move || (CourierActor, route.clone()));
@@ -451,6 +466,7 @@ impl Plan {
             others: others.map(|(_, switchboard)| switchboard.clone()),
             counters: self.counters.clone(),
             meters: self.meters.clone(),
+            tracer: self.tracer.clone(),
             breaches: self.breaches.clone(),
             closing: closing.clone(),
             is_frozen: self.is_frozen(),
@@ -488,6 +504,7 @@ impl Plan {
             park_after: self.settings.park_after,
             cleanup: self.settings.cleanup,
             trap: self.trap.clone(),
+            tracer: self.tracer.clone(),
         }
     }
 }

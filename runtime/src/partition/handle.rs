@@ -140,7 +140,7 @@ impl Partitions {
     }
 
     /// The number of the partition to which a run belongs.
-    pub(super) fn number_of(&self, run: RunId) -> usize {
+    pub(crate) fn number_of(&self, run: RunId) -> usize {
         let count = u16::try_from(self.all.len()).unwrap_or(u16::MAX);
         run.partition(count).into()
     }

@@ -19,6 +19,7 @@ use crate::dispatch::courier::Dispatch;
 use crate::journal::append::{Mark, Outcome};
 use crate::limit::Held;
 use crate::supervise;
+use crate::telemetry::tracer::context;
 use bytes::Bytes;
 use callboard_core::sabotage::{self, Sabotage};
 use callboard_core::{
@@ -116,7 +117,7 @@ impl Tenant {
             readers: Readers::default(),
             followers: Followers::default(),
             snapshots: Snapshots::after(tenure.tail),
-            tally: Tally::new(meters.clone()),
+            tally: Tally::new(&around),
             owed: None,
             handed_out: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -405,6 +406,8 @@ impl Tenant {
     /// Hands a task to whichever instance takes it first, if it still waits for one; else its slot is free again.
     pub(super) fn hand_out(&mut self, mut grant: Grant) {
         if let Some((name, input)) = self.take_out(&grant.ready) {
+            let of = grant.ready.task;
+            let trace = self.state.run(of.run).and_then(|run| self.around.tracer.parent_of(run, of.task));
             if !grant.held.is_empty() {
                 self.held.insert(grant.ready.task, std::mem::take(&mut grant.held));
             }
@@ -412,7 +415,8 @@ impl Tenant {
             let node = grant.desk.home.as_ref().map(|home| home.node.clone());
             let handed_out = HandedOut { token: grant.ready.token, until, chosen: grant.chosen.clone(), node };
             self.handed_out.insert(grant.ready.task, handed_out);
-            self.around.courier.send(Dispatch { grant, name, input });
+            let partition = self.around.number;
+            self.around.courier.send(Dispatch { grant, name, input, trace, partition });
         }
     }
 
@@ -455,7 +459,9 @@ impl Tenant {
         let late: Vec<(TaskRef, Token)> =
             self.handed_out.iter().filter(|(_, out)| out.until <= now).map(|(task, out)| (*task, out.token)).collect();
         for (task, token) in late {
-            tracing::warn!(%task, %token, "no instance has accepted the task; it is offered again");
+            let trace = self.state.run(task.run).and_then(|run| self.around.tracer.of_run(run.id, run.trace));
+            context(task, token, self.around.number, &self.around.node, trace)
+                .in_scope(|| tracing::warn!(%task, %token, "no instance has accepted the task; it is offered again"));
             self.not_delivered(task, token);
         }
     }

@@ -14,7 +14,7 @@ use crate::journal::archive::Archive;
 use crate::journal::keeper::Keeper;
 use crate::limit::Limits;
 use crate::stops::Stops;
-use crate::telemetry::Meters;
+use crate::telemetry::{Meters, Tracer};
 use callboard_core::{Millis, Speaker, State, StopReason};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -57,6 +57,7 @@ pub(crate) struct Surroundings {
     pub(crate) others: Option<Switchboard>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) meters: Arc<Meters>,
+    pub(crate) tracer: Tracer,
     pub(crate) breaches: Breaches,
     pub(crate) closing: ClosingTime,
     /// It is a copy that is looked at: what is due is left alone, and nothing is handed out.

@@ -24,7 +24,7 @@ fn shown(moment: Millis) -> String {
 fn schedule(timing: Timing, catch_up: CatchUp, set_at: Millis) -> ScheduleState {
     let task = Arc::new(TaskSpec::new("it", "work", Json::null()));
     let (name, labels) = ("test".to_owned(), BTreeMap::new());
-    let graph = Graph { name, tasks: vec![task], timeout_ms: None, budget: None, tenant: None, labels };
+    let graph = Graph { name, tasks: vec![task], timeout_ms: None, budget: None, tenant: None, labels, trace: None };
     let graph = graph.check(&GraphLimits::default()).expect("a graph without faults").into();
     let next = Moments::of(&timing).and_then(|moments| moments.first(set_at)).expect("a time that can be read");
     let set = ScheduleSet { name: "s".into(), timing, overlap: Overlap::Allow, catch_up, next, graph };

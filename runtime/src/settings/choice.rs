@@ -45,6 +45,27 @@ pub enum StoreMode {
     ReadOnly,
 }
 
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogFormat {
+    /// For people: the time, the level, the place, the message, and the fields behind it.
+    #[default]
+    Human,
+    /// For programs: a JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Json => "json",
+        }
+    }
+}
+
 macro_rules! choice {
     ($($type:ident { $($word:literal = $variant:ident),+ })+) => {$(
         impl Choice for $type {
@@ -73,5 +94,6 @@ choice! {
     OnCycle { "reject" = Reject, "fail-least-urgent" = FailLeastUrgent }
     StoreMode { "read-write" = ReadWrite, "read-only" = ReadOnly }
     QueueKind { "classic" = Classic, "quorum" = Quorum }
+    LogFormat { "human" = Human, "json" = Json }
     Addressing { "auto" = Auto, "path" = Path, "virtual" = Virtual }
 }

@@ -18,13 +18,13 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use choice::{Addressing, QueueKind, StoreMode};
+pub use choice::{Addressing, LogFormat, QueueKind, StoreMode};
 pub use effective::{Effective, Shown};
 pub use joined::{BusSettings, DirectorySettings, StoreSettings};
 pub use load::Layers;
 pub(crate) use load::refuse_all;
 pub use server::ServerUrl;
-pub use table::{BreakerSettings, HttpSettings, RetrySettings, Settings, StateSettings};
+pub use table::{BreakerSettings, HttpSettings, LogSettings, RetrySettings, Settings, StateSettings};
 pub use tokens::{Role, Tokens};
 
 use crate::cluster::steward::Pace;

@@ -46,6 +46,8 @@ pub(super) enum Kind {
     Path,
     /// Tokens with their secrets: a text, or a list of texts.
     Tokens,
+    /// Which lines of the log are written.
+    Filter,
 }
 
 /// The value of a setting.
@@ -105,7 +107,7 @@ impl Row {
         }
         let unit = match self.kind {
             Kind::Name => " of A-Z a-z 0-9 _ -",
-            Kind::Url | Kind::Path | Kind::Address | Kind::Tokens => " bytes",
+            Kind::Url | Kind::Path | Kind::Address | Kind::Tokens | Kind::Filter => " bytes",
             Kind::Time | Kind::Bytes | Kind::Count | Kind::Factor | Kind::Choice => "",
         };
         Some(format!("{} is {least} to {most}{unit}, not {}", self.key, self.kind.show(amount)))
@@ -126,9 +128,11 @@ impl Kind {
         match (self, raw, text) {
             (Self::Time, _, Some(text)) => units::time(text).map(Amount::Time),
             (Self::Bytes, _, Some(text)) => units::bytes(text).map(Amount::Number),
-            (Self::Name | Self::Url | Self::Choice | Self::Address | Self::Path | Self::Tokens, _, Some(text)) => {
-                Ok(Amount::Text(text.to_owned()))
-            }
+            (
+                Self::Name | Self::Url | Self::Choice | Self::Address | Self::Path | Self::Tokens | Self::Filter,
+                _,
+                Some(text),
+            ) => Ok(Amount::Text(text.to_owned())),
             (Self::Tokens, Raw::Toml(DeValue::Array(texts)), _) => {
                 let texts: Option<Vec<&str>> = texts.iter().map(|text| text.get_ref().as_str()).collect();
                 let texts = texts.ok_or_else(|| format!("{} is wanted", self.in_words()))?;
@@ -174,7 +178,7 @@ impl Kind {
             Self::Bytes => "a size with its unit, such as \"8MiB\",",
             Self::Count => "a whole number",
             Self::Factor => "a number",
-            Self::Name | Self::Url | Self::Choice | Self::Address | Self::Path => "a text",
+            Self::Name | Self::Url | Self::Choice | Self::Address | Self::Path | Self::Filter => "a text",
             Self::Tokens => "a text or a list of texts",
         }
     }

@@ -1,7 +1,7 @@
 //! The table of settings: each stands here once, with its default, its range, its meaning and its price. Documentation,
 //! loading, writing and the annotated file all come from it.
 
-use super::choice::{Addressing, Choice, QueueKind, StoreMode};
+use super::choice::{Addressing, Choice, LogFormat, QueueKind, StoreMode};
 use super::row::{Field, Kind, Row};
 use super::units;
 use super::{BusSettings, DirectorySettings, StoreSettings, Tokens};
@@ -72,6 +72,7 @@ macro_rules! settings {
     (@Count $number:literal, $type:ty) => { $number };
     (@Factor $number:literal, $type:ty) => { $number };
     (@Name $text:literal, $type:ty) => { $text.to_owned() };
+    (@Filter $text:literal, $type:ty) => { $text.to_owned() };
     (@Path $text:literal, $type:ty) => { $text.to_owned() };
     (@Address $text:literal, $type:ty) => { units::address_of($text) };
     (@Url $text:literal, $type:ty) => { <$type>::default() };
@@ -294,6 +295,8 @@ settings! {
             state: StateSettings;
             /// How the command `callboard` is reached, and any program that serves the HTTP API.
             http: HttpSettings;
+            /// What is logged, and how.
+            log: LogSettings;
         }
         named {
             /// What counts instead of `breaker` for breakers by name: that of a dependency, such as `llm:groq`; `agent:` and
@@ -340,6 +343,23 @@ settings! {
         /// the same, so it is longer than the node takes to say that it does not know.
         "http.request_timeout" request_timeout: Duration = Time("1m"), "100ms" to "1h",
         "When it grows, slow clients and a slow store keep connections longer.";
+
+        tables {}
+    }
+}
+
+settings! {
+    /// What a process logs on standard error, and how. A program of your own says that it wants it: see `Telemetry`.
+    pub struct LogSettings {
+        /// How a line is written: "human" for people, "json" for programs, an object a line.
+        "log.format" format: LogFormat = Choice("human"), 1 to 64,
+        "Programs read the one badly, people the other.";
+
+        /// Which lines are written: a level (off, error, warn, info, debug, trace), and others for what is named, such as
+        /// "warn,callboard=debug". RUST_LOG comes before it, and it can be changed while a node runs. Libraries that carry
+        /// payloads and passwords write no more than warnings unless they are named.
+        "log.filter" filter: String = Filter("warn"), 1 to 4_096,
+        "The more is written, the slower it is: at trace a line for each event of the journal.";
 
         tables {}
     }

@@ -34,7 +34,7 @@ fn the_annotated_file_the_table_and_the_defaults_say_the_same() {
     assert_eq!(text.len(), Settings::annotated().len());
     assert_eq!(load(text, &[], &[]).expect("good settings"), Settings::default());
     let lines = |text: &str| text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
-    assert_eq!(lines(text), rows().len() + 8, "each setting once, and eight tables");
+    assert_eq!(lines(text), rows().len() + 9, "each setting once, and nine tables");
 }
 
 #[test]

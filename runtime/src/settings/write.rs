@@ -73,7 +73,7 @@ fn value_schema(row: &Row) -> Value {
         Kind::Factor => json!({ "type": "number", "minimum": bound(least), "maximum": bound(most) }),
         Kind::Choice => json!({ "enum": row.words }),
         Kind::Tokens => json!({ "type": ["string", "array"], "items": { "type": "string" } }),
-        Kind::Name | Kind::Url | Kind::Path | Kind::Address => {
+        Kind::Name | Kind::Url | Kind::Path | Kind::Address | Kind::Filter => {
             json!({ "type": "string", "minLength": bound(least), "maxLength": bound(most) })
         }
     };
@@ -97,7 +97,7 @@ fn about(row: &Row) -> String {
 }
 
 fn is_text(kind: Kind) -> bool {
-    matches!(kind, Kind::Name | Kind::Url | Kind::Path | Kind::Address | Kind::Tokens)
+    matches!(kind, Kind::Name | Kind::Url | Kind::Path | Kind::Address | Kind::Tokens | Kind::Filter)
 }
 
 /// All settings, first those of no table.

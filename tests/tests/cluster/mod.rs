@@ -13,7 +13,7 @@ mod dispatch;
 mod documents;
 mod feed;
 pub(crate) mod fire;
-mod kit;
+pub(crate) mod kit;
 mod limits;
 mod linear;
 mod membership;

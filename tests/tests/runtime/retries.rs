@@ -44,7 +44,7 @@ async fn the_fourth_try_succeeds_after_2_and_4_and_8_seconds_and_each_retry_is_c
     assert!(done.len() == 1 && done[0].contains("attempt=4 "), "{done:?}");
     for (n, line) in logged.iter().enumerate() {
         let says = [
-            format!("task={}/0", run.id()),
+            format!("callboard.task.id={}/0", run.id()),
             format!("attempt={}", n + 1),
             format!("busy {}", n + 1),
             "reason=\"retryable\"".into(),

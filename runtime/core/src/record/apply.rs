@@ -80,7 +80,7 @@ impl Run {
             let index = self.next_index()?;
             // Nobody refers to what comes behind: so nobody waits for itself.
             (needs.iter().all(|need| *need < index) && !self.has_asked(event.task, &child.key)).then_some(())?;
-            let parent = Parent { task: event.task, key: child.key.clone(), depth };
+            let parent = Parent { task: event.task, key: child.key.clone(), depth, token: event.token };
             self.grow(moment.at, index, child.spec.clone(), input, needs, Some(parent));
             self.grown.adopt(event.task, index);
             let record = self.tasks[event.task.at()].record_mut();

@@ -209,6 +209,7 @@ impl Board {
             budget: option(&head, "budget=").map(|budget| budget.parse().unwrap()),
             tenant: None,
             labels: BTreeMap::new(),
+            trace: None,
         };
         let key = option(&head, "key=").map(str::to_owned);
         match graph.check(&self.state.limits.graph) {

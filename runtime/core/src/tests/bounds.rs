@@ -27,6 +27,7 @@ fn held(state: &mut State, run: RunId, tasks: u32) {
         budget: None,
         tenant: None,
         labels: BTreeMap::new(),
+        trace: None,
     };
     let graph = graph.check(&GraphLimits::default()).unwrap();
     put(state, Command::Submit { run, graph, key: None });

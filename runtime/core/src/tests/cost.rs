@@ -24,7 +24,15 @@ const AT: Millis = Millis(1_790_000_000_000);
 
 fn graph(tasks: Vec<TaskSpec>) -> Graph {
     let tasks = tasks.into_iter().map(Arc::new).collect();
-    Graph { name: "large".into(), tasks, timeout_ms: None, budget: None, tenant: None, labels: BTreeMap::new() }
+    Graph {
+        name: "large".into(),
+        tasks,
+        timeout_ms: None,
+        budget: None,
+        tenant: None,
+        labels: BTreeMap::new(),
+        trace: None,
+    }
 }
 
 /// `MANY` tasks and one that needs them all.

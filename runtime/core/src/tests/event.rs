@@ -66,9 +66,10 @@ fn format_1_is_followed_as_ever() {
          least Some((Completed, Millis(1790000000024))) 4609a755: completed 1.1\n\
          durable Some((Cancelled, Millis(1790000000075))) e05d0c69: cancelled 2.1, cancelled 1.1, completed 1.1, \
          failed 1.1, cancelled 1.1, completed 1.1\n\
-         paid None e708eb69: running 1.1\n"
+         paid None e708eb69: running 1.1\n\
+         traced None e2a2f5f1: ready 1.1\n"
     );
-    assert_eq!((state.runs().count(), state.pages().len(), state.seq()), (5, 1, 82));
+    assert_eq!((state.runs().count(), state.pages().len(), state.seq()), (6, 1, 83));
 }
 
 #[test]
@@ -164,6 +165,7 @@ fn format_1_is_covered() {
         "budget_topped_up",
         "topped up by",
         "wall_time_spent",
+        "trace",
     ]
     .map(str::to_owned)
     .into();
@@ -183,6 +185,7 @@ fn variants(kind: &EventKind) -> Vec<String> {
             say("timeout_ms", e.graph.timeout_ms.is_some());
             say("tenant", e.graph.tenant.is_some());
             say("budget", e.graph.budget.is_some());
+            say("trace", e.graph.trace.is_some());
             say("labels", !e.graph.labels.is_empty());
             for task in &e.graph.tasks {
                 say("after", !task.after.is_empty());

@@ -18,6 +18,7 @@ fn graph(tasks: &[(&str, &str, &str)]) -> Graph {
         budget: None,
         tenant: None,
         labels: BTreeMap::new(),
+        trace: None,
     }
 }
 

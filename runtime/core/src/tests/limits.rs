@@ -10,7 +10,15 @@ use std::sync::Arc;
 
 fn graph(tasks: Vec<TaskSpec>) -> Graph {
     let tasks = tasks.into_iter().map(Arc::new).collect();
-    Graph { name: "g".into(), tasks, timeout_ms: None, budget: None, tenant: None, labels: BTreeMap::new() }
+    Graph {
+        name: "g".into(),
+        tasks,
+        timeout_ms: None,
+        budget: None,
+        tenant: None,
+        labels: BTreeMap::new(),
+        trace: None,
+    }
 }
 
 fn task(name: &str) -> TaskSpec {

@@ -20,6 +20,7 @@ mod sabotage;
 mod scenarios;
 mod schedule;
 mod schema;
+mod trace;
 mod values;
 mod words;
 

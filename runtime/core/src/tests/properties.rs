@@ -241,7 +241,7 @@ impl Pair {
         });
         let (tasks, timeout_ms) = (tasks.collect(), timeout.map(|ms| ms as u64));
         let (budget, labels) = (Some(budget), BTreeMap::new());
-        Graph { name: format!("g{run}"), tasks, timeout_ms, budget, tenant: None, labels }
+        Graph { name: format!("g{run}"), tasks, timeout_ms, budget, tenant: None, labels, trace: None }
     }
 
     fn speaker(&self, who: Who) -> Speaker {

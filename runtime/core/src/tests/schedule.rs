@@ -89,6 +89,7 @@ fn set(name: &str, timing: Timing) -> ScheduleSet {
         budget: None,
         tenant: None,
         labels: BTreeMap::new(),
+        trace: None,
     };
     let graph = graph.check(&Limits::default().graph).unwrap().into();
     let next = if let Timing::At(at) = timing { Some(at) } else { Some(Millis(10)) };

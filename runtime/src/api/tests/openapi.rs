@@ -199,6 +199,8 @@ async fn what_is_answered_is_as_the_document_says() -> Result<()> {
     checked.ask("delete_state", "DELETE /v1/state/a%2Fb", &["if-match: \"3\""], "").await;
     checked.ask("show_state", "GET /v1/state/a%2Fb", &[], "").await;
     checked.ask("list_versions", "GET /v1/state/a%2Fb/history", &[], "").await;
+    checked.ask("show_log", "GET /v1/log", &[], "").await;
+    checked.ask("set_log", "PUT /v1/log", &[JSON], r#"{"filter":"info"}"#).await;
     checked.ask("stop_node", "POST /v1/stop", &[JSON], r#"{"emergency":true}"#).await;
     let asked: BTreeSet<&str> = checked.seen.iter().map(|(verb, _)| verb.as_str()).collect();
     let left: Vec<&str> = table().iter().map(|route| route.verb).filter(|verb| !asked.contains(verb)).collect();

@@ -84,7 +84,7 @@ prop_compose! {
             Arc::new(spec)
         });
         let budget = Some(Budget { calls, tokens, usd_micros, wall_ms }).filter(|budget| !budget.is_none());
-        Graph { tasks: tasks.collect(), name: name.clone(), timeout_ms, budget, tenant, labels }
+        Graph { tasks: tasks.collect(), name: name.clone(), timeout_ms, budget, tenant, labels, trace: None }
     }
 }
 

@@ -9,8 +9,15 @@ fn a_run_that_is_too_long_for_a_page_keeps_no_other_in_memory() {
     let runs = ["long", "short"].map(|name| RunId::from_key("default", name));
     for (at, run) in (1..).zip(runs) {
         let tasks = vec![TaskSpec::new("it", "echo", Json::null()).into()];
-        let graph =
-            Graph { name: "one".into(), tasks, timeout_ms: None, budget: None, tenant: None, labels: BTreeMap::new() };
+        let graph = Graph {
+            name: "one".into(),
+            tasks,
+            timeout_ms: None,
+            budget: None,
+            tenant: None,
+            labels: BTreeMap::new(),
+            trace: None,
+        };
         let graph = graph.check(&Limits::default().graph).expect("a graph without faults");
         let submit = Command::Submit { run, graph, key: None };
         for command in [submit, Command::Cancel { run, reason: "enough".into() }] {

@@ -28,7 +28,7 @@ fn step(state: &mut State, history: &mut History, command: Command) -> Vec<u8> {
 fn graph() -> Graph {
     let task = TaskSpec::new("only", "work", Json::null());
     let (name, labels) = ("one".to_owned(), BTreeMap::new());
-    Graph { name, tasks: vec![Arc::new(task)], timeout_ms: None, budget: None, tenant: None, labels }
+    Graph { name, tasks: vec![Arc::new(task)], timeout_ms: None, budget: None, tenant: None, labels, trace: None }
 }
 
 /// Half a run in a snapshot would be archived by the log behind it while it seems open, and stay in quarantine.

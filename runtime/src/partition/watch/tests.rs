@@ -20,6 +20,7 @@ fn submitted() -> (State, History) {
         budget: None,
         tenant: None,
         labels: BTreeMap::new(),
+        trace: None,
     };
     let (mut state, mut history) = (State::new(Limits::default()), History::default());
     let graph = graph.check(&Limits::default().graph).unwrap();

@@ -54,6 +54,7 @@ impl Board {
             budget: None,
             tenant: None,
             labels: BTreeMap::new(),
+            trace: None,
         };
         let timing = match (option(&head, "at="), option(&head, "every=")) {
             (Some(at), None) => Timing::At(START.after(duration(at))),

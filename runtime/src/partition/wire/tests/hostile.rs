@@ -163,8 +163,15 @@ fn graph(tasks: u32, reference: Option<&str>) -> String {
     let input = || reference.map_or_else(Json::null, |name| Json::of(&BTreeMap::from([("$from", name)])).unwrap());
     let task = |n| Arc::new(TaskSpec::new(format!("t{n}"), "echo", input()));
     let tasks = (0..tasks).map(task).collect();
-    let graph =
-        Graph { name: "w".into(), tasks, timeout_ms: None, budget: None, tenant: None, labels: BTreeMap::new() };
+    let graph = Graph {
+        name: "w".into(),
+        tasks,
+        timeout_ms: None,
+        budget: None,
+        tenant: None,
+        labels: BTreeMap::new(),
+        trace: None,
+    };
     serde_json::to_string(&graph).unwrap()
 }
 

@@ -10,7 +10,7 @@ use callboard_core::{
     Alive, Answer, Budget, CatchUp, CheckedGraph, Child, Contract, Cost, Decision, Difference, EffectStatus, Failure,
     FailureClass, Graph, GraphLimits, InstanceId, Json, Limits, LossReason, Millis, Note, Overlap, Payload, Priority,
     Rejected, Replace, Retry, RunId, RunOutcome, RunRestored, ScheduleRejected, Speaker, State, Status, TaskIndex,
-    TaskRef, TaskSpec, Timeouts, Timing, Token, Wait, decide,
+    TaskRef, TaskSpec, Timeouts, Timing, Token, TraceParent, Wait, decide,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -170,6 +170,7 @@ impl Bits {
             budget: Some(self.budget()),
             tenant: Some(self.text.clone()),
             labels: [(self.text.clone(), self.text.clone())].into(),
+            trace: TraceParent::new(self.number.into(), self.number, true),
         };
         graph.check(&GraphLimits::NONE).unwrap()
     }
