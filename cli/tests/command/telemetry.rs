@@ -74,6 +74,23 @@ fn what_opentelemetry_asks_and_can_not_be_had_is_told() {
     assert!(error.contains("OTEL_TRACES_SAMPLER_ARG is \"a half\", and has to be a number from 0 to 1"), "{error}");
 }
 
+#[test]
+fn a_receiver_that_is_away_is_warned_of_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("one.yaml");
+    fs::write(&file, "name: one\ntasks:\n  a: {capability: echo, input: {text: hello}}\n").expect("a file");
+    let mut command = super::node::program(["dev", "--ephemeral", "--listen", "127.0.0.1:0"]);
+    let command = command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9").env("OTEL_BSP_SCHEDULE_DELAY", "50");
+    let mut node = Node::start(command);
+    let run = node.submit(&file);
+    assert_eq!(node.ask(["run", "show", &run, "--watch"]).code, Some(0));
+    node.line_with("traces are not taken: they are lost until they are");
+    node.submit(&file);
+    node.terminate();
+    let (status, said) = node.ended_saying();
+    assert!(status.success() && !said.contains("traces are not taken") && !said.contains("OTLP export"), "{said}");
+}
+
 /// One process performs the task and is killed; the next one goes on, and the caller's trace has both.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_trace_of_a_caller_goes_on_over_a_kill() {

@@ -1,12 +1,12 @@
 //! The log of a process, as its program installs it.
 
+use super::listening;
 use crate::runtime::kit::*;
 use callboard::prelude::*;
 use callboard::{LogFormat, LogSettings, Telemetry};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::layer::SubscriberExt;
 
 /// What is logged on this thread from now on.
 pub(super) fn logged(format: LogFormat, filter: &str) -> (Telemetry, Arc<Mutex<String>>, DefaultGuard) {
@@ -19,7 +19,7 @@ pub(super) fn logged(format: LogFormat, filter: &str) -> (Telemetry, Arc<Mutex<S
         .log_to(move |line| told.lock().unwrap().push_str(line))
         .start()
         .unwrap();
-    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(telemetry.layer()));
+    let guard = listening(&telemetry);
     (telemetry, lines, guard)
 }
 
