@@ -3,13 +3,14 @@
 use crate::client::{Client, Happened, escaped};
 use crate::failure::{Failure, Result};
 use crate::output::{Format, Output, member, value};
+use crate::watch::watch;
 use callboard::Code;
 use serde_json::Value;
 
 /// What is shown of a run while it is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shows {
-    /// Each event.
+    /// Each event, or a bar a task that is drawn over and over where that can be done.
     Events,
     /// The run when it has ended.
     End,
@@ -21,11 +22,15 @@ pub(crate) enum Shows {
 ///
 /// That it did not complete.
 pub(crate) async fn end_of(client: &Client, run: &str, shows: Shows, output: Output) -> Result<()> {
-    let see = |happened: Happened| match shows {
-        Shows::Events => output.event(&happened.json),
-        Shows::End => Ok(()),
-    };
-    client.follow(run, &format!("/v1/runs/{}/events", escaped(run)), see).await?;
+    if shows == Shows::Events && output.is_screen() {
+        watch(client, run, output).await?;
+    } else {
+        let see = |happened: Happened| match shows {
+            Shows::Events => output.event(&happened.json),
+            Shows::End => Ok(()),
+        };
+        client.follow(run, &format!("/v1/runs/{}/events", escaped(run)), see).await?;
+    }
     let ended = client.get(format!("/v1/runs/{}", escaped(run))).text().await?;
     if shows == Shows::End {
         output.show(&ended, &[])?;

@@ -1,6 +1,7 @@
 //! The command as its user sees it: the built program, its words and its exit codes.
 mod api;
 mod budget;
+mod complete;
 mod config;
 mod faults;
 mod history;
@@ -8,6 +9,7 @@ mod journal;
 mod life;
 mod node;
 mod resilience;
+mod screens;
 mod state;
 mod submit;
 mod work;
