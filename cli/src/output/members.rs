@@ -3,9 +3,9 @@
 #[cfg(test)]
 mod tests;
 
+use super::milliseconds;
 use super::table::plain;
 use serde_json::Value;
-use std::time::Duration;
 
 /// The members by which a thing is known come first, in this order.
 const FIRST: [&str; 9] = ["id", "code", "name", "title", "workflow", "capability", "status", "key", "version"];
@@ -20,7 +20,7 @@ pub(super) fn write(one: &Value) -> String {
     let width = members.iter().map(|(key, _)| name(key).len()).max().unwrap_or(0);
     let shown = members.into_iter().map(|(key, value)| {
         let lines = match value.as_u64().filter(|_| key.ends_with("_ms")) {
-            Some(ms) => vec![format!("{:.1?}", Duration::from_millis(ms))],
+            Some(ms) => vec![milliseconds(ms)],
             None if THEIRS.contains(&key) => vec![theirs(value)],
             None => lines(value),
         };

@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use table::Look;
 
 pub(crate) use table::{Column, cut, one_line, painted};
@@ -135,6 +135,15 @@ fn room() -> Option<usize> {
 pub(crate) fn size() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     Some((size.ws_col.into(), size.ws_row.into())).filter(|(columns, _)| *columns > 0)
+}
+
+/// So many milliseconds as people read them.
+pub(crate) fn milliseconds(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms}ms"),
+        1_000..120_000 => format!("{:.1}s", ms as f64 / 1_000.0),
+        _ => humantime::format_duration(Duration::from_secs(ms / 1_000)).to_string(),
+    }
 }
 
 /// A value as a table shows it.

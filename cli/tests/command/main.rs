@@ -7,6 +7,7 @@ mod faults;
 mod history;
 mod journal;
 mod life;
+mod newcomer;
 mod node;
 mod resilience;
 mod screens;

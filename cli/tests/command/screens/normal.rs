@@ -116,6 +116,10 @@ fn milliseconds(line: &str) -> String {
 
 /// What is left of times: `12.5ms`, `3.0s`, `80%`.
 fn durations(line: &str) -> String {
+    // A setting is no time that has passed.
+    if line.trim_end().ends_with("  default") {
+        return line.to_owned();
+    }
     let (mut normal, mut rest) = (String::new(), line);
     let is_unit =
         |text: &str| ["ms", "\u{b5}s", "ns", "s"].iter().find(|unit| text.starts_with(**unit)).map(|unit| unit.len());
@@ -123,7 +127,7 @@ fn durations(line: &str) -> String {
         let is_begin = normal.chars().next_back().is_none_or(|last| !last.is_ascii_alphanumeric() && last != '.');
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, behind) = rest.split_at(digits);
-        let unit = if number.contains('.') { is_unit(behind) } else { None };
+        let unit = is_unit(behind).filter(|_| number.contains('.') || behind.starts_with("ms"));
         let percent = behind.starts_with('%').then_some(1);
         match unit.map(|length| ("TIME", length)).or(percent.map(|length| ("N%", length))) {
             Some((word, length)) if is_begin && digits > 0 => {
