@@ -86,7 +86,7 @@ impl Output {
 
     /// How a list looks here.
     fn look(self) -> Look {
-        let now = io::stdout().is_terminal().then(SystemTime::now);
+        let now = io::stdout().is_terminal().then(now);
         Look { in_colour: self.is_in_colour(), room: room(), now }
     }
 
@@ -124,6 +124,12 @@ impl Output {
             written => written.map_err(|error| Failure::new(Code::Internal, format!("cannot write: {error}"))),
         }
     }
+}
+
+/// The moment at which something is shown.
+#[expect(clippy::disallowed_methods, reason = "what a person sees is told by the clock on their wall")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// How many characters fit on a line, where that is a terminal.

@@ -5,13 +5,13 @@ mod seen;
 
 use crate::client::{Client, escaped};
 use crate::failure::Result;
-use crate::output::{Output, size, value};
+use crate::output::{Output, now, size, value};
 use frame::{Look, frame};
 use seen::Seen;
 use serde_json::Value;
 use std::cell::RefCell;
-use std::time::{Duration, Instant, SystemTime};
-use tokio::time::sleep;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// How often it is drawn.
 const FRAME: Duration = Duration::from_millis(200);
@@ -89,7 +89,7 @@ impl Screen {
         let items = picture.tasks.get("items").and_then(Value::as_array);
         let Some(tasks) = items else { return Ok(()) };
         let (columns, rows) = size().unwrap_or((80, 24));
-        let look = Look { columns, rows, in_colour: self.output.is_in_colour(), now: SystemTime::now() };
+        let look = Look { columns, rows, in_colour: self.output.is_in_colour(), now: now() };
         let lines = frame(&picture.run, tasks, seen, look);
         let back = match self.lines {
             0 => String::new(),

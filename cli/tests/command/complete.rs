@@ -50,6 +50,7 @@ fn the_names_of_a_running_node_are_offered() {
     assert_eq!(offers(&["explain", "CB201"]), ["CB2010", "CB2011", "CB2012"]);
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long a person waits at the prompt")]
 #[test]
 fn where_no_node_is_nothing_is_offered_and_nothing_said() {
     assert_eq!(offered("127.0.0.1:1", &["run", "show", ""]), [""; 0]);
