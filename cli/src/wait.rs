@@ -2,7 +2,7 @@
 
 use crate::client::{Client, Happened, escaped};
 use crate::failure::{Failure, Result};
-use crate::output::{Format, Output, member, value};
+use crate::output::{Format, Output, member, one_line, value};
 use crate::watch::watch;
 use callboard::Code;
 use serde_json::Value;
@@ -10,19 +10,19 @@ use serde_json::Value;
 /// What is shown of a run while it is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shows {
-    /// Each event, or a bar a task that is drawn over and over where that can be done.
+    /// Each event.
     Events,
     /// The run when it has ended.
     End,
 }
 
-/// Waits until the run has ended, and shows what is wanted of it.
+/// Waits until the run has ended, and shows what is wanted of it; on a terminal it is drawn meanwhile, with a bar a task.
 ///
 /// # Errors
 ///
 /// That it did not complete.
 pub(crate) async fn end_of(client: &Client, run: &str, shows: Shows, output: Output) -> Result<()> {
-    if shows == Shows::Events && output.is_screen() {
+    if output.is_screen() {
         watch(client, run, output).await?;
     } else {
         let see = |happened: Happened| match shows {
@@ -70,7 +70,7 @@ impl Output {
         match self.format {
             Format::Table => {
                 let event = value(json)?;
-                self.line(&format!("{}  {}", member(&event, "at"), member(&event, "text")))
+                self.line(&format!("{}  {}", member(&event, "at"), one_line(member(&event, "text"))))
             }
             Format::Json | Format::Jsonl => self.line(json),
             Format::Yaml => self.line("---").and_then(|()| self.show(json, &[])),

@@ -4,7 +4,7 @@
 mod tests;
 
 use super::milliseconds;
-use super::table::plain;
+use super::table::{one_line, plain};
 use serde_json::Value;
 
 /// The members by which a thing is known come first, in this order.
@@ -25,9 +25,11 @@ pub(super) fn write(one: &Value) -> String {
             None => lines(value),
         };
         let key = name(key);
-        let lines: Vec<&str> = lines.iter().flat_map(|text| text.lines()).collect();
+        // Nobody's words paint a terminal.
+        let lines: Vec<String> =
+            lines.iter().flat_map(|text| text.lines()).map(|line| one_line(line.to_owned())).collect();
         let rest = lines.get(1..).unwrap_or_default().iter().map(|line| format!("\n{:width$}  {line}", ""));
-        format!("{key:<width$}  {}{}", lines.first().copied().unwrap_or_default(), rest.collect::<String>())
+        format!("{key:<width$}  {}{}", lines.first().map_or("", String::as_str), rest.collect::<String>())
             .trim_end()
             .to_owned()
     });

@@ -24,7 +24,7 @@ const WRONG: &[&[&str]] = &[
     &["completion", "bsh"],
     &["explain", "CB9002"],
     &["stop"],
-    &["config", "show", "--config", "absent.toml"],
+    &["config", "check", "--config", "absent.toml"],
     &["config", "check", "--set", "retry.retires=3"],
     &["journal", "cat", "--data", "absent"],
     &["run", "list", "--addr", "nowhere"],

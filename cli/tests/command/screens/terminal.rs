@@ -54,6 +54,12 @@ fn a_run_is_drawn_over_and_over_in_one_place() {
     assert!(end.contains("  first  \u{1b}[32m██████████\u{1b}[0m  \u{1b}[32mcompleted\u{1b}[0m  "), "{end:?}");
     assert!(end.contains("attempt 2"), "{end:?}");
 
+    // Whoever submits and waits sees it, too, and then the run.
+    let file = folder.path().join("w.yaml").display().to_string();
+    let waits = on_terminal(&node.address, 80, &["task", "submit", &file, "--wait"]);
+    let (drawn, shown) = waits.out.rsplit_once("\u{1b}[J").expect("a picture");
+    assert!(drawn.contains("2 of 2 done") && shown.contains("\nworkflow      w\r\n"), "{waits:?}");
+
     // Elsewhere than on a terminal every event has a line, and nothing is painted.
     let plain = node.ask(["run", "show", &run, "--watch"]).out;
     assert!(plain.contains("w: first failed attempt 1, next in ") && !plain.contains('\u{1b}'), "{plain:?}");
