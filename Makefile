@@ -78,11 +78,12 @@ sabotage: ## break one promise at a time: each must be found within 1,000 seeds
 		if $(SIMULATE) --seeds 1000 --sabotage $$promise; then echo "not found"; exit 1; fi; \
 	done
 
-lint: ## format, clippy and docs, warnings are errors
+lint: ## format, clippy, docs and the list of the public API; warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
 	$(CARGO) clippy -p callboard -p callboard-agents --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(ALL) --no-deps
+	tests/public-api/run
 
 mutants: ## change the core and the journal line by line: a test must fail; SHARD=1/8 for a part
 	MUTANTS=$(MUTANTS)/bin/cargo-mutants .ci/mutants core $(SHARD)

@@ -1,13 +1,14 @@
 //! What may be said on the command line.
 
+use crate::complete;
 use crate::output::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
+use clap_complete::{ArgValueCompleter, Shell};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The address of a node, unless somebody says otherwise.
-const ADDRESS: &str = "127.0.0.1:7420";
+pub(crate) const ADDRESS: &str = "127.0.0.1:7420";
 
 /// Runs Callboard, and asks it.
 #[derive(Debug, Parser)]
@@ -68,6 +69,11 @@ pub(crate) enum Command {
     /// Check, show and describe the settings.
     #[command(subcommand, alias = "configs")]
     Config(Config),
+    /// Show what the node counts, as Prometheus reads it.
+    Metrics {
+        /// Only what has a name that begins so, with "callboard_" before it or without.
+        prefix: Option<String>,
+    },
     /// Stop the node of this machine, in an emergency.
     Stop {
         /// Start nothing any more, end every handler at its next await, and end: what was begun goes on in the next life.
@@ -85,6 +91,7 @@ pub(crate) enum Command {
     /// Say what the code of an error means.
     Explain {
         /// Such as CB1042; all of them without it.
+        #[arg(add = ArgValueCompleter::new(complete::codes))]
         code: Option<String>,
     },
     /// Say which version this is.
@@ -140,6 +147,7 @@ pub(crate) enum Task {
     /// Show how a task stands, its output, or why it does not run.
     Status {
         /// The run and the name or index of the task: RUN/TASK.
+        #[arg(add = ArgValueCompleter::new(complete::tasks))]
         task: String,
     },
     /// List the tasks of all runs.
@@ -155,6 +163,7 @@ pub(crate) enum Task {
     /// Give a task that has failed, is dead or was cancelled another life.
     Retry {
         /// The run and the name or index of the task: RUN/TASK.
+        #[arg(add = ArgValueCompleter::new(complete::tasks))]
         task: String,
         /// With another input: JSON, "@" and the name of a file, or "-" for standard input.
         #[arg(long, value_name = "JSON|@FILE|-")]
@@ -163,6 +172,7 @@ pub(crate) enum Task {
     /// Say whether an effect happened of which nobody knows that.
     Decide {
         /// The run and the name or index of the task, and the call if several are unknown: RUN/TASK or RUN/TASK/CALL.
+        #[arg(add = ArgValueCompleter::new(complete::tasks))]
         task: String,
         /// Whether it did.
         #[arg(value_enum)]
@@ -191,7 +201,7 @@ pub(crate) struct TaskList {
     #[arg(long, value_name = "STATUS,..")]
     pub(crate) status: Option<String>,
     /// Only those that ask for this capability.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::capabilities))]
     pub(crate) capability: Option<String>,
     /// How many, 1 to 1000.
     #[arg(long)]
@@ -244,6 +254,7 @@ pub(crate) struct Tail {
 #[derive(Debug, Args)]
 pub(crate) struct Told {
     /// The run.
+    #[arg(add = ArgValueCompleter::new(complete::runs))]
     pub(crate) run: String,
     /// Only those of one of these kinds: started, failed, parked and so on.
     #[arg(long = "type", value_name = "TYPE,..", value_delimiter = ',')]
@@ -272,11 +283,13 @@ pub(crate) enum Dead {
     /// Show one, with all of its reasons.
     Show {
         /// The run and the name or index of the task: RUN/TASK.
+        #[arg(add = ArgValueCompleter::new(complete::tasks))]
         task: String,
     },
     /// Give one another life.
     Retry {
         /// The run and the name or index of the task: RUN/TASK.
+        #[arg(add = ArgValueCompleter::new(complete::tasks))]
         task: String,
     },
 }
@@ -284,10 +297,10 @@ pub(crate) enum Dead {
 #[derive(Debug, Args)]
 pub(crate) struct DeadList {
     /// Only those that ask for this capability.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::capabilities))]
     pub(crate) capability: Option<String>,
     /// Only those of this workflow.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::workflows))]
     pub(crate) workflow: Option<String>,
     /// How many, 1 to 1000.
     #[arg(long)]
@@ -322,6 +335,7 @@ pub(crate) enum Run {
     /// Show a run and its tasks.
     Show {
         /// The run.
+        #[arg(add = ArgValueCompleter::new(complete::runs))]
         id: String,
         /// Show what happens until it ends, and end as `task submit --wait` does.
         #[arg(long, conflicts_with = "at")]
@@ -333,13 +347,16 @@ pub(crate) enum Run {
     /// Show where the time of a run went: its critical path, and what that was spent with.
     Time {
         /// The run.
+        #[arg(add = ArgValueCompleter::new(complete::runs))]
         id: String,
     },
     /// Show in what the tasks of two runs differ: status, output, attempts, duration.
     Diff {
         /// One run.
+        #[arg(add = ArgValueCompleter::new(complete::runs))]
         id: String,
         /// The other.
+        #[arg(add = ArgValueCompleter::new(complete::runs))]
         other: String,
     },
     /// End a run.
@@ -349,11 +366,13 @@ pub(crate) enum Run {
     /// Start the tasks of a paused run again.
     Resume {
         /// The run.
+        #[arg(add = ArgValueCompleter::new(complete::runs))]
         id: String,
     },
     /// Send a signal to a run.
     Signal {
         /// The run.
+        #[arg(add = ArgValueCompleter::new(complete::runs))]
         id: String,
         /// The name of the signal.
         name: String,
@@ -363,6 +382,7 @@ pub(crate) enum Run {
     /// Answer an approval.
     Approve {
         /// The run, or the approval itself: RUN/TASK/NUMBER.
+        #[arg(add = ArgValueCompleter::new(complete::runs))]
         id: String,
         /// Say no.
         #[arg(long)]
@@ -381,11 +401,13 @@ pub(crate) enum Budget {
     /// Show what a run may cost, has cost, and who waits for room.
     Show {
         /// The run.
+        #[arg(add = ArgValueCompleter::new(complete::runs))]
         run: String,
     },
     /// Add to the limits of a run: what waits goes on.
     TopUp {
         /// The run.
+        #[arg(add = ArgValueCompleter::new(complete::runs))]
         run: String,
         /// How much: 0.50usd, 60000tokens, 12calls, 10m, or several with commas between.
         amount: String,
@@ -401,7 +423,7 @@ pub(crate) struct RunList {
     #[arg(long, value_name = "STATUS,..")]
     pub(crate) status: Option<String>,
     /// Only of this workflow.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::workflows))]
     pub(crate) workflow: Option<String>,
     /// Only with this label.
     #[arg(long, value_name = "KEY:VALUE")]
@@ -417,6 +439,7 @@ pub(crate) struct RunList {
 #[derive(Debug, Args)]
 pub(crate) struct Reason {
     /// The run.
+    #[arg(add = ArgValueCompleter::new(complete::runs))]
     pub(crate) id: String,
     /// Why.
     #[arg(long)]
@@ -426,10 +449,15 @@ pub(crate) struct Reason {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
     /// List the agents that are known.
-    List,
+    List {
+        /// Only those that offer this capability.
+        #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::capabilities))]
+        capability: Option<String>,
+    },
     /// Show an agent: what it can do, what it has, how it is doing.
     Info {
         /// Its id.
+        #[arg(add = ArgValueCompleter::new(complete::agents))]
         id: String,
         /// Its node, if several have one of this id.
         #[arg(long)]
@@ -507,6 +535,7 @@ pub(crate) enum State {
     /// List the keys of documents, those of deleted ones too, with the number of the newest version of each.
     List {
         /// Only those that begin so.
+        #[arg(add = ArgValueCompleter::new(complete::documents))]
         prefix: Option<String>,
         /// How many, 1 to 1000.
         #[arg(long)]
@@ -518,6 +547,7 @@ pub(crate) enum State {
     /// Show what a document says, in which version, and who wrote that.
     Show {
         /// The key of the document.
+        #[arg(add = ArgValueCompleter::new(complete::documents))]
         key: String,
         /// What it said in this version.
         #[arg(long, value_name = "N")]
@@ -526,6 +556,7 @@ pub(crate) enum State {
     /// List the versions of a document that are kept, the latest first.
     History {
         /// The key of the document.
+        #[arg(add = ArgValueCompleter::new(complete::documents))]
         key: String,
         /// How many, 1 to 1000.
         #[arg(long)]
@@ -537,6 +568,7 @@ pub(crate) enum State {
     /// Write the next version of a document.
     Set {
         /// The key of the document.
+        #[arg(add = ArgValueCompleter::new(complete::documents))]
         key: String,
         /// What it is to say: JSON, "@" and the name of a file, or "-" for standard input.
         #[arg(value_name = "JSON|@FILE|-", allow_negative_numbers = true)]
@@ -549,6 +581,7 @@ pub(crate) enum State {
     /// Write a version that says what one of the past says.
     Rollback {
         /// The key of the document.
+        #[arg(add = ArgValueCompleter::new(complete::documents))]
         key: String,
         /// The version of the past.
         version: u64,
@@ -561,6 +594,7 @@ pub(crate) enum State {
     /// Delete a document: one more version, that says so.
     Delete {
         /// The key of the document.
+        #[arg(add = ArgValueCompleter::new(complete::documents))]
         key: String,
         /// Only if the document is at this version.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -571,6 +605,7 @@ pub(crate) enum State {
     /// Delete all versions of a document: nothing brings them back.
     Erase {
         /// The key of the document.
+        #[arg(add = ArgValueCompleter::new(complete::documents))]
         key: String,
         /// It is meant so.
         #[arg(long)]
@@ -628,6 +663,7 @@ pub(crate) enum CircuitBreaker {
     /// Show where they stand, and why.
     Status {
         /// Only this one: the name of a dependency, or "agent:" and the id of an agent.
+        #[arg(add = ArgValueCompleter::new(complete::breakers))]
         name: Option<String>,
     },
     /// Open one, and keep it open: nothing calls through it until it is closed or reset.
@@ -650,6 +686,7 @@ pub(crate) enum CircuitBreaker {
 #[derive(Debug, Args)]
 pub(crate) struct Breaker {
     /// The name of a dependency, or "agent:" and the id of an agent.
+    #[arg(add = ArgValueCompleter::new(complete::breakers))]
     pub(crate) name: String,
     /// Why; whoever looks at it sees that.
     #[arg(long)]

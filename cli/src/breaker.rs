@@ -3,10 +3,9 @@
 use crate::args::{Breaker, CircuitBreaker};
 use crate::client::{Client, escaped};
 use crate::failure::{Failure, Result};
-use crate::output::{Column, Output, member};
+use crate::output::{Column, Output, member, milliseconds};
 use callboard::Code;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 const COLUMNS: &[Column] = &[
     ("NAME", |breaker| member(breaker, "name")),
@@ -46,5 +45,5 @@ fn with_their_names(failure: Failure) -> Failure {
 /// A number of milliseconds as people read it; empty, if there is none.
 fn time(breaker: &Value, name: &str) -> String {
     let ms = breaker.get(name).and_then(Value::as_u64);
-    ms.map_or_else(String::new, |ms| format!("{:.1?}", Duration::from_millis(ms)))
+    ms.map_or_else(String::new, milliseconds)
 }

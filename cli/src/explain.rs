@@ -22,9 +22,11 @@ pub(crate) fn explain(wanted: Option<&str>, output: Output) -> Result<()> {
     match Code::ALL.iter().find(|code| code.as_str() == written) {
         Some(code) => output.show(&about(code).to_string(), &[]),
         None => {
-            let failure = Failure::new(Code::Usage, format!("there is no code {wanted:?}")).next("callboard explain");
-            let hint = closest(&written, Code::ALL.iter().map(|code| code.as_str()));
-            Err(hint.into_iter().fold(failure, |failure, code| failure.seen(format!("the closest is {code}"))))
+            let failure = Failure::new(Code::Usage, format!("there is no code {wanted:?}"));
+            Err(match closest(&written, Code::ALL.iter().map(|code| code.as_str())) {
+                Some(code) => failure.seen(format!("the closest is {code}")).next(format!("callboard explain {code}")),
+                None => failure.next("callboard explain"),
+            })
         }
     }
 }

@@ -52,6 +52,15 @@ impl Failure {
         Self { next, ..self }
     }
 
+    /// The same of a task that is written RUN/TASK: where the run has no such task, what to do is to look which it has.
+    pub(crate) fn of_task(self, task: &str) -> Self {
+        let run = task.split_once('/').map_or(task, |(run, _)| run);
+        match self.message.starts_with("there is no task") {
+            true => self.next(format!("callboard run show {run}")),
+            false => self.about(run),
+        }
+    }
+
     /// Whether it is of this kind.
     pub(crate) fn is(&self, code: Code) -> bool {
         self.code == code

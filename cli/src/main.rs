@@ -7,6 +7,7 @@ mod args;
 mod breaker;
 mod budget;
 mod client;
+mod complete;
 mod config;
 mod events;
 mod explain;
@@ -16,6 +17,7 @@ mod journal;
 mod limit;
 mod lock;
 mod log;
+mod metrics;
 mod node;
 mod output;
 mod queue;
@@ -23,16 +25,20 @@ mod run;
 mod state;
 mod stop;
 mod task;
+mod usage;
 mod wait;
+mod watch;
 
 use args::{Arguments, Command};
 use callboard::Code;
 use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
 use client::Client;
 use failure::{Failure, Result};
 use node::Ended;
 use output::{Format, Output};
 use serde_json::json;
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
@@ -42,6 +48,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
+    // A shell that asks what could come next is answered, and that is all.
+    CompleteEnv::with_factory(Arguments::command).var(complete::VARIABLE).complete();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return refused(&error),
@@ -65,16 +73,18 @@ fn told(failure: &Failure) -> ExitCode {
 
 /// What clap says: help, which is what was asked for, or what is wrong.
 fn refused(error: &clap::Error) -> ExitCode {
-    let text = error.render().to_string();
-    if !error.use_stderr() {
-        print!("{text}");
-        return ExitCode::SUCCESS;
+    let words: Vec<OsString> = std::env::args_os().collect();
+    match usage::failure(error, &words) {
+        Some(failure) => told(&failure),
+        None if error.use_stderr() => {
+            eprint!("{}", error.render()); // the help, because nothing was said
+            ExitCode::from(Code::Usage.exit())
+        }
+        None => {
+            print!("{}", error.render());
+            ExitCode::SUCCESS
+        }
     }
-    match text.strip_prefix("error: ") {
-        Some(text) => eprint!("error[{}]: {text}", Code::Usage),
-        None => eprint!("{text}"), // the help, because nothing was said
-    }
-    ExitCode::from(Code::Usage.exit())
 }
 
 async fn run(arguments: Arguments) -> Result<Ended> {
@@ -98,6 +108,7 @@ async fn ask(arguments: &Arguments) -> Result<()> {
         Command::Budget(command) => budget::run(command, &client()?, output).await,
         Command::Events(command) => events::events(command, &client()?, output).await,
         Command::Queue(command) => queue::queue(command, &client()?, output).await,
+        Command::Metrics { prefix } => metrics::metrics(prefix.as_deref(), &client()?, output).await,
         Command::Stop { reason, .. } => stop::stop(reason.as_deref(), &client()?).await,
         Command::Agent(command) => agent::agent(command, &client()?, output).await,
         Command::CircuitBreaker(command) => breaker::breaker(command, &client()?, output).await,
@@ -110,10 +121,7 @@ async fn ask(arguments: &Arguments) -> Result<()> {
         Command::Explain { code } => explain::explain(code.as_deref(), output),
         Command::Version if output.format == Format::Table => output.line(VERSION),
         Command::Version => output.show(&json!({ "version": VERSION }).to_string(), &[]),
-        Command::Completion { shell } => {
-            clap_complete::generate(*shell, &mut Arguments::command(), "callboard", &mut io::stdout());
-            Ok(())
-        }
+        Command::Completion { shell } => output.line(&complete::register(*shell)?),
         Command::Dev(_) | Command::Node(_) => Err(Failure::new(Code::Internal, "a node answers nothing itself")),
     }
 }

@@ -4,7 +4,7 @@ use crate::args::{Dead, DeadList, Queue};
 use crate::client::{Client, with_query};
 use crate::failure::Result;
 use crate::output::{Column, Output, member};
-use crate::task::{TASKS, path, retry};
+use crate::task::{TASKS, retry, show};
 use serde_json::Value;
 
 const LANES: &[Column] = &[
@@ -21,7 +21,7 @@ pub(crate) async fn queue(command: &Queue, client: &Client, output: Output) -> R
     match command {
         Queue::Status => output.show(&client.get("/v1/queues").text().await?, LANES),
         Queue::Dead(Dead::List(list)) => output.show(&client.get(listed(list)).text().await?, TASKS),
-        Queue::Dead(Dead::Show { task }) => output.show(&client.get(path(task)?).text().await?, &[]),
+        Queue::Dead(Dead::Show { task }) => show(task, client, output).await,
         Queue::Dead(Dead::Retry { task }) => retry(task, None, client, output).await,
     }
 }

@@ -3,12 +3,11 @@
 use crate::args::{Reason, Run, RunList};
 use crate::client::{Client, escaped, with_query};
 use crate::failure::{Failure, Result};
-use crate::output::{Column, Format, Output, cell, member, value};
+use crate::output::{Column, Format, Output, cell, member, milliseconds, value};
 use crate::wait::{Shows, end_of};
 use callboard::{Code, Json};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
-use std::time::Duration;
 
 const RUNS: &[Column] = &[
     ("ID", |run| member(run, "id")),
@@ -130,8 +129,11 @@ fn done(run: &Value) -> String {
     format!("{}/{}", count("completed"), count("total"))
 }
 
-/// Why a task stands where it does.
+/// Why a task stands where it does; nothing of one that has its output.
 pub(crate) fn why(task: &Value) -> String {
+    if task["status"] == "completed" {
+        return String::new();
+    }
     let said = ["why", "reason"].map(|key| member(task, key));
     let failures = task.get("failures").and_then(Value::as_array);
     let failed = failures.and_then(|all| all.last()).map(|last| member(last, "error"));
@@ -140,7 +142,7 @@ pub(crate) fn why(task: &Value) -> String {
 
 /// A number of milliseconds as people read it.
 fn duration(ms: &Value) -> String {
-    ms.as_u64().map_or_else(String::new, |ms| format!("{:.1?}", Duration::from_millis(ms)))
+    ms.as_u64().map_or_else(String::new, milliseconds)
 }
 
 /// What time went to, the most first.

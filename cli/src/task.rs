@@ -26,7 +26,7 @@ pub(crate) const TASKS: &[Column] = &[
 pub(crate) async fn task(command: &Task, client: &Client, output: Output) -> Result<()> {
     match command {
         Task::Submit(submit) => submitted(submit, client, output).await,
-        Task::Status { task } => output.show(&client.get(path(task)?).text().await?, &[]),
+        Task::Status { task } => show(task, client, output).await,
         Task::List(list) => output.show(&client.get(listed(list)).text().await?, TASKS),
         Task::Cancel { task, reason } => {
             let body = json!({ "reason": reason }).to_string();
@@ -46,7 +46,7 @@ pub(crate) async fn task(command: &Task, client: &Client, output: Output) -> Res
             let (call, by) = (json!(call), json!(by));
             let body = format!("{{\"happened\":{happened},\"call\":{call},\"by\":{by}{result}}}");
             let asking = client.post(format!("{path}/decide")).body("application/json", body);
-            output.show(&asking.text().await.map_err(|failure| failure.about(run.unwrap_or_default()))?, &[])
+            output.show(&asking.text().await.map_err(|failure| failure.of_task(task))?, &[])
         }
     }
 }
@@ -62,8 +62,12 @@ pub(crate) async fn retry(task: &str, input: Option<&str>, client: &Client, outp
         }
         None => asking,
     };
-    let run = task.split_once('/').map_or(task, |(run, _)| run);
-    output.show(&asking.text().await.map_err(|failure| failure.about(run))?, &[])
+    output.show(&asking.text().await.map_err(|failure| failure.of_task(task))?, &[])
+}
+
+/// Shows how a task stands.
+pub(crate) async fn show(task: &str, client: &Client, output: Output) -> Result<()> {
+    output.show(&client.get(path(task)?).text().await.map_err(|failure| failure.of_task(task))?, &[])
 }
 
 /// Where a task is that is written RUN/TASK.

@@ -2,7 +2,8 @@
 
 use crate::client::{Client, Happened, escaped};
 use crate::failure::{Failure, Result};
-use crate::output::{Format, Output, member, value};
+use crate::output::{Format, Output, member, one_line, value};
+use crate::watch::watch;
 use callboard::Code;
 use serde_json::Value;
 
@@ -15,17 +16,21 @@ pub(crate) enum Shows {
     End,
 }
 
-/// Waits until the run has ended, and shows what is wanted of it.
+/// Waits until the run has ended, and shows what is wanted of it; on a terminal it is drawn meanwhile, with a bar a task.
 ///
 /// # Errors
 ///
 /// That it did not complete.
 pub(crate) async fn end_of(client: &Client, run: &str, shows: Shows, output: Output) -> Result<()> {
-    let see = |happened: Happened| match shows {
-        Shows::Events => output.event(&happened.json),
-        Shows::End => Ok(()),
-    };
-    client.follow(run, &format!("/v1/runs/{}/events", escaped(run)), see).await?;
+    if output.is_screen() {
+        watch(client, run, output).await?;
+    } else {
+        let see = |happened: Happened| match shows {
+            Shows::Events => output.event(&happened.json),
+            Shows::End => Ok(()),
+        };
+        client.follow(run, &format!("/v1/runs/{}/events", escaped(run)), see).await?;
+    }
     let ended = client.get(format!("/v1/runs/{}", escaped(run))).text().await?;
     if shows == Shows::End {
         output.show(&ended, &[])?;
@@ -67,7 +72,7 @@ impl Output {
                 let event = value(json)?;
                 // Of all runs, which.
                 let run = event.get("run").map_or_else(String::new, |_| format!("{}  ", member(&event, "run")));
-                self.line(&format!("{}  {run}{}", member(&event, "at"), member(&event, "text")))
+                self.line(&format!("{}  {run}{}", member(&event, "at"), one_line(member(&event, "text"))))
             }
             Format::Json | Format::Jsonl => self.line(json),
             Format::Yaml => self.line("---").and_then(|()| self.show(json, &[])),

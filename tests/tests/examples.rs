@@ -5,8 +5,8 @@ use crate::program::{self, root};
 use std::path::Path;
 use std::{fs, str};
 
-const EXAMPLES: [&str; 8] =
-    ["discovery", "messaging", "broadcast", "priorities", "chain", "workflow_file", "word_count", "jury"];
+const EXAMPLES: [&str; 9] =
+    ["discovery", "messaging", "broadcast", "priorities", "chain", "workflow_file", "word_count", "jury", "replay"];
 
 /// Runs an example in a folder, and gives the lines that it prints.
 #[track_caller]
@@ -235,6 +235,56 @@ fn release_asks_once_more_after_a_stop_and_publishes_once() {
     let lines = run_in(folder.path(), "release", &["crate", "--yes"]);
     let refused = lines.last().unwrap();
     assert!(refused.contains("is not in order: src/lib.rs: no dbg!; src/lib.rs: no tabs"), "{refused}");
+}
+
+#[test]
+fn replay_tells_a_run_again_and_how_it_stood() {
+    let lines = run("replay", &["1000"]);
+    let recorded = &lines[1..at(&lines, "told again, 1000 times as fast: ")];
+    let expected = [
+        "bread submitted, 3 tasks",
+        "bread: knead started",
+        "bread: knead completed",
+        "bread: bake started",
+        "bread: bake failed attempt 1, next in ",
+        "bread: bake started, attempt 2",
+        "bread: bake completed",
+        "bread: slice started",
+        "bread: slice completed",
+        "bread ended: completed",
+    ];
+    assert_eq!(lines[0], "recorded 10 events; the output is \"a loaf of 800 g in slices\"");
+    for (line, expected) in recorded.iter().zip(expected) {
+        assert!(line.split(" ms  ").nth(1).unwrap().starts_with(expected), "{line}");
+    }
+    assert!(behind(&lines, "told again, 1000 times as fast: ").starts_with("10 of 10 are the same, in "));
+    let (before, after) =
+        (at(&lines, "right before \"bread: bake failed"), at(&lines, "right after \"bread: bake failed"));
+    assert_eq!(lines[before + 1], "  knead is completed, attempt 1");
+    assert_eq!(lines[before + 2], "  bake is running, attempt 1");
+    assert!(lines[after + 2].starts_with("  bake is ready, attempt 2: retry 1 of 3 in "), "{:?}", lines[after + 2]);
+    assert!(lines[after + 2].ends_with(", after: the oven is cold"), "{:?}", lines[after + 2]);
+    assert_eq!(lines[after + 3], "  slice is blocked, attempt 1: waits for \"bake\" (ready)");
+    at(&lines, "the critical path is knead, bake, slice; ");
+}
+
+#[test]
+fn monitoring_shows_numbers_and_says_why() {
+    let lines = run("monitoring", &["7"]);
+    let (first, second) = (at(&lines, "a Prometheus sees:"), lines.len() - 5);
+    assert_eq!(lines[second], "a Prometheus sees:");
+    let packed = "  callboard_tasks_total{capability=\"pack\",status=\"completed\"} 7";
+    let shipped = |many: u32| format!("  callboard_tasks_total{{capability=\"ship\",status=\"completed\"}} {many}");
+    let state = |state: u32| format!("  callboard_circuit_breaker_state{{breaker=\"courier\"}} {state}");
+    assert_eq!(lines[first + 1..first + 4], [packed.to_owned(), shipped(0), state(1)]);
+    assert_eq!(lines[second + 1..second + 4], [packed.to_owned(), shipped(7), state(0)]);
+    let why = behind(&lines, "\"ship 0\" and 6 more wait; why: ");
+    assert!(
+        why.starts_with("breaker \"courier\" is open for ") && why.contains("the last: the courier does not answer"),
+        "{why}"
+    );
+    at(&lines, "breaker \"courier\" is closed: ");
+    at(&lines, "the run completed");
 }
 
 #[test]

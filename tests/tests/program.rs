@@ -31,7 +31,15 @@ fn built() -> PathBuf {
     let profile = test.parent().and_then(Path::parent).expect("a test is in target/PROFILE/deps");
     let target = profile.parent().expect("a profile is in target");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root()).args(["build", "--locked", "--offline", "--quiet", "--examples"]);
+    cargo.current_dir(root()).args([
+        "build",
+        "--locked",
+        "--offline",
+        "--quiet",
+        "--examples",
+        "--features",
+        "callboard/api",
+    ]);
     cargo.arg("--target-dir").arg(target);
     if profile.ends_with("release") {
         cargo.arg("--release");

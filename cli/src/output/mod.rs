@@ -1,5 +1,6 @@
 //! How results are written: to standard output, and nothing else is.
 
+mod members;
 mod table;
 mod yaml;
 
@@ -10,8 +11,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, SystemTime};
+use table::Look;
 
-pub(crate) use table::Column;
+pub(crate) use table::{Column, cut, one_line, painted};
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -59,20 +62,37 @@ impl Output {
     pub(crate) fn show(self, json: &str, columns: &[Column]) -> Result<()> {
         let text = match self.format {
             Format::Json => json.trim_end().to_owned(),
-            Format::Jsonl => lines(json)?,
+            Format::Jsonl => match lines(json)? {
+                nothing if nothing.is_empty() => return Ok(()),
+                lines => lines,
+            },
             Format::Yaml => yaml::write(&value(json)?),
             Format::Table => match value(json)? {
                 Value::Object(page) if page.contains_key("items") => {
                     let items = page.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+                    if items.is_empty() {
+                        eprintln!("there is nothing to list");
+                    }
                     if let Some(next) = page.get("next").and_then(Value::as_str) {
                         eprintln!("there is more: --after {next}");
                     }
-                    table::list(items, columns, self.paint == Paint::Colours, width())
+                    table::list(items, columns, self.look())
                 }
-                one => table::members(&one),
+                one => members::write(&one),
             },
         };
         self.line(&text)
+    }
+
+    /// How a list looks here.
+    fn look(self) -> Look {
+        let now = io::stdout().is_terminal().then(now);
+        Look { in_colour: self.is_in_colour(), room: room(), now }
+    }
+
+    /// Whether words have colours.
+    pub(crate) fn is_in_colour(self) -> bool {
+        self.paint == Paint::Colours
     }
 
     /// Writes what is JSON by its nature, in YAML if that is asked for.
@@ -84,10 +104,21 @@ impl Output {
         }
     }
 
+    /// Whether something may be drawn over and over: for people, on a terminal that knows how.
+    pub(crate) fn is_screen(self) -> bool {
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        self.format == Format::Table && io::stdout().is_terminal() && !is_dumb
+    }
+
     /// Writes a text as it is, and ends the line.
     pub(crate) fn line(self, text: &str) -> Result<()> {
+        self.write(&format!("{}\n", text.trim_end_matches('\n')))
+    }
+
+    /// Writes a text as it is, at once.
+    pub(crate) fn write(self, text: &str) -> Result<()> {
         let mut out = io::stdout().lock();
-        match out.write_all(text.trim_end_matches('\n').as_bytes()).and_then(|()| out.write_all(b"\n")) {
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             // Whoever reads has had enough: `callboard run list | head -1`.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
             written => written.map_err(|error| Failure::new(Code::Internal, format!("cannot write: {error}"))),
@@ -95,10 +126,30 @@ impl Output {
     }
 }
 
+/// The moment at which something is shown.
+#[expect(clippy::disallowed_methods, reason = "what a person sees is told by the clock on their wall")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 /// How many characters fit on a line, where that is a terminal.
-fn width() -> Option<usize> {
+fn room() -> Option<usize> {
+    size().map(|(columns, _)| columns)
+}
+
+/// How many characters fit on a line, and how many lines on the screen, where that is a terminal.
+pub(crate) fn size() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    Some((size.ws_col.into(), size.ws_row.into())).filter(|(columns, _)| *columns > 0)
+}
+
+/// So many milliseconds as people read them.
+pub(crate) fn milliseconds(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms}ms"),
+        1_000..120_000 => format!("{:.1}s", ms as f64 / 1_000.0),
+        _ => humantime::format_duration(Duration::from_secs(ms / 1_000)).to_string(),
+    }
 }
 
 /// A value as a table shows it.

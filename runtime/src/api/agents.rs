@@ -11,8 +11,23 @@ use axum::extract::{Path, State};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(super) async fn list(State(app): State<App>) -> Result<Json<PageView<AgentInfo>>, Problem> {
-    Ok(Json(PageView::new(app.board()?.agents().await?, None::<String>)))
+/// Which agents.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    capability: Option<String>,
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    Asked(which): Asked<Which>,
+) -> Result<Json<PageView<AgentInfo>>, Problem> {
+    let agents = app.board()?.agents();
+    let found = match which.capability {
+        Some(capability) => agents.find(capability).await?,
+        None => agents.await?,
+    };
+    Ok(Json(PageView::new(found, None::<String>)))
 }
 
 /// On which node, if an id is that of several agents.

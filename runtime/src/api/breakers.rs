@@ -50,13 +50,13 @@ pub(super) async fn show(State(app): State<App>, Path(name): Path<String>) -> An
 }
 
 pub(super) async fn open(State(app): State<App>, Path(name): Path<String>, Told(reason): Told<Reason>) -> Answer {
-    Ok(Json(breaker(&app, name)?.open(&reason.said()).await?.into()))
+    Ok(Json(breaker(&app, name)?.open(&reason.whose()).await?.into()))
 }
 
 pub(super) async fn close(State(app): State<App>, Path(name): Path<String>, Told(reason): Told<Reason>) -> Answer {
-    Ok(Json(breaker(&app, name)?.close(&reason.said()).await?.into()))
+    Ok(Json(breaker(&app, name)?.close(&reason.whose()).await?.into()))
 }
 
 pub(super) async fn reset(State(app): State<App>, Path(name): Path<String>, Told(reason): Told<Reason>) -> Answer {
-    Ok(Json(breaker(&app, name)?.reset(&reason.said()).await?.into()))
+    Ok(Json(breaker(&app, name)?.reset(&reason.whose()).await?.into()))
 }

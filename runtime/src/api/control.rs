@@ -24,6 +24,11 @@ impl Reason {
     pub(super) fn said(self) -> String {
         self.reason.unwrap_or_else(|| "asked for by HTTP".to_owned())
     }
+
+    /// Who does it, or why, where that comes behind "by".
+    pub(super) fn whose(self) -> String {
+        self.reason.unwrap_or_else(|| "somebody".to_owned())
+    }
 }
 
 /// A signal.

@@ -159,6 +159,7 @@ pub(crate) fn requests() -> Vec<Vec<u8>> {
         "GET /v1/agents/dev.echo?node=n".into(),
         format!("POST /v1/stop\n{json}\n\n{{\"emergency\":true}}"),
         "GET /v1/agents".into(),
+        "GET /v1/agents?capability=echo".into(),
         format!("PUT /v1/state/a%2Fb?by=me&label=ticket:7\n{json}\nif-none-match: *\n\n{{\"n\":1.50}}"),
         format!("PUT /v1/state/a%2Fb\n{json}\nif-match: \"1\"\n\n[]"),
         format!("PUT /v1/state/a%2Fb?overwrite=true\n{json}\n\nnull"),
