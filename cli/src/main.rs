@@ -39,7 +39,6 @@ use node::Ended;
 use output::{Format, Output};
 use serde_json::json;
 use std::ffi::OsString;
-use std::io;
 use std::process::ExitCode;
 
 /// Of this program and the library in it: they are released together.
