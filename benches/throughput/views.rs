@@ -22,6 +22,9 @@ struct Never {
     number: u64,
 }
 
+/// The path of the nth time that a question is asked.
+type Question<'a> = Box<dyn Fn(usize) -> String + 'a>;
+
 /// One row for each question.
 pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
     let folder = fresh_folder(&plan.folder)?;
@@ -39,7 +42,7 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
     let known = board.runs().status(RunStatus::Running).limit(1_000).await?.items.len();
     assert_eq!(known, live.len().min(1_000), "all of them go on");
     let of = |runs: &[RunId], n: usize| runs[n * 7_919 % runs.len()];
-    let questions: [(&str, Box<dyn Fn(usize) -> String>); 7] = [
+    let questions: [(&str, Question<'_>); 7] = [
         ("list", Box::new(|_| "/v1/runs".to_owned())),
         ("list by status", Box::new(|_| "/v1/runs?status=running".to_owned())),
         ("list by workflow", Box::new(|_| "/v1/runs?workflow=never".to_owned())),

@@ -108,10 +108,8 @@ fn follow_all(node: &Node, after: Option<&str>, until: &str) -> (Vec<String>, St
         if let Some(id) = of("id: ", &line).pop() {
             position = id;
         }
-        if line == "\r\n" || line == "\n" {
-            if told.last().is_some_and(|last| last.contains(until)) {
-                return (told, position);
-            }
+        if (line == "\r\n" || line == "\n") && told.last().is_some_and(|last| last.contains(until)) {
+            return (told, position);
         }
     }
 }

@@ -108,7 +108,7 @@ fn what_is_said_has_the_form_that_is_asked_for() {
     assert_eq!(unknown.code, Some(2));
     assert_eq!(
         unknown.err,
-        "error[CB1001]: there is no code \"CB1O42\"\n  seen: the closest is CB1042\n  try:  callboard explain\n"
+        "error[CB1001]: there is no code \"CB1O42\"\n  seen: the closest is CB1042\n  try:  callboard explain CB1042\n"
     );
     let misspelt = said(&["rum", "list"]);
     assert_eq!((misspelt.code, misspelt.out.as_str()), (Some(2), ""));

@@ -143,6 +143,7 @@ pub(crate) fn answer(bytes: &[u8]) {
     told(bytes, Back::Records);
     told(bytes, Back::Verdict);
     told(bytes, Back::Page);
+    told(bytes, Back::Feed);
     told(bytes, Back::Progress);
     told(bytes, Back::Run);
     told(bytes, Back::Task);
@@ -152,6 +153,7 @@ pub(crate) fn answer(bytes: &[u8]) {
     told(bytes, Back::Pending);
     told(bytes, Back::Pages);
     told(bytes, Back::InMemory);
+    told(bytes, Back::Called);
     told(bytes, Back::Schedule);
     told(bytes, Back::Schedules);
 }

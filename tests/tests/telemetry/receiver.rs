@@ -1,4 +1,5 @@
 //! A receiver of OTLP over gRPC, and what it was sent.
+#![expect(clippy::unwrap_used, reason = "a test that fails here may panic")]
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
