@@ -13,4 +13,6 @@ pub mod report;
 pub mod schedule;
 pub mod servers;
 pub mod store_proxy;
+#[cfg(feature = "suite")]
+pub mod suite;
 pub mod work;

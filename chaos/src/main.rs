@@ -1,5 +1,8 @@
 //! The `callboard-chaos` command: the suite, and real servers for tests and for trying things out.
 
+#[cfg(feature = "suite")]
+mod run;
+#[cfg(not(feature = "suite"))]
 #[path = "run_absent.rs"]
 mod run;
 

@@ -142,6 +142,9 @@ impl Deed {
             drawn if drawn < odds.fails + odds.crashes + odds.hangs => Some(Trouble::Hangs),
             _ => None,
         };
+        // What hangs has a time limit, and what waits for others has none.
+        let may_hang = matches!(what, What::Plain | What::Steps(_));
+        let what = if trouble == Some(Trouble::Hangs) && !may_hang { What::Plain } else { what };
         Self { name: format!("t{n}"), needs, what, ms: random.between(5, 150), trouble }
     }
 }

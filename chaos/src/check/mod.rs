@@ -3,7 +3,7 @@
 //! Nothing here knows how Callboard works: it reads what clients were told, what handlers have done, and what the cluster says
 //! at the end, and holds that against the promises.
 
-mod documents;
+pub(crate) mod documents;
 mod runs;
 mod service;
 mod tasks;
@@ -60,7 +60,11 @@ type Check = (&'static str, &'static str, fn(&Facts<'_>) -> Found);
 
 /// All of them.
 const CHECKS: [Check; 10] = [
-    ("ends", "Every acknowledged run ends once faults have ended.", runs::ends),
+    (
+        "ends",
+        "Every run that was accepted ends once faults have ended, and completes unless it was cancelled.",
+        runs::ends,
+    ),
     ("failed-means-never", "What a caller was told has failed has never happened.", runs::failed_means_never),
     (
         "cancelled-stops",

@@ -13,22 +13,30 @@ const LATE: Moment = 8_000_000;
 pub(super) fn ends(facts: &Facts<'_>) -> Found {
     let mut found = Found::default();
     let ends: BTreeMap<&str, &RunEnd> = facts.history.runs.iter().map(|run| (&*run.run, run)).collect();
-    for run in &facts.acknowledged {
+    let lost = facts.acknowledged.iter().filter(|run| ends.get(*run).is_none_or(|end| end.status.is_none()));
+    for run in lost {
+        found.breach(format!("{run} was acknowledged and is not there at the end"), told(facts, run));
+    }
+    for (run, end) in ends {
+        let Some(status) = &end.status else { continue };
         found.looked_at += 1;
-        let end = ends.get(run);
-        let what = match end.and_then(|end| end.status.as_deref()) {
-            Some(status) if ENDED.contains(&status) => continue,
-            Some(status) => format!("{run} was acknowledged and is {status} at the end"),
-            None => format!("{run} was acknowledged and is not there at the end"),
+        let is_cancelled = calls(facts, run).any(|call| call.op == Op::Cancel && call.outcome != Outcome::Failed);
+        let what = match status.as_str() {
+            "completed" => continue,
+            "cancelled" | "failed" if is_cancelled => continue,
+            status if !ENDED.contains(&status) => format!("{run} was accepted and is {status} at the end"),
+            status => format!("{run} is {status}, and nobody has cancelled it"),
         };
-        let mut evidence: Vec<String> =
-            calls(facts, run).filter(|call| call.outcome == Outcome::Ok).map(|call| facts.tell_call(call)).collect();
-        let open =
-            end.iter().flat_map(|end| &end.tasks).filter(|task| !["completed", "skipped"].contains(&&*task.status));
-        evidence.extend(open.map(|task| format!("{run}/{} is {}", task.task, task.status)));
-        found.breach(what, evidence);
+        let open = end.tasks.iter().filter(|task| task.status != "completed");
+        let open = open.map(|task| format!("{run}/{} is {}", task.task, task.status));
+        found.breach(what, told(facts, run).into_iter().chain(open).collect());
     }
     found
+}
+
+/// What was asked of a run, and answered well.
+fn told(facts: &Facts<'_>, run: &str) -> Vec<String> {
+    calls(facts, run).filter(|call| call.outcome == Outcome::Ok).map(|call| facts.tell_call(call)).collect()
 }
 
 pub(super) fn failed_means_never(facts: &Facts<'_>) -> Found {

@@ -107,13 +107,18 @@ fn what_keeps_every_promise_breaches_none_and_each_check_has_looked_at_something
 
 #[test]
 fn a_run_that_does_not_end_is_found() {
-    finds("ends", "a was acknowledged and is running at the end", |h| h.runs[0].status = Some("running".into()));
+    finds("ends", "a was accepted and is running at the end", |h| h.runs[0].status = Some("running".into()));
 }
 
 #[test]
 fn a_run_that_is_lost_is_found() {
     let lost = |h: &mut History| drop(h.runs.remove(1));
     finds("ends", "b was acknowledged and is not there at the end", lost);
+}
+
+#[test]
+fn a_run_that_failed_or_was_cancelled_by_nobody_is_found() {
+    finds("ends", "a is failed, and nobody has cancelled it", |h| h.runs[0].status = Some("failed".into()));
 }
 
 #[test]

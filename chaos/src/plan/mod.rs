@@ -47,7 +47,7 @@ pub struct Cluster {
     /// Nodes, each a process of its own; 1 to 9.
     pub nodes: usize,
     /// Partitions of the name space; 1 to 64.
-    pub partitions: u32,
+    pub partitions: u16,
     /// Instances of each agent on each node; 1 to 256.
     pub instances: usize,
 }
