@@ -19,6 +19,9 @@ use std::time::Duration;
 /// With what the command ends when a check is breached: what could not be tried at all ends with 1, and a wrong word with 2.
 const BREACHED: u8 = 10;
 
+/// What is told of an error at most, in characters.
+const WORDS_MAX: usize = 2_000;
+
 /// Breaks a cluster and holds what comes of it against what is promised.
 #[derive(Debug, Parser)]
 #[command(name = "callboard-chaos", max_term_width = 100)]
@@ -182,8 +185,12 @@ async fn serve(services: &Services) -> Result<(), servers::Error> {
     Ok(())
 }
 
-/// The error with what caused it.
+/// The error with what caused it, without the end of what a server has to say that has much.
 fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let whole = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    match whole.char_indices().nth(WORDS_MAX) {
+        Some((at, _)) => format!("{} ... and more", &whole[..at]),
+        None => whole,
+    }
 }

@@ -23,24 +23,39 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
 }
 
 async fn all(plans: &[Plan], seed: u64, arguments: &RunArguments) -> Result<ExitCode, Failure> {
-    let mut breached = Vec::new();
+    let (mut breached, mut untried) = (Vec::new(), Vec::new());
     for plan in plans {
-        let folder = arguments.report.join(format!("{}-{seed}", plan.name));
         println!("{}, seed {seed}: {}", plan.name, plan.about);
-        let options = Options { program: std::env::current_exe()?, folder: folder.clone(), seed };
-        suite::run(plan, &options).await?;
-        let report = Report::of(&History::read(&folder)?);
-        report.write(&folder)?;
-        println!("{}\n  report: {}\n", report.words(), folder.join(PAGE).display());
-        if !report.is_good() {
-            breached.push(&*plan.name);
+        match one(plan, seed, arguments).await {
+            Ok(report) if report.is_good() => {}
+            Ok(_) => breached.push(&*plan.name),
+            Err(error) => {
+                println!("  could not be tried: {}", crate::chain(&*error));
+                untried.push(&*plan.name);
+            }
         }
     }
-    if breached.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+    if !untried.is_empty() {
+        println!("could not be tried: {}", untried.join(", "));
     }
-    println!("breached: {}", breached.join(", "));
-    Ok(ExitCode::from(BREACHED))
+    if !breached.is_empty() {
+        println!("breached: {}", breached.join(", "));
+    }
+    Ok(match (breached.is_empty(), untried.is_empty()) {
+        (false, _) => ExitCode::from(BREACHED),
+        (true, false) => ExitCode::FAILURE,
+        (true, true) => ExitCode::SUCCESS,
+    })
+}
+
+async fn one(plan: &Plan, seed: u64, arguments: &RunArguments) -> Result<Report, Failure> {
+    let folder = arguments.report.join(format!("{}-{seed}", plan.name));
+    let options = Options { program: std::env::current_exe()?, folder: folder.clone(), seed };
+    suite::run(plan, &options).await?;
+    let report = Report::of(&History::read(&folder)?);
+    report.write(&folder)?;
+    println!("{}\n  report: {}\n", report.words(), folder.join(PAGE).display());
+    Ok(report)
 }
 
 pub(crate) fn node() -> Result<ExitCode, Failure> {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Between the end of a fault and the next, when they come one by one.
-const CALM_MS: u64 = 5_000;
+pub(crate) const CALM_MS: u64 = 5_000;
 /// What a fault that has no duration is taken to need, in the schedule.
 const AT_ONCE_MS: u64 = 3_000;
 /// By how much what is delayed comes later.
@@ -28,8 +28,6 @@ pub struct Schedule {
     pub faults: Vec<Fault>,
     /// When clients add one to the document, in milliseconds.
     pub increments_ms: Vec<u64>,
-    /// When a probe begins, in milliseconds: each second, until some time after the last fault.
-    pub probes_ms: Vec<u64>,
 }
 
 /// A run, and when it is submitted.
@@ -75,13 +73,10 @@ impl Schedule {
     #[must_use]
     pub fn draw(plan: &Plan, seed: u64) -> Self {
         let end = millis(plan.duration);
-        let faults = faults(plan, seed, end);
-        let calm = faults.iter().map(|fault| fault.at_ms + fault.lasts_ms + CALM_MS).max().unwrap_or_default();
         Self {
             runs: runs(plan, seed, end),
-            faults,
+            faults: faults(plan, seed, end),
             increments_ms: moments(plan.workload.increments_per_second, end, &mut Random::of(seed, "increments")),
-            probes_ms: (0..=end.max(calm) / 1_000).map(|n| n * 1_000).collect(),
         }
     }
 }

@@ -108,6 +108,24 @@ impl Server {
 }
 
 impl FaultKind {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::NodeKill,
+        Self::NodePause,
+        Self::NodeRestart,
+        Self::BrokerRestart,
+        Self::BrokerKill,
+        Self::BrokerWipe,
+        Self::RedisFlush,
+        Self::RedisKill,
+        Self::StorePause,
+        Self::StoreKill,
+        Self::StoreLostAnswers,
+        Self::Cut,
+        Self::CutOneWay,
+        Self::Delay,
+    ];
+
     /// As it stands in plans.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -69,3 +69,30 @@ fn all_that_can_not_be_is_told_at_once() {
 fn a_duration_without_a_unit_is_refused() {
     assert!(refused("[limits]\nprobe = \"3\"\n").contains("\"3\" is no duration such as \"30s\""));
 }
+
+#[test]
+fn the_docs_have_every_kind_of_fault_and_their_plan_can_be_carried_out() {
+    let docs = include_str!("../../../docs/chaos.md");
+    let block: Vec<&str> = docs
+        .lines()
+        .skip_while(|line| !line.starts_with("    name = \"my-plan\""))
+        .take_while(|line| line.is_empty() || line.starts_with("    "))
+        .collect();
+    let plan = Plan::parse("docs", &block.join("\n")).unwrap();
+    assert_eq!((plan.faults.len(), plan.order), (2, Order::Together));
+    for kind in FaultKind::ALL {
+        assert!(docs.contains(&format!("`{}`", kind.name())), "{}", kind.name());
+        let lasts = kind.lasts().map(|lasts| format!("{} s", lasts.as_secs())).unwrap_or_default();
+        let row = docs.lines().find(|line| line.starts_with("| `") && line.contains(&format!("`{}`", kind.name())));
+        assert!(row.unwrap().ends_with(&format!("| {lasts} |").replace("|  |", "| |")), "{}", kind.name());
+    }
+}
+
+#[test]
+fn every_kind_of_fault_is_done_by_a_scenario() {
+    let done: Vec<FaultKind> =
+        Plan::scenarios().unwrap().into_iter().flat_map(|plan| plan.faults).map(|fault| fault.kind).collect();
+    for kind in FaultKind::ALL {
+        assert!(done.contains(&kind), "{}", kind.name());
+    }
+}

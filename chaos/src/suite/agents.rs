@@ -5,7 +5,7 @@ use crate::check::documents::{COUNT, LOCK};
 use crate::history::{Did, Entry};
 use crate::work::{Deed, Trouble, What, Work};
 use callboard::prelude::*;
-use callboard::{Builder, Ctx, In, Retry, Workflow};
+use callboard::{Builder, Ctx, Lock};
 use serde::{Deserialize, Serialize};
 
 /// How long a lock lives of which its holder says nothing.
@@ -159,11 +159,19 @@ async fn act(ctx: &Ctx, run: &str, deed: &Deed, life: &Life) -> Result<()> {
         What::Lock => {
             life.say(Did::Tries { document: LOCK.to_owned() }).await?;
             let lock = ctx.lock(LOCK, LOCK_TTL).await?;
-            let document = lock.state::<Vec<Entry>>(LOCK);
+            // As programs use it, and not as handlers do, to whom a load is given as it was recorded: what is compared is what
+            // was read under this very lock.
+            let document = Lock::state::<Vec<Entry>>(&lock, LOCK);
             let saw = document.load().await?.map_or(0, |version| version.value.len());
             tokio::time::sleep(pause).await;
             let entry = Entry { task: format!("{run}/{}", deed.name), saw };
-            document.update(|entries| entries.push(entry.clone())).await?;
+            let write = |entries: &mut Vec<Entry>| {
+                // An attempt before this one may have written, and died before anybody knew.
+                if !entries.iter().any(|there| there.task == entry.task) {
+                    entries.push(entry.clone());
+                }
+            };
+            document.update(write).await?;
             life.say(Did::Wrote { document: LOCK.to_owned() }).await?;
             lock.release().await;
         }

@@ -9,7 +9,10 @@ use crate::history::{Moment, Op, Outcome};
 use crate::schedule::{Schedule, Submission};
 use crate::work::{Submit, What, Work};
 use callboard::{Callboard, ErrorKind};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -50,16 +53,35 @@ impl Client {
                 client.recorder.call(Op::Increment, &format!("increment-{n}"), None, begin, &Told::of(&answer));
             });
         }
-        for (n, at_ms) in schedule.probes_ms.iter().copied().enumerate() {
-            let client = self.clone();
-            rest.spawn(async move {
-                client.at(at_ms).await;
+        (runs, rest)
+    }
+
+    /// Asks each second for an answer, until it is told that nothing is done any more and has had two good ones in a row since,
+    /// or until the latest moment; and then until all answers have come.
+    pub(super) async fn probe(&self, calm: watch::Receiver<Option<Instant>>, limit: Duration) {
+        let (answers, mut probes) = (Arc::new(Mutex::new(BTreeMap::new())), JoinSet::new());
+        let mut calm_since = None;
+        for n in 0.. {
+            self.at(n * 1_000).await;
+            if let Some(latest) = *calm.borrow() {
+                let since = *calm_since.get_or_insert(n);
+                let answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+                let is_good = |n: u64| n >= since && answers.get(&n) == Some(&true);
+                if Instant::now() >= latest || (since..n).any(|n| is_good(n) && is_good(n + 1)) {
+                    break;
+                }
+            }
+            let (client, answers) = (self.clone(), answers.clone());
+            probes.spawn(async move {
                 let (name, begin) = (format!("probe-{n}"), clock::now());
                 let answer = timeout(ANSWER, client.board.call(Probe).key(name.as_str())).await;
-                client.recorder.call(Op::Probe, &name, None, begin, &Told::of(&answer));
+                let told = Told::of(&answer);
+                let is_good = told.outcome == Outcome::Ok && clock::now() - begin <= limit.as_micros() as Moment;
+                answers.lock().unwrap_or_else(PoisonError::into_inner).insert(n, is_good);
+                client.recorder.call(Op::Probe, &name, None, begin, &told);
             });
         }
-        (runs, rest)
+        while probes.join_next().await.is_some() {}
     }
 
     async fn at(&self, ms: u64) {

@@ -5,7 +5,7 @@ use super::{Error, clock};
 use crate::history::LEDGER as LEDGER_FILE;
 use crate::plan::{Plan, Server};
 use crate::proxy::Proxy;
-use crate::servers::{Process, RabbitMq, RadosGw, Redis};
+use crate::servers::{self, Process, RabbitMq, RadosGw, Redis};
 use crate::store_proxy::StoreProxy;
 use callboard::Callboard;
 use callboard::port::bus::rabbitmq::{RabbitMqBus, RabbitMqOptions};
@@ -23,10 +23,12 @@ use tokio::time::{Instant, sleep};
 const BUCKET: &str = "callboard-chaos";
 /// Their name space.
 const NAMESPACE: &str = "chaos";
-/// For a node to start: it waits for a server that is away at the same time.
-const START: Duration = Duration::from_secs(60);
+/// For a node to start, again and again while a server is away.
+const START: Duration = Duration::from_secs(120);
 /// For a clean end.
 const STOP: Duration = Duration::from_secs(40);
+/// How often the store is started, if it does not start.
+const STORE_STARTS: usize = 3;
 /// For each partition to have an owner.
 const WHOLE: Duration = Duration::from_secs(60);
 
@@ -76,7 +78,7 @@ impl Cluster {
         };
         let (broker, redis, store) = (of("rabbitmq")?, of("redis")?, of("radosgw")?);
         let (broker, redis, store) =
-            tokio::try_join!(RabbitMq::start(&broker), Redis::start(&redis), RadosGw::start(&store))?;
+            tokio::try_join!(RabbitMq::start(&broker), Redis::start(&redis), start_store(&store))?;
         store.make_bucket(BUCKET).await?;
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, store.port()));
         let store_proxy = StoreProxy::start(at).await.map_err(Error::Proxy)?;
@@ -104,8 +106,19 @@ impl Cluster {
         self.nodes.get(number.checked_sub(1)?)
     }
 
+    /// A client; on a machine that is busy its first questions may have no answer in time.
+    pub(super) async fn client_in_time(&self) -> Result<Callboard, Error> {
+        let until = Instant::now() + START;
+        loop {
+            match self.client().await {
+                Err(_) if Instant::now() < until => sleep(Duration::from_millis(200)).await,
+                done => return done,
+            }
+        }
+    }
+
     /// A client, which reaches the servers by ways of its own: what is done to nodes is not done to it.
-    pub(super) async fn client(&self) -> Result<Callboard, Error> {
+    async fn client(&self) -> Result<Callboard, Error> {
         let Access { broker, redis, endpoint, key, partitions } = &self.access;
         let told = |error: &dyn std::fmt::Display| Error::Client(error.to_string());
         let mut bus = RabbitMqOptions::new(broker);
@@ -199,8 +212,19 @@ impl Node {
         Ok(())
     }
 
-    /// A process of it that is ready.
+    /// A process of it that is ready. One that ends because it does not reach a server is followed by another, as by whatever
+    /// starts nodes elsewhere.
     pub(super) async fn process(&self) -> Result<Process, Error> {
+        let until = Instant::now() + START;
+        loop {
+            match self.process_once().await {
+                Err(_) if Instant::now() < until => sleep(Duration::from_millis(500)).await,
+                done => return done,
+            }
+        }
+    }
+
+    async fn process_once(&self) -> Result<Process, Error> {
         let mut command = Command::new(&self.program);
         command.arg("node").env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -220,6 +244,16 @@ impl Node {
             Server::Store => &self.wires.store,
         }
     }
+}
+
+/// Ceph's programs die now and then on a machine that is busy, which says nothing of anybody else: it is tried again.
+async fn start_store(folder: &Path) -> Result<RadosGw, servers::Error> {
+    for _ in 1..STORE_STARTS {
+        if let Ok(store) = RadosGw::start(folder).await {
+            return Ok(store);
+        }
+    }
+    RadosGw::start(folder).await
 }
 
 /// The same address at another port of this machine.

@@ -4,9 +4,9 @@ use super::cluster::{Cluster, Node, until};
 use super::record::Recorder;
 use super::{Error, clock};
 use crate::history::{Felt, Moment, Record};
-use crate::plan::{FaultKind, Server, Target};
+use crate::plan::{FaultKind, Order, Server, Target};
 use crate::proxy::{Flow, Way};
-use crate::schedule::Fault;
+use crate::schedule::{CALM_MS, Fault, Schedule};
 use crate::servers::Process;
 use crate::store_proxy::Sickness;
 use std::time::Duration;
@@ -15,19 +15,57 @@ use tokio::time::sleep;
 /// For a clean end of a node that is started again.
 const STOP: Duration = Duration::from_secs(20);
 
+/// Does everything that the schedule has, and undoes it.
+///
+/// # Errors
+///
+/// Why a server does not come back: without it nothing can be said of anybody. A node that does not is the cluster's fault,
+/// and written down.
+pub(super) async fn inflict_all(
+    cluster: &Cluster,
+    schedule: &Schedule,
+    order: Order,
+    zero: Moment,
+    recorder: &Recorder,
+) -> Result<(), Error> {
+    match order {
+        Order::Together => {
+            let all = schedule.faults.iter().map(|fault| inflict(cluster, fault, zero, recorder));
+            futures::future::try_join_all(all).await?;
+        }
+        Order::OneByOne => {
+            for (n, fault) in schedule.faults.iter().enumerate() {
+                if n > 0 {
+                    // A server may have taken longer to come back than the schedule takes it to.
+                    sleep(Duration::from_millis(CALM_MS)).await;
+                }
+                inflict(cluster, fault, zero, recorder).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Waits for its moment, does it and undoes it, and writes down when that was.
-pub(super) async fn inflict(cluster: &Cluster, fault: &Fault, zero: Moment, recorder: &Recorder) {
+async fn inflict(cluster: &Cluster, fault: &Fault, zero: Moment, recorder: &Recorder) -> Result<(), Error> {
     until(zero + fault.at_ms * 1_000).await;
-    let (begin, done) = match fault.target {
+    let (begin, error) = match fault.target {
         Target::Node(number) | Target::Wire(number, _) => match cluster.node(number) {
-            Some(node) => of_node(node, fault).await,
-            None => (clock::now(), Ok(())),
+            Some(node) => {
+                let (begin, done) = of_node(node, fault).await;
+                (begin, done.err().map(|error| chain(&error)))
+            }
+            None => (clock::now(), Some(format!("there is no node {number}"))),
         },
-        Target::Server(server) => of_server(cluster, server, fault).await,
+        Target::Server(server) => {
+            let (begin, done) = of_server(cluster, server, fault).await;
+            done?;
+            (begin, None)
+        }
     };
-    let error = done.err().map(|error| chain(&error));
     let (kind, target) = (fault.kind, fault.target);
     recorder.write(&Record::Fault(Felt { kind, target, begin, end: clock::now(), error }));
+    Ok(())
 }
 
 /// When it began, which is behind whatever else is done to the same thing, and how it went.

@@ -53,7 +53,7 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<(), Error> {
     std::fs::write(&ledger, "").map_err(Error::file(&ledger))?;
     let (schedule, recorder) = (Schedule::draw(plan, options.seed), Recorder::begin(folder)?);
     let cluster = Cluster::start(plan, folder, &options.program).await?;
-    let board = cluster.client().await?;
+    let board = cluster.client_in_time().await?;
     cluster.whole(&board, folder).await?;
 
     let zero = clock::now() + BREATH;
@@ -66,11 +66,21 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<(), Error> {
     let far = Instant::now() + Duration::from_secs(10 * 86_400);
     let client = Client { board: board.clone(), recorder: recorder.clone(), zero, deadline: far };
     let (mut runs, mut rest) = client.begin(&schedule);
-    let striking = schedule.faults.iter().map(|fault| faults::inflict(&cluster, fault, zero, &recorder));
-    futures::future::join_all(striking).await;
-    let deadline = Instant::now().max(at(zero, plan.duration)) + plan.limits.settle;
-    drop(tokio::time::timeout_at(deadline, ended(&mut runs)).await);
-    runs.abort_all(); // whoever still asks for something asks in vain: the check sees that it has not ended
+    let (calm, is_calm) = tokio::sync::watch::channel(None);
+    let (probing, end, limit) = (client.clone(), at(zero, plan.duration), plan.limits.probe);
+    rest.spawn(async move { probing.probe(is_calm, limit).await });
+    faults::inflict_all(&cluster, &schedule, plan.order, zero, &recorder).await?;
+    let faults_end = Instant::now();
+    let deadline = faults_end.max(end) + plan.limits.settle;
+    let working = async {
+        drop(tokio::time::timeout_at(deadline, ended(&mut runs)).await);
+        runs.abort_all(); // whoever still asks for something asks in vain: the check sees that it has not ended
+    };
+    let calming = async {
+        tokio::time::sleep_until(end).await;
+        calm.send_replace(Some(faults_end.max(end) + plan.limits.recovery));
+    };
+    tokio::join!(working, calming);
     let names: Vec<&str> = schedule.runs.iter().map(|run| &*run.work.name).collect();
     let of_runs = futures::future::join_all(names.iter().map(|name| run_end(&board, name, deadline))).await;
     ended(&mut rest).await;
