@@ -10,7 +10,7 @@ TARPAULIN = $(TOOLS)/cargo-tarpaulin-0.37.5
 # The shard to try, such as 1/8; all in one go without.
 SHARD ?= 1/1
 
-.PHONY: help services services-down cluster test test-long lint bench simulate sabotage schemathesis fuzz mutants mutants-diff coverage
+.PHONY: help services services-down cluster test test-long lint bench simulate sabotage chaos chaos-sabotage schemathesis fuzz mutants mutants-diff coverage
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -77,6 +77,20 @@ sabotage: ## break one promise at a time: each must be found within 1,000 seeds
 		echo "$$promise:"; \
 		if $(SIMULATE) --seeds 1000 --sabotage $$promise; then echo "not found"; exit 1; fi; \
 	done
+
+# One scenario, a plan of your own, or all; the same SEED does the same again.
+SCENARIO ?= all
+SEED ?=
+CHAOS = target/debug/callboard-chaos run $(SCENARIO) $(if $(SEED),--seed $(SEED))
+
+chaos: ## break a cluster of processes: SCENARIO=node-kill, SEED=7; reports are in target/chaos
+	chaos/install
+	$(CARGO) build --quiet $(ALL),callboard-chaos/suite --bin callboard-chaos
+	$(CHAOS)
+
+chaos-sabotage: ## nodes that run recorded steps again: the chaos suite must find it
+	chaos/install
+	$(CARGO) test $(ALL),callboard-chaos/sabotage --test suite -- a_broken_promise --nocapture
 
 lint: ## format, clippy, docs and the list of the public API; warnings are errors
 	$(CARGO) fmt --all --check

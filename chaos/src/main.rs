@@ -1,11 +1,28 @@
-//! The `callboard-chaos` command: real servers for tests and for trying things out.
+//! The `callboard-chaos` command: the suite, and real servers for tests and for trying things out.
 
-use callboard_chaos::servers::{self, Error};
-use clap::{Parser, Subcommand};
-use std::error::Error as _;
+#[cfg(feature = "suite")]
+mod run;
+#[cfg(not(feature = "suite"))]
+#[path = "run_absent.rs"]
+mod run;
+
+use callboard_chaos::history::History;
+use callboard_chaos::plan::Plan;
+use callboard_chaos::report::{PAGE, Report};
+use callboard_chaos::servers;
+use clap::{Args, Parser, Subcommand};
+use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-/// Real servers, and what can be done to them.
+/// With what the command ends when a check is breached: what could not be tried at all ends with 1, and a wrong word with 2.
+const BREACHED: u8 = 10;
+
+/// What is told of an error at most, in characters.
+const WORDS_MAX: usize = 2_000;
+
+/// Breaks a cluster and holds what comes of it against what is promised.
 #[derive(Debug, Parser)]
 #[command(name = "callboard-chaos", max_term_width = 100)]
 struct Arguments {
@@ -15,9 +32,45 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The scenarios that there are.
+    List,
+    /// Run scenarios, or plans of your own: exit code 0 if everything holds, 10 if not.
+    Run(RunArguments),
+    /// Hold the history in a folder against what is promised, once more.
+    Check {
+        /// The folder, or the `history.jsonl` in it; `ledger.jsonl` lies beside it.
+        history: PathBuf,
+    },
+    /// Write the report of the history in a folder, once more.
+    Report {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// One RabbitMQ, one Redis and one radosgw for this checkout.
     #[command(subcommand)]
     Services(Services),
+    /// A node of the suite: it is told everything by its environment.
+    #[command(hide = true)]
+    Node,
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// Names of scenarios, or files; `all` for every scenario.
+    #[arg(required = true)]
+    plans: Vec<String>,
+    /// From what everything is drawn: the same seed does the same at the same times. It is drawn without it.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How long work is submitted, such as 30s, in the place of what the plan says.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+    /// The folder in which the reports, histories and logs are kept, a folder for each plan.
+    #[arg(long, default_value = "target/chaos")]
+    report: PathBuf,
+    /// Show when what would be done, and do nothing.
+    #[arg(long)]
+    dry: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -30,19 +83,96 @@ enum Services {
     Status,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let Command::Services(services) = Arguments::parse().command;
-    match run(&services).await {
-        Ok(()) => ExitCode::SUCCESS,
+/// Whatever went wrong, in words.
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match command(arguments.command) {
+        Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", chain(&error));
+            eprintln!("error: {}", chain(&*error));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(services: &Services) -> Result<(), Error> {
+fn command(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::List => list(),
+        Command::Run(arguments) if arguments.dry => dry(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check { history } => {
+            let report = Report::of(&History::read(&history)?);
+            println!("{}", report.words());
+            Ok(code(&report))
+        }
+        Command::Report { folder } => {
+            let report = Report::of(&History::read(&folder)?);
+            report.write(&folder)?;
+            println!("{}", folder.join(PAGE).display());
+            Ok(code(&report))
+        }
+        Command::Services(services) => {
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(&services))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Node => run::node(),
+    }
+}
+
+/// What a report comes to.
+fn code(report: &Report) -> ExitCode {
+    if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(BREACHED) }
+}
+
+fn list() -> Result<ExitCode, Failure> {
+    for plan in Plan::scenarios()? {
+        println!("{:<20} {:>4}  {}", plan.name, humantime::format_duration(plan.duration).to_string(), plan.about);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The plans that are meant, with the duration that is wanted.
+fn plans(arguments: &RunArguments) -> Result<Vec<Plan>, Failure> {
+    let mut plans = Vec::new();
+    for name in &arguments.plans {
+        match name.as_str() {
+            "all" => plans.extend(Plan::scenarios()?),
+            name => plans.push(Plan::find(name)?),
+        }
+    }
+    let lasting = |plan: Plan| arguments.duration.map_or(Ok(plan.clone()), |duration| plan.lasting(duration));
+    Ok(plans.into_iter().map(lasting).collect::<Result<_, _>>()?)
+}
+
+/// The seed that is wanted, or one that is drawn.
+fn seed(arguments: &RunArguments) -> u64 {
+    use std::hash::BuildHasher;
+    let drawn = || std::collections::hash_map::RandomState::new().hash_one(0) % 1_000_000;
+    arguments.seed.unwrap_or_else(drawn)
+}
+
+fn dry(arguments: &RunArguments) -> Result<ExitCode, Failure> {
+    let seed = seed(arguments);
+    for plan in plans(arguments)? {
+        let schedule = callboard_chaos::schedule::Schedule::draw(&plan, seed);
+        let tasks: usize = schedule.runs.iter().map(|run| run.work.tasks.len()).sum();
+        println!("{}, seed {seed}: {} runs of {tasks} tasks", plan.name, schedule.runs.len());
+        for fault in &schedule.faults {
+            let lasts =
+                if fault.lasts_ms == 0 { String::new() } else { format!(" for {:.1} s", seconds(fault.lasts_ms)) };
+            println!("  {:6.1} s  {}{lasts}", seconds(fault.at_ms), fault.name());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn seconds(ms: u64) -> f64 {
+    Duration::from_millis(ms).as_secs_f64()
+}
+
+async fn serve(services: &Services) -> Result<(), servers::Error> {
     match services {
         Services::Up => {
             for (name, value) in servers::up().await?.environment() {
@@ -55,8 +185,12 @@ async fn run(services: &Services) -> Result<(), Error> {
     Ok(())
 }
 
-/// The error with what caused it.
-fn chain(error: &Error) -> String {
+/// The error with what caused it, without the end of what a server has to say that has much.
+fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let whole = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    match whole.char_indices().nth(WORDS_MAX) {
+        Some((at, _)) => format!("{} ... and more", &whole[..at]),
+        None => whole,
+    }
 }

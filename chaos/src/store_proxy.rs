@@ -91,6 +91,11 @@ impl StoreProxy {
         format!("http://{}", self.address)
     }
 
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// From now on the store does this.
     pub fn set(&self, sickness: Sickness) {
         *self.shared.sickness.lock().unwrap_or_else(PoisonError::into_inner) = sickness;

@@ -17,6 +17,8 @@ mod shared;
 pub use certificate::Certificate;
 pub use error::Error;
 pub(crate) use port::free as free_port;
+#[cfg(feature = "suite")]
+pub(crate) use process::Process;
 pub use rabbitmq::{Alarm, RabbitMq, RabbitMqOptions};
 pub use radosgw::{Key, RadosGw, RadosGwOptions, Response, Versioning};
 pub use redis::{Redis, RedisCluster, RedisOptions, Reply, Sentinel};

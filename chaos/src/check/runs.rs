@@ -1,0 +1,110 @@
+//! What must hold of runs.
+
+use super::{Facts, Found};
+use crate::history::{Call, Did, Felt, Moment, Op, Outcome, RunEnd};
+use crate::plan::{FaultKind, Target};
+use std::collections::BTreeMap;
+
+/// How a run can have ended.
+const ENDED: [&str; 3] = ["completed", "failed", "cancelled"];
+/// How long after a cancellation a handler that was on its way may still begin: a lease and a bit.
+const LATE: Moment = 8_000_000;
+
+pub(super) fn ends(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    let ends: BTreeMap<&str, &RunEnd> = facts.history.runs.iter().map(|run| (&*run.run, run)).collect();
+    let lost = facts.acknowledged.iter().filter(|run| ends.get(*run).is_none_or(|end| end.status.is_none()));
+    for run in lost {
+        found.breach(format!("{run} was acknowledged and is not there at the end"), told(facts, run));
+    }
+    for (run, end) in ends {
+        let Some(status) = &end.status else { continue };
+        found.looked_at += 1;
+        let is_cancelled = calls(facts, run).any(|call| call.op == Op::Cancel && call.outcome != Outcome::Failed);
+        let what = match status.as_str() {
+            "completed" => continue,
+            "cancelled" | "failed" if is_cancelled => continue,
+            status if !ENDED.contains(&status) => format!("{run} was accepted and is {status} at the end"),
+            status => format!("{run} is {status}, and nobody has cancelled it"),
+        };
+        let open = end.tasks.iter().filter(|task| task.status != "completed");
+        let open = open.map(|task| format!("{run}/{} is {}", task.task, task.status));
+        found.breach(what, told(facts, run).into_iter().chain(open).collect());
+    }
+    found
+}
+
+/// What was asked of a run, and answered well.
+fn told(facts: &Facts<'_>, run: &str) -> Vec<String> {
+    calls(facts, run).filter(|call| call.outcome == Outcome::Ok).map(|call| facts.tell_call(call)).collect()
+}
+
+pub(super) fn failed_means_never(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    let mut starts: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
+    for call in facts.history.calls.iter().filter(|call| call.op == Op::Start) {
+        starts.entry(&call.run).or_default().push(call);
+    }
+    for (run, calls) in starts {
+        if calls.iter().any(|call| call.outcome != Outcome::Failed) {
+            continue;
+        }
+        found.looked_at += 1;
+        let told = || calls.iter().map(|call| facts.tell_call(call));
+        let done = facts.history.ledger.iter().position(|line| line.run == run);
+        if let Some(at) = done {
+            found.breach(
+                format!("the start of {run} has failed, and it was worked on"),
+                told().chain([facts.tell(at)]).collect(),
+            );
+        }
+        let status = facts.history.runs.iter().find(|end| end.run == run).and_then(|end| end.status.as_ref());
+        if let Some(status) = status {
+            found.breach(format!("the start of {run} has failed, and it is {status} at the end"), told().collect());
+        }
+    }
+    found
+}
+
+pub(super) fn cancelled_stops(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    let history = facts.history;
+    for call in history.calls.iter().filter(|call| call.op == Op::Cancel && call.outcome == Outcome::Ok) {
+        found.looked_at += 1;
+        let Some(end) = history.runs.iter().find(|end| end.run == call.run) else { continue };
+        for task in &end.tasks {
+            let lines = || facts.of_task(&end.run, &task.task);
+            let accepted = lines().find(|(_, line)| match &line.did {
+                Did::Said { mark } => task.mark.as_ref() == Some(mark),
+                _ => false,
+            });
+            if let Some((at, line)) = accepted.filter(|(_, line)| line.at > call.end) {
+                let what = format!("{}/{} has a result that was said after the run was cancelled", end.run, line.task);
+                found.breach(what, vec![facts.tell_call(call), facts.tell(at)]);
+            }
+            for (at, line) in lines().filter(|(_, line)| matches!(line.did, Did::Began { .. })) {
+                if line.at > call.end + LATE && !is_excused(&history.faults, line.node, line.at) {
+                    let what = format!("{}/{} has begun long after the run was cancelled", end.run, line.task);
+                    found.breach(what, vec![facts.tell_call(call), facts.tell(at)]);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Whether the node could not hear of it: it stood still or was cut off until shortly before.
+fn is_excused(faults: &[Felt], node: usize, to: Moment) -> bool {
+    faults.iter().any(|felt| {
+        let is_deaf = match (felt.kind, felt.target) {
+            (FaultKind::NodePause, Target::Node(of)) | (_, Target::Wire(of, _)) => of == node,
+            (_, Target::Server(_)) => true,
+            _ => false,
+        };
+        is_deaf && felt.begin < to && felt.end + LATE > to
+    })
+}
+
+fn calls<'a>(facts: &'a Facts<'_>, run: &'a str) -> impl Iterator<Item = &'a Call> {
+    facts.history.calls.iter().filter(move |call| call.run == run)
+}

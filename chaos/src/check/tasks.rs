@@ -1,0 +1,152 @@
+//! What must hold of tasks.
+
+use super::{Facts, Found};
+use crate::history::{Did, Op, Outcome};
+use std::collections::BTreeMap;
+
+pub(super) fn one_result(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    // What everybody has seen of a task, and where first.
+    let mut seen: BTreeMap<(&str, &str), (&str, usize)> = BTreeMap::new();
+    for (at, line) in facts.history.ledger.iter().enumerate() {
+        let Did::Began { inputs, .. } = &line.did else { continue };
+        for (task, mark) in inputs {
+            let (first, since) = *seen.entry((&line.run, task)).or_insert((mark, at));
+            if first != mark {
+                let what = format!("{}/{task} has one result for one task and another for the next", line.run);
+                found.breach(what, vec![facts.tell(since), facts.tell(at)]);
+            }
+        }
+    }
+    for end in &facts.history.runs {
+        for task in end.tasks.iter().filter(|task| task.status == "completed") {
+            found.looked_at += 1;
+            let name = format!("{}/{}", end.run, task.task);
+            if task.results != 1 {
+                found.breach(format!("{name} is completed, and its history has {} results", task.results), Vec::new());
+            }
+            let said: Vec<(usize, &str)> = facts
+                .of_task(&end.run, &task.task)
+                .filter_map(|(at, line)| match &line.did {
+                    Did::Said { mark } => Some((at, &**mark)),
+                    _ => None,
+                })
+                .collect();
+            let tell = || said.iter().map(|(at, _)| facts.tell(*at)).collect::<Vec<_>>();
+            let Some(mark) = &task.mark else {
+                found.breach(format!("{name} is completed and has no result"), tell());
+                continue;
+            };
+            if !said.iter().any(|(_, said)| said == mark) {
+                found.breach(format!("{name} has the result {mark}, which nobody has said"), tell());
+            }
+            if let Some((other, at)) = seen.get(&(&*end.run, &*task.task)).filter(|(other, _)| other != mark) {
+                let what = format!("{name} has the result {mark} at the end, and {other} was given to another task");
+                found.breach(what, vec![facts.tell(*at)]);
+            }
+        }
+    }
+    found
+}
+
+pub(super) fn order(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    for (at, line) in facts.history.ledger.iter().enumerate() {
+        let Did::Began { inputs, .. } = &line.did else { continue };
+        for (task, mark) in inputs {
+            found.looked_at += 1;
+            let said = facts
+                .of_task(&line.run, task)
+                .find(|(_, line)| matches!(&line.did, Did::Said { mark: said } if said == mark));
+            if said.is_none_or(|(said, _)| said > at) {
+                let what = format!("{}/{} has begun before {task} had said {mark}", line.run, line.task);
+                found.breach(
+                    what,
+                    [Some(at), said.map(|(said, _)| said)].into_iter().flatten().map(|at| facts.tell(at)).collect(),
+                );
+            }
+        }
+    }
+    found
+}
+
+pub(super) fn steps(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    let mut begun: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut recorded: BTreeMap<(&str, &str, &str), (&str, usize)> = BTreeMap::new();
+    for (at, line) in facts.history.ledger.iter().enumerate() {
+        match &line.did {
+            Did::Began { .. } => {
+                begun.insert(&line.life, at);
+            }
+            Did::Executed { step, value } => {
+                let began = begun.get(&*line.life).copied().unwrap_or(at);
+                // Who has begun before it was recorded may be running it at the same time.
+                let key = (&*line.run, &*line.task, &**step);
+                if let Some((first, since)) = recorded.get(&key).filter(|(_, since)| *since < began) {
+                    let what =
+                        format!("{step} of {}/{} was recorded as {first}, and run again: {value}", line.run, line.task);
+                    found.breach(what, vec![facts.tell(*since), facts.tell(began), facts.tell(at)]);
+                }
+            }
+            Did::Given { step, value } => {
+                let (first, since) = *recorded.entry((&line.run, &line.task, step)).or_insert_with(|| {
+                    found.looked_at += 1;
+                    (value, at)
+                });
+                if first != value {
+                    let what =
+                        format!("{step} of {}/{} is {first} for one and {value} for another", line.run, line.task);
+                    found.breach(what, vec![facts.tell(since), facts.tell(at)]);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+pub(super) fn signals(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    let mut told: BTreeMap<(&str, &str), Vec<_>> = BTreeMap::new();
+    for call in facts.history.calls.iter().filter(|call| call.op == Op::Signal && call.outcome != Outcome::Failed) {
+        if let Some((task, _)) = &call.signal {
+            told.entry((&*call.run, &**task)).or_default().push(call);
+        }
+    }
+    for ((run, task), calls) in told {
+        if calls.iter().all(|call| call.outcome != Outcome::Ok) {
+            continue;
+        }
+        let end = facts.history.runs.iter().find(|end| end.run == run);
+        let status = end.and_then(|end| end.tasks.iter().find(|end| end.task == task)).map(|end| &*end.status);
+        if matches!(status, None | Some("skipped" | "cancelled" | "failed" | "dead")) {
+            continue; // it never got so far, and has no need to
+        }
+        found.looked_at += 1;
+        let heard: Vec<(usize, &str)> = facts
+            .of_task(run, task)
+            .filter_map(|(at, line)| match &line.did {
+                Did::Heard { value } => Some((at, &**value)),
+                _ => None,
+            })
+            .collect();
+        let evidence = || {
+            let told = calls.iter().map(|call| facts.tell_call(call));
+            told.chain(heard.iter().map(|(at, _)| facts.tell(*at))).collect::<Vec<_>>()
+        };
+        let was_told =
+            |value: &str| calls.iter().any(|call| call.signal.as_ref().is_some_and(|(_, told)| told == value));
+        match heard.first() {
+            None => found.breach(format!("{run}/{task} was told something and has not heard it"), evidence()),
+            Some((_, first)) if heard.iter().any(|(_, value)| value != first) => {
+                found.breach(format!("{run}/{task} has heard one thing, and then another"), evidence());
+            }
+            Some((_, value)) if !was_told(value) => {
+                found.breach(format!("{run}/{task} has heard {value:?}, which nobody has told it"), evidence());
+            }
+            Some(_) => {}
+        }
+    }
+    found
+}

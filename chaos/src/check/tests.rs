@@ -1,0 +1,291 @@
+//! A history that keeps every promise, and what is changed in it for each that is to be found.
+
+use super::*;
+use crate::history::{Call, Did, End, Entry, Felt, Head, Line, RunEnd, TaskEnd};
+use crate::plan::{FaultKind, Plan, Target};
+
+const SECOND: u64 = 1_000_000;
+
+/// A run of two tasks, the second of which needs the first, takes a step, hears a signal, counts and writes under the lock; a
+/// run that is cancelled; a start that has failed; a probe each second; a node that is killed.
+fn whole() -> History {
+    let mut ledger = vec![
+        line(1, "a", "t0", "l1", Did::Began { attempt: 1, inputs: Vec::new() }),
+        line(1, "a", "t0", "l1", Did::Said { mark: "m0".into() }),
+    ];
+    let step = |value: &str| Did::Executed { step: "s".into(), value: value.into() };
+    let given = |value: &str| Did::Given { step: "s".into(), value: value.into() };
+    ledger.extend(
+        [
+            Did::Began { attempt: 1, inputs: vec![("t0".into(), "m0".into())] },
+            step("v1"),
+            given("v1"),
+            Did::Heard { value: "hello".into() },
+            Did::Tries { document: "count".into() },
+            Did::Wrote { document: "count".into() },
+            Did::Tries { document: "lock".into() },
+            Did::Wrote { document: "lock".into() },
+            Did::Said { mark: "m1".into() },
+        ]
+        .map(|did| line(2, "a", "t1", "l2", did)),
+    );
+    ledger.push(line(3, "b", "t0", "l3", Did::Began { attempt: 1, inputs: Vec::new() }));
+    let mut calls = vec![
+        call(Op::Start, "a", 1, Outcome::Ok),
+        call(Op::Start, "b", 2, Outcome::Ok),
+        call(Op::Start, "c", 2, Outcome::Failed),
+        call(Op::Cancel, "b", 5, Outcome::Ok),
+        call(Op::Increment, "i", 2, Outcome::Ok),
+        call(Op::Increment, "i", 3, Outcome::Failed),
+        call(Op::Increment, "i", 3, Outcome::Unknown),
+        Call { signal: Some(("t1".into(), "hello".into())), ..call(Op::Signal, "a", 1, Outcome::Ok) },
+    ];
+    calls.extend((0..10).map(|second| call(Op::Probe, "p", second, Outcome::Ok)));
+    let task = |task: &str, status: &str, mark: Option<&str>| TaskEnd {
+        task: task.into(),
+        status: status.into(),
+        mark: mark.map(str::to_owned),
+        results: mark.iter().count(),
+    };
+    let run =
+        |run: &str, status: Option<&str>, tasks| RunEnd { run: run.into(), status: status.map(str::to_owned), tasks };
+    let ended = vec![task("t0", "completed", Some("m0")), task("t1", "completed", Some("m1"))];
+    let plan = Plan::parse("p", "name = \"p\"\nabout = \"a\"\nduration = \"10s\"\n").unwrap();
+    History {
+        head: Head { at: 0, wall: String::new(), seed: 1, plan, versions: BTreeMap::new() },
+        calls,
+        faults: vec![Felt {
+            kind: FaultKind::NodeKill,
+            target: Target::Node(1),
+            begin: 4 * SECOND + 1,
+            end: 6 * SECOND,
+            error: None,
+        }],
+        runs: vec![
+            run("a", Some("completed"), ended),
+            run("b", Some("cancelled"), vec![task("t0", "cancelled", None)]),
+            run("c", None, Vec::new()),
+        ],
+        end: End { at: 12 * SECOND, counter: Some(2), locked: vec![entry("a/t1", 0)], left: Vec::new() },
+        ledger,
+    }
+}
+
+fn line(second: u64, run: &str, task: &str, life: &str, did: Did) -> Line {
+    Line { at: second * SECOND, node: 1, run: run.into(), task: task.into(), life: life.into(), did }
+}
+
+fn call(op: Op, run: &str, second: u64, outcome: Outcome) -> Call {
+    let begin = second * SECOND;
+    Call { op, run: run.into(), signal: None, begin, end: begin + SECOND / 10, outcome, error: None }
+}
+
+fn entry(task: &str, saw: usize) -> Entry {
+    Entry { task: task.into(), saw }
+}
+
+/// What is found when this was changed: the checks that are breached, with the first thing that each says.
+fn found(change: impl FnOnce(&mut History)) -> Vec<(String, String)> {
+    let mut history = whole();
+    change(&mut history);
+    let breached = all(&history).into_iter().filter(|verdict| verdict.breached > 0);
+    breached.map(|verdict| (verdict.check, verdict.breaches[0].what.clone())).collect()
+}
+
+#[track_caller]
+fn finds(check: &str, what: &str, change: impl FnOnce(&mut History)) {
+    assert_eq!(found(change), [(check.to_owned(), what.to_owned())]);
+}
+
+#[test]
+fn what_keeps_every_promise_breaches_none_and_each_check_has_looked_at_something() {
+    assert_eq!(found(|_| {}), []);
+    for verdict in all(&whole()) {
+        assert!(verdict.looked_at > 0, "{}", verdict.check);
+    }
+}
+
+#[test]
+fn a_run_that_does_not_end_is_found() {
+    finds("ends", "a was accepted and is running at the end", |h| h.runs[0].status = Some("running".into()));
+}
+
+#[test]
+fn a_run_that_is_lost_is_found() {
+    let lost = |h: &mut History| drop(h.runs.remove(1));
+    finds("ends", "b was acknowledged and is not there at the end", lost);
+}
+
+#[test]
+fn a_run_that_failed_or_was_cancelled_by_nobody_is_found() {
+    finds("ends", "a is failed, and nobody has cancelled it", |h| h.runs[0].status = Some("failed".into()));
+}
+
+#[test]
+fn a_start_that_has_failed_and_happened_is_found() {
+    finds("failed-means-never", "the start of c has failed, and it was worked on", |h| {
+        h.ledger.push(line(9, "c", "t0", "l9", Did::Began { attempt: 1, inputs: Vec::new() }));
+    });
+    finds("failed-means-never", "the start of c has failed, and it is completed at the end", |h| {
+        h.runs[2].status = Some("completed".into());
+    });
+}
+
+#[test]
+fn a_start_that_may_have_happened_is_left_alone() {
+    let unknown = |h: &mut History| {
+        h.calls.push(call(Op::Start, "c", 3, Outcome::Unknown));
+        h.runs[2].status = Some("completed".into());
+    };
+    assert_eq!(found(unknown), []);
+}
+
+#[test]
+fn a_result_that_was_said_after_a_cancellation_and_counts_is_found() {
+    finds("cancelled-stops", "b/t0 has a result that was said after the run was cancelled", |h| {
+        h.ledger.push(line(7, "b", "t0", "l3", Did::Said { mark: "late".into() }));
+        let task = &mut h.runs[1].tasks[0];
+        (task.mark, task.results, task.status) = (Some("late".into()), 1, "completed".into());
+    });
+}
+
+#[test]
+fn what_begins_long_after_a_cancellation_is_found_unless_its_node_was_deaf() {
+    let late =
+        |h: &mut History| h.ledger.push(line(20, "b", "t0", "l9", Did::Began { attempt: 1, inputs: Vec::new() }));
+    finds("cancelled-stops", "b/t0 has begun long after the run was cancelled", late);
+    let deaf = |h: &mut History| {
+        late(h);
+        let (kind, target) = (FaultKind::NodePause, Target::Node(1));
+        h.faults = vec![Felt { kind, target, begin: 4 * SECOND, end: 8 * SECOND - 1, error: None }];
+    };
+    assert_eq!(found(deaf).len(), 1, "it has heard of it long ago");
+    let deaf = |h: &mut History| {
+        late(h);
+        let (kind, target) = (FaultKind::NodePause, Target::Node(1));
+        h.faults = vec![Felt { kind, target, begin: 4 * SECOND, end: 19 * SECOND, error: None }];
+    };
+    assert_eq!(
+        found(deaf),
+        [("recovery".to_owned(), "node-pause of node 1 at 4.0 s: no two good probes in a row behind it".to_owned())]
+    );
+}
+
+#[test]
+fn a_second_result_is_found() {
+    finds("one-result", "a/t0 is completed, and its history has 2 results", |h| h.runs[0].tasks[0].results = 2);
+}
+
+#[test]
+fn a_result_that_nobody_has_said_is_found() {
+    let invented = |h: &mut History| h.runs[0].tasks[1].mark = Some("mx".into());
+    finds("one-result", "a/t1 has the result mx, which nobody has said", invented);
+}
+
+#[test]
+fn a_task_that_was_given_another_result_is_found() {
+    finds("one-result", "a/t0 has one result for one task and another for the next", |h| {
+        h.ledger.insert(2, line(1, "a", "t0", "l8", Did::Said { mark: "other".into() }));
+        let inputs = vec![("t0".into(), "other".into())];
+        h.ledger.push(line(9, "a", "t1", "l9", Did::Began { attempt: 2, inputs }));
+    });
+}
+
+#[test]
+fn a_task_that_begins_before_what_it_needs_is_found() {
+    finds("order", "a/t1 has begun before t0 had said m0", |h| h.ledger.swap(1, 2));
+}
+
+#[test]
+fn a_recorded_step_that_runs_again_is_found() {
+    finds("steps", "s of a/t1 was recorded as v1, and run again: v2", |h| {
+        let inputs = vec![("t0".into(), "m0".into())];
+        h.ledger.push(line(9, "a", "t1", "l9", Did::Began { attempt: 2, inputs }));
+        h.ledger.push(line(9, "a", "t1", "l9", Did::Executed { step: "s".into(), value: "v2".into() }));
+    });
+}
+
+#[test]
+fn a_step_that_runs_beside_the_one_that_is_recorded_is_left_alone() {
+    let beside = |h: &mut History| {
+        let inputs = vec![("t0".into(), "m0".into())];
+        h.ledger.insert(3, line(2, "a", "t1", "l9", Did::Began { attempt: 1, inputs }));
+        h.ledger.push(line(9, "a", "t1", "l9", Did::Executed { step: "s".into(), value: "v2".into() }));
+    };
+    assert_eq!(found(beside), []);
+}
+
+#[test]
+fn a_step_with_two_values_is_found() {
+    finds("steps", "s of a/t1 is v1 for one and v2 for another", |h| {
+        h.ledger.push(line(9, "a", "t1", "l2", Did::Given { step: "s".into(), value: "v2".into() }));
+    });
+}
+
+#[test]
+fn a_signal_that_is_not_heard_is_found() {
+    finds("signals", "a/t1 was told something and has not heard it", |h| {
+        h.ledger.retain(|line| !matches!(line.did, Did::Heard { .. }));
+    });
+    finds("signals", "a/t1 has heard \"other\", which nobody has told it", |h| {
+        for line in &mut h.ledger {
+            if let Did::Heard { value } = &mut line.did {
+                *value = "other".into();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_document_that_has_counted_too_little_or_too_much_is_found() {
+    finds("counter", "the document has counted 1, and should have from 2 to 3", |h| h.end.counter = Some(1));
+    finds("counter", "the document has counted 4, and should have from 2 to 3", |h| h.end.counter = Some(4));
+    assert_eq!(found(|h| h.end.counter = Some(3)), [], "what is unknown may have happened");
+}
+
+#[test]
+fn holders_that_overlap_are_found() {
+    let overlap = |h: &mut History| h.end.locked.push(entry("a/t9", 0));
+    finds("lock", "a/t9 had read 0 entries under the lock, and wrote the entry 1", overlap);
+    finds("lock", "a/t1 was told that it has written, and its entry is not there", |h| h.end.locked.clear());
+    finds("lock", "a/t1 has written twice", |h| h.end.locked.push(entry("a/t1", 1)));
+}
+
+#[test]
+fn what_is_left_is_found() {
+    finds("left-behind", "3 messages in node.7", |h| h.end.left.push("3 messages in node.7".into()));
+}
+
+#[test]
+fn a_fault_that_is_felt_too_long_is_found() {
+    finds("recovery", "node-kill of node 1 at 4.0 s was felt for 4.1 s behind its end, of 4.0 s", |h| {
+        h.head.plan.limits.recovery = std::time::Duration::from_secs(4);
+        for call in h.calls.iter_mut().filter(|call| call.op == Op::Probe && (5..8).contains(&(call.begin / SECOND))) {
+            call.outcome = Outcome::Unknown;
+        }
+    });
+}
+
+#[test]
+fn windows_that_are_missing_are_found() {
+    finds("availability", "80.0 % of the windows are good, of 90.0 %", |h| {
+        h.head.plan.limits.availability_percent = 90.0;
+        let mut probes = h.calls.iter_mut().filter(|call| call.op == Op::Probe);
+        probes.next().unwrap().outcome = Outcome::Failed;
+        let slow = probes.next().unwrap();
+        slow.end = slow.begin + 4 * SECOND;
+    });
+}
+
+#[test]
+fn a_fault_that_was_felt_is_measured_from_its_end_and_a_kill_from_the_kill() {
+    let mut history = whole();
+    for call in history.calls.iter_mut().filter(|call| call.op == Op::Probe && call.begin / SECOND == 6) {
+        call.outcome = Outcome::Unknown;
+    }
+    let of = |history: &History| Service::of(history).recoveries[0].recovery.map(|took| (took * 10.0).round() / 10.0);
+    // The probe at 5 s is good, and the next is not.
+    assert_eq!(of(&history), Some(3.1));
+    history.faults[0].kind = FaultKind::NodePause;
+    assert_eq!(of(&history), Some(1.1));
+}

@@ -1,0 +1,201 @@
+//! What is done to a cluster.
+
+use super::words;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// A fault of a plan: what it is, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultPlan {
+    /// What is done.
+    pub kind: FaultKind,
+    /// When it begins, counted from the first submission; with `every`, when it begins for the first time at the earliest.
+    #[serde(default, with = "words::maybe", skip_serializing_if = "Option::is_none")]
+    pub at: Option<Duration>,
+    /// About how often it begins: each time is drawn from half to one and a half of it.
+    #[serde(default, with = "words::maybe", skip_serializing_if = "Option::is_none")]
+    pub every: Option<Duration>,
+    /// How long it lasts, if it is one that does; see [`FaultKind::lasts`].
+    #[serde(default, rename = "for", with = "words::maybe", skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<Duration>,
+    /// Which node, from 1, if it is done to a node; drawn each time without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<usize>,
+    /// Which server the node is cut off from, or is slow to reach; drawn each time without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
+    /// By how much what is sent is delayed (`delay`); 300 ms without it.
+    #[serde(default, with = "words::maybe", skip_serializing_if = "Option::is_none")]
+    pub by: Option<Duration>,
+    /// Of how many creates in the store one is done and its answer lost (`store-lost-answers`); 5 without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_in: Option<u64>,
+}
+
+/// A server that nodes need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Server {
+    /// RabbitMQ.
+    Broker,
+    /// Redis.
+    Redis,
+    /// radosgw.
+    Store,
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// A node is killed (SIGKILL), and started again after a while.
+    NodeKill,
+    /// A node is stopped in its tracks (SIGSTOP) for a while: its connections stay open, and it knows nothing of it.
+    NodePause,
+    /// A node is ended cleanly (SIGTERM), and started again.
+    NodeRestart,
+    /// RabbitMQ is ended cleanly and started again, with its data.
+    BrokerRestart,
+    /// RabbitMQ is killed and started again, with its data.
+    BrokerKill,
+    /// All queues, exchanges and messages of RabbitMQ are gone, and all connections closed.
+    BrokerWipe,
+    /// All keys and scripts of Redis are gone.
+    RedisFlush,
+    /// Redis is killed and started again.
+    RedisKill,
+    /// The gateway of the store is stopped in its tracks (SIGSTOP) for a while: requests hang.
+    StorePause,
+    /// The gateway of the store is killed, and started again after a while: connections are refused.
+    StoreKill,
+    /// For a while some creates take effect in the store and their answers are lost.
+    StoreLostAnswers,
+    /// A node does not reach one server for a while, nor is reached by it: what is under way waits.
+    Cut,
+    /// The same with what is sent lost, and only in the direction to the server.
+    CutOneWay,
+    /// What a node and a server say to one another comes later for a while.
+    Delay,
+}
+
+/// What something is done to: of two faults with the same target the second waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// A node, from 1.
+    Node(usize),
+    /// A server.
+    Server(Server),
+    /// What lies between a node, from 1, and a server.
+    Wire(usize, Server),
+}
+
+impl Server {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Broker, Self::Redis, Self::Store];
+
+    /// As it stands in plans.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Broker => "broker",
+            Self::Redis => "redis",
+            Self::Store => "store",
+        }
+    }
+}
+
+impl FaultKind {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::NodeKill,
+        Self::NodePause,
+        Self::NodeRestart,
+        Self::BrokerRestart,
+        Self::BrokerKill,
+        Self::BrokerWipe,
+        Self::RedisFlush,
+        Self::RedisKill,
+        Self::StorePause,
+        Self::StoreKill,
+        Self::StoreLostAnswers,
+        Self::Cut,
+        Self::CutOneWay,
+        Self::Delay,
+    ];
+
+    /// As it stands in plans.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NodeKill => "node-kill",
+            Self::NodePause => "node-pause",
+            Self::NodeRestart => "node-restart",
+            Self::BrokerRestart => "broker-restart",
+            Self::BrokerKill => "broker-kill",
+            Self::BrokerWipe => "broker-wipe",
+            Self::RedisFlush => "redis-flush",
+            Self::RedisKill => "redis-kill",
+            Self::StorePause => "store-pause",
+            Self::StoreKill => "store-kill",
+            Self::StoreLostAnswers => "store-lost-answers",
+            Self::Cut => "cut",
+            Self::CutOneWay => "cut-one-way",
+            Self::Delay => "delay",
+        }
+    }
+
+    /// How long it lasts if a plan says nothing; nothing for what is over when it is done.
+    #[must_use]
+    pub const fn lasts(self) -> Option<Duration> {
+        match self {
+            Self::NodeKill => Some(Duration::from_secs(2)),
+            // Longer than a lease and the life of a node: it is replaced, and wakes when others have its work.
+            Self::NodePause => Some(Duration::from_secs(9)),
+            Self::StorePause | Self::StoreKill => Some(Duration::from_secs(4)),
+            Self::Cut | Self::CutOneWay => Some(Duration::from_secs(8)),
+            Self::StoreLostAnswers | Self::Delay => Some(Duration::from_secs(6)),
+            Self::NodeRestart
+            | Self::BrokerRestart
+            | Self::BrokerKill
+            | Self::BrokerWipe
+            | Self::RedisFlush
+            | Self::RedisKill => None,
+        }
+    }
+
+    /// Whether it is done to a node, or to what lies before one.
+    #[must_use]
+    pub const fn is_of_node(self) -> bool {
+        matches!(self, Self::NodeKill | Self::NodePause | Self::NodeRestart | Self::Cut | Self::CutOneWay | Self::Delay)
+    }
+
+    /// Whether it is done to what lies between a node and a server.
+    #[must_use]
+    pub const fn is_of_wire(self) -> bool {
+        matches!(self, Self::Cut | Self::CutOneWay | Self::Delay)
+    }
+
+    /// The server that it is done to, if it is done to one.
+    #[must_use]
+    pub const fn server(self) -> Option<Server> {
+        match self {
+            Self::BrokerRestart | Self::BrokerKill | Self::BrokerWipe => Some(Server::Broker),
+            Self::RedisFlush | Self::RedisKill => Some(Server::Redis),
+            Self::StorePause | Self::StoreKill | Self::StoreLostAnswers => Some(Server::Store),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(node) => write!(f, "node {node}"),
+            Self::Server(server) => f.write_str(server.name()),
+            Self::Wire(node, server) => write!(f, "node {node} to {}", server.name()),
+        }
+    }
+}

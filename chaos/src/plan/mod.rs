@@ -1,0 +1,136 @@
+//! A plan: what is built, what it has to do, what is done to it, and what must hold.
+
+mod fault;
+mod read;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use fault::{FaultKind, FaultPlan, Server, Target};
+pub use read::Error;
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What one run of the suite is about; a file of TOML, as in `config/chaos`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// What it is called: lower case letters, digits and hyphens.
+    pub name: String,
+    /// What it shows, in a sentence.
+    pub about: String,
+    /// For how long work is submitted and faults begin, from 1 s to a day.
+    #[serde(with = "words::duration")]
+    pub duration: Duration,
+    /// What is built.
+    #[serde(default)]
+    pub cluster: Cluster,
+    /// What it has to do.
+    #[serde(default)]
+    pub workload: Workload,
+    /// What is done to it.
+    #[serde(default, rename = "fault")]
+    pub faults: Vec<FaultPlan>,
+    /// How faults lie to one another.
+    #[serde(default)]
+    pub order: Order,
+    /// What must hold.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What is built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cluster {
+    /// Nodes, each a process of its own; 1 to 9.
+    pub nodes: usize,
+    /// Partitions of the name space; 1 to 64.
+    pub partitions: u16,
+    /// Instances of each agent on each node; 1 to 256.
+    pub instances: usize,
+}
+
+/// What the cluster has to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Workload {
+    /// Runs that are submitted in a second; 0 to 50.
+    pub runs_per_second: f64,
+    /// Tasks of a run at most; 1 to 50.
+    pub tasks_max: u64,
+    /// Of a hundred runs so many are cancelled in the middle.
+    pub cancelled_percent: u32,
+    /// Of a hundred runs so many are submitted once, and given up when that has failed or is unknown. The others are repeated
+    /// under their key until they are acknowledged.
+    pub once_percent: u32,
+    /// Of a hundred tasks so many fail in their first attempts.
+    pub fails_percent: u32,
+    /// Of a hundred tasks so many panic in their first attempt.
+    pub crashes_percent: u32,
+    /// Of a hundred tasks so many hang in their first attempt, until its time is up.
+    pub hangs_percent: u32,
+    /// Increments of the document that clients make in a second; 0 to 20.
+    pub increments_per_second: f64,
+}
+
+/// How faults lie to one another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// One after the other, with five seconds between them: so it can be said how long each was felt.
+    #[default]
+    OneByOne,
+    /// At any time, also together; what is done to one and the same thing still waits for its turn.
+    Together,
+}
+
+/// What must hold, beside the checks, which hold always.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Within what a probe is answered that counts as good.
+    #[serde(with = "words::duration")]
+    pub probe: Duration,
+    /// Within what every run ends once the last fault has ended.
+    #[serde(with = "words::duration")]
+    pub settle: Duration,
+    /// The longest that a fault may be felt after its end.
+    #[serde(with = "words::duration")]
+    pub recovery: Duration,
+    /// The share of one-second windows with a good probe, in percent, at least.
+    pub availability_percent: f64,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self { nodes: 3, partitions: 6, instances: 16 }
+    }
+}
+
+impl Default for Workload {
+    fn default() -> Self {
+        Self {
+            runs_per_second: 2.0,
+            tasks_max: 6,
+            cancelled_percent: 5,
+            once_percent: 20,
+            fails_percent: 5,
+            crashes_percent: 0,
+            hangs_percent: 2,
+            increments_per_second: 1.0,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            probe: Duration::from_secs(3),
+            settle: Duration::from_secs(60),
+            recovery: Duration::from_secs(60),
+            availability_percent: 0.0,
+        }
+    }
+}

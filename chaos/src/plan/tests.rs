@@ -1,0 +1,98 @@
+use super::*;
+
+const LEAST: &str = "name = \"p\"\nabout = \"a\"\nduration = \"10s\"\n";
+
+fn refused(text: &str) -> String {
+    Plan::parse("p.toml", &format!("{LEAST}{text}")).unwrap_err().to_string()
+}
+
+#[test]
+fn the_scenarios_are_plans_of_their_names_and_all_files_are_scenarios() {
+    let all = Plan::scenarios().unwrap();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/chaos");
+    let mut files: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    let mut names: Vec<String> = all.iter().map(|plan| format!("{}.toml", plan.name)).collect();
+    names.sort();
+    assert_eq!(names, files);
+    for plan in &all {
+        assert_eq!(Plan::find(&plan.name).unwrap(), *plan);
+        assert!(plan.duration < Duration::from_secs(60), "{}", plan.name);
+        let text = toml::to_string(plan).unwrap();
+        assert_eq!(Plan::parse(&plan.name, &text).unwrap(), *plan, "what is written is read");
+    }
+    assert_eq!(all[0].name, "baseline");
+}
+
+#[test]
+fn the_baseline_shows_the_defaults() {
+    let baseline = Plan::find("baseline").unwrap();
+    assert_eq!(baseline.cluster, Cluster::default());
+    assert_eq!(baseline.workload, Workload::default());
+    assert_eq!(baseline.limits, Limits::default());
+    assert_eq!((baseline.order, baseline.faults), (Order::default(), Vec::new()));
+}
+
+#[test]
+fn a_key_that_is_not_known_is_refused_with_what_was_meant() {
+    let said = refused("[cluster]\nnode = 3\n");
+    assert!(said.contains("line 5") && said.ends_with("(did you mean `nodes`?)"), "{said}");
+    let said = refused("[[fault]]\nkind = \"node-kil\"\nat = \"1s\"\n");
+    assert!(said.ends_with("(did you mean `node-kill`?)"), "{said}");
+    let said = refused("[workload]\nxyzzy = 3\n");
+    assert!(!said.contains("did you mean"), "{said}");
+}
+
+#[test]
+fn a_scenario_that_is_not_there_is_told_with_the_one_that_was_meant() {
+    let said = Plan::find("node-kil").unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "there is no scenario \"node-kil\", nor a file of that name (did you mean `node-kill`?); `callboard-chaos list` has all"
+    );
+}
+
+#[test]
+fn all_that_can_not_be_is_told_at_once() {
+    let said = refused(
+        "[cluster]\nnodes = 0\n[[fault]]\nkind = \"broker-wipe\"\nnode = 1\nfor = \"2s\"\n[[fault]]\nkind = \"cut\"\nat = \"1s\"\nby = \"1s\"\nnode = 4\n",
+    );
+    assert_eq!(
+        said,
+        "p.toml can not be carried out: cluster.nodes is 0, and may be from 1 to 9; the fault broker-wipe has neither `at` nor `every`; \
+         the fault broker-wipe is not done to a node; the fault broker-wipe has no `for`; the fault cut is for node 4 of 0; the fault cut has no `by`"
+    );
+}
+
+#[test]
+fn a_duration_without_a_unit_is_refused() {
+    assert!(refused("[limits]\nprobe = \"3\"\n").contains("\"3\" is no duration such as \"30s\""));
+}
+
+#[test]
+fn the_docs_have_every_kind_of_fault_and_their_plan_can_be_carried_out() {
+    let docs = include_str!("../../../docs/chaos.md");
+    let block: Vec<&str> = docs
+        .lines()
+        .skip_while(|line| !line.starts_with("    name = \"my-plan\""))
+        .take_while(|line| line.is_empty() || line.starts_with("    "))
+        .collect();
+    let plan = Plan::parse("docs", &block.join("\n")).unwrap();
+    assert_eq!((plan.faults.len(), plan.order), (2, Order::Together));
+    for kind in FaultKind::ALL {
+        assert!(docs.contains(&format!("`{}`", kind.name())), "{}", kind.name());
+        let lasts = kind.lasts().map(|lasts| format!("{} s", lasts.as_secs())).unwrap_or_default();
+        let row = docs.lines().find(|line| line.starts_with("| `") && line.contains(&format!("`{}`", kind.name())));
+        assert!(row.unwrap().ends_with(&format!("| {lasts} |").replace("|  |", "| |")), "{}", kind.name());
+    }
+}
+
+#[test]
+fn every_kind_of_fault_is_done_by_a_scenario() {
+    let done: Vec<FaultKind> =
+        Plan::scenarios().unwrap().into_iter().flat_map(|plan| plan.faults).map(|fault| fault.kind).collect();
+    for kind in FaultKind::ALL {
+        assert!(done.contains(&kind), "{}", kind.name());
+    }
+}

@@ -1,0 +1,130 @@
+//! What people and programs are told: one page that needs nothing from outside, and the same as JSON.
+
+mod html;
+mod picture;
+#[cfg(test)]
+mod tests;
+
+use crate::check::{self, Service, Verdict};
+use crate::history::{Head, History, Op, Outcome};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The page.
+pub const PAGE: &str = "report.html";
+/// The same for programs.
+pub const JSON: &str = "report.json";
+
+/// What came of one run of the suite.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// What was run.
+    pub head: Head,
+    /// How long it took until everything had ended, in seconds.
+    pub took: f64,
+    /// The checks.
+    pub verdicts: Vec<Verdict>,
+    /// How well the cluster served.
+    pub service: Service,
+    /// How many runs ended how.
+    pub runs: BTreeMap<String, usize>,
+    /// How many calls came to what, by what was asked.
+    pub calls: BTreeMap<String, BTreeMap<String, usize>>,
+    /// How many lines handlers have written.
+    pub ledger_lines: usize,
+}
+
+impl Report {
+    /// Looks at all of a history.
+    #[must_use]
+    pub fn of(history: &History) -> Self {
+        let mut runs: BTreeMap<String, usize> = BTreeMap::new();
+        for run in &history.runs {
+            *runs.entry(run.status.clone().unwrap_or_else(|| "never there".to_owned())).or_default() += 1;
+        }
+        let mut calls: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+        for call in &history.calls {
+            *calls.entry(word(call.op).to_owned()).or_default().entry(outcome(call.outcome).to_owned()).or_default() +=
+                1;
+        }
+        Self {
+            head: history.head.clone(),
+            took: history.seconds(history.end.at),
+            verdicts: check::all(history),
+            service: Service::of(history),
+            runs,
+            calls,
+            ledger_lines: history.ledger.len(),
+        }
+    }
+
+    /// Whether everything holds.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.verdicts.iter().all(|verdict| verdict.breached == 0)
+    }
+
+    /// The command that does the same again.
+    #[must_use]
+    pub fn again(&self) -> String {
+        let Head { seed, plan, .. } = &self.head;
+        let duration = humantime::format_duration(plan.duration).to_string().replace(' ', "");
+        format!("callboard-chaos run {} --seed {seed} --duration {duration}", plan.name)
+    }
+
+    /// What came of it, in a few lines for a terminal.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let mut lines = Vec::new();
+        for of in &self.service.recoveries {
+            let felt = of.recovery.map_or("for ever".to_owned(), |took| format!("for {took:.1} s"));
+            let lasted = of.end - of.begin;
+            lines.push(format!("  {:6.1} s  {} ({lasted:.1} s), felt {felt} behind it", of.begin, of.fault));
+        }
+        for verdict in &self.verdicts {
+            let Verdict { check, looked_at, breached, .. } = verdict;
+            let said = if *breached == 0 { "holds".to_owned() } else { format!("BREACHED {breached} times") };
+            lines.push(format!("  {check:<20} {said} ({looked_at} looked at)"));
+            for breach in &verdict.breaches {
+                lines.push(format!("    {}", breach.what));
+                lines.extend(breach.evidence.iter().map(|line| format!("      {line}")));
+            }
+        }
+        let good = self.service.windows.iter().filter(|window| window.is_good).count();
+        let (all, percent) = (self.service.windows.len(), self.service.availability_percent);
+        lines.push(format!("  {good} of {all} windows are good ({percent:.1} %)"));
+        let runs: Vec<String> = self.runs.iter().map(|(status, count)| format!("{count} {status}")).collect();
+        lines.push(format!("  runs: {}", runs.join(", ")));
+        lines.push(format!("  again: {}", self.again()));
+        lines.join("\n")
+    }
+
+    /// Writes both files into the folder.
+    ///
+    /// # Errors
+    ///
+    /// Those of the files.
+    pub fn write(&self, folder: &Path) -> std::io::Result<()> {
+        std::fs::write(folder.join(PAGE), html::page(self))?;
+        std::fs::write(folder.join(JSON), serde_json::to_string_pretty(self)? + "\n")
+    }
+}
+
+fn word(op: Op) -> &'static str {
+    match op {
+        Op::Start => "start",
+        Op::Cancel => "cancel",
+        Op::Signal => "signal",
+        Op::Increment => "increment",
+        Op::Probe => "probe",
+    }
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "ok",
+        Outcome::Failed => "failed",
+        Outcome::Unknown => "unknown",
+    }
+}

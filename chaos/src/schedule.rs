@@ -1,0 +1,171 @@
+//! When what happens: all of it is drawn from the seed before anything begins.
+
+#[cfg(test)]
+mod tests;
+
+use crate::plan::{FaultKind, FaultPlan, Order, Plan, Server, Target};
+use crate::random::Random;
+use crate::work::{Odds, Submit, Work};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Between the end of a fault and the next, when they come one by one.
+pub(crate) const CALM_MS: u64 = 5_000;
+/// What a fault that has no duration is taken to need, in the schedule.
+const AT_ONCE_MS: u64 = 3_000;
+/// By how much what is delayed comes later.
+const DELAY_MS: u64 = 300;
+/// Of how many creates one loses its answer.
+const ONE_IN: u64 = 5;
+
+/// What happens, and when, counted from the first submission. The same plan and seed give the same one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// The runs, in the order of their submission.
+    pub runs: Vec<Submission>,
+    /// The faults, in the order of their beginning.
+    pub faults: Vec<Fault>,
+    /// When clients add one to the document, in milliseconds.
+    pub increments_ms: Vec<u64>,
+}
+
+/// A run, and when it is submitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    /// When, in milliseconds.
+    pub at_ms: u64,
+    /// What.
+    pub work: Work,
+}
+
+/// A fault, and when it begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// When, in milliseconds.
+    pub at_ms: u64,
+    /// How long, in milliseconds; 0 for what is over when it is done.
+    pub lasts_ms: u64,
+    /// What is done.
+    pub kind: FaultKind,
+    /// To what.
+    pub target: Target,
+    /// By how much what is delayed comes later, in milliseconds.
+    pub delay_ms: u64,
+    /// Of how many creates one loses its answer.
+    pub one_in: u64,
+}
+
+impl Fault {
+    /// What is done to what, such as `node-kill of node 2`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let Self { kind, target, .. } = self;
+        match kind.server() {
+            Some(_) => kind.name().to_owned(),
+            None => format!("{} of {target}", kind.name()),
+        }
+    }
+}
+
+impl Schedule {
+    /// Draws one.
+    #[must_use]
+    pub fn draw(plan: &Plan, seed: u64) -> Self {
+        let end = millis(plan.duration);
+        Self {
+            runs: runs(plan, seed, end),
+            faults: faults(plan, seed, end),
+            increments_ms: moments(plan.workload.increments_per_second, end, &mut Random::of(seed, "increments")),
+        }
+    }
+}
+
+fn runs(plan: &Plan, seed: u64, end: u64) -> Vec<Submission> {
+    let work = &plan.workload;
+    let odds = Odds { fails: work.fails_percent, crashes: work.crashes_percent, hangs: work.hangs_percent };
+    let moments = moments(work.runs_per_second, end, &mut Random::of(seed, "submissions"));
+    let run = |(n, at_ms)| {
+        // Each run has numbers of its own: a longer plan begins with the runs of a shorter one.
+        let random = &mut Random::of(seed, &format!("run {n}"));
+        let mut drawn = Work::draw(format!("run-{n}"), work.tasks_max, odds, random);
+        if random.percent(work.once_percent) {
+            drawn.submit = Submit::Once;
+        }
+        if random.percent(work.cancelled_percent) {
+            drawn.cancel_after_ms = Some(random.between(50, 1_500));
+        }
+        Submission { at_ms, work: drawn }
+    };
+    moments.into_iter().enumerate().map(run).collect()
+}
+
+/// So many in a second, irregularly.
+fn moments(per_second: f64, end: u64, random: &mut Random) -> Vec<u64> {
+    if per_second <= 0.0 {
+        return Vec::new();
+    }
+    let mean = ((1_000.0 / per_second) as u64).max(1);
+    let mut at = random.between(0, mean);
+    let mut all = Vec::new();
+    while at < end {
+        all.push(at);
+        at += random.between(mean / 2, mean + mean / 2).max(1);
+    }
+    all
+}
+
+fn faults(plan: &Plan, seed: u64, end: u64) -> Vec<Fault> {
+    let mut all = Vec::new();
+    for (n, of) in plan.faults.iter().enumerate() {
+        let random = &mut Random::of(seed, &format!("fault {n}"));
+        let Some(every) = of.every.map(millis) else {
+            all.extend(of.at.map(|at| draw(of, millis(at), plan, random)));
+            continue;
+        };
+        let mut at = of.at.map_or_else(|| random.between(every / 2, every), millis);
+        while at < end {
+            all.push(draw(of, at, plan, random));
+            at += random.between(every / 2, every + every / 2).max(1);
+        }
+    }
+    all.sort_by_key(|fault| fault.at_ms);
+    let mut free: BTreeMap<Option<Target>, u64> = BTreeMap::new();
+    for fault in &mut all {
+        let (whose, calm) = match plan.order {
+            Order::OneByOne => (None, CALM_MS),
+            Order::Together => (Some(fault.target), 0),
+        };
+        let free = free.entry(whose).or_default();
+        fault.at_ms = fault.at_ms.max(*free);
+        let needs = if fault.lasts_ms == 0 { AT_ONCE_MS } else { fault.lasts_ms };
+        *free = fault.at_ms + needs + calm;
+    }
+    all.retain(|fault| fault.at_ms < end);
+    all.sort_by_key(|fault| fault.at_ms);
+    all
+}
+
+fn draw(of: &FaultPlan, at_ms: u64, plan: &Plan, random: &mut Random) -> Fault {
+    // Drawn whether they are needed or not: a plan that names them leaves the rest as it was.
+    let node = random.between(1, plan.cluster.nodes as u64) as usize;
+    let server = Server::ALL[random.below(Server::ALL.len() as u64) as usize];
+    let (node, server) = (of.node.unwrap_or(node), of.server.unwrap_or(server));
+    let target = match of.kind.server() {
+        Some(server) => Target::Server(server),
+        None if of.kind.is_of_wire() => Target::Wire(node, server),
+        None => Target::Node(node),
+    };
+    Fault {
+        at_ms,
+        lasts_ms: of.lasts.or(of.kind.lasts()).map_or(0, millis),
+        kind: of.kind,
+        target,
+        delay_ms: of.by.map_or(DELAY_MS, millis),
+        one_in: of.one_in.unwrap_or(ONE_IN),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,87 @@
+use super::*;
+
+fn plan(text: &str) -> Plan {
+    Plan::parse("p", &format!("name = \"p\"\nabout = \"a\"\n{text}")).unwrap()
+}
+
+const FAULTS: &str = "[[fault]]\nkind = \"node-kill\"\nevery = \"6s\"\n[[fault]]\nkind = \"cut\"\nevery = \"9s\"\n\
+    [[fault]]\nkind = \"redis-flush\"\nat = \"5s\"\n";
+
+#[test]
+fn one_seed_gives_one_schedule_and_another_seed_another() {
+    for plan in Plan::scenarios().unwrap() {
+        assert_eq!(Schedule::draw(&plan, 7), Schedule::draw(&plan, 7), "{}", plan.name);
+        assert_ne!(Schedule::draw(&plan, 7), Schedule::draw(&plan, 8), "{}", plan.name);
+    }
+}
+
+/// A report says with which seed it can be had again: that holds over builds.
+#[test]
+fn what_a_seed_gives_does_not_change() {
+    let drawn = Schedule::draw(&plan(&format!("duration = \"60s\"\n{FAULTS}")), 1);
+    let faults: Vec<String> = drawn.faults.iter().map(|fault| format!("{} {}", fault.at_ms, fault.name())).collect();
+    let expected = [
+        "4504 node-kill of node 2",
+        "11504 redis-flush",
+        "19504 cut of node 1 to redis",
+        "32504 node-kill of node 3",
+        "39504 cut of node 1 to broker",
+        "52504 node-kill of node 2",
+        "59504 cut of node 3 to store",
+    ];
+    assert_eq!(faults, expected);
+    assert_eq!(drawn.runs.len(), 117);
+}
+
+#[test]
+fn faults_that_come_one_by_one_leave_time_between_them() {
+    for seed in 0..50 {
+        let drawn = Schedule::draw(&plan(&format!("duration = \"120s\"\n{FAULTS}")), seed);
+        for pair in drawn.faults.windows(2) {
+            assert!(pair[1].at_ms >= pair[0].at_ms + pair[0].lasts_ms + CALM_MS, "{seed}: {pair:?}");
+        }
+    }
+}
+
+#[test]
+fn faults_that_come_together_wait_for_what_is_done_to_the_same_thing_only() {
+    let mut overlaps = 0;
+    for seed in 0..50 {
+        let drawn = Schedule::draw(&plan(&format!("duration = \"120s\"\norder = \"together\"\n{FAULTS}")), seed);
+        for (n, one) in drawn.faults.iter().enumerate() {
+            for other in drawn.faults[n + 1..].iter().filter(|other| other.at_ms < one.at_ms + one.lasts_ms) {
+                assert_ne!(one.target, other.target, "{seed}");
+                overlaps += 1;
+            }
+        }
+    }
+    assert!(overlaps > 0);
+}
+
+#[test]
+fn a_longer_plan_begins_like_a_shorter_one() {
+    let (short, long) = (plan("duration = \"10s\"\n"), plan("duration = \"30s\"\n"));
+    let (short, long) = (Schedule::draw(&short, 3), Schedule::draw(&long, 3));
+    assert!(!short.runs.is_empty() && long.runs.len() > short.runs.len());
+    assert_eq!(short.runs, long.runs[..short.runs.len()]);
+}
+
+#[test]
+fn runs_need_only_what_stands_before_and_are_of_all_kinds() {
+    use crate::work::{Trouble, What};
+    let drawn = Schedule::draw(&plan("duration = \"300s\"\n[workload]\ncrashes_percent = 10\n"), 5);
+    let deeds = || drawn.runs.iter().flat_map(|run| &run.work.tasks);
+    for run in &drawn.runs {
+        for (n, deed) in run.work.tasks.iter().enumerate() {
+            assert!(deed.needs.iter().all(|need| *need < n), "{run:?}");
+        }
+    }
+    for what in [What::Plain, What::Steps(3), What::Children(2), What::Sleep, What::Signal, What::Count, What::Lock] {
+        assert!(deeds().any(|deed| deed.what == what), "{what:?}");
+    }
+    for trouble in [Trouble::Fails(1), Trouble::Crashes, Trouble::Hangs] {
+        assert!(deeds().any(|deed| deed.trouble == Some(trouble)), "{trouble:?}");
+    }
+    assert!(drawn.runs.iter().any(|run| run.work.cancel_after_ms.is_some()));
+    assert!(drawn.runs.iter().any(|run| run.work.submit == Submit::Once));
+}

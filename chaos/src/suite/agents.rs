@@ -1,0 +1,180 @@
+//! What the nodes can do.
+
+use super::ledger::{Ledger, Life};
+use crate::check::documents::{COUNT, LOCK};
+use crate::history::{Did, Entry};
+use crate::work::{Deed, Trouble, What, Work};
+use callboard::prelude::*;
+use callboard::{Builder, Ctx, Lock};
+use serde::{Deserialize, Serialize};
+
+/// How long a lock lives of which its holder says nothing.
+const LOCK_TTL: Duration = Duration::from_secs(2);
+/// How long an attempt may take that is going to hang.
+const HANGS: Duration = Duration::from_secs(2);
+/// How often a task is tried again: faults may cost any number of attempts, and none is lost for that.
+const RETRIES: u32 = 1_000;
+
+/// A task of a run.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Job {
+    run: String,
+    deed: Deed,
+    inputs: In<Vec<Told>>,
+}
+
+/// What a task results in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Told {
+    task: String,
+    /// A mark that no other result has, also none of the same task.
+    pub(super) mark: String,
+}
+
+/// A child of a task.
+#[derive(Clone, Serialize, Deserialize)]
+struct Part {
+    run: String,
+    task: String,
+    ms: u64,
+}
+
+/// Asks for nothing but an answer.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Probe;
+
+impl Task for Job {
+    type Output = Told;
+    const CAPABILITY: &'static str = "chaos.job";
+}
+
+impl Task for Part {
+    type Output = Told;
+    const CAPABILITY: &'static str = "chaos.part";
+}
+
+impl Task for Probe {
+    type Output = ();
+    const CAPABILITY: &'static str = "chaos.probe";
+}
+
+/// The workflow of a run.
+pub(super) fn workflow(work: &Work) -> Workflow {
+    let workflow = Workflow::new(&work.name);
+    let mut nodes: Vec<Node<Told>> = Vec::new();
+    for deed in &work.tasks {
+        let inputs = deed.needs.iter().map(|need| nodes[*need].clone()).collect::<Vec<_>>().as_slice().gather();
+        let job = Job { run: work.name.clone(), deed: deed.clone(), inputs };
+        let node = workflow.task(&deed.name, job).retry(Retry::exponential(RETRIES)).losses(RETRIES);
+        let hangs = deed.trouble == Some(Trouble::Hangs);
+        nodes.push(if hangs { node.timeout(HANGS) } else { node });
+    }
+    workflow
+}
+
+/// Adds the agents to a node, so many instances of each.
+pub(super) fn agents(builder: Builder, ledger: &Ledger, instances: usize) -> Builder {
+    let (of_jobs, of_parts) = (ledger.clone(), ledger.clone());
+    let job = move |ctx: Ctx, job: Job| {
+        let ledger = of_jobs.clone();
+        async move { perform(ctx, job, &ledger).await }
+    };
+    let part = move |ctx: Ctx, part: Part| {
+        let ledger = of_parts.clone();
+        async move {
+            let began = Did::Began { attempt: ctx.attempt(), inputs: Vec::new() };
+            let life = ledger.begin(&part.run, &part.task, began).await?;
+            tokio::time::sleep(Duration::from_millis(part.ms)).await;
+            say(&life, part.task).await
+        }
+    };
+    builder
+        .add(Pool::task_fn(job).id("jobs").instances(instances))
+        .add(Pool::task_fn(part).id("parts").instances(instances))
+        // Few, of their own: what probes wait for is the cluster and no other work.
+        .add(Pool::task_fn(|_: Ctx, _: Probe| async { Ok(()) }).id("probes").instances(4))
+}
+
+async fn perform(ctx: Ctx, job: Job, ledger: &Ledger) -> Result<Told> {
+    let Job { run, deed, inputs } = job;
+    let inputs = inputs.iter().map(|told| (told.task.clone(), told.mark.clone())).collect();
+    let life = ledger.begin(&run, &deed.name, Did::Began { attempt: ctx.attempt(), inputs }).await?;
+    act(&ctx, &run, &deed, &life).await?;
+    // Behind the deed: what is recorded of it meets the next attempt.
+    match deed.trouble {
+        Some(Trouble::Fails(attempts)) if ctx.attempt() <= attempts => {
+            return Err(Error::retryable("it fails, as it should"));
+        }
+        Some(Trouble::Crashes) if ctx.attempt() == 1 => {
+            std::panic::resume_unwind(Box::new("it panics, as it should"));
+        }
+        Some(Trouble::Hangs) if ctx.attempt() == 1 => std::future::pending().await,
+        _ => {}
+    }
+    say(&life, deed.name).await
+}
+
+/// Says the result, and only then has one.
+async fn say(life: &Life, task: String) -> Result<Told> {
+    let mark = life.mark();
+    life.say(Did::Said { mark: mark.clone() }).await?;
+    Ok(Told { task, mark })
+}
+
+async fn act(ctx: &Ctx, run: &str, deed: &Deed, life: &Life) -> Result<()> {
+    let pause = Duration::from_millis(deed.ms);
+    match deed.what {
+        What::Plain => tokio::time::sleep(pause).await,
+        What::Steps(count) => {
+            for n in 0..count {
+                let step = format!("step {n}");
+                let run = async || {
+                    let value = life.mark();
+                    life.say(Did::Executed { step: step.clone(), value: value.clone() }).await?;
+                    tokio::time::sleep(pause).await;
+                    Ok(value)
+                };
+                let value: String = ctx.step(&step, run).await?;
+                life.say(Did::Given { step, value }).await?;
+            }
+        }
+        What::Children(count) => {
+            for n in 0..count {
+                let task = format!("{}/child-{n}", deed.name);
+                let part = Part { run: run.to_owned(), task: task.clone(), ms: deed.ms };
+                let told = ctx.call(part).retry(Retry::exponential(RETRIES)).await?;
+                life.say(Did::Given { step: task, value: told.mark }).await?;
+            }
+        }
+        What::Sleep => ctx.sleep(pause * 10).await?,
+        What::Signal => {
+            let value: String = ctx.signal(&deed.name).await?;
+            life.say(Did::Heard { value }).await?;
+        }
+        What::Count => {
+            life.say(Did::Tries { document: COUNT.to_owned() }).await?;
+            ctx.state::<u64>(COUNT).update(|count| *count += 1).await?;
+            life.say(Did::Wrote { document: COUNT.to_owned() }).await?;
+        }
+        What::Lock => {
+            life.say(Did::Tries { document: LOCK.to_owned() }).await?;
+            let lock = ctx.lock(LOCK, LOCK_TTL).await?;
+            // As programs use it, and not as handlers do, to whom a load is given as it was recorded: what is compared is what
+            // was read under this very lock.
+            let document = Lock::state::<Vec<Entry>>(&lock, LOCK);
+            let saw = document.load().await?.map_or(0, |version| version.value.len());
+            tokio::time::sleep(pause).await;
+            let entry = Entry { task: format!("{run}/{}", deed.name), saw };
+            let write = |entries: &mut Vec<Entry>| {
+                // An attempt before this one may have written, and died before anybody knew.
+                if !entries.iter().any(|there| there.task == entry.task) {
+                    entries.push(entry.clone());
+                }
+            };
+            document.update(write).await?;
+            life.say(Did::Wrote { document: LOCK.to_owned() }).await?;
+            lock.release().await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! A cluster of our own: the servers, what lies between, and the nodes.
+
+use super::node::{INSTANCES, LEDGER, NUMBER, READY};
+use super::{Error, clock};
+use crate::history::LEDGER as LEDGER_FILE;
+use crate::plan::{Plan, Server};
+use crate::proxy::Proxy;
+use crate::servers::{self, Process, RabbitMq, RadosGw, Redis};
+use crate::store_proxy::StoreProxy;
+use callboard::Callboard;
+use callboard::port::bus::rabbitmq::{RabbitMqBus, RabbitMqOptions};
+use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
+use callboard::port::store::s3::{S3Key, S3Options, S3Store};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+
+/// The bucket of the nodes.
+const BUCKET: &str = "callboard-chaos";
+/// Their name space.
+const NAMESPACE: &str = "chaos";
+/// For a node to start, again and again while a server is away.
+const START: Duration = Duration::from_secs(120);
+/// For a clean end.
+const STOP: Duration = Duration::from_secs(40);
+/// How often the store is started, if it does not start.
+const STORE_STARTS: usize = 3;
+/// For each partition to have an owner.
+const WHOLE: Duration = Duration::from_secs(60);
+
+/// Everything that runs. All of it ends when it is dropped.
+pub(super) struct Cluster {
+    pub(super) broker: Mutex<RabbitMq>,
+    pub(super) redis: Mutex<Redis>,
+    pub(super) store: Mutex<RadosGw>,
+    /// What lies before the store, for all nodes.
+    pub(super) store_proxy: StoreProxy,
+    nodes: Vec<Node>,
+    access: Access,
+}
+
+/// A node and what lies between it and the servers.
+pub(super) struct Node {
+    /// Locked by what is done to it.
+    pub(super) process: Mutex<Option<Process>>,
+    wires: Wires,
+    number: usize,
+    variables: Vec<(&'static str, String)>,
+    program: PathBuf,
+    log: PathBuf,
+}
+
+struct Wires {
+    broker: Proxy,
+    redis: Proxy,
+    store: Proxy,
+}
+
+/// With what clients reach the servers.
+struct Access {
+    broker: String,
+    redis: String,
+    endpoint: String,
+    key: S3Key,
+    partitions: u16,
+}
+
+impl Cluster {
+    /// Starts everything below the folder; `program` is what a node is made of.
+    pub(super) async fn start(plan: &Plan, folder: &Path, program: &Path) -> Result<Self, Error> {
+        let of = |name: &str| {
+            let path = folder.join("servers").join(name);
+            std::fs::create_dir_all(&path).map_err(Error::file(&path)).map(|()| path)
+        };
+        let (broker, redis, store) = (of("rabbitmq")?, of("redis")?, of("radosgw")?);
+        let (broker, redis, store) =
+            tokio::try_join!(RabbitMq::start(&broker), Redis::start(&redis), start_store(&store))?;
+        store.make_bucket(BUCKET).await?;
+        let at = SocketAddr::from((Ipv4Addr::LOCALHOST, store.port()));
+        let store_proxy = StoreProxy::start(at).await.map_err(Error::Proxy)?;
+        let key = S3Key { id: store.key().id.clone(), secret: store.key().secret.clone(), token: None };
+        let (endpoint, partitions) = (store_proxy.url(), plan.cluster.partitions);
+        let access = Access { broker: broker.url(), redis: redis.url(), endpoint, key, partitions };
+        let mut nodes = Vec::new();
+        for number in 1..=plan.cluster.nodes {
+            let wire = async |port| Proxy::start(port).await.map_err(Error::Proxy);
+            let wires = Wires {
+                broker: wire(broker.port()).await?,
+                redis: wire(redis.port()).await?,
+                store: wire(store_proxy.port()).await?,
+            };
+            nodes.push(Node::new(number, plan, wires, &access, folder, program));
+        }
+        let (broker, redis, store) = (Mutex::new(broker), Mutex::new(redis), Mutex::new(store));
+        let cluster = Self { broker, redis, store, store_proxy, nodes, access };
+        futures::future::try_join_all(cluster.nodes.iter().map(|node| node.start())).await?;
+        Ok(cluster)
+    }
+
+    /// The node of this number, from 1.
+    pub(super) fn node(&self, number: usize) -> Option<&Node> {
+        self.nodes.get(number.checked_sub(1)?)
+    }
+
+    /// A client; on a machine that is busy its first questions may have no answer in time.
+    pub(super) async fn client_in_time(&self) -> Result<Callboard, Error> {
+        let until = Instant::now() + START;
+        loop {
+            match self.client().await {
+                Err(_) if Instant::now() < until => sleep(Duration::from_millis(200)).await,
+                done => return done,
+            }
+        }
+    }
+
+    /// A client, which reaches the servers by ways of its own: what is done to nodes is not done to it.
+    async fn client(&self) -> Result<Callboard, Error> {
+        let Access { broker, redis, endpoint, key, partitions } = &self.access;
+        let told = |error: &dyn std::fmt::Display| Error::Client(error.to_string());
+        let mut bus = RabbitMqOptions::new(broker);
+        bus.namespace = NAMESPACE.to_owned();
+        let bus = RabbitMqBus::connect(bus).await.map_err(|error| told(&error))?;
+        let directory =
+            RedisDirectory::connect(RedisOptions::new(redis, NAMESPACE)).await.map_err(|error| told(&error))?;
+        let mut store = S3Options::new(BUCKET, "nodes").map_err(|error| told(&error))?;
+        store.endpoint = Some(endpoint.clone());
+        store.region = Some(RadosGw::REGION.to_owned());
+        store.key = Some(key.clone());
+        let store = S3Store::connect(store).await.map_err(|error| told(&error))?;
+        let builder = Callboard::builder(callboard::Settings::default()).settings(|settings| {
+            settings.namespace = NAMESPACE.to_owned();
+            settings.partitions = *partitions;
+        });
+        let builder = builder.bus(Arc::new(bus)).directory(Arc::new(directory)).store(Arc::new(store)).client();
+        builder.start().await.map_err(|error| Error::Client(format!("{error:#}")))
+    }
+
+    /// Waits until each partition has an owner, and each node is one if there are enough for that.
+    pub(super) async fn whole(&self, client: &Callboard, logs: &Path) -> Result<(), Error> {
+        let until = Instant::now() + WHOLE;
+        let owning = self.nodes.len().min(self.access.partitions as usize);
+        while Instant::now() < until {
+            if let Ok(nodes) = client.nodes().await {
+                let owned: usize = nodes.iter().map(|node| node.partitions.len()).sum();
+                let owners = nodes.iter().filter(|node| !node.partitions.is_empty()).count();
+                if (owned, owners) == (client.partitions(), owning) {
+                    return Ok(());
+                }
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Err(Error::NotWhole { limit: WHOLE, logs: logs.to_owned() })
+    }
+
+    /// Ends the nodes, cleanly: those that do not end so are told.
+    pub(super) async fn stop_nodes(&self) -> Vec<String> {
+        let stops = self.nodes.iter().map(async |node| {
+            let status = node.process.lock().await.take()?.stop(STOP).await;
+            (!status.success()).then(|| format!("node {} did not end cleanly: {status}", node.number))
+        });
+        futures::future::join_all(stops).await.into_iter().flatten().collect()
+    }
+
+    /// Of what there is.
+    pub(super) async fn versions(&self) -> Vec<(&'static str, String)> {
+        let broker = self.broker.lock().await.evaluate("rabbit_misc:version()").await;
+        let redis = self.redis.lock().await.ask(&["INFO", "server"]).await.map(|info| info.to_string());
+        let redis = redis.unwrap_or_default();
+        let redis = redis.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("?").trim().to_owned();
+        vec![
+            ("callboard", env!("CARGO_PKG_VERSION").to_owned()),
+            ("RabbitMQ", broker.map_or("?".to_owned(), |version| version.trim_matches('"').to_owned())),
+            ("Redis", redis),
+        ]
+    }
+}
+
+impl Node {
+    fn new(number: usize, plan: &Plan, wires: Wires, access: &Access, folder: &Path, program: &Path) -> Self {
+        let variables = vec![
+            ("CALLBOARD_NAMESPACE", NAMESPACE.to_owned()),
+            ("CALLBOARD_BUS__URL", through(&access.broker, wires.broker.port())),
+            ("CALLBOARD_DIRECTORY__URL", through(&access.redis, wires.redis.port())),
+            ("CALLBOARD_STORE__URL", format!("s3://{BUCKET}/nodes")),
+            ("CALLBOARD_STORE__ENDPOINT", format!("http://127.0.0.1:{}", wires.store.port())),
+            ("CALLBOARD_PARTITIONS", plan.cluster.partitions.to_string()),
+            // A scenario is short: what waits for seconds by default waits for less.
+            ("CALLBOARD_TENURE_MIN", "1s".to_owned()),
+            ("CALLBOARD_RETRY__BASE", "300ms".to_owned()),
+            ("CALLBOARD_RETRY__CAP", "2s".to_owned()),
+            ("CALLBOARD_BREAKER__OPEN", "2s".to_owned()),
+            ("CALLBOARD_BREAKER__RAMP", "1s".to_owned()),
+            // Nodes die on purpose.
+            ("CALLBOARD_LOSSES_MAX", "1000".to_owned()),
+            ("AWS_REGION", RadosGw::REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", access.key.id.clone()),
+            ("AWS_SECRET_ACCESS_KEY", access.key.secret.clone()),
+            (LEDGER, folder.join(LEDGER_FILE).display().to_string()),
+            (NUMBER, number.to_string()),
+            (INSTANCES, plan.cluster.instances.to_string()),
+        ];
+        let log = folder.join(format!("node-{number}.log"));
+        Self { process: Mutex::new(None), wires, number, variables, program: program.to_owned(), log }
+    }
+
+    async fn start(&self) -> Result<(), Error> {
+        *self.process.lock().await = Some(self.process().await?);
+        Ok(())
+    }
+
+    /// A process of it that is ready. One that ends because it does not reach a server is followed by another, as by whatever
+    /// starts nodes elsewhere.
+    pub(super) async fn process(&self) -> Result<Process, Error> {
+        let until = Instant::now() + START;
+        loop {
+            match self.process_once().await {
+                Err(_) if Instant::now() < until => sleep(Duration::from_millis(500)).await,
+                done => return done,
+            }
+        }
+    }
+
+    async fn process_once(&self) -> Result<Process, Error> {
+        let mut command = Command::new(&self.program);
+        command.arg("node").env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        for kept in ["RUST_BACKTRACE", super::node::SABOTAGE] {
+            command.envs(std::env::var_os(kept).map(|value| (kept, value)));
+        }
+        let mut process = Process::spawn("node", command, &self.log)?;
+        process.says(START, READY).await?;
+        Ok(process)
+    }
+
+    /// What lies between it and a server.
+    pub(super) fn wire(&self, server: Server) -> &Proxy {
+        match server {
+            Server::Broker => &self.wires.broker,
+            Server::Redis => &self.wires.redis,
+            Server::Store => &self.wires.store,
+        }
+    }
+}
+
+/// Ceph's programs die now and then on a machine that is busy, which says nothing of anybody else: it is tried again.
+async fn start_store(folder: &Path) -> Result<RadosGw, servers::Error> {
+    for _ in 1..STORE_STARTS {
+        if let Ok(store) = RadosGw::start(folder).await {
+            return Ok(store);
+        }
+    }
+    RadosGw::start(folder).await
+}
+
+/// The same address at another port of this machine.
+fn through(url: &str, port: u16) -> String {
+    let Some((start, rest)) = url.split_once("127.0.0.1:") else { return url.to_owned() };
+    format!("{start}127.0.0.1:{port}{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
+/// Waits until that moment of the shared clock.
+pub(super) async fn until(moment: u64) {
+    sleep(Duration::from_micros(moment.saturating_sub(clock::now()))).await;
+}
