@@ -26,7 +26,7 @@ async fn all(plans: &[Plan], seed: u64, arguments: &RunArguments) -> Result<Exit
     let (mut breached, mut untried) = (Vec::new(), Vec::new());
     for plan in plans {
         println!("{}, seed {seed}: {}", plan.name, plan.about);
-        match one(plan, seed, arguments).await {
+        match Box::pin(one(plan, seed, arguments)).await {
             Ok(report) if report.is_good() => {}
             Ok(_) => breached.push(&*plan.name),
             Err(error) => {

@@ -13,7 +13,7 @@ use callboard::{Callboard, ErrorKind, Run, What};
 use futures::StreamExt;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -60,7 +60,7 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<(), Error> {
     let versions = cluster.versions().await;
     let versions: BTreeMap<String, String> =
         versions.into_iter().map(|(name, version)| (name.to_owned(), version)).collect();
-    let wall = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let wall = humantime::format_rfc3339_seconds(clock::of_day()).to_string();
     recorder.write(&Record::Head(Head { at: zero, wall, seed: options.seed, plan: plan.clone(), versions }));
     // Nobody knows yet when the last fault ends: until then this is far away.
     let far = Instant::now() + Duration::from_secs(10 * 86_400);
