@@ -54,7 +54,7 @@ EXAMPLES ?= 10
 SEED ?= 1
 
 schemathesis: ## ask a node what its OpenAPI document allows: no server error, answers as described; EXAMPLES=500 SEED=2
-	$(CARGO) build $(ALL) -p callboard-cli
+	$(CARGO) build $(ALL) --examples --bin callboard
 	TOOLS=$(TOOLS) tests/schemathesis target/debug/callboard $(EXAMPLES) $(SEED)
 
 # One more build, in which time, ids and the order of wake-ups are the seed's, and promises can be broken on purpose.
