@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 /// How the log is written.
 #[derive(Serialize, JsonSchema)]
-#[cfg_attr(not(feature = "log"), expect(dead_code, reason = "there is none to show"))]
 pub(super) struct LogView {
     filter: String,
     format: &'static str,
