@@ -87,7 +87,7 @@ impl Registry {
         }
     }
 
-    /// Every agent that is known, or those that offer `capability`, and that are `wanted`, by id and node. What other nodes have
+    /// Every agent that is known, or those that offer `capability`, and that are `wanted`, in no order. What other nodes have
     /// said may have been read a tenth of a heartbeat ago: it is as old as a heartbeat anyhow.
     pub(crate) async fn list(
         &self,
@@ -102,7 +102,6 @@ impl Registry {
                 known.push(info);
             }
         }
-        known.sort_by(|a, b| (&a.id, &a.node).cmp(&(&b.id, &b.node)));
         Ok(known)
     }
 

@@ -30,11 +30,19 @@ impl IntoFuture for Agents {
     ///
     /// `Unavailable` if the directory can not be read.
     fn into_future(self) -> Self::IntoFuture {
-        async move { self.node.registry.list(None, |_| true).await }.boxed()
+        async move {
+            let mut all = self.node.registry.list(None, |_| true).await?;
+            all.sort_by(|a, b| (&a.id, &a.node).cmp(&(&b.id, &b.node)));
+            Ok(all)
+        }
+        .boxed()
     }
 }
 
-/// A search for agents; what other nodes have said of theirs is at most `agent_heartbeat` and a tenth old. Await it for those that fit, the least loaded first, among equals the healthier, then by id.
+/// A search for agents; await it for those that fit, the least loaded first, among equals the healthier, then by id.
+///
+/// What it tells of agents of other nodes is as old as their last `agent_heartbeat`, and a tenth of one more: searches that follow one
+/// another closely ask the directory once.
 #[must_use = "nobody is asked before it is awaited"]
 pub struct Find {
     node: Arc<Node>,

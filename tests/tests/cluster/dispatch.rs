@@ -274,6 +274,36 @@ impl Agent<Act> for Cold {
     }
 }
 
+/// A handler may search for an agent with each of its tasks: that is no reason to read all registrations again each time.
+#[tokio::test(start_paused = true)]
+async fn searches_that_follow_one_another_ask_the_directory_once() {
+    use callboard::port::directory::fault::Operation;
+    let town = Town::of(PARTITIONS);
+    let asking = Mortal::of(&town, |builder| builder).await;
+    let other = town.node().client().add(callboard::Pool::new(|| Cold).handles::<Act>().id("cold")).start();
+    let other = other.await.unwrap();
+    let found = async || asking.board.agents().find("act").await.unwrap().len();
+    while found().await == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Time stands still meanwhile, so nothing else asks.
+    let asked = || asking.directory.faults().begun(Operation::List);
+    let before = asked();
+    for _ in 0..10 {
+        assert_eq!(found().await, 1);
+    }
+    assert_eq!(asked(), before);
+    assert_eq!(asking.board.agents().find("sing").await.unwrap().len(), 0, "another capability is another question");
+    assert_eq!(asked(), before + 1);
+    // What has changed is heard of all the same.
+    other.shutdown().await.unwrap();
+    while found().await > 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(asked() > before + 1);
+    asking.board.shutdown().await.unwrap();
+}
+
 /// The node that owns the run knows its own agents; the directory knows the others, or does not answer.
 #[tokio::test(start_paused = true)]
 async fn what_other_nodes_offer_is_told_or_said_to_be_unknown() {
