@@ -1,6 +1,7 @@
 #[cfg(feature = "test")]
 mod health;
 mod openapi;
+mod stop;
 mod visitors;
 
 use super::audit::Audit;

@@ -64,7 +64,9 @@ impl FromStr for Filter {
             let (target, level) =
                 part.split_once('=').map_or((None, part), |(target, level)| (Some(target.trim()), level));
             let level = level.trim();
-            let level = LevelFilter::from_str(level).map_err(|_| wrong(format!("{level:?} is no level")))?;
+            let no_level = || wrong(format!("{level:?} is no level"));
+            // To `tracing` nothing at all is a level, too.
+            let level = if level.is_empty() { Err(no_level()) } else { level.parse().map_err(|_| no_level()) }?;
             match target {
                 None => all = level,
                 Some(target) if target.is_empty() || target.contains(['[', ']', '{', '}', '"', ' ']) => {

@@ -33,6 +33,7 @@ fn what_is_no_filter_is_told_with_what_is_one() {
         (" , ", "\" , \" is no filter: it is empty"),
         ("callboard", "\"callboard\" is no filter: \"callboard\" is no level"),
         ("callboard=loud", "\"callboard=loud\" is no filter: \"loud\" is no level"),
+        ("warn,callboard=", "\"warn,callboard=\" is no filter: \"\" is no level"),
         ("[span]=debug", "\"[span]=debug\" is no filter: \"[span]\" is no target"),
         ("=debug", "\"=debug\" is no filter: \"\" is no target"),
     ] {
