@@ -106,17 +106,16 @@ async fn main() -> Result<()> {
     while board.breaker("courier").info().map_or(BreakerState::Closed, |breaker| breaker.state) != BreakerState::Open {
         changes.next().await;
     }
+    // What is handed to an agent now is refused there and parks, too.
     let waits = |status: Status| matches!(status, Status::Ready | Status::Parked);
-    let waiting = loop {
+    let (parked, waiting) = loop {
         let tasks = run.tasks().limit(1_000).await?.items;
-        let (open, packed) = (
-            tasks.iter().filter(|task| waits(task.status)),
-            tasks.iter().filter(|task| task.capability.as_ref() == "pack"),
-        );
-        let is_packed = packed.clone().all(|task| task.status == Status::Completed);
-        let names: Vec<String> = open.map(|task| task.name.clone()).collect();
-        if is_packed && names.len() == orders as usize {
-            break names;
+        let mut packed = tasks.iter().filter(|task| task.capability.as_ref() == "pack");
+        let is_packed = packed.all(|task| task.status == Status::Completed);
+        let waiting = tasks.iter().filter(|task| waits(task.status)).count();
+        let parked = tasks.iter().find(|task| task.status == Status::Parked);
+        if let Some(parked) = parked.filter(|_| is_packed && waiting == orders as usize) {
+            break (parked.name.clone(), waiting);
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
@@ -124,8 +123,8 @@ async fn main() -> Result<()> {
     show(&address).await?;
 
     // Numbers do not say why. A task does.
-    if let Some(why) = run.why(&waiting[0]).await? {
-        println!("\"{}\" and {} more wait; why: {why}", waiting[0], waiting.len() - 1);
+    if let Some(why) = run.why(&parked).await? {
+        println!("\"{parked}\" and {} more wait; why: {why}", waiting - 1);
     }
     for queue in board.queue() {
         println!("{} wait for an agent that can do \"{}\": {}", queue.waiting, queue.capability, queue.reason);

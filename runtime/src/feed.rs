@@ -72,7 +72,7 @@ impl Callboard {
     /// # use callboard::prelude::*;
     /// # use futures::StreamExt;
     /// # async fn example(board: Callboard) -> Result<()> {
-    /// let mut ends = board.events().kind("ended").from_now().follow();
+    /// let mut ends = board.events().kind("ended").from_now().follow().await?;
     /// while let Some(happened) = ends.next().await {
     ///     let happened = happened?;
     ///     println!("{} {}", happened.run, happened.event);
@@ -111,7 +111,7 @@ impl FeedRequest {
         self
     }
 
-    /// Only what happens from now on: from when the stream is first polled.
+    /// Only what happens from now on: from when [`follow`](Self::follow) returns.
     pub fn from_now(mut self) -> Self {
         self.from = From::Now;
         self
@@ -123,25 +123,23 @@ impl FeedRequest {
         self
     }
 
-    /// Events as they become durable, in order within each run, and each once. The stream ends with an error, which is
-    /// `Unavailable` when the node stops; whoever has the position of the last event goes on with
-    /// [`after`](Self::after), at any node.
-    pub fn follow(self) -> Feed {
-        let pages = stream::unfold(Step::Open(Box::new(self)), |step| async move {
-            let mut reader = match step {
-                Step::Over => return None,
-                Step::Reads(reader) => reader,
-                Step::Open(request) => match Reader::open(*request).await {
-                    Ok(reader) => Box::new(reader),
-                    Err(error) => return Some((vec![Err(error)], Step::Over)),
-                },
-            };
+    /// Events as they become durable, in order within each run, and each once: whatever happens after this has returned is
+    /// told. The stream ends with an error, which is `Unavailable` when the node stops; whoever has the position of the last
+    /// event goes on with [`after`](Self::after), at any node.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a kind that does not exist or a position of another name space; `Unavailable` if a partition is down.
+    pub async fn follow(self) -> Result<Feed> {
+        let reader = Reader::open(self).await?;
+        let pages = stream::unfold(Some(reader), |reader| async move {
+            let mut reader = reader?;
             match reader.next().await {
-                Ok(events) => Some((events.into_iter().map(Ok).collect(), Step::Reads(reader))),
-                Err(error) => Some((vec![Err(error)], Step::Over)),
+                Ok(events) => Some((events.into_iter().map(Ok).collect(), Some(reader))),
+                Err(error) => Some((vec![Err(error)], None)),
             }
         });
-        Feed(pages.flat_map(stream::iter::<Vec<Result<FeedEvent>>>).boxed())
+        Ok(Feed(pages.flat_map(stream::iter::<Vec<Result<FeedEvent>>>).boxed()))
     }
 
     /// The events that there are by now, at most so many (1 to 1,000), and where to go on. A page that is not full was the
@@ -175,13 +173,6 @@ impl FeedRequest {
             }
         }
     }
-}
-
-/// How far a stream is.
-enum Step {
-    Open(Box<FeedRequest>),
-    Reads(Box<Reader>),
-    Over,
 }
 
 impl Filter {

@@ -278,7 +278,8 @@ fn monitoring_shows_numbers_and_says_why() {
     let state = |state: u32| format!("  callboard_circuit_breaker_state{{breaker=\"courier\"}} {state}");
     assert_eq!(lines[first + 1..first + 4], [packed.to_owned(), shipped(0), state(1)]);
     assert_eq!(lines[second + 1..second + 4], [packed.to_owned(), shipped(7), state(0)]);
-    let why = behind(&lines, "\"ship 0\" and 6 more wait; why: ");
+    let waits = behind(&lines, "\"ship ");
+    let (_, why) = waits.split_once("\" and 6 more wait; why: ").unwrap();
     assert!(
         why.starts_with("breaker \"courier\" is open for ") && why.contains("the last: the courier does not answer"),
         "{why}"

@@ -31,15 +31,9 @@ fn built() -> PathBuf {
     let profile = test.parent().and_then(Path::parent).expect("a test is in target/PROFILE/deps");
     let target = profile.parent().expect("a profile is in target");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root()).args([
-        "build",
-        "--locked",
-        "--offline",
-        "--quiet",
-        "--examples",
-        "--features",
-        "callboard/api",
-    ]);
+    // With the features of `make test`, by which they are there already.
+    let wanted = "build --workspace --locked --offline --quiet --examples --features callboard-agents/http";
+    cargo.current_dir(root()).args(wanted.split(' '));
     cargo.arg("--target-dir").arg(target);
     if profile.ends_with("release") {
         cargo.arg("--release");

@@ -16,7 +16,7 @@ async fn a_reader_hears_everything_once_whoever_owns_the_partitions() {
     let a = Mortal::of(&town, echoing).await;
     let b = echoing(town.node()).start().await.unwrap();
     until_even(&b, 2, PARTITIONS).await;
-    let mut feed = b.events().follow();
+    let mut feed = b.events().follow().await.unwrap();
     let (mut told, mut runs): (Vec<FeedEvent>, Vec<RunId>) = (Vec::new(), Vec::new());
     let ended = |told: &[FeedEvent]| told.iter().filter(|happened| happened.event.what.kind() == "ended").count();
     for n in 0..20 {
@@ -42,7 +42,7 @@ async fn a_reader_hears_everything_once_whoever_owns_the_partitions() {
     drop(feed);
     let c = echoing(town.node()).start().await.unwrap();
     until_even(&c, 2, PARTITIONS).await;
-    let mut feed = c.events().after(kept).follow();
+    let mut feed = c.events().after(kept).follow().await.unwrap();
     while ended(&told) < 40 {
         told.push(feed.next().await.unwrap().unwrap());
     }
