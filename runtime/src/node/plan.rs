@@ -27,6 +27,7 @@ use crate::partition::tenure::{Counters, Surroundings, Tuning};
 use crate::partition::way::Elsewhere;
 use crate::port::bus::Bus;
 use crate::port::bus::again::Again;
+use crate::port::bus::bundle::Bundles;
 use crate::port::bus::memory::MemoryBus;
 use crate::port::directory::Directory;
 use crate::port::store::Store;
@@ -167,8 +168,9 @@ impl Plan {
             None => (store, meters.of_bus(inside), directory, None),
             Some(cluster) => {
                 let directory = breakers.of_directory(Meters::of_directory(directory));
-                // Given again what it does not take at first, by whatever is measured and may be refused.
-                let shared = Again::new(meters.of_bus(cluster.bus));
+                // Given again what it does not take at first, by whatever is measured and may be refused. What is measured is
+                // each message, also where several are carried together.
+                let shared = Again::new(meters.of_bus(Arc::new(Bundles::new(cluster.bus))));
                 let bus = breakers.of_bus(Arc::new(shared));
                 (breakers.of_store(store), inside, directory, Some(Cluster { bus, ..cluster }))
             }

@@ -23,6 +23,7 @@
 //!   [`Error::Refused`]. Only [`Consumer::next`] and [`Subscription::next`] wait for as long as it takes.
 
 pub(crate) mod again;
+pub(crate) mod bundle;
 mod delivery;
 mod envelope;
 pub mod memory;

@@ -1,5 +1,6 @@
 //! The names of queues.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ pub const NAME_BYTES_MAX: usize = 200;
 /// The name of a queue, without the name space's prefix; cheap to clone.
 ///
 /// 1 to [`NAME_BYTES_MAX`] bytes of `[A-Za-z0-9._=-]`, and not starting with `amq.`, which brokers keep for themselves.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct QueueName(Arc<str>);
 
 /// A text that cannot name a queue.
@@ -70,6 +72,11 @@ impl QueueName {
         Self("agent.dead".into())
     }
 
+    /// Whether it is [`node`](Self::node)'s.
+    pub(crate) fn is_node(&self) -> bool {
+        self.0.starts_with("node.")
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -92,6 +99,20 @@ impl FromStr for QueueName {
         } else {
             Err(InvalidName(text.to_owned()))
         }
+    }
+}
+
+impl TryFrom<String> for QueueName {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<QueueName> for String {
+    fn from(name: QueueName) -> Self {
+        name.0.as_ref().to_owned()
     }
 }
 
