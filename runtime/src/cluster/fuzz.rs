@@ -3,6 +3,7 @@
 use super::note::{self, Heard, Note};
 use super::view::{Beat, View};
 use crate::port::bus::Envelope;
+use crate::port::bus::bundle::frame;
 use crate::registry::AgentInfo;
 use std::time::Duration;
 
@@ -41,9 +42,28 @@ pub(crate) fn agent(bytes: &[u8]) {
     crate::fuzz::understood();
 }
 
+/// Messages that were carried together.
+pub(crate) fn bundle(bytes: &[u8]) {
+    let Some(parts) = frame::read(bytes.to_vec().into()) else { return };
+    assert_eq!(frame::read(frame::write(parts.iter())).as_ref(), Some(&parts));
+    crate::fuzz::understood();
+}
+
 /// What is read without a fault.
 pub(crate) mod samples {
     use crate::fuzz::bytes_of;
+    use crate::port::bus::bundle::frame;
+    use crate::port::bus::{Envelope, QueueName};
+
+    pub(crate) fn bundles() -> Vec<Vec<u8>> {
+        let call = Envelope::new("n1:7", super::note::REQUEST, "n1", "{}").with(|head| {
+            head.subject = Some("3".to_owned());
+            head.reply_to = QueueName::node("n1").ok();
+        });
+        let answer = Envelope::new("n2:9:answer", super::note::ANSWER, "n1", vec![0; 3])
+            .with(|head| head.correlation_id = Some("n2:9".to_owned()));
+        vec![frame::write([&call, &answer].into_iter()).to_vec(), frame::write([&call].into_iter()).to_vec()]
+    }
 
     pub(crate) fn beats() -> Vec<Vec<u8>> {
         bytes_of([

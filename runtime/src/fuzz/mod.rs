@@ -94,6 +94,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("cluster.beat", cluster::beat, cluster::samples::beats),
     entry("cluster.note", cluster::note, cluster::samples::notes),
     entry("cluster.agent", cluster::agent, cluster::samples::agents),
+    entry("cluster.bundle", cluster::bundle, cluster::samples::bundles),
     entry("message.request", message::request, message::samples::requests),
     entry("message.outcome", message::outcome, message::samples::outcomes),
     entry("message.address", message::address, message::samples::addresses),

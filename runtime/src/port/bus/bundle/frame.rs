@@ -9,7 +9,7 @@ use std::sync::Arc;
 const HEAD_BYTES: usize = 256;
 
 /// The body of a bundle.
-pub(super) fn write<'a>(parts: impl Iterator<Item = &'a Envelope> + Clone) -> Bytes {
+pub(crate) fn write<'a>(parts: impl Iterator<Item = &'a Envelope> + Clone) -> Bytes {
     let bytes: usize = parts.clone().map(|part| part.body.len() + HEAD_BYTES).sum();
     let mut all = BytesMut::with_capacity(bytes);
     for part in parts {
