@@ -115,7 +115,7 @@ $(MUTANTS)/bin/cargo-mutants $(TARPAULIN)/bin/cargo-tarpaulin:
 
 bench: ## speed, beside what disk and broker do in the same run; the first build with the servers' clients takes long
 	chaos/install
-	$(CARGO) bench --locked -p callboard-benches --features cluster
+	$(CARGO) bench --locked -p callboard-benches --features cluster,otlp
 
 # Of cargo-fuzz, which is installed below target/ and nowhere else.
 CARGO_FUZZ_VERSION = 0.13.2

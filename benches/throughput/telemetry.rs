@@ -1,11 +1,13 @@
 //! What telemetry costs: the same flights without it and with it in turns, each in a process of its own, because a recorder and a
-//! subscriber are those of a whole process, for good.
+//! subscriber are those of a whole process, for good. With it are metrics, which are read each second, the log at `info`, and,
+//! with feature `otlp`, traces, of which one in a hundred is sent to a receiver in the process that asks.
 
 use crate::fleet::{Fleet, Place};
 use crate::measure::cpu;
 use crate::web::get;
 use crate::{Plan, fresh_folder, table::Report};
 use callboard::prelude::*;
+use callboard::{LogSettings, Telemetry};
 use serde::{Deserialize, Serialize};
 use std::env;
 use std::net::SocketAddr;
@@ -31,23 +33,35 @@ struct Seen {
 
 /// One row: the median of the ratios of pairs, with to without.
 pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
+    #[cfg(feature = "otlp")]
+    let receiver = receiver::Receiver::start()?;
+    #[cfg(feature = "otlp")]
+    let traced = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"].into_iter().zip([
+        &*receiver.endpoint,
+        "parentbased_traceidratio",
+        "0.01",
+    ]);
+    #[cfg(not(feature = "otlp"))]
+    let traced = std::iter::empty::<(&str, &str)>();
     let (mut speed, mut cost) = (Vec::new(), Vec::new());
     for pair in 0..PAIRS * plan.repetitions {
         // Who is first has the colder disk.
         let is_first = pair % 2 == 0;
-        let one = ask(plan, is_first).await?;
-        let other = ask(plan, !is_first).await?;
+        let one = ask(plan, is_first, traced.clone()).await?;
+        let other = ask(plan, !is_first, traced.clone()).await?;
         let (with, without) = if is_first { (one, other) } else { (other, one) };
         speed.push(with.tasks_per_second / without.tasks_per_second);
         cost.push(with.cpu_us / without.cpu_us);
     }
     report.telemetry(&mut speed, &mut cost);
+    #[cfg(feature = "otlp")]
+    report.note(&format!("spans that the receiver was sent: {}", receiver.spans()));
     Ok(())
 }
 
-async fn ask(plan: &Plan, with: bool) -> Result<Seen> {
+async fn ask(plan: &Plan, with: bool, traced: impl Iterator<Item = (&str, &str)>) -> Result<Seen> {
     let mut command = Command::new(env::current_exe()?);
-    command.env(WITH, if with { "with" } else { "without" }).stderr(Stdio::null());
+    command.env(WITH, if with { "with" } else { "without" }).envs(traced).stderr(Stdio::null());
     if plan.divisor > 1 {
         command.arg("--quick");
     }
@@ -59,12 +73,15 @@ async fn ask(plan: &Plan, with: bool) -> Result<Seen> {
 pub(crate) async fn is_part(plan: &Plan) -> Result<bool> {
     let Ok(with) = env::var(WITH) else { return Ok(false) };
     let with = with == "with";
-    if with {
-        // Somebody reads them who is not slow: nobody.
-        tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::stderr).init();
-    }
+    let mut log = LogSettings::default();
+    log.filter = "info".to_owned();
+    let telemetry = with.then(|| Telemetry::of(&log).start()).transpose()?;
+    telemetry.as_ref().map_or(Ok(()), Telemetry::install)?;
     let folder = fresh_folder(&plan.folder)?;
-    let change = |builder: callboard::Builder| if with { builder.metrics() } else { builder };
+    let change = |builder: callboard::Builder| match &telemetry {
+        Some(telemetry) => builder.metrics().telemetry(telemetry),
+        None => builder,
+    };
     let fleet = Fleet::start_with(Place::folder(1), folder.path(), change).await?;
     let address = fleet.board.serve().await?;
     let tasks = TASKS / plan.divisor;
@@ -81,6 +98,60 @@ pub(crate) async fn is_part(plan: &Plan) -> Result<bool> {
     fleet.shutdown().await?;
     println!("{}", serde_json::to_string(&seen)?);
     Ok(true)
+}
+
+#[cfg(feature = "otlp")]
+mod receiver {
+    //! A receiver of OTLP over gRPC that counts.
+
+    use callboard::prelude::*;
+    use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+    use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::task::JoinSet;
+    use tonic::transport::Server;
+    use tonic::transport::server::TcpIncoming;
+    use tonic::{Request, Response, Status};
+
+    pub(super) struct Receiver {
+        pub(super) endpoint: String,
+        spans: Spans,
+        _server: JoinSet<()>,
+    }
+
+    #[derive(Clone, Default)]
+    struct Spans(Arc<AtomicUsize>);
+
+    #[tonic::async_trait]
+    impl TraceService for Spans {
+        async fn export(
+            &self,
+            request: Request<ExportTraceServiceRequest>,
+        ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+            let all = request.into_inner().resource_spans;
+            let spans =
+                all.iter().flat_map(|of_resource| &of_resource.scope_spans).map(|scope| scope.spans.len()).sum();
+            self.0.fetch_add(spans, Ordering::Relaxed);
+            Ok(Response::new(ExportTraceServiceResponse::default()))
+        }
+    }
+
+    impl Receiver {
+        pub(super) fn start() -> Result<Self> {
+            let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).terminal()?;
+            let endpoint = format!("http://{}", incoming.local_addr().terminal()?);
+            let spans = Spans::default();
+            let served = Server::builder().add_service(TraceServiceServer::new(spans.clone()));
+            let mut server = JoinSet::new();
+            server.spawn(async move { served.serve_with_incoming(incoming).await.expect("it serves") });
+            Ok(Self { endpoint, spans, _server: server })
+        }
+
+        pub(super) fn spans(&self) -> usize {
+            self.spans.0.load(Ordering::Relaxed)
+        }
+    }
 }
 
 async fn scraped(address: SocketAddr) -> Result<()> {

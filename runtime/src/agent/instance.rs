@@ -25,7 +25,7 @@ use crate::state::Documents;
 use crate::stops::Stops;
 use crate::supervise::{Failure as Stop, FailureKind};
 use crate::telemetry::Tracer;
-use crate::telemetry::tracer::{Begun, Came};
+use crate::telemetry::tracer::{Around, Begun, Came};
 use bytes::Bytes;
 use callboard_core::{Entry, InstanceId, Speaker, StopReason, Token};
 use futures::FutureExt;
@@ -39,7 +39,6 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
-use tracing::{Instrument, Span};
 
 /// What every instance of a node works with.
 #[derive(Clone)]
@@ -323,11 +322,11 @@ impl Performer {
             return Ok(());
         };
         let activation = self.activation(&speaker, &delivery);
-        self.perform(delivery, speaker, work).instrument(activation).await
+        activation.perform(self.perform(delivery, speaker, work)).await
     }
 
     /// What is traced of the work on a delivery, and logged with every line.
-    fn activation(&self, speaker: &Speaker, delivery: &Delivery) -> Span {
+    fn activation(&self, speaker: &Speaker, delivery: &Delivery) -> Around {
         let (floor, head) = (&self.role.floor, &*delivery.envelope.head);
         floor.tracer.begin(&Begun {
             speaker,

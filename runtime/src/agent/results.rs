@@ -9,7 +9,7 @@ use crate::journal::payload;
 use crate::limits::check_output;
 use crate::partition::handle::{AGAIN, Unheard};
 use crate::partition::message::Say;
-use crate::telemetry::tracer::{self, Outcome};
+use crate::telemetry::tracer::Outcome;
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use callboard_core::{
@@ -160,7 +160,7 @@ impl Results {
         let outcome = ended.outcome();
         let say = match ended {
             Ended::Stopped(_) | Ended::Parked => {
-                outcome.into_iter().for_each(tracer::ended);
+                outcome.into_iter().for_each(|outcome| self.floor.tracer.ended(outcome));
                 return self.floor.stops.ended(&speaker);
             }
             Ended::Crashed => Say::Lose(LossReason::Gone),
@@ -205,7 +205,7 @@ impl Floor {
     /// Says it. Only what counts is traced: of one who is fenced somebody else has told.
     async fn tell(&self, speaker: &Speaker, say: Say, outcome: Option<Outcome>) {
         match self.partitions.speak(speaker, say).await {
-            Ok(()) => outcome.into_iter().for_each(tracer::ended),
+            Ok(()) => outcome.into_iter().for_each(|outcome| self.tracer.ended(outcome)),
             Err(unheard) => {
                 tracing::warn!(task = %speaker.task, token = %speaker.token, %unheard, "what the holder said did not count");
             }

@@ -229,25 +229,23 @@ fn parent_and_spec<'a>(
     Some((parent, &run.task(task)?.spec))
 }
 
-/// Gives the span of an activation its place in the trace, its id and its name.
+/// Gives the span of an activation that is recorded its place in the trace, its id and its name.
 pub(super) fn begin(span: &Span, begun: &Begun<'_>, parent: TraceParent) {
     if span.is_disabled() || span.set_parent(remote(parent)).is_err() {
         return; // nobody sends spans of `tracing`: the program has not installed the layer
     }
     let (task, token) = (begun.speaker.task, begun.speaker.token);
-    if parent.is_sampled() {
-        span.record("otel.name", tracing::field::display(Named(Operation::Agent, begun.speaker.holder.agent())));
-        for attribute in [
-            KeyValue::new(key::GEN_AI_OPERATION, Operation::Agent.as_str()),
-            KeyValue::new(key::GEN_AI_AGENT, begun.speaker.holder.agent().to_owned()),
-            KeyValue::new(key::INSTANCE, begun.speaker.holder.to_string()),
-            KeyValue::new(key::NAME, begun.name.to_owned()),
-            KeyValue::new(key::CAPABILITY, begun.capability.to_owned()),
-        ] {
-            span.set_attribute(attribute.key, attribute.value);
-        }
-        links(task, token, parent, begun.came).into_iter().for_each(|link| span.add_link(link.span_context));
+    span.record("otel.name", tracing::field::display(Named(Operation::Agent, begun.speaker.holder.agent())));
+    for attribute in [
+        KeyValue::new(key::GEN_AI_OPERATION, Operation::Agent.as_str()),
+        KeyValue::new(key::GEN_AI_AGENT, begun.speaker.holder.agent().to_owned()),
+        KeyValue::new(key::INSTANCE, begun.speaker.holder.to_string()),
+        KeyValue::new(key::NAME, begun.name.to_owned()),
+        KeyValue::new(key::CAPABILITY, begun.capability.to_owned()),
+    ] {
+        span.set_attribute(attribute.key, attribute.value);
     }
+    links(task, token, parent, begun.came).into_iter().for_each(|link| span.add_link(link.span_context));
     // Begins it, which is when it gets its id.
     let _begun = with_ids(None, of_activation(task, token), || span.context());
 }
@@ -290,7 +288,7 @@ fn span_context(at: TraceParent) -> SpanContext {
     SpanContext::new(TraceId::from(at.trace), SpanId::from(at.span), flags, true, TraceState::NONE)
 }
 
-fn remote(at: TraceParent) -> Context {
+pub(super) fn remote(at: TraceParent) -> Context {
     Context::new().with_remote_span_context(span_context(at))
 }
 

@@ -4,6 +4,8 @@ use super::log::{Filter, Lines, Switch};
 #[cfg(feature = "otlp")]
 use super::otlp::{Sending, Where};
 use super::tracer::Tracer;
+#[cfg(feature = "otlp")]
+use super::tracer::UNSAMPLED;
 use crate::settings::{LogFormat, LogSettings};
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
@@ -198,6 +200,7 @@ where
     let wanted = filter_fn(|metadata| {
         metadata.is_span()
             && *metadata.level() <= tracing::Level::INFO
+            && metadata.target() != UNSAMPLED
             && !metadata.target().starts_with("aws_")
             && !UNTRACED.contains(&metadata.target().split("::").next().unwrap_or_default())
     })

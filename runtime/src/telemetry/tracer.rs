@@ -19,8 +19,8 @@ use std::fmt;
 #[cfg(feature = "otlp")]
 use std::sync::Arc;
 use std::time::SystemTime;
-use tracing::Span;
 use tracing::field::{Empty, display};
+use tracing::{Instrument, Span};
 
 /// Where the spans of a node go.
 #[derive(Clone, Debug, Default)]
@@ -134,17 +134,39 @@ impl Tracer {
         Some(span.map_or(root, |span| TraceParent { span, ..root }))
     }
 
-    /// The span of an activation, for the instance that performs it. What is logged within it says of which run and task it
-    /// is. It is sent only if it was told how it [`ended`].
-    pub(crate) fn begin(&self, begun: &Begun<'_>) -> Span {
+    /// What is around an activation, for the instance that performs it. What is logged within it says of which run and task it
+    /// is. Its span is sent only if it was told how it [`ended`](Self::ended).
+    pub(crate) fn begin(&self, begun: &Begun<'_>) -> Around {
         let Speaker { task, token, holder } = begun.speaker;
         let parent = begun.parent.or_else(|| self.derived(task.run));
-        let span = context(*task, *token, begun.partition, holder.node(), parent);
         #[cfg(feature = "otlp")]
         if let (Some(_), Some(parent)) = (&self.to, parent) {
-            super::otlp::begin(&span, begun, parent);
+            return match parent.is_sampled() {
+                true => {
+                    let span = context(*task, *token, begun.partition, holder.node(), Some(parent));
+                    super::otlp::begin(&span, begun, parent);
+                    Around { span, hangs_on: None }
+                }
+                false => {
+                    let span = unsampled(*task, *token, begun.partition, holder.node(), parent);
+                    Around { span, hangs_on: Some(super::otlp::remote(parent)) }
+                }
+            };
         }
-        span
+        Around {
+            span: context(*task, *token, begun.partition, holder.node(), parent),
+            #[cfg(feature = "otlp")]
+            hangs_on: None,
+        }
+    }
+
+    /// Notes how the activation has ended in whose span this is called. The log has it in lines of its own.
+    pub(crate) fn ended(&self, outcome: Outcome) {
+        #[cfg(feature = "otlp")]
+        if self.to.is_some() {
+            Span::current().record(key::OUTCOME, outcome.as_str());
+        }
+        let _off = outcome;
     }
 
     /// Tells something, if it is traced.
@@ -157,29 +179,66 @@ impl Tracer {
     }
 }
 
-/// What is said of all that belongs to an activation. As severe as an error, so that every line that is written has it.
+/// What is around the work on a task.
+pub(crate) struct Around {
+    span: Span,
+    /// Of what is not recorded there is no span for who sends traces: that is most of it. What the handler traces hangs on
+    /// this instead, and is not recorded either.
+    #[cfg(feature = "otlp")]
+    hangs_on: Option<opentelemetry::Context>,
+}
+
+impl Around {
+    /// Does the work.
+    pub(crate) async fn perform<F: Future>(self, work: F) -> F::Output {
+        #[cfg(feature = "otlp")]
+        if let Some(hangs_on) = self.hangs_on {
+            use opentelemetry::trace::FutureExt;
+            return work.with_context(hangs_on).instrument(self.span).await;
+        }
+        work.instrument(self.span).await
+    }
+}
+
+/// Spans with this target are for the log alone.
+#[cfg(feature = "otlp")]
+pub(super) const UNSAMPLED: &str = "callboard::unsampled";
+
+/// As severe as an error, so that every line that is written has it.
+macro_rules! activation {
+    ($target:expr, $task:expr, $token:expr, $partition:expr, $node:expr) => {
+        tracing::error_span!(
+            target: $target,
+            "activation",
+            { key::RUN } = %$task.run,
+            { key::TASK } = %$task,
+            { key::ATTEMPT } = $token.attempt,
+            { key::ACTIVATION } = $token.activation,
+            { key::PARTITION } = $partition,
+            { key::NODE } = $node,
+            { key::TRACE } = Empty,
+            { key::OUTCOME } = Empty,
+            otel.name = Empty,
+        )
+    };
+}
+
+/// What is said of all that belongs to an activation.
 pub(crate) fn context(task: TaskRef, token: Token, partition: u16, node: &str, trace: Option<TraceParent>) -> Span {
-    let span = tracing::error_span!(
-        "activation",
-        { key::RUN } = %task.run,
-        { key::TASK } = %task,
-        { key::ATTEMPT } = token.attempt,
-        { key::ACTIVATION } = token.activation,
-        { key::PARTITION } = partition,
-        { key::NODE } = node,
-        { key::TRACE } = Empty,
-        { key::OUTCOME } = Empty,
-        otel.name = Empty,
-    );
+    of_trace(activation!(module_path!(), task, token, partition, node), trace)
+}
+
+/// The same of one that is not recorded.
+#[cfg(feature = "otlp")]
+fn unsampled(task: TaskRef, token: Token, partition: u16, node: &str, trace: TraceParent) -> Span {
+    of_trace(activation!(UNSAMPLED, task, token, partition, node), Some(trace))
+}
+
+fn of_trace(span: Span, trace: Option<TraceParent>) -> Span {
     if let Some(trace) = trace.filter(|_| !span.is_disabled()) {
         span.record(key::TRACE, display(format_args!("{:032x}", trace.trace)));
     }
     span
-}
-
-/// Notes how the activation has ended in whose span this is called.
-pub(crate) fn ended(outcome: Outcome) {
-    Span::current().record(key::OUTCOME, outcome.as_str());
 }
 
 /// A call of a handler whose code runs now.

@@ -63,6 +63,11 @@ impl Receiver {
         self.seen.0.lock().unwrap().1.clone()
     }
 
+    /// How many spans of this name there are, whatever their trace.
+    pub(super) fn named(&self, name: &str) -> usize {
+        self.seen.0.lock().unwrap().0.iter().filter(|span| span.name == name).count()
+    }
+
     /// The spans of a run, and of what belongs to its trace.
     pub(super) fn trace_of(&self, run: impl std::fmt::Display) -> Trace {
         let all = self.seen.0.lock().unwrap().0.clone();

@@ -8,6 +8,7 @@ use callboard::prelude::*;
 use callboard::{Builder, LogSettings, Telemetry, TraceParent};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use std::sync::{Arc, Mutex};
+use tracing::Instrument;
 use tracing::subscriber::DefaultGuard;
 
 const PARTITIONS: u16 = 4;
@@ -216,6 +217,14 @@ async fn only_what_failed_in_the_end_is_an_error_and_says_of_which_type() {
     assert!(!format!("{:?}", trace.0).contains("a secret"));
 }
 
+#[task(output = u32)]
+struct Trace {}
+
+/// Its handler traces something of its own.
+async fn traces(_: Ctx, _: Trace) -> Result<u32> {
+    async { Ok(7) }.instrument(tracing::info_span!("of its own")).await
+}
+
 #[tokio::test]
 async fn a_ratio_decides_by_trace_so_that_each_is_whole_or_is_not() {
     for (ratio, least, most) in [(0.0, 0, 0), (0.5, 25, 75), (1.0, 100, 100)] {
@@ -223,12 +232,12 @@ async fn a_ratio_decides_by_trace_so_that_each_is_whole_or_is_not() {
         let (telemetry, _traced) = telemetry(&receiver.endpoint, ratio);
         let town = Town::of(PARTITIONS);
         let owner = town.node().telemetry(&telemetry).start().await.unwrap();
-        let agents = echoing(town.node().client()).telemetry(&telemetry).start().await.unwrap();
+        let agents = town.node().client().task_fn(traces).telemetry(&telemetry).start().await.unwrap();
         until(&owner, |nodes| nodes.len() == 2).await;
-        let runs = (0..100).map(|n| {
+        let runs = (0..100).map(|_| {
             let agents = &agents;
             async move {
-                let run = agents.start(one(echo(&n.to_string())).0).await.unwrap();
+                let run = agents.start(one(Trace {}).0).await.unwrap();
                 run.outcome().await.unwrap();
                 run.id()
             }
@@ -242,8 +251,10 @@ async fn a_ratio_decides_by_trace_so_that_each_is_whole_or_is_not() {
         for trace in traces {
             seen += 1;
             assert_eq!(trace.root().name, "invoke_workflow one");
-            trace.one("invoke_agent echo");
+            let own = trace.parent(trace.one("of its own")).unwrap();
+            assert_eq!(own.span_id, trace.one("invoke_agent trace").span_id);
         }
+        assert_eq!(receiver.named("of its own"), seen, "what a handler traces is recorded with its trace alone");
         assert!((least..=most).contains(&seen), "{seen} of 100 with {ratio}");
     }
 }

@@ -74,7 +74,7 @@ impl Visit for Fields {
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let mut fields = Fields::default();
+        let mut fields = Fields(Vec::with_capacity(attributes.fields().len()));
         attributes.record(&mut fields);
         span.extensions_mut().replace(fields);
     }
