@@ -449,6 +449,7 @@ pub(super) fn refused(rejected: Rejected) -> Error {
         Rejected::Conflict { .. }
         | Rejected::Ended { .. }
         | Rejected::Open(_)
+        | Rejected::Pages { .. }
         | Rejected::Paused { .. }
         | Rejected::NotResumable { .. } => ErrorKind::Conflict,
         Rejected::Input { .. } | Rejected::Children { .. } | Rejected::TopUp { .. } => ErrorKind::Invalid,
