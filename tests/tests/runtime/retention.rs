@@ -3,7 +3,7 @@
 use super::feed::by_run;
 use super::kit::*;
 use callboard::backup::NameSpace;
-use callboard::port::store::fault::FaultStore;
+use callboard::port::store::fault::{Fault, FaultStore, Operation};
 use callboard::port::store::{Create, MemoryStore, Store};
 use callboard::prelude::*;
 use callboard::{Callboard, ErrorKind, FeedPosition, Position, RunId, RunOutcome, Settings};
@@ -16,17 +16,21 @@ const KEPT: Duration = Duration::from_secs(600);
 /// Garbage is deleted one to two of these late, and looked for four times in each.
 const LATE: Duration = Duration::from_secs(60);
 
-/// Each run has a page of its own when it has ended. What is told to `fail` does, once.
 async fn start(store: &Arc<dyn Store>, tally: &Tally) -> Callboard {
+    start_with(store, tally, LATE).await
+}
+
+/// Each run has a page of its own when it has ended. What is told to `fail` does, once.
+async fn start_with(store: &Arc<dyn Store>, tally: &Tally, late: Duration) -> Callboard {
     let tally = tally.clone();
     let builder = acting(on(store), 4, move |_, what: String| {
         tally.add(&what);
         let fails = what.starts_with("fail") && tally.of(&what) == 1;
         async move { if fails { Err(Error::terminal("as it was told")) } else { Ok(what) } }
     });
-    let builder = builder.settings(|settings| {
-        (settings.closed_max, settings.history_kept, settings.garbage_late) = (0, KEPT, LATE);
-        settings.snapshot_events = 7;
+    let builder = builder.settings(move |settings| {
+        (settings.closed_max, settings.history_kept, settings.garbage_late) = (0, KEPT, late);
+        (settings.snapshot_events, settings.breaker.failures) = (7, 1_000);
     });
     builder.start().await.unwrap()
 }
@@ -180,7 +184,6 @@ async fn board_for(store: &Arc<dyn Store>, tally: &Tally, life: u64) {
 /// The event may not get into the journal: then nothing is deleted, and it is forgotten by the next tenure.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_deleted_before_that_it_is_forgotten_is_durable() {
-    use callboard::port::store::fault::{Fault, Operation};
     let ((faults, store), tally) = (store(), Tally::default());
     let board = start(&store, &tally).await;
     let old = ended(&board, "a").await;
@@ -269,6 +272,71 @@ async fn a_list_goes_on_over_what_is_forgotten_meanwhile() {
     assert_eq!(listed(&board).await, [board.run_id_of_key("d")]);
 }
 
+/// Seven tries of a read hang, which takes more than half a minute; the next does not.
+fn slowly() -> impl Iterator<Item = Fault> + Clone {
+    [Fault::Hang; 7].into_iter().chain([Fault::Pass])
+}
+
+/// Whoever was told of a page, and comes to it when it is gone, is told that it is forgotten, and not that the store is damaged.
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_to_a_page_that_is_gone_asks_again() {
+    for what in ["info", "events", "list", "feed"] {
+        let ((faults, store), tally) = (store(), Tally::default());
+        let board = start_with(&store, &tally, Duration::from_secs(10)).await;
+        let old = ended(&board, "old").await;
+        ended(&board, "old too").await;
+        sleep_s(300).await;
+        let young = ended(&board, "young").await.id();
+        sleep_s(298).await;
+        faults.script(Operation::Get, "*/archive/*", slowly().cycle().take(8 * 5));
+        match what {
+            "info" => assert_eq!(old.info().await.unwrap_err().kind(), ErrorKind::NotFound),
+            "events" => {
+                let told: Vec<_> = old.events().collect().await;
+                assert_eq!(told, []);
+            }
+            "list" => assert_eq!(board.runs().limit(10).await.unwrap().items[0].id, young),
+            _ => {
+                let told = board.events().after(FeedPosition::default()).page(1_000).await.unwrap();
+                assert!(by_run(&told.items).keys().eq([&young]));
+            }
+        }
+        assert_eq!(pages(&faults).await, [3], "{what}");
+    }
+}
+
+/// Somebody has read how a run stood, and is slow; until they want to go on with that, it was opened again, is on a later page, and
+/// the page that they have read is forgotten. They have not seen it as it is.
+#[tokio::test(start_paused = true)]
+async fn who_has_read_a_page_that_is_forgotten_brings_nothing_back() {
+    let (memory, tally): (Arc<dyn Store>, _) = (Arc::new(MemoryStore::new()), Tally::default());
+    let faults = FaultStore::new(memory.clone());
+    let store: Arc<dyn Store> = Arc::new(faults.clone());
+    let board = start(&store, &tally).await;
+    let run = ended(&board, "fail").await;
+    sleep_s(590).await;
+    let hangs = slowly();
+    // The first who reads it hangs; the other comes second, and once only.
+    let reads = hangs.clone().take(1).chain([Fault::Pass]).chain(hangs.skip(1));
+    faults.script(Operation::Get, "*/archive/*", reads);
+    let slow = async { run.retry("it").await };
+    let fast = async {
+        sleep_s(1).await;
+        run.retry("it").await.unwrap();
+        assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+        archived(&run).await;
+        while name_space(&memory).await.verify().await.unwrap().partitions[0].pages > 1 {
+            sleep_s(1).await;
+        }
+        assert_eq!(pages(&faults).await, [1, 2], "it is forgotten, and not gone");
+    };
+    let (error, ()) = futures::join!(slow, fast);
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{}", full(&error));
+    assert_eq!((run.events().count().await, tally.of("fail")), (8, 2));
+    assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
+}
+
 async fn name_space(store: &Arc<dyn Store>) -> NameSpace {
     NameSpace::in_store(store.clone(), &Settings::default()).await.unwrap()
 }
@@ -312,7 +380,6 @@ async fn copies_are_whole_before_and_after() {
 /// Whoever has read the journal, and comes to a page when it is gone, looks once more.
 #[tokio::test(start_paused = true)]
 async fn a_copy_and_a_check_that_take_long_come_to_what_is_forgotten_meanwhile() {
-    use callboard::port::store::fault::{Fault, Operation};
     for what in ["copy", "check"] {
         let ((faults, store), tally) = (store(), Tally::default());
         let board = start(&store, &tally).await;
@@ -326,8 +393,7 @@ async fn a_copy_and_a_check_that_take_long_come_to_what_is_forgotten_meanwhile()
         assert!(old.info().await.is_ok());
         let slow = FaultStore::new(store.clone());
         // Half a minute for each page, and so longer than the last of them is there.
-        let hangs = [Fault::Hang; 7].into_iter().chain([Fault::Pass]);
-        slow.script(Operation::Get, "*/archive/*", hangs.cycle().take(8 * 5));
+        slow.script(Operation::Get, "*/archive/*", slowly().cycle().take(8 * 5));
         let (slow, target): (Arc<dyn Store>, Arc<dyn Store>) = (Arc::new(slow), Arc::new(MemoryStore::new()));
         let verified = match what {
             "copy" => {
