@@ -63,7 +63,7 @@ async fn pages(faults: &FaultStore) -> Vec<u64> {
 
 /// Waits until a run is forgotten.
 async fn forgotten(run: &Run) {
-    while run.info().await.is_ok() {
+    while run.info().await.err().is_none_or(|error| error.kind() != ErrorKind::NotFound) {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
@@ -181,7 +181,7 @@ async fn board_for(store: &Arc<dyn Store>, tally: &Tally, life: u64) {
     board.shutdown().await.unwrap();
 }
 
-/// The event may not get into the journal: then nothing is deleted, and it is forgotten by the next tenure.
+/// The event does not get into the journal for a while: nothing is deleted before it has.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_deleted_before_that_it_is_forgotten_is_durable() {
     let ((faults, store), tally) = (store(), Tally::default());
@@ -189,7 +189,7 @@ async fn nothing_is_deleted_before_that_it_is_forgotten_is_durable() {
     let old = ended(&board, "a").await;
     ended(&board, "b").await;
     sleep_s(590).await;
-    faults.always(Operation::Create, "*/log/*", Fault::Refuse);
+    faults.always(Operation::Create, "*/log/*", Fault::Hang);
     sleep_s(600).await;
     assert_eq!(pages(&faults).await, [1, 2]);
     faults.calm();
@@ -293,7 +293,7 @@ async fn whoever_comes_to_a_page_that_is_gone_asks_again() {
             "info" => assert_eq!(old.info().await.unwrap_err().kind(), ErrorKind::NotFound),
             "events" => {
                 let told: Vec<_> = old.events().collect().await;
-                assert_eq!(told, []);
+                assert!(format!("{told:?}").contains("there is no run"), "{told:?}");
             }
             "list" => assert_eq!(board.runs().limit(10).await.unwrap().items[0].id, young),
             _ => {
@@ -313,7 +313,10 @@ async fn who_has_read_a_page_that_is_forgotten_brings_nothing_back() {
     let faults = FaultStore::new(memory.clone());
     let store: Arc<dyn Store> = Arc::new(faults.clone());
     let board = start(&store, &tally).await;
-    let run = ended(&board, "fail").await;
+    let id = ended(&board, "fail").await.id();
+    // Who has asked how it ends may have read its page: now nobody has.
+    let board = restarted(board, &store, &tally).await;
+    let run = board.run(id);
     sleep_s(590).await;
     let hangs = slowly();
     // The first who reads it hangs; the other comes second, and once only.
