@@ -298,7 +298,8 @@ async fn whoever_comes_to_a_page_that_is_gone_asks_again() {
             "list" => assert_eq!(board.runs().limit(10).await.unwrap().items[0].id, young),
             _ => {
                 let told = board.events().after(FeedPosition::default()).page(1_000).await.unwrap();
-                assert!(by_run(&told.items).keys().eq([&young]));
+                let told = by_run(&told.items);
+                assert!(told.contains_key(&young) && !told.contains_key(&old.id()), "{told:?}");
             }
         }
         assert_eq!(pages(&faults).await, [3], "{what}");
@@ -333,9 +334,8 @@ async fn who_has_read_a_page_that_is_forgotten_brings_nothing_back() {
         }
         assert_eq!(pages(&faults).await, [1, 2], "it is forgotten, and not gone");
     };
-    let (error, ()) = futures::join!(slow, fast);
-    let error = error.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Conflict, "{}", full(&error));
+    let (slow, ()) = futures::join!(slow, fast);
+    slow.unwrap(); // what they wanted has happened: the task has had that other life
     assert_eq!((run.events().count().await, tally.of("fail")), (8, 2));
     assert_eq!(run.outcome().await.unwrap(), RunOutcome::Completed);
 }
