@@ -387,7 +387,8 @@ impl Start {
         self
     }
 
-    /// Makes the submission idempotent: whoever repeats it under this key, 1 to 256 bytes, gets the same run.
+    /// Makes the submission idempotent: whoever repeats it under this key, 1 to 256 bytes, gets the same run, as long as its
+    /// history is kept (`history_kept`).
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self

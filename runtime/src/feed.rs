@@ -2,7 +2,7 @@
 //! whoever owns the partitions meanwhile.
 //!
 //! A reader pulls: each partition gives a page when it is asked for one, from memory and, where runs have left that, from
-//! the archive. So who is slow falls behind, costs nobody memory, and catches up.
+//! the archive. So who is slow falls behind, costs nobody memory, and catches up with all that is not forgotten by then.
 
 mod called;
 mod position;

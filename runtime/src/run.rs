@@ -108,7 +108,7 @@ impl Run {
         let events = self.node.partitions.events(self.id, 0).await?.unwrap_or_default();
         match events.into_iter().next().map(|event| event.kind) {
             Some(EventKind::RunSubmitted(submitted)) => Ok(Workflow::of_graph(Arc::unwrap_or_clone(submitted.graph))),
-            _ => Err(Error::new(ErrorKind::NotFound, format!("there is no run {}", self.id))),
+            _ => Err(self.node.partitions.no_run(self.id)),
         }
     }
 

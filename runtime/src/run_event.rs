@@ -547,6 +547,9 @@ fn say(called: &dyn Called, event: &Event) -> Vec<(Option<Arc<str>>, What)> {
             }));
             told
         }
-        EventKind::RunsArchived(_) | EventKind::RunRestored(_) | EventKind::Schedule(_) => Vec::new(),
+        EventKind::RunsArchived(_)
+        | EventKind::PagesForgotten(_)
+        | EventKind::RunRestored(_)
+        | EventKind::Schedule(_) => Vec::new(),
     }
 }

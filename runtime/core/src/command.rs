@@ -130,6 +130,11 @@ pub enum Command {
         /// What the archive wants to know of the page later.
         page: Json,
     },
+    /// Forget the oldest pages of the archive. The newest always stays: by it the next one is numbered.
+    ForgetPages {
+        /// How many are left.
+        kept: u64,
+    },
     /// Something about a schedule.
     Schedule(ScheduleCommand),
 }
@@ -362,6 +367,16 @@ pub enum Rejected {
     /// A run that is to be archived is still open.
     #[error("run {0} is still open and can not be archived")]
     Open(RunId),
+    /// Of the pages of the archive none would be forgotten, or all.
+    #[error(
+        "of {pages} pages of the archive {kept} can not be all that is kept: some are forgotten, and the newest stays"
+    )]
+    Pages {
+        /// How many were to be left.
+        kept: u64,
+        /// How many there are.
+        pages: usize,
+    },
     /// The run's history can not be followed, so nothing may be added to it.
     #[error("run {run} is quarantined: {reason}")]
     Quarantined {

@@ -61,6 +61,8 @@ pub enum EventKind {
     RunEnded(RunEnded),
     /// Ended runs were moved from memory to a page of the archive.
     RunsArchived(RunsArchived),
+    /// The oldest pages of the archive were forgotten, and with them the runs that are on no other.
+    PagesForgotten(PagesForgotten),
     /// A run starts no more tasks.
     RunPaused(RunPaused),
     /// A paused run starts tasks again.
@@ -300,6 +302,14 @@ pub struct RunsArchived {
     pub page: Json,
 }
 
+/// See [`EventKind::PagesForgotten`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PagesForgotten {
+    /// How many are left: the newest ones, at least one.
+    pub kept: u64,
+}
+
 /// See [`EventKind::RunPaused`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -413,6 +423,7 @@ impl EventKind {
             Self::TasksCancelled(_) => "tasks_cancelled",
             Self::RunEnded(_) => "run_ended",
             Self::RunsArchived(_) => "runs_archived",
+            Self::PagesForgotten(_) => "pages_forgotten",
             Self::RunPaused(_) => "run_paused",
             Self::RunResumed(_) => "run_resumed",
             Self::TaskResumed(_) => "task_resumed",
@@ -451,6 +462,7 @@ impl Event {
             EventKind::TasksCancelled(data) => self.write(data, out),
             EventKind::RunEnded(data) => self.write(data, out),
             EventKind::RunsArchived(data) => self.write(data, out),
+            EventKind::PagesForgotten(data) => self.write(data, out),
             EventKind::RunPaused(data) => self.write(data, out),
             EventKind::RunResumed(data) => self.write(data, out),
             EventKind::TaskResumed(data) => self.write(data, out),
@@ -502,6 +514,7 @@ impl Event {
             "tasks_cancelled" => EventKind::TasksCancelled(read(line.data)?),
             "run_ended" => EventKind::RunEnded(read(line.data)?),
             "runs_archived" => EventKind::RunsArchived(read(line.data)?),
+            "pages_forgotten" => EventKind::PagesForgotten(read(line.data)?),
             "run_paused" => EventKind::RunPaused(read(line.data)?),
             "run_resumed" => EventKind::RunResumed(read(line.data)?),
             "task_resumed" => EventKind::TaskResumed(read(line.data)?),

@@ -51,9 +51,9 @@ pub use budget::{AMOUNT_MAX, Budget, Cost, Ledger, ParseAmountError, ToppedUp};
 pub use command::{Command, Effect, EffectStatus, Rejected, Speaker, Step, StopReason};
 pub use decide::decide;
 pub use event::{
-    AttemptFailed, AttemptLost, BudgetToppedUp, DecodeError, Event, EventKind, FORMAT, LossReason, RunEnded,
-    RunOutcome, RunPaused, RunResumed, RunSubmitted, RunsArchived, SEQ_MAX, TaskAccepted, TaskCompleted, TaskResumed,
-    TasksCancelled, TasksSkipped, Then, WallTimeSpent,
+    AttemptFailed, AttemptLost, BudgetToppedUp, DecodeError, Event, EventKind, FORMAT, LossReason, PagesForgotten,
+    RunEnded, RunOutcome, RunPaused, RunResumed, RunSubmitted, RunsArchived, SEQ_MAX, TaskAccepted, TaskCompleted,
+    TaskResumed, TasksCancelled, TasksSkipped, Then, WallTimeSpent,
 };
 pub use failure::{Failure, FailureClass};
 pub use graph::{Edge, EdgeKind, Graph, GraphFault, TaskSpec, Timeouts};

@@ -43,7 +43,10 @@ impl RunRestored {
         for line in lines {
             let event = Event::decode(line.get().as_bytes()).ok()?;
             // A history holds no other runs and no other histories, whatever has been read here.
-            let is_of_run = !matches!(event.kind, EventKind::RunRestored(_) | EventKind::RunsArchived(_));
+            let is_of_run = !matches!(
+                event.kind,
+                EventKind::RunRestored(_) | EventKind::RunsArchived(_) | EventKind::PagesForgotten(_)
+            );
             (event.run == Some(id) && is_of_run).then(|| state.apply(&event))?;
         }
         state.into_run(id)

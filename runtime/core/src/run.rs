@@ -306,6 +306,7 @@ impl Run {
             EventKind::WallTimeSpent(event) => self.wall_time_spent(event),
             EventKind::RunSubmitted(_)
             | EventKind::RunsArchived(_)
+            | EventKind::PagesForgotten(_)
             | EventKind::RunRestored(_)
             | EventKind::Schedule(_) => None,
         };

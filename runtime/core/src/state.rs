@@ -131,7 +131,7 @@ impl State {
         &self.counts
     }
 
-    /// What the archive wanted to know of its pages, oldest first.
+    /// What the archive wanted to know of its pages, oldest first; of those that are not forgotten.
     pub fn pages(&self) -> &[Json] {
         &self.pages
     }
@@ -159,6 +159,10 @@ impl State {
             (EventKind::RunsArchived(archived), _) => {
                 archived.runs.iter().for_each(|run| self.forget(*run));
                 self.pages.push(archived.page.clone());
+            }
+            (EventKind::PagesForgotten(forgotten), _) => {
+                let kept = usize::try_from(forgotten.kept).unwrap_or(usize::MAX).max(1);
+                self.pages.drain(..self.pages.len().saturating_sub(kept));
             }
             (EventKind::RunSubmitted(submitted), Some(id)) => {
                 if let Some(run) = self.runs.get_mut(&id) {
@@ -393,6 +397,7 @@ fn touched(run: &Run, kind: &EventKind) -> Vec<usize> {
         EventKind::RunSubmitted(_)
         | EventKind::RunEnded(_)
         | EventKind::RunsArchived(_)
+        | EventKind::PagesForgotten(_)
         | EventKind::RunRestored(_)
         | EventKind::Schedule(_) => Vec::new(),
     };

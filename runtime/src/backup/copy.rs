@@ -99,14 +99,7 @@ impl NameSpace {
         let mut added = ours.copy_to(&theirs).await.map_err(|error| not_copied(&error))?;
         let mut partitions = Vec::new();
         for number in 0..self.root.partitions {
-            let (journal, copy) = (self.journal(&self.store, number), self.journal(target, number));
-            let mut recovery = Recovery::new(self.limits);
-            let copied = journal.copy_to(&copy, reach(number), &mut recovery).await;
-            let (at, of_it) = copied.map_err(|error| not_copied(&error))?;
-            let pages = journal.archive().copy_to(&copy.archive(), &pages_of(&recovery.state)).await;
-            added += of_it;
-            added += pages.map_err(|error| not_copied(&error))?;
-            partitions.push((at, recovery.digest().to_string()));
+            partitions.push(self.copy_partition(number, target, reach(number), &mut added).await?);
         }
         added += ours.copy_to(&theirs).await.map_err(|error| not_copied(&error))?;
         for kind in [DOCUMENTS, LOCKS] {
@@ -116,6 +109,38 @@ impl NameSpace {
             }
         }
         Ok((partitions, added))
+    }
+
+    /// Copies a partition. Returns up to where, and the hash of the state there.
+    async fn copy_partition(
+        &self,
+        number: u16,
+        target: &Arc<dyn Store>,
+        reach: Reach,
+        added: &mut Added,
+    ) -> Result<(Position, String)> {
+        let (journal, copy) = (self.journal(&self.store, number), self.journal(target, number));
+        loop {
+            let mut recovery = Recovery::new(self.limits);
+            let copied = journal.copy_to(&copy, reach, &mut recovery).await;
+            let (at, of_it) = copied.map_err(|error| not_copied(&error))?;
+            *added += of_it;
+            match journal.archive().copy_to(&copy.archive(), &pages_of(&recovery.state)).await {
+                Ok(pages) => {
+                    *added += pages;
+                    return Ok((at, recovery.digest().to_string()));
+                }
+                Err(copy::Error::PageMissing { page, .. }) if self.is_forgotten(number, page).await? => {
+                    // The journal goes on to where that page is named no more, and so does the copy, unless it is to end before.
+                    if let Some(until) = reach.until {
+                        let message = format!("position {until} of partition {number} is not kept any more");
+                        let why = format!("page {page} of the archive, which it names, is forgotten (history_kept)");
+                        return Err(Error::invalid(message).because(why));
+                    }
+                }
+                Err(error) => return Err(not_copied(&error)),
+            }
+        }
     }
 
     /// Whether this can be copied into the target: it is empty, or holds an earlier copy of it, finished or not. Answers the last
@@ -169,6 +194,7 @@ pub(super) fn millis(time: Duration) -> u64 {
 pub(super) fn not_copied(error: &copy::Error) -> Error {
     match error {
         copy::Error::Source(error) => unread(error),
+        copy::Error::PageMissing { .. } => Error::new(ErrorKind::Corrupt, error.to_string()),
         copy::Error::Register(error) => unread_register(error),
         copy::Error::TooOld { .. } | copy::Error::Ends { .. } => Error::invalid(error),
         copy::Error::Foreign(_) => Error::new(ErrorKind::Conflict, error.to_string()),

@@ -28,6 +28,8 @@ use crate::journal::register::{self, Register};
 use crate::journal::replay::{Replay, ReplayError};
 use crate::journal::{self, Journal, manifest, reader, walk};
 use crate::node::store_to_read;
+use crate::partition::pages_of;
+use crate::partition::recover::Recovery;
 use crate::port::store::Store;
 use crate::root::{self, Root};
 use crate::settings::Settings;
@@ -121,6 +123,13 @@ impl NameSpace {
         let mut lines = Lines::default();
         self.journal(&self.store, partition).read(&mut lines).await.map_err(|error| unread(&error))?;
         Ok(lines.0)
+    }
+
+    /// Whether a page of the archive that was named once is named no more: then it may be gone.
+    async fn is_forgotten(&self, partition: u16, page: u64) -> Result<bool> {
+        let mut recovery = Recovery::new(self.limits);
+        self.journal(&self.store, partition).read(&mut recovery).await.map_err(|error| unread(&error))?;
+        Ok(pages_of(&recovery.state).first().is_some_and(|first| page < first.page))
     }
 
     fn journal(&self, store: &Arc<dyn Store>, partition: u16) -> Journal {

@@ -158,6 +158,7 @@ impl NameSpace {
                     }
                 }
                 Err(error @ archive::Error::Unknown { .. }) => return Err(away(&error)),
+                Err(archive::Error::Missing { page }) if self.is_forgotten(number, page).await? => {}
                 Err(error) => survey.fault(&object, error),
             }
         }

@@ -189,7 +189,8 @@ impl PartReader {
             if range.is_some_and(|(first, last)| last <= whole || first > until) {
                 continue;
             }
-            let records = self.partitions.archived_page(self.number.into(), *page).await?;
+            // What is forgotten is told to nobody any more.
+            let Some(records) = self.partitions.archived_page(self.number.into(), *page).await? else { continue };
             let (mut first, mut last) = (u64::MAX, 0);
             for record in records.iter() {
                 let lines: Vec<&RawValue> =

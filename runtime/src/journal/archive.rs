@@ -252,7 +252,7 @@ impl Archive {
     /// Copies the pages of `summaries` that `theirs`, the archive of the same partition in another store, does not have yet.
     ///
     /// # Errors
-    /// See [`copy::Error`]: a page that is missing is the source's fault.
+    /// See [`copy::Error`]: a page that is damaged is the source's fault, one that is missing may be forgotten since.
     pub(crate) async fn copy_to(&self, theirs: &Self, summaries: &[Summary]) -> Result<Added, copy::Error> {
         let mut added = Added::default();
         let unread = |error: &dyn std::fmt::Display| copy::Error::TargetUnread(error.to_string());
@@ -264,7 +264,8 @@ impl Archive {
             }
             let found = self.access.get_patiently(&name).await.map_err(|error| walk::unavailable(&name, &error))?;
             let damaged = |reason: String| walk::Error::from(Corrupt::undecodable(&name, reason));
-            let bytes = found.ok_or_else(|| damaged("it is missing".to_owned()))?;
+            let missing = copy::Error::PageMissing { partition: self.names.partition(), page: summary.page };
+            let bytes = found.ok_or(missing)?;
             self.decode(summary.page, &name, &bytes).map_err(|error| damaged(error.to_string()))?;
             added += copy::put(&theirs.access, name.clone(), bytes).await?;
         }

@@ -60,6 +60,14 @@ pub(crate) enum Error {
         /// The position of the oldest snapshot.
         earliest: Position,
     },
+    /// A page of the archive is not there, though the journal up to that position names it.
+    #[error("page {page} of the archive of partition {partition} is missing")]
+    PageMissing {
+        /// The partition.
+        partition: u32,
+        /// The page.
+        page: u64,
+    },
     /// The source does not go that far.
     #[error("partition {partition} ends at {end}, before position {until}")]
     Ends {

@@ -1,4 +1,4 @@
-//! Collecting what no walk needs any more (J8).
+//! Collecting what no walk needs any more (J8), and pages of the archive that are forgotten.
 //!
 //! # How a seal is told from a record without reading it
 //!
@@ -13,6 +13,13 @@
 //! what it was before, a collected one, and an owner of that epoch that comes back to life is still stopped at n + 1.
 //! They are kept all the same where they can be told: such a slot has collected neighbours, so whatever a gap follows
 //! is read before it is deleted.
+//!
+//! # Pages
+//!
+//! A page is forgotten by an event, and deleted when that has been durable for as long as garbage is kept: whoever has
+//! been told of it before can read it for that long. All before the first that is kept are deleted, as the list has
+//! them, so a page that a dead owner has left goes, too, and one that a crash has spared. Nobody writes there again:
+//! the number of a page is greater than that of any that was named before it.
 
 use callboard_core::sabotage::{self, Sabotage};
 use futures::stream::{self, StreamExt};
@@ -35,6 +42,8 @@ pub(crate) struct Collected {
     pub(crate) snapshots: usize,
     /// Versions of the manifest.
     pub(crate) versions: usize,
+    /// Pages of the archive.
+    pub(crate) pages: usize,
 }
 
 /// A slot at or before the boundary.
@@ -79,6 +88,10 @@ impl Keeper {
             collected.slots = self.collect_slots(boundary).await?;
             collected.snapshots = self.collect_snapshots(boundary).await?;
         }
+        let first = self.pages.first;
+        if let Some(first) = self.pages.late.ripe(now, first).filter(|first| *first > self.pages.swept) {
+            collected.pages = self.collect_pages(first).await?;
+        }
         Ok(collected)
     }
 
@@ -99,6 +112,20 @@ impl Keeper {
         for name in &names {
             let old = self.journal.names.parse_snapshot(name).is_some_and(|at| at < boundary);
             deleted += usize::from(old && self.delete(name).await);
+        }
+        Ok(deleted)
+    }
+
+    /// Deletes all pages before `first`. It is the only list of them, for it is long, and made only when there are new ones.
+    async fn collect_pages(&mut self, first: u64) -> Result<usize, Error> {
+        let names = self.list(&self.journal.names.pages()).await?;
+        let is_before = |name: &String| self.journal.names.parse_page(name).is_some_and(|page| page < first);
+        let before: Vec<String> = names.into_iter().filter(is_before).collect();
+        let all = before.len();
+        let deletes = stream::iter(before).map(async |name| self.delete(&name).await).buffered(AT_ONCE);
+        let deleted = deletes.filter(|deleted| std::future::ready(*deleted)).count().await;
+        if deleted == all {
+            self.pages.swept = first;
         }
         Ok(deleted)
     }

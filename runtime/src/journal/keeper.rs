@@ -27,7 +27,18 @@ pub(crate) struct Keeper {
     pub(super) in_doubt: bool,
     pub(super) boundary: Late<Position>,
     pub(super) newest: Late<u64>,
+    pub(super) pages: Pages,
     pub(super) tenure: Tenure,
+}
+
+/// What is known of the pages of the archive that are forgotten.
+#[derive(Debug)]
+pub(super) struct Pages {
+    /// The first that is not, by events that are durable; 0 if nobody has said.
+    pub(super) first: u64,
+    pub(super) late: Late<u64>,
+    /// None before this one are left; 1 at first, for there is no page 0.
+    pub(super) swept: u64,
 }
 
 /// Why there is no new snapshot.
@@ -61,6 +72,7 @@ impl Keeper {
             register: journal.manifest(),
             boundary: Late::new(journal.settings.garbage_late),
             newest: Late::new(journal.settings.garbage_late),
+            pages: Pages { first: 0, late: Late::new(journal.settings.garbage_late), swept: 1 },
             journal,
             current,
             in_doubt: false,
@@ -123,6 +135,12 @@ impl Keeper {
             }
             Settled::Refused(reason) | Settled::Undecided(reason) => Err(Error::Store(reason)),
         }
+    }
+
+    /// Says which page of the archive is the first that the durable state of the partition names: those before it are
+    /// forgotten, by this owner or one before it, and no state of any later owner names them.
+    pub(crate) fn forgotten_before(&mut self, page: u64) {
+        self.pages.first = self.pages.first.max(page);
     }
 
     /// An advance whose future was dropped counts as unknown, and after that only a new claim may go on (R1, J7).

@@ -67,6 +67,11 @@ impl Names {
     pub(super) fn page(&self, page: u64) -> String {
         format!("{}/archive/{page:020}", self.root)
     }
+
+    /// The number of the page that `name` is.
+    pub(super) fn parse_page(&self, name: &str) -> Option<u64> {
+        padded(name.strip_prefix(&self.pages())?)
+    }
 }
 
 /// What a new snapshot is called: its position, and an id that makes the name new.

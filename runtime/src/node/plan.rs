@@ -338,7 +338,10 @@ impl Plan {
     fn partitions(&self, courier: &Courier, closing: &ClosingTime) -> (Vec<ChildSpec>, Partitions) {
         let (specs, doors) = self.doors(courier, closing, None);
         let handles = (0..).zip(&doors).map(|(number, door)| Partition::new(door.clone(), None, self.archive(number)));
-        (specs, Partitions::new(handles.collect(), self.clock.clone(), self.namespace.clone()))
+        (
+            specs,
+            Partitions::new(handles.collect(), self.clock.clone(), self.namespace.clone(), self.settings.history_kept),
+        )
     }
 
     /// Every partition as a child, and its door.
@@ -397,7 +400,8 @@ impl Plan {
             let elsewhere = Elsewhere { number, route: routes.of(number), switchboard: switchboard.clone() };
             Partition::new(door.clone(), Some(elsewhere), self.archive(number))
         });
-        let partitions = Partitions::new(handles.collect(), self.clock.clone(), self.namespace.clone());
+        let partitions =
+            Partitions::new(handles.collect(), self.clock.clone(), self.namespace.clone(), self.settings.history_kept);
         self.backlog.join(self.node.clone(), switchboard.clone());
         self.mailroom.join(Post::new(self.node.clone(), registry.clone(), member.clone(), switchboard.clone()));
         let called = switchboard.clone();
@@ -450,6 +454,7 @@ impl Plan {
             snapshot_bytes: settings.snapshot_bytes,
             closed_max: settings.closed_max,
             closed_for: settings.closed_for,
+            history_kept: settings.history_kept,
             watchers_max: settings.watchers_max,
             sleep_max: self.pace.sleep_max,
             collect_every: self.pace.collect,

@@ -96,14 +96,14 @@ impl Tenant {
         Ok(())
     }
 
-    /// The pages that may hold a run that is not in memory, if there are more than the asker has `checked`.
-    pub(super) fn pages_to_check(&mut self, run: RunId, checked: usize) -> Vec<Summary> {
-        if checked == usize::MAX || self.state.run(run).is_some() {
+    /// The pages that may hold a run that is not in memory, if there are any behind the last that the asker has `checked`.
+    pub(super) fn pages_to_check(&mut self, run: RunId, checked: u64) -> Vec<Summary> {
+        if checked == u64::MAX || self.state.run(run).is_some() {
             return Vec::new();
         }
-        // Pages are only ever added, so what was checked are the first.
+        // Pages are added at one end and forgotten at the other, and no number is given twice.
         let pages = self.closing.pages_that_may_hold(run, &self.state);
-        if pages.len() > checked { pages } else { Vec::new() }
+        if pages.last().is_some_and(|last| last.page > checked) { pages } else { Vec::new() }
     }
 
     fn speak(&mut self, speaker: Speaker, say: Say, reply: Reply) {

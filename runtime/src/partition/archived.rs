@@ -1,8 +1,9 @@
 //! Runs as the archive has them, and how one comes back.
 
-use super::handle::{Partition, corrupt, refused};
+use super::handle::{Partitions, corrupt, refused};
 use super::history::lines_of;
 use super::message::Comeback;
+use super::question::{ArchivePage, Question};
 use crate::journal::archive::{self, Record, Summary};
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Command, Event, Json, Limits, Run, RunId, RunRestored, State, TaskRef, Token, decide};
@@ -15,8 +16,8 @@ pub(super) struct Archived {
     pub(super) run: Run,
     pub(super) events: Vec<Event>,
     lines: Json,
-    /// How many pages may hold it.
-    pages: usize,
+    /// The last of the pages that may hold it.
+    last: u64,
 }
 
 /// The longest input and history that a task's other life brings to the journal: with what else is in its batch they fit
@@ -49,7 +50,7 @@ impl Archived {
             events.push(event);
         }
         let run = state.into_run(id).ok_or_else(|| corrupt(id, &"its events are those of another run"))?;
-        Ok(Self { run, events, lines, pages: 0 })
+        Ok(Self { run, events, lines, last: 0 })
     }
 
     /// Whether a task could be given another life: before anything is brought back for it.
@@ -62,23 +63,39 @@ impl Archived {
 
     /// Ready to be taken back, with an input of `input_bytes`.
     pub(super) fn comeback(self, input_bytes: usize) -> Result<Comeback> {
-        let Self { run, lines, pages, .. } = self;
+        let Self { run, lines, last, .. } = self;
         appendable(lines.as_str().len() + input_bytes, &format!("the history of run {}, with the input,", run.id))?;
         let split = lines_of(&lines).map_err(|error| corrupt(run.id, &error))?;
-        Ok(Comeback { restored: RunRestored::new(lines, run), lines: split, checked: pages })
+        Ok(Comeback { restored: RunRestored::new(lines, run), lines: split, checked: last })
     }
 }
 
-impl Partition {
+impl Partitions {
+    /// A run as it is on one of these pages of the archive, the last that has it.
+    ///
+    /// A page that was forgotten and is gone since its partition has named it has had all runs that are on none behind it.
     pub(super) async fn archived(&self, id: RunId, pages: &[Summary]) -> Result<Option<Archived>> {
-        let found = self.archive.find(Uuid::from_bytes(*id.as_bytes()), pages).await.map_err(unreadable)?;
-        let read = |record: Record| Archived::read(id, &record).map(|found| Archived { pages: pages.len(), ..found });
+        let found = match self.of(id).archive.find(Uuid::from_bytes(*id.as_bytes()), pages).await {
+            Err(archive::Error::Missing { page }) if self.is_forgotten(self.number_of(id), page).await? => None,
+            found => found.map_err(unreadable)?,
+        };
+        let last = pages.last().map_or(0, |page| page.page);
+        let read = |record: Record| Archived::read(id, &record).map(|found| Archived { last, ..found });
         found.map(read).transpose()
     }
 
-    /// The records of a page of its archive.
-    pub(super) async fn page(&self, page: u64) -> Result<Arc<[Record]>> {
-        self.archive.page(page).await.map_err(unreadable)
+    /// The records of a page of the archive of a partition; `None` if it is forgotten and gone.
+    pub(crate) async fn archived_page(&self, number: usize, page: u64) -> Result<Option<Arc<[Record]>>> {
+        match self.at(number).archive.page(page).await {
+            Err(archive::Error::Missing { .. }) if self.is_forgotten(number, page).await? => Ok(None),
+            found => found.map(Some).map_err(unreadable),
+        }
+    }
+
+    /// Whether a page that was named once is named no more.
+    async fn is_forgotten(&self, number: usize, page: u64) -> Result<bool> {
+        let pages: Vec<ArchivePage> = self.ask(number, |reply| Question::Pages { reply }).await?;
+        Ok(pages.first().is_some_and(|first| page < first.page))
     }
 }
 

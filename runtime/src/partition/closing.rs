@@ -5,6 +5,7 @@ mod tests;
 
 use super::history::History;
 use super::message::Message;
+use super::retention;
 use super::tenure::Tuning;
 use super::writer::Joined;
 use crate::journal::archive::{self, Archive, Record, Summary};
@@ -13,6 +14,8 @@ use bytes::Bytes;
 use callboard_core::{Json, Millis, RunId, State};
 use ractor::ActorRef;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Runs on one page at most.
@@ -22,6 +25,9 @@ const PAGE_BYTES: usize = 4 << 20;
 /// Bytes of one run that fit on a page, with what stands beside them.
 const RUN_BYTES: usize = FRAME_BYTES_MAX - 1024;
 
+/// How often the ages of all pages are looked at, when the oldest may have been kept for long enough.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
 /// What of a partition has ended and leaves memory.
 pub(super) struct Closing {
     archive: Arc<Archive>,
@@ -29,11 +35,15 @@ pub(super) struct Closing {
     /// The pages, as far as they have been read from the state.
     pages: Vec<Summary>,
     read: usize,
+    /// When this tenure began, by the clock that it has measured with since.
+    began: Millis,
+    /// When the age of all pages is looked at next.
+    look_at: Instant,
 }
 
 impl Closing {
-    pub(super) fn new(archive: Archive) -> Self {
-        Self { archive: Arc::new(archive), job: None, pages: Vec::new(), read: 0 }
+    pub(super) fn new(archive: Archive, began: Millis) -> Self {
+        Self { archive: Arc::new(archive), job: None, pages: Vec::new(), read: 0, began, look_at: Instant::now() }
     }
 
     /// All pages, oldest first.
@@ -52,6 +62,33 @@ impl Closing {
     pub(super) fn pages_that_may_hold(&mut self, run: RunId, state: &State) -> Vec<Summary> {
         let id = Uuid::from_bytes(*run.as_bytes());
         self.pages(state).iter().filter(|page| page.may_hold(id)).cloned().collect()
+    }
+
+    /// The number of the first page; 0 if there is none.
+    pub(super) fn first_page(&mut self, state: &State) -> u64 {
+        self.pages(state).first().map_or(0, |page| page.page)
+    }
+
+    /// How many pages are left when those are forgotten that were kept for `history_kept`; `None` if there are none such.
+    ///
+    /// A page whose summary can not be read is kept, with all others: nobody knows how old it is.
+    pub(super) fn kept_if_due(&mut self, now: Millis, history_kept: Duration, state: &State) -> Option<u64> {
+        let began = self.began;
+        let pages = self.pages(state);
+        let may_be = pages.len() > 1 && now.since(Millis(pages[0].newest_ms)) > history_kept;
+        if !may_be || pages.len() != state.pages().len() || self.look_at > Instant::now() {
+            return None;
+        }
+        self.look_at = Instant::now() + LOOK_EVERY;
+        let overdue = retention::overdue(&self.pages, began, now, history_kept);
+        (overdue > 0).then(|| (self.pages.len() - overdue) as u64)
+    }
+
+    /// The state has forgotten its oldest pages.
+    pub(super) fn forgotten(&mut self, state: &State) {
+        let forgotten = self.read.saturating_sub(state.pages().len());
+        self.pages.drain(..forgotten.min(self.pages.len()));
+        self.read -= forgotten;
     }
 
     /// Writes a page if too many ended runs are in memory, or one for too long.

@@ -10,7 +10,8 @@ use super::message::{FeedPage, Message, Page, Progress, Refusal, Room, Say, Targ
 use super::watch;
 use super::way::{self, Elsewhere, Way};
 use crate::clock::Clock;
-use crate::journal::archive::{Archive, Record};
+use crate::journal::archive::Archive;
+use crate::settings::show_time;
 use crate::supervise::Gone;
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Alive, CheckedGraph, Entry, Event, Millis, Rejected, RunId, ScheduleRejected, Speaker};
@@ -31,6 +32,8 @@ pub(crate) struct Partitions {
     all: Arc<[Partition]>,
     clock: Clock,
     namespace: Arc<str>,
+    /// How long the history of an ended run is kept.
+    history_kept: Duration,
 }
 
 /// One partition, whoever owns it.
@@ -117,8 +120,8 @@ impl Unheard {
 }
 
 impl Partitions {
-    pub(crate) fn new(partitions: Vec<Partition>, clock: Clock, namespace: Arc<str>) -> Self {
-        Self { all: partitions.into(), clock, namespace }
+    pub(crate) fn new(partitions: Vec<Partition>, clock: Clock, namespace: Arc<str>, history_kept: Duration) -> Self {
+        Self { all: partitions.into(), clock, namespace, history_kept }
     }
 
     /// What time it is by the clock of this node.
@@ -212,7 +215,7 @@ impl Partitions {
         let deadline = Instant::now() + ANSWER_MAX;
         let bytes = graph.bytes();
         // A new id is on no page; another may be, and so may whatever an earlier try has led to.
-        let (mut checked, mut unclear) = (if before == Before::Never { usize::MAX } else { 0 }, None);
+        let (mut checked, mut unclear) = (if before == Before::Never { u64::MAX } else { 0 }, None);
         loop {
             let sent = async {
                 partition.admit()?;
@@ -226,16 +229,16 @@ impl Partitions {
                 // A try of unknown outcome went before, and no later one has told what came of it.
                 Err(error) => return Err(unclear.unwrap_or(error)),
                 Ok(Some(Ok(()))) => return Ok(()),
-                Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(refused(rejected)),
+                Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(self.refused(rejected)),
                 Ok(Some(Err(Refusal::Unavailable(reason)))) => {
                     let error = Error::new(ErrorKind::Unavailable, "nothing was submitted").because(reason);
                     return Err(unclear.unwrap_or(error));
                 }
-                Ok(Some(Err(Refusal::Elsewhere(pages)))) => match partition.archived(run, &pages).await {
+                Ok(Some(Err(Refusal::Elsewhere(pages)))) => match self.archived(run, &pages).await {
                     Err(error) => return Err(unclear.unwrap_or(error)),
                     Ok(Some(found)) if found.run.is_of(graph.graph()) => return Ok(()),
                     Ok(Some(_)) => return Err(refused(Rejected::Conflict { run, key })),
-                    Ok(None) => checked = pages.len(),
+                    Ok(None) => checked = pages.last().map_or(0, |last| last.page),
                 },
                 Ok(Some(Err(Refusal::Unknown(reason)))) => unclear = Some(unknown(run).because(reason)),
                 Ok(None) => unclear = Some(unknown(run)),
@@ -244,7 +247,7 @@ impl Partitions {
                 return Err(unclear.unwrap_or_else(|| unknown(run)));
             }
             if unclear.is_some() {
-                if checked == usize::MAX {
+                if checked == u64::MAX {
                     checked = 0;
                 }
                 tokio::time::sleep(AGAIN).await;
@@ -312,7 +315,7 @@ impl Partitions {
             way.send(Message::Await { run, target: target.clone(), reply });
             match verdict.await {
                 Ok(Verdict::Elsewhere(pages)) => {
-                    let found = partition.archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
+                    let found = self.archived(run, &pages).await?.ok_or_else(|| self.no_run(run))?;
                     let Some(watched) = watch::watched(&found.run, target) else { return Ok(Verdict::NoTask) };
                     let verdict = watch::verdict(&found.run, watched);
                     return verdict.ok_or_else(|| Error::new(ErrorKind::Corrupt, "an archived run has not ended"));
@@ -339,7 +342,7 @@ impl Partitions {
                 Ok(Page::End) => return Ok(None),
                 Ok(Page::Full(limit)) => return Err(too_many(run, limit)),
                 Ok(Page::Elsewhere(pages)) => {
-                    let found = partition.archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
+                    let found = self.archived(run, &pages).await?.ok_or_else(|| self.no_run(run))?;
                     let events: Vec<Event> = found.events.into_iter().filter(|event| event.seq > after).collect();
                     return Ok((!events.is_empty()).then_some(events));
                 }
@@ -368,11 +371,6 @@ impl Partitions {
         }
     }
 
-    /// The records of a page of the archive of a partition.
-    pub(crate) async fn archived_page(&self, number: usize, page: u64) -> Result<Arc<[Record]>> {
-        self.at(number).page(page).await
-    }
-
     /// The first and the last event on a page of the archive of a partition, if somebody has looked and told.
     pub(crate) fn range_of(&self, number: usize, page: u64) -> Option<(u64, u64)> {
         self.at(number).ranges.lock().unwrap_or_else(PoisonError::into_inner).get(&page).copied()
@@ -391,6 +389,18 @@ impl Partitions {
         if route.changed().await.is_err() {
             std::future::pending().await
         }
+    }
+
+    /// That there is no such run, or no more.
+    pub(crate) fn no_run(&self, run: RunId) -> Error {
+        let kept = show_time(self.history_kept);
+        let why = format!("a run that has ended is kept for {kept}, and then it is forgotten (history_kept)");
+        Error::new(ErrorKind::NotFound, format!("there is no run {run}")).because(why)
+    }
+
+    /// What the workflow machine's refusal means for a caller.
+    fn refused(&self, rejected: Rejected) -> Error {
+        if let Rejected::NoRun(run) = rejected { self.no_run(run) } else { refused(rejected) }
     }
 
     /// How much of a run is done; `None` if it is not in memory.
@@ -423,10 +433,6 @@ fn too_many(run: RunId, limit: usize) -> Error {
     Error::new(ErrorKind::Unavailable, message)
 }
 
-pub(super) fn no_run(run: RunId) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no run {run}"))
-}
-
 pub(super) fn corrupt(run: RunId, error: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Corrupt, format!("the history of run {run} can not be read")).because(error)
 }
@@ -449,6 +455,7 @@ pub(super) fn refused(rejected: Rejected) -> Error {
         Rejected::Conflict { .. }
         | Rejected::Ended { .. }
         | Rejected::Open(_)
+        | Rejected::Pages { .. }
         | Rejected::Paused { .. }
         | Rejected::NotResumable { .. } => ErrorKind::Conflict,
         Rejected::Input { .. } | Rejected::Children { .. } | Rejected::TopUp { .. } => ErrorKind::Invalid,

@@ -144,8 +144,8 @@ pub(crate) struct Comeback {
     pub(crate) restored: RunRestored,
     /// Its history.
     pub(crate) lines: Vec<Line>,
-    /// How many of the pages that may hold it were looked at.
-    pub(crate) checked: usize,
+    /// Of the pages that may hold it all up to this one were looked at.
+    pub(crate) checked: u64,
 }
 
 /// What a watcher waits for.
@@ -222,8 +222,8 @@ pub(crate) struct FeedPage {
 /// A message to a partition.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// Start a run. `checked`: of the pages that may hold it, it is on none of the first so many.
-    Submit { run: RunId, graph: CheckedGraph, key: Option<String>, checked: usize, room: Room, reply: Reply },
+    /// Start a run. `checked`: of the pages that may hold it, it is on none up to this one.
+    Submit { run: RunId, graph: CheckedGraph, key: Option<String>, checked: u64, room: Room, reply: Reply },
     /// A holder speaks of its task.
     Speak { speaker: Speaker, say: Say, reply: Reply },
     /// A holder still has its task.

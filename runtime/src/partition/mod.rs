@@ -36,6 +36,7 @@ mod proof;
 mod queries;
 pub(crate) mod question;
 pub(crate) mod recover;
+mod retention;
 mod schedules;
 mod snapshot;
 pub(crate) mod start;

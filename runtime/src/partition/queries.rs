@@ -1,7 +1,7 @@
 //! Questions to all partitions and their archives.
 
 use super::archived::Archived;
-use super::handle::{AGAIN, ANSWER_MAX, Partitions, no_run};
+use super::handle::{AGAIN, ANSWER_MAX, Partitions};
 use super::message::Message;
 use super::question::{ArchivePage, CalledRun, Found, Piece, Question, TaskPiece, run_task, tasks};
 use crate::query::filter::{RunFilter, RunTaskFilter, TaskFilter};
@@ -20,7 +20,7 @@ impl Partitions {
     /// How a run stands.
     pub(crate) async fn info(&self, run: RunId) -> Result<RunInfo> {
         let all = Arc::<RunFilter>::default();
-        self.info_if(run, &all).await?.ok_or_else(|| no_run(run))
+        self.info_if(run, &all).await?.ok_or_else(|| self.no_run(run))
     }
 
     /// How a run stands, if it is one of those asked for.
@@ -29,7 +29,7 @@ impl Partitions {
         match self.ask(self.number_of(run), ask).await? {
             Found::Here(info) => Ok(info),
             Found::Elsewhere(pages) => {
-                let found = self.of(run).archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
+                let found = self.archived(run, &pages).await?.ok_or_else(|| self.no_run(run))?;
                 Ok(filter.admits(&found.run).then(|| RunInfo::of(&found.run)))
             }
         }
@@ -50,7 +50,7 @@ impl Partitions {
             let (found, next): TaskPiece = match self.ask(self.number_of(run), ask).await? {
                 Found::Here(piece) => piece,
                 Found::Elsewhere(pages) => {
-                    let found = self.of(run).archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
+                    let found = self.archived(run, &pages).await?.ok_or_else(|| self.no_run(run))?;
                     tasks(&found.run, &filter, after, wanted, None)
                 }
             };
@@ -201,7 +201,7 @@ impl Partitions {
                 _ if what.skips(place.newest_ms) => continue,
                 _ => {}
             }
-            let records = self.at(place.partition.into()).page(place.page).await?;
+            let Some(records) = self.archived_page(place.partition.into(), place.page).await? else { continue };
             let runs: Vec<RunId> = records.iter().map(|record| RunId::new(record.id)).collect();
             let ask = |reply| Question::InMemory { runs: runs.clone(), reply };
             let (in_memory, now) = self.ask(place.partition.into(), ask).await?;
@@ -216,7 +216,8 @@ impl Partitions {
                 }
                 let id = RunId::new(record.id);
                 let run = if in_memory.contains(&id) || newer.is_on_a_later_page(record.id, place.page) {
-                    if is_told(&self.info(id).await?) {
+                    let now = if_kept(self.info(id).await.map(Some))?;
+                    if now.is_none_or(|info| is_told(&info)) {
                         (place.told, place.task) = (place.told + 1, None);
                         continue;
                     }
@@ -253,6 +254,14 @@ impl Partitions {
                 }
             }
         }
+    }
+}
+
+/// What is asked of a run in a list that may take a while; nothing, if it was forgotten meanwhile.
+fn if_kept<T>(found: Result<Option<T>>) -> Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        found => found,
     }
 }
 
@@ -306,7 +315,7 @@ impl FromArchive<RunInfo> for RunsOf<'_> {
         Box::pin(async move {
             let info = match run {
                 Some(run) => self.filter.admits(&run).then(|| RunInfo::of(&run)),
-                None => self.partitions.info_if(id, self.filter).await?,
+                None => if_kept(self.partitions.info_if(id, self.filter).await)?,
             };
             Ok((info.into_iter().collect(), None))
         })
@@ -334,8 +343,10 @@ impl FromArchive<RunTask> for RunTasksOf<'_> {
         Box::pin(async move {
             let RunTaskFilter { runs, tasks } = self.filter;
             let Some(run) = run else {
-                let Some(info) = self.partitions.info_if(id, runs).await? else { return Ok((Vec::new(), None)) };
-                let page = self.partitions.tasks(id, tasks.clone(), limit, after).await?;
+                let info = if_kept(self.partitions.info_if(id, runs).await)?;
+                let Some(info) = info else { return Ok((Vec::new(), None)) };
+                let page = if_kept(self.partitions.tasks(id, tasks.clone(), limit, after).await.map(Some))?;
+                let Some(page) = page else { return Ok((Vec::new(), None)) };
                 let of_it = |task| RunTask { run: id, workflow: info.workflow.clone(), task };
                 return Ok((page.items.into_iter().map(of_it).collect(), page.next));
             };

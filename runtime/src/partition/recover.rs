@@ -65,7 +65,8 @@ impl Recovery {
                 self.history.push(run, Line { seq: event.seq, bytes: Bytes::copy_from_slice(line) });
             }
             (None, EventKind::RunsArchived(archived)) => archived.runs.iter().for_each(|run| self.history.forget(*run)),
-            (None, EventKind::Schedule(_)) => {} // the state has it, and a snapshot of it
+            // The state has it, and a snapshot of it.
+            (None, EventKind::Schedule(_) | EventKind::PagesForgotten(_)) => {}
             (None, kind) => {
                 return Err(ReplayError::new(format!("event {} ({}) names no run", event.seq, kind.name())));
             }

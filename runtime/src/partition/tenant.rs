@@ -104,10 +104,14 @@ impl Tenant {
             meters.snapshot(around.number, at);
         }
         let period = around.tuning.collect_every;
+        let mut closing = Closing::new(tenure.archive, around.clock.now());
+        let housekeeper = Housekeeper::start(tenure.keeper, myself.clone(), period);
+        // What was replayed is durable.
+        housekeeper.first_page().store(closing.first_page(&tenure.state), Relaxed);
         Self {
             epoch: tenure.appender.last().position().epoch,
             durable: tenure.state.seq(),
-            closing: Closing::new(tenure.archive),
+            closing,
             proof: Proof::new(tenure.state.limits().lease, tenure.nodes.is_some()),
             state: tenure.state,
             history: tenure.history,
@@ -125,7 +129,7 @@ impl Tenant {
             nodes: tenure.nodes,
             ride_until: None,
             writer: Some(Writer::start(tenure.appender, meters, myself.clone())),
-            housekeeper: Housekeeper::start(tenure.keeper, myself.clone(), period),
+            housekeeper,
             wake,
             ticked: false,
             _ticker: ticker,
@@ -226,6 +230,9 @@ impl Tenant {
             }
             batch.measured.extend(measured(&self.state, &event));
             self.state.apply(&event);
+            if let EventKind::PagesForgotten(_) = event.kind {
+                self.closing.forgotten(&self.state);
+            }
             if let Some(run) = event.run {
                 if !self.held.is_empty() {
                     free(&mut self.held, run, &event.kind);
@@ -446,11 +453,25 @@ impl Tenant {
         self.offer_again();
         self.snapshots.go_on(&self.history, &self.state);
         self.close_if_due();
+        self.forget_if_due();
     }
 
     fn close_if_due(&mut self) {
         let now = self.now();
         self.closing.close_if_due(now, &self.around.tuning, &self.state, &self.history, self.durable, &self.myself);
+    }
+
+    /// Forgets the pages of the archive that have been kept for long enough. Their objects go when that is durable, and late.
+    fn forget_if_due(&mut self) {
+        let (now, history_kept) = (self.now(), self.around.tuning.history_kept);
+        let Some(kept) = self.closing.kept_if_due(now, history_kept, &self.state) else { return };
+        if self.decide(Command::ForgetPages { kept }).is_ok() {
+            let (page, first) = (self.closing.first_page(&self.state), self.housekeeper.first_page());
+            tracing::info!(partition = self.around.number, epoch = self.epoch, first = page, "history forgotten");
+            self.tell(move || {
+                first.fetch_max(page, Relaxed);
+            });
+        }
     }
 
     /// Offers again what was handed out and has found no holder: the message may be lost with whoever had it.

@@ -31,6 +31,8 @@ pub(crate) struct Tuning {
     pub(crate) closed_max: usize,
     /// How long an ended run is kept in memory.
     pub(crate) closed_for: Duration,
+    /// How long the history of an ended run is kept.
+    pub(crate) history_kept: Duration,
     /// Callers that may wait for one end, or read one run.
     pub(crate) watchers_max: usize,
     /// The longest that a partition sleeps: a bound on how late a timer can be when the machine was suspended.

@@ -148,6 +148,7 @@ fn ended(kind: &EventKind, mut each: impl FnMut(Watched)) {
         | EventKind::AttemptFailed(_)
         | EventKind::AttemptLost(_)
         | EventKind::RunsArchived(_)
+        | EventKind::PagesForgotten(_)
         | EventKind::RunPaused(_)
         | EventKind::RunResumed(_)
         | EventKind::TaskResumed(_)

@@ -36,7 +36,7 @@ pub(crate) enum Request {
         graph: Json,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,
-        checked: usize,
+        checked: u64,
     },
     Speak {
         speaker: Speaker,
@@ -96,7 +96,7 @@ pub(crate) enum Request {
 pub(crate) struct Past {
     /// Its history.
     events: Json,
-    checked: usize,
+    checked: u64,
 }
 
 /// The room in an inbox that a wish about a schedule takes which carries no workflow.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use callboard_core::sabotage::{self, Sabotage};
 use ractor::ActorRef;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -89,6 +90,8 @@ pub(crate) enum Keep {
 #[derive(Debug)]
 pub(crate) struct Housekeeper {
     jobs: mpsc::Sender<Keep>,
+    /// The first page of the archive that is not forgotten.
+    first_page: Arc<AtomicU64>,
     _task: Joined<()>,
 }
 
@@ -96,6 +99,8 @@ impl Housekeeper {
     /// Collects garbage every `period`.
     pub(crate) fn start(mut keeper: Keeper, partition: ActorRef<Message>, period: Duration) -> Self {
         let (jobs, mut queue) = mpsc::channel(1);
+        let first_page = Arc::<AtomicU64>::default();
+        let first = first_page.clone();
         let period = if sabotage::is(Sabotage::GarbageAtOnce) { AT_ONCE } else { period };
         let task = Joined::spawn(async move {
             let mut collect_at = Instant::now() + period;
@@ -104,6 +109,7 @@ impl Housekeeper {
                     biased;
                     // First, so that a partition that takes one snapshot after the other is swept all the same.
                     () = sleep_until(collect_at) => {
+                        keeper.forgotten_before(first.load(Relaxed));
                         match keeper.collect().await {
                             Ok(collected) => tracing::debug!(?collected, "garbage collected"),
                             Err(error) => {
@@ -123,7 +129,12 @@ impl Housekeeper {
                 }
             }
         });
-        Self { jobs, _task: task }
+        Self { jobs, first_page, _task: task }
+    }
+
+    /// Where to note which page of the archive is the first that is not forgotten, when that is durable.
+    pub(crate) fn first_page(&self) -> Arc<AtomicU64> {
+        self.first_page.clone()
     }
 
     pub(crate) fn snapshot(&self, mark: Mark, slices: mpsc::Receiver<Slice>) {

@@ -101,7 +101,7 @@ impl Run {
                 let message = format!("run {} was not there yet: it begins with event {first}", self.id());
                 Err(Error::new(ErrorKind::NotFound, message))
             }
-            None => Err(Error::new(ErrorKind::NotFound, format!("there is no run {}", self.id()))),
+            None => Err(self.node().partitions.no_run(self.id())),
         }
     }
 }

@@ -26,6 +26,7 @@ pub(crate) use load::refuse_all;
 pub use server::ServerUrl;
 pub use table::{BreakerSettings, HttpSettings, LogSettings, RetrySettings, Settings, StateSettings};
 pub use tokens::{Role, Tokens};
+pub(crate) use units::show_time;
 
 use crate::cluster::steward::Pace;
 use callboard_core::{GraphLimits, Limits, Retry};
@@ -67,6 +68,11 @@ impl Settings {
         if self.garbage_late > Duration::ZERO && self.garbage_late < Duration::from_secs(1) {
             let reason = format!("garbage_late is 1s to 365d, or 0s, not {:?}", self.garbage_late);
             faults.push(Fault { keys: vec!["garbage_late"], reason });
+        }
+        if self.history_kept < self.closed_for {
+            let (kept, memory) = (show_time(self.history_kept), show_time(self.closed_for));
+            let reason = format!("history_kept ({kept}) is at least closed_for ({memory})");
+            faults.push(Fault { keys: vec!["history_kept", "closed_for"], reason });
         }
         if self.graph_tasks_max > self.live_tasks_max {
             let (graph, live) = (self.graph_tasks_max, self.live_tasks_max);

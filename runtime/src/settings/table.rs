@@ -280,6 +280,12 @@ settings! {
         "closed_for" closed_for: Duration = Time("10m"), "0s" to "365d",
         "When it grows, memory does; when it shrinks, more questions about ended runs go to the store.";
 
+        /// How long the history of an ended run is kept, at least: with it go its results, its events and its key, and a
+        /// submission with the same key is a new run. It is not shorter than `closed_for`. The newest page of the archive
+        /// of a partition, the runs on it included, stays until there is another.
+        "history_kept" history_kept: Duration = Time("7d"), "1m" to "3650d",
+        "When it grows, the store holds more, and memory and snapshots about four bytes for each run.";
+
         /// How late garbage of the journal is deleted, from "1s"; "0s" is a minute for a process alone, which is enough for
         /// a folder, whose lock shuts out every request of an earlier life, and an hour for a cluster, far longer than any
         /// request can take effect late. A process that lives shorter than this deletes nothing.

@@ -175,6 +175,15 @@ fn settings_that_contradict_one_another_are_told_together() {
             "callboard.toml:4: agent_heartbeat (3s) is at most half of agent_life (5s)",
         ],
     );
+    let sooner = "callboard.toml:1: history_kept (5m) is at least closed_for (10m)";
+    check("history_kept = \"5m\"", &[], &[], &[sooner]);
+    check(
+        "history_kept = \"59s\"\nclosed_for = \"1s\"",
+        &[],
+        &[],
+        &["callboard.toml:1: history_kept is 1m to 3650d, not 59s"],
+    );
+    load("history_kept = \"5m\"\nclosed_for = \"5m\"", &[], &[]).expect("good settings");
     // What a program has set is held to the same ranges.
     let settings = Settings { garbage_late: Duration::from_millis(1), namespace: String::new(), ..Settings::default() };
     let faults = ["namespace is 1 to 64 of A-Z a-z 0-9 _ -, not \"\"", "garbage_late is 1s to 365d, or 0s, not 1ms"];

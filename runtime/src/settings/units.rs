@@ -60,7 +60,7 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// Writes a duration so that [`time`] reads the same: in the largest unit of which it is a whole number.
-pub(super) fn show_time(time: Duration) -> String {
+pub(crate) fn show_time(time: Duration) -> String {
     match u64::try_from(time.as_millis()) {
         Ok(0) if time.is_zero() => "0s".to_owned(),
         Ok(millis) if time == Duration::from_millis(millis) => show(millis, &TIMES),

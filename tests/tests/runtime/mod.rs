@@ -39,6 +39,7 @@ mod metrics;
 mod order;
 mod past;
 mod results;
+mod retention;
 mod retries;
 mod sagas;
 mod samples;

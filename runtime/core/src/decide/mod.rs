@@ -15,7 +15,7 @@ mod submit;
 mod undo;
 
 use crate::command::Draft;
-use crate::event::{EventKind, RunEnded, RunOutcome, RunsArchived, TasksCancelled, TasksSkipped};
+use crate::event::{EventKind, PagesForgotten, RunEnded, RunOutcome, RunsArchived, TasksCancelled, TasksSkipped};
 use crate::sabotage::{self, Sabotage};
 use std::collections::BTreeSet;
 
@@ -62,6 +62,13 @@ pub fn decide(state: &State, now: Millis, command: Command) -> Result<Step, Reje
             runs.dedup();
             runs.iter().try_for_each(|&run| archivable(state, run))?;
             draft.event(None, EventKind::RunsArchived(RunsArchived { runs, page }));
+        }
+        Command::ForgetPages { kept } => {
+            let pages = state.pages().len();
+            if kept == 0 || kept >= pages as u64 {
+                return Err(Rejected::Pages { kept, pages });
+            }
+            draft.event(None, EventKind::PagesForgotten(PagesForgotten { kept }));
         }
         Command::Schedule(command) => schedule::schedule(state, &mut draft, command)?,
     }

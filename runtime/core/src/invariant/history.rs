@@ -27,6 +27,8 @@ pub fn check_history<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<Bre
 #[derive(Clone, Debug, Default)]
 pub struct History {
     runs: BTreeMap<RunId, Past>,
+    /// Pages of the archive that were written, forgotten ones included.
+    pages: u64,
     seq: u64,
     at: Millis,
     /// Whether events may be missing between those that are there, as in a snapshot.
@@ -62,7 +64,7 @@ impl History {
         self.seq
     }
 
-    /// Whether a run was submitted.
+    /// Whether a run was submitted and is not forgotten.
     pub fn has_run(&self, run: RunId) -> bool {
         self.runs.contains_key(&run)
     }
@@ -114,7 +116,11 @@ impl History {
         (self.seq, self.at) = (event.seq, event.at.max(self.at));
         match (&event.kind, event.run) {
             (EventKind::Schedule(what), _) => self.schedule(event.at, what),
-            (EventKind::RunsArchived(it), _) => it.runs.iter().for_each(|run| self.archive(*run)),
+            (EventKind::RunsArchived(it), _) => {
+                self.pages += 1;
+                it.runs.iter().for_each(|run| self.archive(*run));
+            }
+            (EventKind::PagesForgotten(it), _) => self.forget(it.kept),
             (EventKind::RunSubmitted(it), Some(id)) => {
                 if self.runs.insert(id, Past::submitted(&it.graph, event.at)).is_some() {
                     self.breach(Breach::of_run(Invariant::OneHistory, id, "it was submitted twice"));
@@ -142,16 +148,26 @@ impl History {
 
     fn archive(&mut self, id: RunId) {
         let what = match self.runs.get_mut(&id) {
-            Some(past) if past.ended.is_some() && !past.is_archived => return past.is_archived = true,
-            Some(past) if past.is_archived => "it was archived twice",
+            Some(past) if past.ended.is_some() && past.page.is_none() => return past.page = Some(self.pages),
+            Some(past) if past.page.is_some() => "it was archived twice",
             _ => "an open run was archived",
         };
         self.breach(Breach::of_run(Invariant::NothingAcknowledgedIsLost, id, what));
     }
 
+    /// A run is on the page that it was put on last, and whoever was on one that is forgotten may be submitted again.
+    fn forget(&mut self, kept: u64) {
+        if kept == 0 {
+            let what = "the newest page of the archive was forgotten";
+            self.breach(Breach::new(Invariant::NothingAcknowledgedIsLost, what));
+        }
+        let forgotten = self.pages.saturating_sub(kept);
+        self.runs.retain(|_, past| past.page.is_none_or(|page| page > forgotten));
+    }
+
     fn restore(&mut self, id: RunId, it: &RunRestored) {
         match self.runs.get_mut(&id) {
-            Some(past) if past.ended.is_some() => past.is_archived = false,
+            Some(past) if past.ended.is_some() => past.page = None,
             Some(_) => self.breach(Breach::of_run(Invariant::OneHistory, id, "it was restored while it was open")),
             None => {
                 let mut whole = Self::of_snapshot();
@@ -208,7 +224,7 @@ impl Follower<'_> {
 
     fn follow(&mut self, kind: &EventKind) {
         let reopens = matches!(kind, EventKind::TaskResumed(_) | EventKind::UndoBegun(_) | EventKind::EffectDecided(_));
-        if self.past.is_archived || (self.past.ended.is_some() && !reopens) {
+        if self.past.page.is_some() || (self.past.ended.is_some() && !reopens) {
             self.run_breach(Invariant::OneHistory, format!("{} after its end", kind.name()));
         }
         match kind {

@@ -13,8 +13,8 @@ pub(super) struct Past {
     pub(super) tasks: Vec<PastTask>,
     names: BTreeMap<String, TaskIndex>,
     pub(super) ended: Option<RunOutcome>,
-    /// Whether it is on a page of the archive and not in memory.
-    pub(super) is_archived: bool,
+    /// On which page of the archive it is, of all that were written; none if it is in memory.
+    pub(super) page: Option<u64>,
     /// Signals and answers that it has received.
     pub(super) received: BTreeSet<uuid::Uuid>,
     pub(super) purse: Purse,

@@ -92,6 +92,12 @@ impl<'a> Check<'a> {
                     }
                 }
             }
+            (EventKind::PagesForgotten(it), _) => {
+                if it.kept == 0 {
+                    let what = "the newest page of the archive was forgotten";
+                    self.breaches.push(Breach::new(Invariant::NothingAcknowledgedIsLost, what));
+                }
+            }
             (EventKind::RunSubmitted(it), Some(id)) => {
                 if self.view.run(id).is_some() {
                     self.run_breach(Invariant::OneHistory, id, "it was submitted twice");

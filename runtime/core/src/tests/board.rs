@@ -31,6 +31,8 @@ pub(super) struct Board {
     ids: BTreeMap<String, RunId>,
     /// What the archive holds.
     pages: BTreeMap<RunId, Json>,
+    /// Pages of the archive that were written.
+    archived: u64,
     /// Whether the journal holds what the machine would not write.
     is_poisoned: bool,
     /// What has been seen to happen: states with events, rejections, timers, stops.
@@ -67,6 +69,7 @@ impl Board {
             last: String::new(),
             ids: BTreeMap::new(),
             pages: BTreeMap::new(),
+            archived: 0,
             is_poisoned: false,
             seen: BTreeSet::new(),
             variants: BTreeSet::new(),
@@ -90,6 +93,7 @@ impl Board {
             "show" => self.show(words[0]),
             "input" => self.input(words[0]),
             "closed" => self.closed(),
+            "pages" => self.state.pages().iter().map(Json::as_str).collect::<Vec<_>>().join(" "),
             "submit" => self.submit(rest),
             "page" => self.page(words[0]),
             "restore" => self.restore(words[0]),
@@ -143,8 +147,9 @@ impl Board {
             }
             "archive" => Command::Archive {
                 runs: words.iter().map(|name| run(self, name)).collect(),
-                page: Json::parse("{\"page\":1}").unwrap(),
+                page: Json::of(&(self.archived + 1)).unwrap(),
             },
+            "forget-all-but" => Command::ForgetPages { kept: words[0].parse().unwrap() },
             verb => words::command(self, verb, words, rest),
         }
     }
@@ -488,9 +493,11 @@ impl Board {
                 (vec![format!("run_ended {}", e.outcome.as_str())], said)
             }
             EventKind::RunsArchived(e) => {
+                self.archived += 1;
                 let runs: Vec<&str> = e.runs.iter().map(|run| self.names[run].as_str()).collect();
                 (vec!["runs_archived".into()], format!("archived {}", runs.join(" ")))
             }
+            EventKind::PagesForgotten(e) => (vec!["pages_forgotten".into()], format!("forgot all but {}", e.kept)),
             EventKind::RunPaused(e) => {
                 (vec!["run_paused".into()], format!("paused {} ({})", self.names[&id], e.reason))
             }
@@ -566,6 +573,7 @@ impl Board {
             Rejected::Input { reasons, .. } => ("input", format!(" {}", reasons.join("; "))),
             Rejected::Ended { outcome, .. } => ("ended", format!(" {}", outcome.as_str())),
             Rejected::Open(_) => ("open", String::new()),
+            Rejected::Pages { kept, pages } => ("pages", format!(" {kept} of {pages}")),
             Rejected::Quarantined { .. } => ("quarantined", String::new()),
             Rejected::Full { live, more, limit } => ("full", format!(" live={live} more={more} limit={limit}")),
             Rejected::Schedule(rejected) => schedule::rejection(rejected),

@@ -69,7 +69,7 @@ fn format_1_is_followed_as_ever() {
          paid None e708eb69: running 1.1\n\
          traced None e2a2f5f1: ready 1.1\n"
     );
-    assert_eq!((state.runs().count(), state.pages().len(), state.seq()), (6, 1, 83));
+    assert_eq!((state.runs().count(), state.pages().len(), state.seq()), (6, 1, 84));
 }
 
 #[test]
@@ -85,6 +85,7 @@ fn format_1_is_covered() {
         "tasks_cancelled",
         "run_ended",
         "runs_archived",
+        "pages_forgotten",
         "run_restored",
         "run_paused",
         "run_resumed",
@@ -301,6 +302,7 @@ fn variants(kind: &EventKind) -> Vec<String> {
         | EventKind::RunResumed(_)
         | EventKind::RunRestored(_)
         | EventKind::RunsArchived(_)
+        | EventKind::PagesForgotten(_)
         | EventKind::EffectUnknown(_)
         | EventKind::WaitElapsed(_)
         | EventKind::WaitsWithdrawn(_)

@@ -29,7 +29,11 @@ fn events(board: &Board, wrong: &[&str]) -> Vec<Event> {
             let token = format!("{{\"attempt\":{attempt},\"activation\":{activation}}}");
             data = data.replace(&format!("T{attempt}.{activation}"), &token);
         }
-        let run = if kind == "runs_archived" { String::new() } else { format!("\"run\":\"{}\",", board.run_id("r")) };
+        let run = if matches!(kind, "runs_archived" | "pages_forgotten") {
+            String::new()
+        } else {
+            format!("\"run\":\"{}\",", board.run_id("r"))
+        };
         let line = format!("{{\"v\":1,\"seq\":{seq},\"at\":{at},{run}\"kind\":\"{kind}\",\"data\":{data}}}");
         Event::decode(line.as_bytes()).unwrap_or_else(|error| panic!("{line}: {error}"))
     };
@@ -175,6 +179,28 @@ fn what_was_acknowledged_is_forgotten() {
         Invariant::NothingAcknowledgedIsLost,
         By::Both,
     );
+    found(
+        "submit r: a | complete a n1/x | archive r",
+        &["pages_forgotten {\"kept\":0}"],
+        Invariant::NothingAcknowledgedIsLost,
+        By::Both,
+    );
+}
+
+/// A run is on the page that it was put on last: whatever becomes of those before, it was submitted once.
+#[test]
+fn a_run_is_submitted_again_that_is_not_forgotten() {
+    let twice = "submit r: a | complete a n1/x | page r | archive r | submit s: a | cancel s why";
+    let twice = format!("{twice} | restore r | archive r | archive s");
+    let submitted = "run_submitted {\"graph\":{\"name\":\"g\",\"tasks\":[]}}";
+    for (kept, is_known) in [(2, true), (1, false)] {
+        let mut board = board(&format!("{twice} | forget-all-but {kept}"));
+        assert_eq!(check_history(&board.events()), []);
+        let again = events(&board, &[submitted]);
+        board.append(&again);
+        let breaches = check_history(&board.events());
+        assert_eq!(names(&breaches).contains(&Invariant::OneHistory), is_known, "all but {kept}: {breaches:?}");
+    }
 }
 
 #[test]

@@ -78,6 +78,7 @@ pub(super) enum No {
     Fenced,
     Ended,
     Open,
+    Pages,
     Paused,
     NotResumable,
     Child,
@@ -100,6 +101,8 @@ type TimerKey = (i64, RunId, Option<usize>, TimerKind);
 pub(super) struct Model {
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) archived: BTreeMap<RunId, Run>,
+    /// The numbers of the pages that are not forgotten, and of how many were written.
+    pub(super) pages: (Vec<u64>, u64),
     /// The moment of the last event.
     pub(super) at: i64,
     pub(super) released: Released,
@@ -442,6 +445,19 @@ impl Model {
             Some(_) => self.archived.extend(self.runs.remove_entry(&id)),
             None => return Err(No::Open),
         }
+        self.pages.1 += 1;
+        self.pages.0.push(self.pages.1);
+        Ok(())
+    }
+
+    /// Some are forgotten, and some are left.
+    pub(super) fn forget(&mut self, now: i64, kept: u64) -> Result<(), No> {
+        let forgotten = self.pages.0.len() as i64 - kept as i64;
+        if forgotten < 1 || kept < 1 {
+            return Err(No::Pages);
+        }
+        self.at = self.at.max(now);
+        self.pages.0.drain(..forgotten as usize);
         Ok(())
     }
 

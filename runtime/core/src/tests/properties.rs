@@ -45,6 +45,8 @@ enum Op {
     /// Another life for a task, perhaps with another input.
     Retry(Who, Option<u8>),
     Archive(usize),
+    /// All pages of the archive but so many are forgotten.
+    Forget(u64),
     Restore(usize),
     Comeback(Who, Option<u8>),
     /// The clock moves, forwards or back.
@@ -169,6 +171,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (who(), proptest::option::of(0..3_u8)).prop_map(|(who, edited)| Op::Comeback(who, edited)),
         6 => (who(), proptest::option::of(0..3_u8)).prop_map(|(who, edited)| Op::Retry(who, edited)),
         2 => (0..RUNS).prop_map(Op::Archive),
+        1 => (0..4_u64).prop_map(Op::Forget),
         2 => (0..RUNS).prop_map(Op::Restore),
         6 => clock.prop_map(Op::Clock),
         6 => Just(Op::Fire),
@@ -352,7 +355,12 @@ impl Pair {
                 if expected.is_ok() {
                     self.model.at = self.model.at.max(now);
                 }
-                self.command(Command::Archive { runs: vec![run_id(run)], page: Json::null() }, expected);
+                let page = Json::of(&self.model.pages.1).unwrap();
+                self.command(Command::Archive { runs: vec![run_id(run)], page }, expected);
+            }
+            Op::Forget(kept) => {
+                let expected = self.model.forget(now, kept);
+                self.command(Command::ForgetPages { kept }, expected);
             }
             Op::Clock(by) => self.now += by,
             Op::Fire => self.fire(),
@@ -394,6 +402,7 @@ impl Pair {
             Err(Rejected::Fenced { .. }) => Err(No::Fenced),
             Err(Rejected::Ended { .. }) => Err(No::Ended),
             Err(Rejected::Open(_)) => Err(No::Open),
+            Err(Rejected::Pages { .. }) => Err(No::Pages),
             Err(Rejected::Paused { .. }) => Err(No::Paused),
             Err(Rejected::NotResumable { .. }) => Err(No::NotResumable),
             Err(Rejected::Child { .. }) => Err(No::Child),
@@ -447,6 +456,7 @@ impl Pair {
                 let lines = archived.runs.iter().map(|run| (*run, self.history.remove(run).unwrap()));
                 self.archive.extend(lines);
             }
+            (None, EventKind::PagesForgotten(_)) => {}
             (None, kind) => panic!("{kind:?}"),
         }
     }
@@ -798,6 +808,8 @@ impl Pair {
             Command::Cancel { run: fresh, reason: "nonsense".into() },
             Command::CancelTask { task, reason: "nonsense".into() },
             Command::Archive { runs: vec![run, fresh], page: Json::null() },
+            Command::ForgetPages { kept: 0 },
+            Command::ForgetPages { kept: u64::MAX },
         ] {
             assert!(decide(&self.state, Millis(i64::MIN), command).is_err());
         }
@@ -823,6 +835,8 @@ impl Pair {
         assert_eq!(self.state.next_due(), self.model.next_due(), "the next timer");
         assert_eq!(self.state.at().0, self.model.at, "the moment of the last event");
         assert!(self.state.runs().map(|run| run.id).eq(self.model.runs.keys().copied()));
+        let pages: Vec<Json> = self.model.pages.0.iter().map(|page| Json::of(page).unwrap()).collect();
+        assert_eq!(self.state.pages(), pages, "the pages that are not forgotten");
         let tasks = || self.model.runs.values().flat_map(|run| &run.tasks);
         for (status, count) in self.state.counts().iter() {
             assert_eq!(count, tasks().filter(|task| task.shown() == status).count(), "{status}");

@@ -1,7 +1,7 @@
 //! What the shell asks of a state, beside its commands.
 
 use super::board::Board;
-use crate::{Json, Limits, Millis, State, TaskIndex};
+use crate::{Event, EventKind, Json, Limits, Millis, PagesForgotten, State, TaskIndex};
 
 #[test]
 fn a_task_is_ready_while_it_waits_for_an_instance_and_no_longer() {
@@ -40,4 +40,24 @@ fn a_partition_goes_on_where_its_snapshot_ends() {
     state.resumed_at(40, Millis(9));
     state.resumed_at(3, Millis(8));
     assert_eq!((state.seq(), state.at()), (40, Millis(9)));
+}
+
+/// Whatever a journal says, the newest page stays: a page that is written next must not have the number of an earlier one.
+#[test]
+fn the_newest_page_is_never_forgotten() {
+    let pages: Vec<Json> = (1..=4).map(|page| Json::of(&page).unwrap()).collect();
+    for (kept, left) in [(0, 1), (1, 1), (3, 3), (4, 4), (u64::MAX, 4)] {
+        let mut state = State::resume(Limits::default(), pages.clone());
+        let kind = EventKind::PagesForgotten(PagesForgotten { kept });
+        state.apply(&Event { seq: 1, at: Millis(1), run: None, kind });
+        assert_eq!(state.pages(), &pages[4 - left..], "all but {kept}");
+    }
+    let mut none = State::new(Limits::default());
+    none.apply(&Event {
+        seq: 1,
+        at: Millis(1),
+        run: None,
+        kind: EventKind::PagesForgotten(PagesForgotten { kept: 1 }),
+    });
+    assert_eq!(none.pages(), []);
 }

@@ -39,7 +39,7 @@ async fn j8_records_up_to_the_second_newest_snapshot_go_and_seals_stay() {
     let mut owner = two_epochs(&store).await;
     let collected = owner.keeper.collect().await.unwrap();
     // Records 1/1, 1/2, 1/3, 2/1, 2/2 go; with K = 1 all versions but the newest of four.
-    assert_eq!(collected, Collected { slots: 5, snapshots: 0, versions: 3 });
+    assert_eq!(collected, Collected { slots: 5, snapshots: 0, versions: 3, pages: 0 });
     assert_eq!(slots(&store), ["1/4", "2/3", "2/4"]);
     assert_eq!(store.objects()[&slot_name(1, 4)], batch::seal());
     let (mut owner, values) = claim(&store, 3).await;
@@ -143,4 +143,72 @@ fn j8_the_last_of_an_epoch_is_never_deleted_unread() {
     assert_eq!(fates(&slots, at(3, 2)), expected);
     assert_eq!(fates(&slots[..6], at(3, 2)).len(), 3, "the boundary itself may be the last");
     assert!(fates(&slots, at(1, 0)).is_empty());
+}
+
+const ARCHIVE: &str = "test/partitions/0003/archive/";
+
+/// An owner that collects that late, and pages with these numbers.
+async fn with_pages(store: &Arc<Scripted>, late: Duration, pages: &[u64]) -> Owner {
+    let journal = Journal::new(store.clone(), ids(1), "test", 3, Settings { garbage_late: late, ..small() });
+    for page in pages {
+        journal.archive().put(*page, &[]).await.unwrap();
+    }
+    journal.claim("node", &mut Values::default()).await.unwrap()
+}
+
+fn pages(store: &Scripted) -> Vec<u64> {
+    store.names(ARCHIVE).iter().map(|name| name.rsplit('/').next().unwrap().parse().unwrap()).collect()
+}
+
+/// The moment when it was forgotten counts, not the one when somebody looked: a page that is forgotten now is not an hour
+/// old in a second.
+#[tokio::test(start_paused = true)]
+async fn forgotten_pages_go_an_hour_late() {
+    let store = Arc::new(Scripted::default());
+    let mut owner = with_pages(&store, Duration::from_secs(3600), &[1, 2, 3, 5, 6, 9]).await;
+    owner.keeper.forgotten_before(5);
+    assert_eq!(owner.keeper.collect().await.unwrap().pages, 0);
+    tokio::time::advance(Duration::from_secs(3599)).await;
+    owner.keeper.forgotten_before(6);
+    assert_eq!(owner.keeper.collect().await.unwrap().pages, 0);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!((owner.keeper.collect().await.unwrap().pages, pages(&store)), (3, vec![5, 6, 9]));
+    tokio::time::advance(Duration::from_secs(3599)).await;
+    assert_eq!(owner.keeper.collect().await.unwrap().pages, 0);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!((owner.keeper.collect().await.unwrap().pages, pages(&store)), (1, vec![6, 9]));
+}
+
+/// What an owner of long ago still writes is below the first page that is kept, and goes with the next that are forgotten.
+#[tokio::test]
+async fn a_page_that_comes_late_goes_with_the_next() {
+    let store = Arc::new(Scripted::default());
+    let mut owner = with_pages(&store, Duration::ZERO, &[1, 2, 3]).await;
+    owner.keeper.forgotten_before(2);
+    assert_eq!(owner.keeper.collect().await.unwrap().pages, 1);
+    journal(&store, 2).archive().put(1, &[]).await.unwrap();
+    owner.keeper.forgotten_before(1); // an older word of it changes nothing
+    assert_eq!((owner.keeper.collect().await.unwrap().pages, pages(&store)), (0, vec![1, 2, 3]));
+    owner.keeper.forgotten_before(3);
+    assert_eq!((owner.keeper.collect().await.unwrap().pages, pages(&store)), (2, vec![3]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_whose_delete_has_no_answer_is_left_for_the_next_time() {
+    let store = Arc::new(Scripted::default());
+    let mut owner = with_pages(&store, Duration::ZERO, &[1, 2, 3]).await;
+    owner.keeper.forgotten_before(3);
+    store.on(Op::Delete, "archive/", Fault::LoseBefore);
+    assert_eq!(owner.keeper.collect().await.unwrap().pages, 1);
+    assert_eq!((owner.keeper.collect().await.unwrap().pages, pages(&store)), (1, vec![3]));
+}
+
+#[tokio::test]
+async fn a_deposed_keeper_deletes_no_page() {
+    let store = Arc::new(Scripted::default());
+    let mut owner = with_pages(&store, Duration::ZERO, &[1, 2, 3]).await;
+    owner.keeper.forgotten_before(3);
+    claim(&store, 3).await;
+    assert!(matches!(owner.keeper.collect().await, Err(Error::Deposed(_))));
+    assert_eq!(pages(&store), [1, 2, 3]);
 }

@@ -1,6 +1,6 @@
 //! Control of runs and tasks: pause, resume, cancel, and another life for a task.
 
-use super::{AGAIN, ANSWER_MAX, Partitions, ask, no_run, refused};
+use super::{AGAIN, ANSWER_MAX, Partitions, ask, refused};
 use crate::partition::archived::{Archived, appendable};
 use crate::partition::message::{Message, Refusal, Wish};
 use crate::partition::question::{Found, Question};
@@ -24,16 +24,18 @@ impl Partitions {
                 // A try of unknown outcome went before, and no later one has told what came of it.
                 Err(error) => return Err(unclear.unwrap_or(error)),
                 Ok(Some(Ok(()))) => return Ok(()),
-                Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(unclear.unwrap_or_else(|| refused(rejected))),
+                Ok(Some(Err(Refusal::Rejected(rejected)))) => {
+                    return Err(unclear.unwrap_or_else(|| self.refused(rejected)));
+                }
                 Ok(Some(Err(Refusal::Unavailable(reason)))) => {
                     let error = Error::new(ErrorKind::Unavailable, format!("{} was not {}", wish.to(), wish.done()));
                     return Err(unclear.unwrap_or_else(|| error.because(reason)));
                 }
                 Ok(Some(Err(Refusal::Elsewhere(pages)))) => {
-                    let error = match partition.archived(run, &pages).await.map(|found| found.map(|it| it.run.ended)) {
+                    let error = match self.archived(run, &pages).await.map(|found| found.map(|it| it.run.ended)) {
                         Ok(Some(Some((outcome, _)))) => refused(Rejected::Ended { run, outcome }),
                         Ok(Some(None)) => Error::new(ErrorKind::Corrupt, "an archived run has not ended"),
-                        Ok(None) => no_run(run),
+                        Ok(None) => self.no_run(run),
                         Err(error) => error,
                     };
                     return Err(unclear.unwrap_or(error));
@@ -67,16 +69,18 @@ impl Partitions {
             match sent.await {
                 Err(error) => return Err(unclear.unwrap_or(error)),
                 Ok(Some(Ok(()))) => return Ok(()),
-                Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(unclear.unwrap_or_else(|| refused(rejected))),
+                Ok(Some(Err(Refusal::Rejected(rejected)))) => {
+                    return Err(unclear.unwrap_or_else(|| self.refused(rejected)));
+                }
                 Ok(Some(Err(Refusal::Unavailable(reason)))) => {
                     let error = Error::new(ErrorKind::Unavailable, "the run did not get the answer").because(reason);
                     return Err(unclear.unwrap_or(error));
                 }
                 Ok(Some(Err(Refusal::Elsewhere(pages)))) => {
-                    let error = match partition.archived(run, &pages).await.map(|found| found.map(|it| it.run.ended)) {
+                    let error = match self.archived(run, &pages).await.map(|found| found.map(|it| it.run.ended)) {
                         Ok(Some(Some((outcome, _)))) => refused(Rejected::Ended { run, outcome }),
                         Ok(Some(None)) => Error::new(ErrorKind::Corrupt, "an archived run has not ended"),
-                        Ok(None) => no_run(run),
+                        Ok(None) => self.no_run(run),
                         Err(error) => error,
                     };
                     return Err(unclear.unwrap_or(error));
@@ -121,16 +125,18 @@ impl Partitions {
             match sent.await {
                 Err(error) => return Err(unclear.unwrap_or(error)),
                 Ok(Some(Ok(()))) => return Ok(()),
-                Ok(Some(Err(Refusal::Rejected(rejected)))) => return Err(unclear.unwrap_or_else(|| refused(rejected))),
+                Ok(Some(Err(Refusal::Rejected(rejected)))) => {
+                    return Err(unclear.unwrap_or_else(|| self.refused(rejected)));
+                }
                 Ok(Some(Err(Refusal::Unavailable(reason)))) => {
                     let error = Error::new(ErrorKind::Unavailable, "the task was not resumed").because(reason);
                     return Err(unclear.unwrap_or(error));
                 }
                 // It was archived, or archived anew, since it was looked at.
                 Ok(Some(Err(Refusal::Elsewhere(pages)))) => {
-                    match partition.archived(run, &pages).await {
+                    match self.archived(run, &pages).await {
                         Ok(Some(found)) => seen.archived = Some(found),
-                        Ok(None) => return Err(unclear.unwrap_or_else(|| no_run(run))),
+                        Ok(None) => return Err(unclear.unwrap_or_else(|| self.no_run(run))),
                         Err(error) => return Err(unclear.unwrap_or(error)),
                     }
                     continue;
@@ -160,7 +166,7 @@ impl Partitions {
                 Ok(Seen { task, token, archived: None })
             }
             Found::Elsewhere(pages) => {
-                let found = self.of(run).archived(run, &pages).await?.ok_or_else(|| no_run(run))?;
+                let found = self.archived(run, &pages).await?.ok_or_else(|| self.no_run(run))?;
                 let task = found.run.find(name).ok_or_else(no_task)?;
                 Ok(Seen { task, token: found.run.tasks[task.at()].token, archived: Some(found) })
             }

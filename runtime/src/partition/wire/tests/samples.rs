@@ -200,7 +200,7 @@ impl Bits {
         let events = Json::parse(format!("[{}]", events.join(","))).unwrap();
         let lines = crate::partition::history::lines_of(&events).unwrap();
         let restored = RunRestored::new(events.clone(), RunRestored::fold(self.run(), &events).unwrap());
-        Comeback { restored, lines, checked: self.size() }
+        Comeback { restored, lines, checked: self.number }
     }
 
     pub(super) fn rejections(&self) -> Vec<Rejected> {
@@ -227,6 +227,7 @@ impl Bits {
             Rejected::TaskEnded { task, status },
             Rejected::NotUnknown { task, key: key.clone(), state: None },
             Rejected::Open(run),
+            Rejected::Pages { kept: self.number, pages: many },
             Rejected::TopUp { run, reason: self.text.clone() },
             Rejected::WallTimeSpent { run, limit_ms: self.number },
             Rejected::NotReserved { task, key: key.clone() },
@@ -240,7 +241,7 @@ impl Bits {
         all.extend(states.map(|state| Rejected::NotUnknown { task, key: key.clone(), state: Some(state) }));
         all.extend(self.schedule_rejections().into_iter().map(Rejected::Schedule));
         every!(all, Rejected: NoRun NoTask Fenced Conflict Full Ended Paused NotResumable Input News Children Cycle Child
-            Undoing SignalsFull Ambiguous Answered TaskEnded NotUnknown TopUp WallTimeSpent NotReserved Open Quarantined Schedule)
+            Undoing SignalsFull Ambiguous Answered TaskEnded NotUnknown TopUp WallTimeSpent NotReserved Open Pages Quarantined Schedule)
     }
 
     pub(super) fn schedule_rejections(&self) -> Vec<ScheduleRejected> {
@@ -397,7 +398,7 @@ impl Bits {
         let (run, task, token, speaker) = (self.run(), self.task(), self.token(), self.speaker());
         let mut all: Vec<Command> = Vec::new();
         for key in maybe(self.text.clone()) {
-            let (graph, checked) = (self.graph(), self.size());
+            let (graph, checked) = (self.graph(), self.number);
             all.push(Box::new(move |reply| Message::Submit { run, graph, key, checked, room: room(), reply }));
         }
         for say in self.says() {
