@@ -49,6 +49,34 @@ pub(super) fn one_result(facts: &Facts<'_>) -> Found {
     found
 }
 
+pub(super) fn holder(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    for end in &facts.history.runs {
+        for task in &end.tasks {
+            let Some(mark) = &task.mark else { continue };
+            found.looked_at += 1;
+            // Those that have begun until then, by their lives; a result that nobody has said is found elsewhere.
+            let mut begun: BTreeMap<&str, (u32, usize)> = BTreeMap::new();
+            for (at, line) in facts.of_task(&end.run, &task.task) {
+                match &line.did {
+                    Did::Began { attempt, .. } => drop(begun.insert(&line.life, (*attempt, at))),
+                    Did::Said { mark: said } if said == mark => {
+                        let Some((attempt, _)) = begun.get(&*line.life).copied() else { break };
+                        if let Some((later, since)) = begun.values().find(|(other, _)| *other > attempt) {
+                            let name = format!("{}/{}", end.run, task.task);
+                            let what = format!("{name} has a result of attempt {attempt}, said behind attempt {later}");
+                            found.breach(what, vec![facts.tell(*since), facts.tell(at)]);
+                        }
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    found
+}
+
 pub(super) fn order(facts: &Facts<'_>) -> Found {
     let mut found = Found::default();
     for (at, line) in facts.history.ledger.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! A history that keeps every promise, and what is changed in it for each that is to be found.
 
 use super::*;
-use crate::history::{Call, Did, End, Entry, Felt, Head, Line, RunEnd, TaskEnd};
+use crate::history::{Call, Did, End, Entry, Felt, Head, Line, Memory, RunEnd, TaskEnd};
 use crate::plan::{FaultKind, Plan, Target};
 
 const SECOND: u64 = 1_000_000;
@@ -59,14 +59,23 @@ fn whole() -> History {
             target: Target::Node(1),
             begin: 4 * SECOND + 1,
             end: 6 * SECOND,
+            published: 0,
             error: None,
         }],
+        memory: vec![Memory { at: SECOND, node: 1, bytes: 100 << 20 }],
         runs: vec![
             run("a", Some("completed"), ended),
             run("b", Some("cancelled"), vec![task("t0", "cancelled", None)]),
             run("c", None, Vec::new()),
         ],
-        end: End { at: 12 * SECOND, counter: Some(2), locked: vec![entry("a/t1", 0)], left: Vec::new() },
+        end: End {
+            at: 12 * SECOND,
+            counter: Some(2),
+            locked: vec![entry("a/t1", 0)],
+            dead: 0,
+            broken: Vec::new(),
+            left: Vec::new(),
+        },
         ledger,
     }
 }
@@ -100,7 +109,8 @@ fn finds(check: &str, what: &str, change: impl FnOnce(&mut History)) {
 #[test]
 fn what_keeps_every_promise_breaches_none_and_each_check_has_looked_at_something() {
     assert_eq!(found(|_| {}), []);
-    for verdict in all(&whole()) {
+    // Nothing floods here, and nothing is poisoned.
+    for verdict in all(&whole()).iter().filter(|verdict| !["flood", "dead"].contains(&&*verdict.check)) {
         assert!(verdict.looked_at > 0, "{}", verdict.check);
     }
 }
@@ -157,13 +167,13 @@ fn what_begins_long_after_a_cancellation_is_found_unless_its_node_was_deaf() {
     let deaf = |h: &mut History| {
         late(h);
         let (kind, target) = (FaultKind::NodePause, Target::Node(1));
-        h.faults = vec![Felt { kind, target, begin: 4 * SECOND, end: 8 * SECOND - 1, error: None }];
+        h.faults = vec![Felt { kind, target, begin: 4 * SECOND, end: 8 * SECOND - 1, published: 0, error: None }];
     };
     assert_eq!(found(deaf).len(), 1, "it has heard of it long ago");
     let deaf = |h: &mut History| {
         late(h);
         let (kind, target) = (FaultKind::NodePause, Target::Node(1));
-        h.faults = vec![Felt { kind, target, begin: 4 * SECOND, end: 19 * SECOND, error: None }];
+        h.faults = vec![Felt { kind, target, begin: 4 * SECOND, end: 19 * SECOND, published: 0, error: None }];
     };
     assert_eq!(
         found(deaf),
@@ -180,6 +190,16 @@ fn a_second_result_is_found() {
 fn a_result_that_nobody_has_said_is_found() {
     let invented = |h: &mut History| h.runs[0].tasks[1].mark = Some("mx".into());
     finds("one-result", "a/t1 has the result mx, which nobody has said", invented);
+}
+
+#[test]
+fn a_result_of_an_attempt_that_was_followed_is_found() {
+    let attempt = |h: &mut History, n: u32| {
+        let inputs = vec![("t0".into(), "m0".into())];
+        h.ledger.insert(3, line(2, "a", "t1", "l9", Did::Began { attempt: n, inputs }));
+    };
+    finds("holder", "a/t1 has a result of attempt 1, said behind attempt 2", |h| attempt(h, 2));
+    assert_eq!(found(|h| attempt(h, 1)), [], "a hand-out of the same attempt may win, whichever it is");
 }
 
 #[test]
@@ -249,6 +269,53 @@ fn holders_that_overlap_are_found() {
     finds("lock", "a/t9 had read 0 entries under the lock, and wrote the entry 1", overlap);
     finds("lock", "a/t1 was told that it has written, and its entry is not there", |h| h.end.locked.clear());
     finds("lock", "a/t1 has written twice", |h| h.end.locked.push(entry("a/t1", 1)));
+}
+
+#[test]
+fn a_flood_that_is_not_refused_in_words_and_at_once_is_found() {
+    let of_flood = |outcome, words: Option<&str>, took: u64| Call {
+        error: words.map(str::to_owned),
+        end: SECOND + took,
+        ..call(Op::Start, "flood-1", 1, outcome)
+    };
+    let with = |call: Call| move |h: &mut History| h.calls.push(call);
+    finds("flood", "all 1 runs were accepted: it was no flood", |h| {
+        h.calls.push(of_flood(Outcome::Ok, None, 1));
+        h.runs.push(RunEnd { run: "flood-1".into(), status: Some("completed".into()), tasks: Vec::new() });
+    });
+    assert_eq!(found(with(of_flood(Outcome::Failed, Some("full"), 1))), []);
+    finds("flood", "whoever started flood-1 was refused without a word", with(of_flood(Outcome::Failed, None, 1)));
+    let late = with(of_flood(Outcome::Failed, Some("full"), 4 * SECOND));
+    finds("flood", "whoever started flood-1 was refused late", late);
+    let unknown = with(of_flood(Outcome::Unknown, Some("no answer"), 1));
+    finds("flood", "whoever started flood-1 was not told what came of it", unknown);
+}
+
+#[test]
+fn what_can_not_be_read_and_does_not_end_where_it_should_is_found() {
+    let what = "1 messages are in agent.dead, and 0 were published that nobody can read";
+    finds("dead", what, |h| h.end.dead = 1);
+    let published = |h: &mut History| h.faults[0].published = 2;
+    finds("dead", "0 messages are in agent.dead, and 2 were published that nobody can read", published);
+    let wiped = |h: &mut History| {
+        published(h);
+        let (kind, target) = (FaultKind::BrokerWipe, Target::Server(crate::plan::Server::Broker));
+        h.faults.push(Felt { kind, target, begin: 4 * SECOND, end: 5 * SECOND, published: 0, error: None });
+    };
+    assert_eq!(found(wiped), []);
+}
+
+#[test]
+fn a_node_that_grows_beyond_its_limit_is_found() {
+    finds("memory", "node 2 has 1500 MiB at 5.0 s, of 1024 MiB", |h| {
+        let seen = |second: u64, mib: u64| Memory { at: second * SECOND, node: 2, bytes: mib << 20 };
+        h.memory.extend([seen(4, 1_100), seen(5, 1_500), seen(6, 900)]);
+    });
+}
+
+#[test]
+fn what_a_node_says_of_its_invariants_is_found() {
+    finds("invariants", "node 1: it does not hold", |h| h.end.broken.push("node 1: it does not hold".into()));
 }
 
 #[test]

@@ -21,8 +21,10 @@ fn history() -> History {
             target: Target::Node(2),
             begin: 500_000,
             end: 2_000_000,
+            published: 0,
             error: None,
         }],
+        memory: Vec::new(),
         runs: Vec::new(),
         end: End { at: 4_000_000, left: vec!["<b>a lock</b>".into()], ..End::default() },
         ledger: Vec::new(),
@@ -35,7 +37,7 @@ fn the_page_shows_what_is_breached_and_asks_for_nothing_outside() {
     assert!(!report.is_good());
     let page = html::page(&report);
     for said in [
-        "1 of 12 checks are breached",
+        "1 of 17 checks are breached",
         "node-kill of node 2",
         "75.0 % (3 of 4 windows)",
         "a &lt; b",
