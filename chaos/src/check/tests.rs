@@ -264,6 +264,17 @@ fn a_document_that_has_counted_too_little_or_too_much_is_found() {
 }
 
 #[test]
+fn what_is_written_when_the_documents_have_been_read_is_missing_in_none() {
+    let later = |h: &mut History| {
+        for document in ["count", "lock"] {
+            h.ledger.push(line(13, "a", "t0", "l7", Did::Tries { document: document.into() }));
+            h.ledger.push(line(13, "a", "t0", "l7", Did::Wrote { document: document.into() }));
+        }
+    };
+    assert_eq!(found(later), []);
+}
+
+#[test]
 fn holders_that_overlap_are_found() {
     let overlap = |h: &mut History| h.end.locked.push(entry("a/t9", 0));
     finds("lock", "a/t9 had read 0 entries under the lock, and wrote the entry 1", overlap);
