@@ -1,24 +1,26 @@
 //! `callboard chaos`: another program, to which everything is handed over.
 
 use super::node::Said;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 /// A program that says what it was called with, and ends with this.
 fn program(folder: &Path, code: i32) {
-    let file = folder.join("callboard-chaos");
-    fs::write(&file, format!("#!/bin/sh\nfor word in \"$@\"; do echo \"<$word>\"; done\nexit {code}\n"))
-        .expect("written");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("may be run");
+    let script = format!("#!/bin/sh\nfor word in \"$@\"; do echo \"<$word>\"; done\nexit {code}\n");
+    let made = "printf %s \"$1\" > \"$0\"/callboard-chaos && chmod 755 \"$0\"/callboard-chaos";
+    by_another(Command::new("sh").args(["-c", made]).arg(folder).arg(script));
+}
+
+/// Writes a program from a process of its own: one that a process has open for writing can not be run, and other tests fork.
+fn by_another(command: &mut Command) {
+    assert!(command.status().expect("it starts").success());
 }
 
 /// The command in a folder of its own, so that nothing lies beside it but what a test puts there.
 fn asked(folder: &Path, path: &Path, words: &[&str]) -> Said {
     let us = folder.join("callboard");
     if !us.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_callboard"), &us).expect("copied");
+        by_another(Command::new("cp").arg(env!("CARGO_BIN_EXE_callboard")).arg(&us));
     }
     Said::of(Command::new(us).env("PATH", path).arg("chaos").args(words))
 }
