@@ -28,6 +28,8 @@ const NAMESPACE: &str = "chaos";
 const START: Duration = Duration::from_secs(120);
 /// For a clean end.
 const STOP: Duration = Duration::from_secs(40);
+/// How often a node is started at the beginning, if it does not start.
+const NODE_STARTS: usize = 3;
 /// How often the store is started, if it does not start.
 const STORE_STARTS: usize = 3;
 /// For each partition to have an owner.
@@ -244,7 +246,14 @@ impl Node {
     }
 
     async fn start(&self) -> Result<(), Error> {
-        *self.process.lock().await = Some(self.process().await?);
+        // Its servers are there: what does not start now does not like its settings, as a rule.
+        for _ in 1..NODE_STARTS {
+            if let Ok(process) = self.process_once().await {
+                *self.process.lock().await = Some(process);
+                return Ok(());
+            }
+        }
+        *self.process.lock().await = Some(self.process_once().await?);
         Ok(())
     }
 
