@@ -23,7 +23,7 @@ pub type Moment = u64;
 #[serde(rename_all = "kebab-case")]
 pub enum Record {
     /// What is run; the first line.
-    Head(Head),
+    Head(Box<Head>),
     /// A client asked for something.
     Call(Call),
     /// Something was done to the cluster.
@@ -310,7 +310,7 @@ impl History {
         let (mut calls, mut faults, mut memory, mut runs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for record in lines(&file)? {
             match record {
-                Record::Head(is) => head = Some(is),
+                Record::Head(is) => head = Some(*is),
                 Record::Call(call) => calls.push(call),
                 Record::Fault(felt) => faults.push(felt),
                 Record::Memory(seen) => memory.push(seen),

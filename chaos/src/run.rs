@@ -8,7 +8,7 @@ use callboard_chaos::sabotage::{ALL, Broken};
 use callboard_chaos::suite::{self, Options};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// With what a program ends that a person has interrupted.
 const INTERRUPTED: u8 = 130;
@@ -69,7 +69,7 @@ async fn one(plan: &Plan, seed: u64, arguments: &RunArguments) -> Result<Report,
 async fn tried(plan: &Plan, folder: PathBuf, seed: u64, sabotage: Option<&str>) -> Result<Report, Failure> {
     let program = std::env::current_exe()?;
     let options = Options { program, folder: folder.clone(), seed, sabotage: sabotage.map(str::to_owned) };
-    suite::run(plan, &options).await?;
+    Box::pin(suite::run(plan, &options)).await?;
     let report = Report::of(&History::read(&folder)?);
     report.write(&folder)?;
     Ok(report)
@@ -102,7 +102,7 @@ async fn found(broken: &Broken, arguments: &SabotageArguments) -> Result<bool, F
     let (plan, begun) = (broken.plan()?, Instant::now());
     for seed in arguments.seed..arguments.seed + SEEDS {
         let folder = arguments.report.join(format!("{}-{seed}", plan.name));
-        let report = Box::pin(tried(&plan, folder, seed, Some(broken.promise))).await?;
+        let report = tried(&plan, folder, seed, Some(broken.promise)).await?;
         let found = broken.found(&report.verdicts);
         if let Some(first) = found.first() {
             let checks: Vec<&str> = found.iter().map(|verdict| &*verdict.check).collect();
@@ -120,7 +120,7 @@ async fn found(broken: &Broken, arguments: &SabotageArguments) -> Result<bool, F
 async fn kept(broken: &Broken, arguments: &SabotageArguments) -> Result<bool, Failure> {
     let (plan, seed) = (broken.plan()?, arguments.seed);
     let folder = arguments.report.join(format!("{}-kept-{seed}", plan.name));
-    let report = Box::pin(tried(&plan, folder, seed, None)).await?;
+    let report = tried(&plan, folder, seed, None).await?;
     let said = if report.is_good() { "nothing is found where it is kept".to_owned() } else { report.words() };
     println!("{:<32} {said}", broken.promise);
     Ok(report.is_good())

@@ -7,14 +7,14 @@ use std::path::Path;
 /// What nodes and clients use as their directory.
 pub(super) enum Servers {
     Single(Redis),
-    Watched(Sentinel),
+    Watched(Box<Sentinel>),
 }
 
 impl Servers {
     pub(super) async fn start(kind: RedisKind, folder: &Path) -> Result<Self, Error> {
         match kind {
             RedisKind::Single => Redis::start(folder).await.map(Self::Single),
-            RedisKind::Sentinel => Sentinel::start(folder).await.map(Self::Watched),
+            RedisKind::Sentinel => Sentinel::start(folder).await.map(Box::new).map(Self::Watched),
         }
     }
 

@@ -67,7 +67,8 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<(), Error> {
     let versions: BTreeMap<String, String> =
         versions.into_iter().map(|(name, version)| (name.to_owned(), version)).collect();
     let wall = humantime::format_rfc3339_seconds(clock::of_day()).to_string();
-    recorder.write(&Record::Head(Head { at: zero, wall, seed: options.seed, plan: plan.clone(), versions }));
+    let head = Head { at: zero, wall, seed: options.seed, plan: plan.clone(), versions };
+    recorder.write(&Record::Head(Box::new(head)));
     // Nobody knows yet when the last fault ends: until then this is far away.
     let far = Instant::now() + Duration::from_secs(10 * 86_400);
     let client = Client { board: board.clone(), recorder: recorder.clone(), zero, deadline: far };
