@@ -15,6 +15,9 @@ pub const HISTORY: &str = "history.jsonl";
 /// The file of what was done.
 pub const LEDGER: &str = "ledger.jsonl";
 
+/// The status of a run of which nobody says anything at the end: it may be there or not.
+pub const NOT_TOLD: &str = "not told";
+
 /// A moment, in microseconds.
 pub type Moment = u64;
 
@@ -135,7 +138,7 @@ pub struct Memory {
 pub struct RunEnd {
     /// The run.
     pub run: String,
-    /// `completed`, `failed`, `cancelled`, or what else it is; nothing if there is no such run.
+    /// `completed`, `failed`, `cancelled`, or what else it is, or [`NOT_TOLD`]; nothing if there is no such run.
     pub status: Option<String>,
     /// Its tasks.
     pub tasks: Vec<TaskEnd>,
@@ -151,7 +154,7 @@ pub struct TaskEnd {
     /// The mark of its result, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<String>,
-    /// How many results its history has.
+    /// How many results its history has; it is looked at of runs that have ended alone.
     pub results: usize,
 }
 

@@ -1,13 +1,13 @@
 //! What must hold of runs.
 
 use super::{Facts, Found};
-use crate::history::{Call, Did, Felt, Moment, Op, Outcome, RunEnd};
+use crate::history::{Call, Did, Felt, Moment, NOT_TOLD, Op, Outcome, RunEnd};
 use crate::plan::{FaultKind, Target};
 use crate::work::FLOOD;
 use std::collections::BTreeMap;
 
 /// How a run can have ended.
-const ENDED: [&str; 3] = ["completed", "failed", "cancelled"];
+pub(super) const ENDED: [&str; 3] = ["completed", "failed", "cancelled"];
 /// How long after a cancellation a handler that was on its way may still begin: a lease and a bit.
 const LATE: Moment = 8_000_000;
 
@@ -20,11 +20,15 @@ pub(super) fn ends(facts: &Facts<'_>) -> Found {
     }
     for (run, end) in ends {
         let Some(status) = &end.status else { continue };
+        if status == NOT_TOLD && !facts.acknowledged.contains(run) {
+            continue; // nobody knows whether it is there
+        }
         found.looked_at += 1;
         let is_cancelled = calls(facts, run).any(|call| call.op == Op::Cancel && call.outcome != Outcome::Failed);
         let what = match status.as_str() {
             "completed" => continue,
             "cancelled" | "failed" if is_cancelled => continue,
+            NOT_TOLD => format!("{run} was acknowledged, and nobody says at the end how it stands"),
             status if !ENDED.contains(&status) => format!("{run} was accepted and is {status} at the end"),
             status => format!("{run} is {status}, and nobody has cancelled it"),
         };
@@ -60,7 +64,7 @@ pub(super) fn failed_means_never(facts: &Facts<'_>) -> Found {
             );
         }
         let status = facts.history.runs.iter().find(|end| end.run == run).and_then(|end| end.status.as_ref());
-        if let Some(status) = status {
+        if let Some(status) = status.filter(|status| *status != NOT_TOLD) {
             found.breach(format!("the start of {run} has failed, and it is {status} at the end"), told().collect());
         }
     }

@@ -1,7 +1,7 @@
 //! A history that keeps every promise, and what is changed in it for each that is to be found.
 
 use super::*;
-use crate::history::{Call, Did, End, Entry, Felt, Head, Line, Memory, RunEnd, TaskEnd};
+use crate::history::{Call, Did, End, Entry, Felt, Head, Line, Memory, NOT_TOLD, RunEnd, TaskEnd};
 use crate::plan::{FaultKind, Plan, Target};
 
 const SECOND: u64 = 1_000_000;
@@ -138,6 +138,17 @@ fn a_start_that_has_failed_and_happened_is_found() {
     });
     finds("failed-means-never", "the start of c has failed, and it is completed at the end", |h| {
         h.runs[2].status = Some("completed".into());
+    });
+}
+
+/// A machine that stood still for minutes has shown it: everything was unknown, and taken for what it was not.
+#[test]
+fn what_nobody_tells_is_held_against_nobody_unless_it_was_acknowledged() {
+    let not_told = |run: usize| move |h: &mut History| h.runs[run].status = Some(NOT_TOLD.into());
+    assert_eq!(found(not_told(2)), []);
+    finds("ends", "a was acknowledged, and nobody says at the end how it stands", not_told(0));
+    finds("ends", "a was accepted and is running at the end", |h| {
+        (h.runs[0].status, h.runs[0].tasks[0].results) = (Some("running".into()), 0); // its events were not asked for
     });
 }
 

@@ -51,6 +51,17 @@ fn the_page_shows_what_is_breached_and_asks_for_nothing_outside() {
 }
 
 #[test]
+fn a_machine_that_is_too_busy_is_told() {
+    use crate::history::Memory;
+    let mut history = history();
+    let seen = |second: u64| Memory { at: second * 1_000_000, node: 1, bytes: 1 };
+    history.memory = vec![seen(1), seen(2)];
+    assert!(!Report::of(&history).words().contains("stood still"));
+    history.memory.push(seen(9));
+    assert!(Report::of(&history).words().contains("the machine is too busy: the suite itself stood still for 6.0 s"));
+}
+
+#[test]
 fn it_says_how_to_do_it_again_and_is_read_as_it_is_written() {
     let report = Report::of(&history());
     assert_eq!(report.again(), "callboard-chaos run p --seed 12 --duration 1m30s");

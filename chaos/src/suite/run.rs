@@ -6,7 +6,7 @@ use super::cluster::Cluster;
 use super::record::Recorder;
 use super::{Error, clock, faults};
 use crate::check::documents::{COUNT, LOCK};
-use crate::history::{End, Entry, Head, LEDGER, Memory, Record, RunEnd, TaskEnd};
+use crate::history::{End, Entry, Head, LEDGER, Memory, NOT_TOLD, Record, RunEnd, TaskEnd};
 use crate::plan::Plan;
 use crate::schedule::Schedule;
 use callboard::{Callboard, ErrorKind, Run, What};
@@ -168,7 +168,7 @@ async fn run_end(board: &Callboard, name: &str, deadline: Instant) -> RunEnd {
         }
     }
     let asking = Instant::now() + ASKING;
-    let Some(info) = ask(asking, async || run.info().await).await else { return none(Some("not told")) };
+    let Some(info) = ask(asking, async || run.info().await).await else { return none(Some(NOT_TOLD)) };
     let tasks = ask(asking, async || tasks(&run, info.ended_at.is_some()).await).await.unwrap_or_default();
     RunEnd { tasks, ..none(Some(info.status.as_str())) }
 }
