@@ -79,7 +79,7 @@ const CHECKS: [Check; 15] = [
     ("signals", "What a task was told, and the teller that it was, is heard.", tasks::signals),
     ("counter", "The document counts each acknowledged increment once, and none that has failed.", documents::counter),
     ("lock", "Holders of a lock do not overlap in effect.", documents::lock),
-    ("flood", "What is too much is refused in words, and at once.", runs::flood),
+    ("refused", "What is too much is refused in words, and at once.", runs::refused),
     ("dead", "What can not be read ends in agent.dead, and nothing else does.", dead),
     ("memory", "No node takes more memory than the plan allows.", service::memory),
     ("invariants", "No node finds an invariant of its own broken.", invariants),

@@ -98,11 +98,11 @@ pub(super) fn cancelled_stops(facts: &Facts<'_>) -> Found {
     found
 }
 
-pub(super) fn flood(facts: &Facts<'_>) -> Found {
+pub(super) fn refused(facts: &Facts<'_>) -> Found {
     let mut found = Found::default();
     let limit = facts.history.head.plan.limits.probe.as_micros() as Moment;
     let of_flood = |call: &&Call| call.op == Op::Start && call.run.starts_with(FLOOD);
-    let mut refused = 0;
+    let mut told = 0;
     for call in facts.history.calls.iter().filter(of_flood) {
         found.looked_at += 1;
         let what = match call.outcome {
@@ -110,14 +110,14 @@ pub(super) fn flood(facts: &Facts<'_>) -> Found {
             Outcome::Failed if call.error.as_ref().is_none_or(String::is_empty) => "was refused without a word",
             Outcome::Failed if call.end - call.begin > limit => "was refused late",
             Outcome::Failed => {
-                refused += 1;
+                told += 1;
                 continue;
             }
             Outcome::Ok => continue,
         };
         found.breach(format!("whoever started {} {what}", call.run), vec![facts.tell_call(call)]);
     }
-    if found.looked_at > 0 && found.breaches.is_empty() && refused == 0 {
+    if found.looked_at > 0 && found.breaches.is_empty() && told == 0 {
         found.breach(format!("all {} runs were accepted: it was no flood", found.looked_at), Vec::new());
     }
     found

@@ -110,7 +110,7 @@ fn finds(check: &str, what: &str, change: impl FnOnce(&mut History)) {
 fn what_keeps_every_promise_breaches_none_and_each_check_has_looked_at_something() {
     assert_eq!(found(|_| {}), []);
     // Nothing floods here, and nothing is poisoned.
-    for verdict in all(&whole()).iter().filter(|verdict| !["flood", "dead"].contains(&&*verdict.check)) {
+    for verdict in all(&whole()).iter().filter(|verdict| !["refused", "dead"].contains(&&*verdict.check)) {
         assert!(verdict.looked_at > 0, "{}", verdict.check);
     }
 }
@@ -301,16 +301,16 @@ fn a_flood_that_is_not_refused_in_words_and_at_once_is_found() {
         ..call(Op::Start, "flood-1", 1, outcome)
     };
     let with = |call: Call| move |h: &mut History| h.calls.push(call);
-    finds("flood", "all 1 runs were accepted: it was no flood", |h| {
+    finds("refused", "all 1 runs were accepted: it was no flood", |h| {
         h.calls.push(of_flood(Outcome::Ok, None, 1));
         h.runs.push(RunEnd { run: "flood-1".into(), status: Some("completed".into()), tasks: Vec::new() });
     });
     assert_eq!(found(with(of_flood(Outcome::Failed, Some("full"), 1))), []);
-    finds("flood", "whoever started flood-1 was refused without a word", with(of_flood(Outcome::Failed, None, 1)));
+    finds("refused", "whoever started flood-1 was refused without a word", with(of_flood(Outcome::Failed, None, 1)));
     let late = with(of_flood(Outcome::Failed, Some("full"), 4 * SECOND));
-    finds("flood", "whoever started flood-1 was refused late", late);
+    finds("refused", "whoever started flood-1 was refused late", late);
     let unknown = with(of_flood(Outcome::Unknown, Some("no answer"), 1));
-    finds("flood", "whoever started flood-1 was not told what came of it", unknown);
+    finds("refused", "whoever started flood-1 was not told what came of it", unknown);
 }
 
 #[test]
