@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 /// How a run can have ended.
 pub(super) const ENDED: [&str; 3] = ["completed", "failed", "cancelled"];
+/// Within what whoever is too much is to be told so: half of what a caller waits for.
+const PATIENCE: Moment = 10_000_000;
 /// How long after a cancellation a handler that was on its way may still begin: a lease and a bit.
 const LATE: Moment = 8_000_000;
 
@@ -100,7 +102,6 @@ pub(super) fn cancelled_stops(facts: &Facts<'_>) -> Found {
 
 pub(super) fn refused(facts: &Facts<'_>) -> Found {
     let mut found = Found::default();
-    let limit = facts.history.head.plan.limits.probe.as_micros() as Moment;
     let of_flood = |call: &&Call| call.op == Op::Start && call.run.starts_with(FLOOD);
     let mut told = 0;
     for call in facts.history.calls.iter().filter(of_flood) {
@@ -108,7 +109,7 @@ pub(super) fn refused(facts: &Facts<'_>) -> Found {
         let what = match call.outcome {
             Outcome::Unknown => "was not told what came of it",
             Outcome::Failed if call.error.as_ref().is_none_or(String::is_empty) => "was refused without a word",
-            Outcome::Failed if call.end - call.begin > limit => "was refused late",
+            Outcome::Failed if call.end - call.begin > PATIENCE => "was refused later than a caller waits for",
             Outcome::Failed => {
                 told += 1;
                 continue;

@@ -307,8 +307,8 @@ fn a_flood_that_is_not_refused_in_words_and_at_once_is_found() {
     });
     assert_eq!(found(with(of_flood(Outcome::Failed, Some("full"), 1))), []);
     finds("refused", "whoever started flood-1 was refused without a word", with(of_flood(Outcome::Failed, None, 1)));
-    let late = with(of_flood(Outcome::Failed, Some("full"), 4 * SECOND));
-    finds("refused", "whoever started flood-1 was refused late", late);
+    let late = with(of_flood(Outcome::Failed, Some("full"), 11 * SECOND));
+    finds("refused", "whoever started flood-1 was refused later than a caller waits for", late);
     let unknown = with(of_flood(Outcome::Unknown, Some("no answer"), 1));
     finds("refused", "whoever started flood-1 was not told what came of it", unknown);
 }
