@@ -122,12 +122,27 @@ pub(super) fn memory(facts: &Facts<'_>) -> Found {
     found
 }
 
+/// For how many seconds of what this fault was felt something else was being done: that is not held against it.
+fn others(recoveries: &[Recovery], n: usize) -> f64 {
+    let of = &recoveries[n];
+    let Some(took) = of.recovery else { return 0.0 };
+    let (mut at, until) = (of.end, of.end + took);
+    let mut others = 0.0;
+    // They come in the order of their beginning, so what is counted once lies before `at`.
+    for other in recoveries.iter().enumerate().filter(|(other, _)| *other != n).map(|(_, other)| other) {
+        let (begin, end) = (other.begin.max(at), other.end.min(until));
+        others += (end - begin).max(0.0);
+        at = at.max(end);
+    }
+    others
+}
+
 /// What the plan asks for beside the promises.
 pub(super) fn limits(history: &History) -> Vec<Verdict> {
     let (service, limits) = (Service::of(history), &history.head.plan.limits);
     let mut slow = Vec::new();
-    for of in &service.recoveries {
-        let longest = limits.recovery.as_secs_f64();
+    for (n, of) in service.recoveries.iter().enumerate() {
+        let longest = limits.recovery.as_secs_f64() + others(&service.recoveries, n);
         let what = match (of.recovery, &of.error) {
             (_, Some(error)) => format!("{} at {:.1} s could not be done: {error}", of.fault, of.begin),
             (None, _) => format!("{} at {:.1} s: no two good probes in a row behind it", of.fault, of.begin),

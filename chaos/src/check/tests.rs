@@ -355,6 +355,24 @@ fn a_fault_that_is_felt_too_long_is_found() {
     });
 }
 
+/// RabbitMQ took a minute to come back, and a pause of a node was over long before.
+#[test]
+fn what_is_felt_while_something_else_is_done_is_held_against_nobody() {
+    let felt = |h: &mut History, until: u64| {
+        h.head.plan.limits.recovery = std::time::Duration::from_secs(3);
+        h.faults[0].kind = FaultKind::NodePause; // from 4 to 6 s, and felt until 8.1 s
+        (h.faults[0].end, h.faults[0].begin) = (4 * SECOND + 2, 3 * SECOND);
+        for call in h.calls.iter_mut().filter(|call| call.op == Op::Probe && (4..8).contains(&(call.begin / SECOND))) {
+            call.outcome = Outcome::Unknown;
+        }
+        let (kind, target) = (FaultKind::BrokerKill, Target::Server(crate::plan::Server::Broker));
+        h.faults.push(Felt { kind, target, begin: 3 * SECOND + 1, end: until, published: 0, error: None });
+    };
+    assert_eq!(found(|h| felt(h, 7 * SECOND)), []);
+    let what = "node-pause of node 1 at 3.0 s was felt for 4.1 s behind its end, of 3.0 s";
+    finds("recovery", what, |h| felt(h, 4 * SECOND)); // with nothing else done, all of it counts
+}
+
 #[test]
 fn windows_that_are_missing_are_found() {
     finds("availability", "80.0 % of the windows are good, of 90.0 %", |h| {
