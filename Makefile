@@ -10,7 +10,7 @@ TARPAULIN = $(TOOLS)/cargo-tarpaulin-0.37.5
 # The shard to try, such as 1/8; all in one go without.
 SHARD ?= 1/1
 
-.PHONY: help services services-down cluster test test-long lint bench simulate sabotage chaos chaos-sabotage schemathesis fuzz mutants mutants-diff coverage
+.PHONY: help services services-down cluster test test-long lint bench simulate sabotage chaos chaos-long chaos-sabotage schemathesis fuzz mutants mutants-diff coverage
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -88,9 +88,13 @@ chaos: ## break a cluster of processes: SCENARIO=node-kill, SEED=7; reports are 
 	$(CARGO) build --quiet $(ALL),callboard-chaos/suite --bin callboard-chaos
 	$(CHAOS)
 
-chaos-sabotage: ## nodes that run recorded steps again: the chaos suite must find it
+chaos-long: ## an hour of everything that the suite can do; SEED=7, DURATION=5m
+	$(MAKE) chaos SCENARIO="everything --duration $(or $(DURATION),1h)"
+
+chaos-sabotage: ## nodes that break a promise, PROMISE=no_fence, or one after the other: the chaos suite must find each
 	chaos/install
-	$(CARGO) test $(ALL),callboard-chaos/sabotage --test suite -- a_broken_promise --nocapture
+	$(CARGO) build --quiet $(ALL),callboard-chaos/sabotage --bin callboard-chaos
+	target/debug/callboard-chaos sabotage $(if $(filter file,$(origin PROMISE)),,$(PROMISE)) $(if $(SEED),--seed $(SEED))
 
 lint: ## format, clippy, docs and the list of the public API; warnings are errors
 	$(CARGO) fmt --all --check

@@ -15,6 +15,9 @@ pub const HISTORY: &str = "history.jsonl";
 /// The file of what was done.
 pub const LEDGER: &str = "ledger.jsonl";
 
+/// The status of a run of which nobody says anything at the end: it may be there or not.
+pub const NOT_TOLD: &str = "not told";
+
 /// A moment, in microseconds.
 pub type Moment = u64;
 
@@ -23,11 +26,13 @@ pub type Moment = u64;
 #[serde(rename_all = "kebab-case")]
 pub enum Record {
     /// What is run; the first line.
-    Head(Head),
+    Head(Box<Head>),
     /// A client asked for something.
     Call(Call),
     /// Something was done to the cluster.
     Fault(Felt),
+    /// How much memory a node has.
+    Memory(Memory),
     /// What the cluster says of a run at the end.
     Run(RunEnd),
     /// What else it says at the end; the last line.
@@ -109,9 +114,23 @@ pub struct Felt {
     pub begin: Moment,
     /// When everything was in its place again.
     pub end: Moment,
+    /// How many messages were published that nobody can read.
+    #[serde(default)]
+    pub published: u64,
     /// What went wrong with the fault itself, if anything did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// How much memory a node has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// When.
+    pub at: Moment,
+    /// Which node, from 1.
+    pub node: usize,
+    /// How much of it is resident.
+    pub bytes: u64,
 }
 
 /// What the cluster says of a run at the end.
@@ -119,7 +138,7 @@ pub struct Felt {
 pub struct RunEnd {
     /// The run.
     pub run: String,
-    /// `completed`, `failed`, `cancelled`, or what else it is; nothing if there is no such run.
+    /// `completed`, `failed`, `cancelled`, or what else it is, or [`NOT_TOLD`]; nothing if there is no such run.
     pub status: Option<String>,
     /// Its tasks.
     pub tasks: Vec<TaskEnd>,
@@ -135,7 +154,7 @@ pub struct TaskEnd {
     /// The mark of its result, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<String>,
-    /// How many results its history has.
+    /// How many results its history has; it is looked at of runs that have ended alone.
     pub results: usize,
 }
 
@@ -148,6 +167,12 @@ pub struct End {
     pub counter: Option<u64>,
     /// The document that is written under the lock, oldest entry first.
     pub locked: Vec<Entry>,
+    /// Messages in the queue `agent.dead`.
+    #[serde(default)]
+    pub dead: u64,
+    /// What nodes have said of themselves: lines of their logs about invariants that do not hold.
+    #[serde(default)]
+    pub broken: Vec<String>,
     /// What is there and should not be: messages, locks, open tasks, processes.
     pub left: Vec<String>,
 }
@@ -234,6 +259,8 @@ pub struct History {
     pub calls: Vec<Call>,
     /// What was done to the cluster, in the order of its end.
     pub faults: Vec<Felt>,
+    /// The memory of the nodes, as it was seen.
+    pub memory: Vec<Memory>,
     /// The runs at the end.
     pub runs: Vec<RunEnd>,
     /// What else there is at the end.
@@ -283,19 +310,20 @@ impl History {
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
         let file = if path.is_dir() { path.join(HISTORY) } else { path.to_owned() };
         let (mut head, mut end) = (None, None);
-        let (mut calls, mut faults, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut calls, mut faults, mut memory, mut runs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for record in lines(&file)? {
             match record {
-                Record::Head(is) => head = Some(is),
+                Record::Head(is) => head = Some(*is),
                 Record::Call(call) => calls.push(call),
                 Record::Fault(felt) => faults.push(felt),
+                Record::Memory(seen) => memory.push(seen),
                 Record::Run(run) => runs.push(run),
                 Record::End(is) => end = Some(is),
             }
         }
         let short = |what| Error::Short { file: file.clone(), what };
         let (head, end) = (head.ok_or_else(|| short("head"))?, end.ok_or_else(|| short("end"))?);
-        Ok(Self { head, calls, faults, runs, end, ledger: lines(&folder.join(LEDGER))? })
+        Ok(Self { head, calls, faults, memory, runs, end, ledger: lines(&folder.join(LEDGER))? })
     }
 
     /// A moment as seconds since the first submission was due.

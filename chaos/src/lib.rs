@@ -10,6 +10,7 @@ pub mod plan;
 pub mod proxy;
 mod random;
 pub mod report;
+pub mod sabotage;
 pub mod schedule;
 pub mod servers;
 pub mod store_proxy;

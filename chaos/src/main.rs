@@ -36,6 +36,8 @@ enum Command {
     List,
     /// Run scenarios, or plans of your own: exit code 0 if everything holds, 10 if not.
     Run(RunArguments),
+    /// Have nodes break a promise at a time: exit code 0 if each is found out, 10 if not. For a build with the feature `sabotage`.
+    Sabotage(SabotageArguments),
     /// Hold the history in a folder against what is promised, once more.
     Check {
         /// The folder, or the `history.jsonl` in it; `ledger.jsonl` lies beside it.
@@ -73,6 +75,21 @@ struct RunArguments {
     dry: bool,
 }
 
+#[derive(Debug, Args)]
+struct SabotageArguments {
+    /// Promises, such as no_fence; all that can be seen without one.
+    promises: Vec<String>,
+    /// From what everything is drawn; what is not found is tried with the two seeds behind it, too.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The folder in which the reports are kept.
+    #[arg(long, default_value = "target/chaos/sabotage")]
+    report: PathBuf,
+    /// Keep the promises: the same plans must find nothing.
+    #[arg(long)]
+    kept: bool,
+}
+
 #[derive(Debug, Subcommand)]
 enum Services {
     /// Start those that are not running, and say how a node uses them.
@@ -102,6 +119,7 @@ fn command(command: Command) -> Result<ExitCode, Failure> {
         Command::List => list(),
         Command::Run(arguments) if arguments.dry => dry(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Sabotage(arguments) => run::sabotage(&arguments),
         Command::Check { history } => {
             let report = Report::of(&History::read(&history)?);
             println!("{}", report.words());

@@ -1,21 +1,32 @@
 //! Running plans, one after the other.
 
-use crate::{BREACHED, Failure, RunArguments};
+use crate::{BREACHED, Failure, RunArguments, SabotageArguments};
 use callboard_chaos::history::History;
 use callboard_chaos::plan::Plan;
 use callboard_chaos::report::{PAGE, Report};
+use callboard_chaos::sabotage::{ALL, Broken};
 use callboard_chaos::suite::{self, Options};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use tokio::time::Instant;
 
 /// With what a program ends that a person has interrupted.
 const INTERRUPTED: u8 = 130;
 
+/// How many seeds a broken promise is looked for with.
+const SEEDS: u64 = 3;
+
 pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
     let (plans, seed) = (crate::plans(arguments)?, crate::seed(arguments));
+    interruptible(all(&plans, seed, arguments))
+}
+
+/// What there is to do, until somebody interrupts it.
+fn interruptible(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     threads.block_on(async {
         tokio::select! {
-            done = all(&plans, seed, arguments) => done,
+            done = work => done,
             // What was started ends with this process.
             _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(INTERRUPTED)),
         }
@@ -50,12 +61,69 @@ async fn all(plans: &[Plan], seed: u64, arguments: &RunArguments) -> Result<Exit
 
 async fn one(plan: &Plan, seed: u64, arguments: &RunArguments) -> Result<Report, Failure> {
     let folder = arguments.report.join(format!("{}-{seed}", plan.name));
-    let options = Options { program: std::env::current_exe()?, folder: folder.clone(), seed };
-    suite::run(plan, &options).await?;
-    let report = Report::of(&History::read(&folder)?);
-    report.write(&folder)?;
+    let report = tried(plan, folder.clone(), seed, None).await?;
     println!("{}\n  report: {}\n", report.words(), folder.join(PAGE).display());
     Ok(report)
+}
+
+async fn tried(plan: &Plan, folder: PathBuf, seed: u64, sabotage: Option<&str>) -> Result<Report, Failure> {
+    let program = std::env::current_exe()?;
+    let options = Options { program, folder: folder.clone(), seed, sabotage: sabotage.map(str::to_owned) };
+    Box::pin(suite::run(plan, &options)).await?;
+    let report = Report::of(&History::read(&folder)?);
+    report.write(&folder)?;
+    Ok(report)
+}
+
+pub(crate) fn sabotage(arguments: &SabotageArguments) -> Result<ExitCode, Failure> {
+    if !cfg!(feature = "sabotage") {
+        return Err(
+            "this build keeps its promises: build it with `--features sabotage`, or say `make chaos-sabotage`".into()
+        );
+    }
+    let unknown = |promise: &String| {
+        let all: Vec<&str> = ALL.iter().map(|broken| broken.promise).collect();
+        format!("{promise:?} is no promise whose breach can be seen from outside: these are {}", all.join(", "))
+    };
+    let of = |promise: &String| Broken::of(promise).ok_or_else(|| unknown(promise));
+    let some = arguments.promises.iter().map(of).collect::<Result<Vec<_>, _>>()?;
+    let promises = if some.is_empty() { ALL.to_vec() } else { some };
+    interruptible(async {
+        let mut good = true;
+        for broken in &promises {
+            good &= if arguments.kept { kept(broken, arguments).await? } else { found(broken, arguments).await? };
+        }
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(BREACHED) })
+    })
+}
+
+/// Whether it is found out that the promise is broken.
+async fn found(broken: &Broken, arguments: &SabotageArguments) -> Result<bool, Failure> {
+    let (plan, begun) = (broken.plan()?, Instant::now());
+    for seed in arguments.seed..arguments.seed + SEEDS {
+        let folder = arguments.report.join(format!("{}-{seed}", plan.name));
+        let report = tried(&plan, folder, seed, Some(broken.promise)).await?;
+        let found = broken.found(&report.verdicts);
+        if let Some(first) = found.first() {
+            let checks: Vec<&str> = found.iter().map(|verdict| &*verdict.check).collect();
+            let (promise, took) = (broken.promise, begun.elapsed().as_secs());
+            println!("{promise:<32} found by {} with seed {seed} after {took} s", checks.join(", "));
+            println!("{:<32} {}", "", first.breaches[0].what);
+            return Ok(true);
+        }
+    }
+    println!("{:<32} NOT FOUND with {SEEDS} seeds", broken.promise);
+    Ok(false)
+}
+
+/// Whether its plan finds nothing in nodes that keep the promise.
+async fn kept(broken: &Broken, arguments: &SabotageArguments) -> Result<bool, Failure> {
+    let (plan, seed) = (broken.plan()?, arguments.seed);
+    let folder = arguments.report.join(format!("{}-kept-{seed}", plan.name));
+    let report = tried(&plan, folder, seed, None).await?;
+    let said = if report.is_good() { "nothing is found where it is kept".to_owned() } else { report.words() };
+    println!("{:<32} {said}", broken.promise);
+    Ok(report.is_good())
 }
 
 pub(crate) fn node() -> Result<ExitCode, Failure> {

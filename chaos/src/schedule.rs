@@ -54,17 +54,20 @@ pub struct Fault {
     pub delay_ms: u64,
     /// Of how many creates one loses its answer.
     pub one_in: u64,
+    /// How many runs of a flood are submitted in a second.
+    pub per_second: u64,
 }
+
+/// How long a task of a flood takes, in milliseconds: so many instances do so many of them in a second, on any machine.
+const FLOOD_MS: u64 = 300;
+/// How many runs of a flood are submitted in a second.
+const FLOOD_PER_SECOND: u64 = 100;
 
 impl Fault {
     /// What is done to what, such as `node-kill of node 2`.
     #[must_use]
     pub fn name(&self) -> String {
-        let Self { kind, target, .. } = self;
-        match kind.server() {
-            Some(_) => kind.name().to_owned(),
-            None => format!("{} of {target}", kind.name()),
-        }
+        self.kind.of(self.target)
     }
 }
 
@@ -73,9 +76,19 @@ impl Schedule {
     #[must_use]
     pub fn draw(plan: &Plan, seed: u64) -> Self {
         let end = millis(plan.duration);
+        let (mut runs, faults) = (runs(plan, seed, end), faults(plan, seed, end));
+        runs.extend(
+            faults
+                .iter()
+                .filter(|fault| fault.kind == FaultKind::Flood)
+                .flat_map(flood)
+                .enumerate()
+                .map(|(n, at_ms)| Submission { at_ms, work: Work::of_flood(n, FLOOD_MS) }),
+        );
+        runs.sort_by_key(|run| run.at_ms);
         Self {
-            runs: runs(plan, seed, end),
-            faults: faults(plan, seed, end),
+            runs,
+            faults,
             increments_ms: moments(plan.workload.increments_per_second, end, &mut Random::of(seed, "increments")),
         }
     }
@@ -83,12 +96,20 @@ impl Schedule {
 
 fn runs(plan: &Plan, seed: u64, end: u64) -> Vec<Submission> {
     let work = &plan.workload;
-    let odds = Odds { fails: work.fails_percent, crashes: work.crashes_percent, hangs: work.hangs_percent };
+    let odds = Odds {
+        tasks_max: work.tasks_max,
+        kinds: &work.kinds,
+        part_ms_max: millis(work.part_max),
+        limit_ms: work.attempt_max.map(millis),
+        fails: work.fails_percent,
+        crashes: work.crashes_percent,
+        hangs: work.hangs_percent,
+    };
     let moments = moments(work.runs_per_second, end, &mut Random::of(seed, "submissions"));
     let run = |(n, at_ms)| {
         // Each run has numbers of its own: a longer plan begins with the runs of a shorter one.
         let random = &mut Random::of(seed, &format!("run {n}"));
-        let mut drawn = Work::draw(format!("run-{n}"), work.tasks_max, odds, random);
+        let mut drawn = Work::draw(format!("run-{n}"), odds, random);
         if random.percent(work.once_percent) {
             drawn.submit = Submit::Once;
         }
@@ -98,6 +119,13 @@ fn runs(plan: &Plan, seed: u64, end: u64) -> Vec<Submission> {
         Submission { at_ms, work: drawn }
     };
     moments.into_iter().enumerate().map(run).collect()
+}
+
+/// The moments of its submissions.
+fn flood(fault: &Fault) -> impl Iterator<Item = u64> + use<> {
+    let (at, count) = (fault.at_ms, fault.per_second * fault.lasts_ms / 1_000);
+    let lasts = fault.lasts_ms;
+    (0..count).map(move |n| at + n * lasts / count)
 }
 
 /// So many in a second, irregularly.
@@ -151,18 +179,14 @@ fn draw(of: &FaultPlan, at_ms: u64, plan: &Plan, random: &mut Random) -> Fault {
     let node = random.between(1, plan.cluster.nodes as u64) as usize;
     let server = Server::ALL[random.below(Server::ALL.len() as u64) as usize];
     let (node, server) = (of.node.unwrap_or(node), of.server.unwrap_or(server));
-    let target = match of.kind.server() {
-        Some(server) => Target::Server(server),
-        None if of.kind.is_of_wire() => Target::Wire(node, server),
-        None => Target::Node(node),
-    };
     Fault {
         at_ms,
         lasts_ms: of.lasts.or(of.kind.lasts()).map_or(0, millis),
         kind: of.kind,
-        target,
+        target: of.kind.target(node, server),
         delay_ms: of.by.map_or(DELAY_MS, millis),
         one_in: of.one_in.unwrap_or(ONE_IN),
+        per_second: of.per_second.unwrap_or(FLOOD_PER_SECOND),
     }
 }
 

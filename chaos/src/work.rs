@@ -39,6 +39,9 @@ pub struct Deed {
     pub ms: u64,
     /// What goes wrong in its first attempts.
     pub trouble: Option<Trouble>,
+    /// How long an attempt may take, in milliseconds, if there is a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_ms: Option<u64>,
 }
 
 /// What a task does.
@@ -73,6 +76,26 @@ pub enum Trouble {
     Hangs,
 }
 
+/// The kinds of what a task does, as they stand in plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// [`What::Plain`].
+    Plain,
+    /// [`What::Steps`]: three.
+    Steps,
+    /// [`What::Children`]: two.
+    Children,
+    /// [`What::Sleep`].
+    Sleep,
+    /// [`What::Signal`].
+    Signal,
+    /// [`What::Count`].
+    Count,
+    /// [`What::Lock`].
+    Lock,
+}
+
 /// How a graph is built.
 #[derive(Clone, Copy, Debug)]
 enum Shape {
@@ -86,29 +109,83 @@ enum Shape {
     Any,
 }
 
-/// How often what is drawn, all of it being a hundred.
-const WHATS: [(u64, What); 7] = [
-    (25, What::Plain),
-    (25, What::Steps(3)),
-    (15, What::Children(2)),
-    (10, What::Sleep),
-    (10, What::Signal),
-    (10, What::Count),
-    (5, What::Lock),
-];
+/// How long an attempt may take that is going to hang, in milliseconds.
+const HANGS_MS: u64 = 2_000;
+/// How long each part of a task takes at least, in milliseconds.
+const MS_MIN: u64 = 5;
 
-/// In how many of a hundred tasks what goes wrong.
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Plain, Self::Steps, Self::Children, Self::Sleep, Self::Signal, Self::Count, Self::Lock];
+
+    /// How often it is drawn; of all of them together a hundred times.
+    const fn share(self) -> u64 {
+        match self {
+            Self::Plain | Self::Steps => 25,
+            Self::Children => 15,
+            Self::Sleep | Self::Signal | Self::Count => 10,
+            Self::Lock => 5,
+        }
+    }
+
+    const fn what(self) -> What {
+        match self {
+            Self::Plain => What::Plain,
+            Self::Steps => What::Steps(3),
+            Self::Children => What::Children(2),
+            Self::Sleep => What::Sleep,
+            Self::Signal => What::Signal,
+            Self::Count => What::Count,
+            Self::Lock => What::Lock,
+        }
+    }
+
+    /// One of those that are wanted.
+    fn draw(among: &[Self], random: &mut Random) -> Self {
+        let mut drawn = random.below(among.iter().map(|kind| kind.share()).sum());
+        let mut last = Self::Plain;
+        for kind in among {
+            last = *kind;
+            if drawn < kind.share() {
+                break;
+            }
+            drawn -= kind.share();
+        }
+        last
+    }
+}
+
+/// From what the tasks of a run are drawn.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Odds {
+pub(crate) struct Odds<'a> {
+    /// Tasks of a run at most.
+    pub(crate) tasks_max: u64,
+    pub(crate) kinds: &'a [Kind],
+    /// How long each part of a task takes at most, in milliseconds.
+    pub(crate) part_ms_max: u64,
+    /// How long an attempt may take, in milliseconds, if there is a limit.
+    pub(crate) limit_ms: Option<u64>,
+    /// In how many of a hundred tasks what goes wrong.
     pub(crate) fails: u32,
     pub(crate) crashes: u32,
     pub(crate) hangs: u32,
 }
 
+/// How the names of the runs of a flood begin.
+pub(crate) const FLOOD: &str = "flood-";
+
 impl Work {
-    /// Draws one of up to `tasks_max` tasks.
-    pub(crate) fn draw(name: String, tasks_max: u64, odds: Odds, random: &mut Random) -> Self {
-        let count = random.between(1, tasks_max.max(1)) as usize;
+    /// The run of this number in a flood: one task, submitted once.
+    pub(crate) fn of_flood(n: usize, ms: u64) -> Self {
+        let deed =
+            Deed { name: "t0".to_owned(), needs: Vec::new(), what: What::Plain, ms, trouble: None, limit_ms: None };
+        Self { name: format!("{FLOOD}{n}"), tasks: vec![deed], submit: Submit::Once, cancel_after_ms: None }
+    }
+
+    /// Draws one.
+    pub(crate) fn draw(name: String, odds: Odds<'_>, random: &mut Random) -> Self {
+        let count = random.between(1, odds.tasks_max.max(1)) as usize;
         let shape = [Shape::Chain, Shape::Diamond, Shape::Apart, Shape::Any][random.below(4) as usize];
         let tasks = (0..count).map(|n| Deed::draw(n, count, shape, odds, random)).collect();
         Self { name, tasks, submit: Submit::UntilAcknowledged, cancel_after_ms: None }
@@ -116,7 +193,7 @@ impl Work {
 }
 
 impl Deed {
-    fn draw(n: usize, count: usize, shape: Shape, odds: Odds, random: &mut Random) -> Self {
+    fn draw(n: usize, count: usize, shape: Shape, odds: Odds<'_>, random: &mut Random) -> Self {
         let mut needs: Vec<usize> = match shape {
             Shape::Chain => n.checked_sub(1).into_iter().collect(),
             Shape::Apart => Vec::new(),
@@ -128,14 +205,7 @@ impl Deed {
         };
         needs.sort_unstable();
         needs.dedup();
-        let (mut drawn, mut what) = (random.below(100), What::Plain);
-        for (share, of) in WHATS {
-            what = of;
-            if drawn < share {
-                break;
-            }
-            drawn -= share;
-        }
+        let what = Kind::draw(odds.kinds, random).what();
         let trouble = match random.below(100) as u32 {
             drawn if drawn < odds.fails => Some(Trouble::Fails(random.between(1, 2) as u32)),
             drawn if drawn < odds.fails + odds.crashes => Some(Trouble::Crashes),
@@ -145,6 +215,7 @@ impl Deed {
         // What hangs has a time limit, and what waits for others has none.
         let may_hang = matches!(what, What::Plain | What::Steps(_));
         let what = if trouble == Some(Trouble::Hangs) && !may_hang { What::Plain } else { what };
-        Self { name: format!("t{n}"), needs, what, ms: random.between(5, 150), trouble }
+        let limit_ms = if trouble == Some(Trouble::Hangs) { Some(HANGS_MS) } else { odds.limit_ms };
+        Self { name: format!("t{n}"), needs, what, ms: random.between(MS_MIN, odds.part_ms_max), trouble, limit_ms }
     }
 }

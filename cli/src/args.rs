@@ -1,9 +1,10 @@
 //! What may be said on the command line.
 
-use crate::complete;
 use crate::output::Format;
+use crate::{chaos, complete};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use clap_complete::{ArgValueCompleter, Shell};
+use clap_complete::{ArgValueCandidates, ArgValueCompleter, Shell};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -69,6 +70,14 @@ pub(crate) enum Command {
     /// Check, show and describe the settings.
     #[command(subcommand, alias = "configs")]
     Config(Config),
+    /// Break a cluster on purpose, and see what it has kept: the program callboard-chaos.
+    #[command(disable_help_flag = true)]
+    Chaos {
+        /// What that program is told; --help for what that may be.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
+        #[arg(add = ArgValueCandidates::new(chaos::commands))]
+        words: Vec<OsString>,
+    },
     /// Show what the node counts, as Prometheus reads it.
     Metrics {
         /// Only what has a name that begins so, with "callboard_" before it or without.

@@ -6,6 +6,7 @@ mod agent;
 mod args;
 mod breaker;
 mod budget;
+mod chaos;
 mod client;
 mod complete;
 mod config;
@@ -53,6 +54,12 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return refused(&error),
     };
+    if let Command::Chaos { words } = &arguments.command {
+        return match chaos::hand_over(words) {
+            Ok(never) => match never {},
+            Err(failure) => told(&failure),
+        };
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return told(&Failure::new(Code::Internal, format!("cannot start threads: {error}"))),
@@ -121,6 +128,8 @@ async fn ask(arguments: &Arguments) -> Result<()> {
         Command::Version if output.format == Format::Table => output.line(VERSION),
         Command::Version => output.show(&json!({ "version": VERSION }).to_string(), &[]),
         Command::Completion { shell } => output.line(&complete::register(*shell)?),
-        Command::Dev(_) | Command::Node(_) => Err(Failure::new(Code::Internal, "a node answers nothing itself")),
+        Command::Dev(_) | Command::Node(_) | Command::Chaos { .. } => {
+            Err(Failure::new(Code::Internal, "what is a program of its own answers nothing here"))
+        }
     }
 }

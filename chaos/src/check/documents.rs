@@ -54,11 +54,13 @@ pub(super) fn lock(facts: &Facts<'_>) -> Found {
     found
 }
 
-/// The tasks that say that they try something, or that they were told that it is done.
+/// The tasks that say that they try something, or that they were told that it is done: before the document was read, for
+/// what has not ended by then goes on.
 fn tasks_that(facts: &Facts<'_>, what: &str, is_done: bool) -> BTreeSet<String> {
+    let read_at = facts.history.end.at;
     let lines = facts.history.ledger.iter().filter(|line| match &line.did {
         Did::Tries { document } => !is_done && document == what,
-        Did::Wrote { document } => document == what,
+        Did::Wrote { document } => document == what && (!is_done || line.at <= read_at),
         _ => false,
     });
     lines.map(|line| format!("{}/{}", line.run, line.task)).collect()

@@ -13,6 +13,7 @@ mod tests;
 pub use service::{Recovery, Service, Window};
 
 use crate::history::{Did, History, Line, Op, Outcome};
+use crate::plan::FaultKind;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,7 +60,7 @@ impl Found {
 type Check = (&'static str, &'static str, fn(&Facts<'_>) -> Found);
 
 /// All of them.
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 15] = [
     (
         "ends",
         "Every run that was accepted ends once faults have ended, and completes unless it was cancelled.",
@@ -72,11 +73,16 @@ const CHECKS: [Check; 10] = [
         runs::cancelled_stops,
     ),
     ("one-result", "A task has one accepted result: everybody who needs it sees the same.", tasks::one_result),
+    ("holder", "No result counts of an attempt that another had followed before it was said.", tasks::holder),
     ("order", "No task begins before those that it needs have said their results.", tasks::order),
     ("steps", "A recorded step is never run again, and everybody is given its value.", tasks::steps),
     ("signals", "What a task was told, and the teller that it was, is heard.", tasks::signals),
     ("counter", "The document counts each acknowledged increment once, and none that has failed.", documents::counter),
     ("lock", "Holders of a lock do not overlap in effect.", documents::lock),
+    ("refused", "What is too much is refused in words, and at once.", runs::refused),
+    ("dead", "What can not be read ends in agent.dead, and nothing else does.", dead),
+    ("memory", "No node takes more memory than the plan allows.", service::memory),
+    ("invariants", "No node finds an invariant of its own broken.", invariants),
     ("left-behind", "When all is over, nothing is left.", left_behind),
 ];
 
@@ -153,6 +159,27 @@ fn verdict(check: &str, promise: &str, mut found: Found) -> Verdict {
     found.breaches.truncate(SHOWN);
     let Found { looked_at, breaches } = found;
     Verdict { check: check.to_owned(), promise: promise.to_owned(), looked_at, breached, breaches }
+}
+
+fn dead(facts: &Facts<'_>) -> Found {
+    let (is, faults) = (facts.history.end.dead, &facts.history.faults);
+    let poisoned: u64 = faults.iter().map(|felt| felt.published).sum();
+    // What was wiped with its queue is nowhere.
+    let least = if faults.iter().any(|felt| felt.kind == FaultKind::BrokerWipe) { 0 } else { poisoned };
+    let mut found = Found { looked_at: poisoned as usize, ..Found::default() };
+    if !(least..=poisoned).contains(&is) {
+        let what = format!("{is} messages are in agent.dead, and {poisoned} were published that nobody can read");
+        found.breach(what, Vec::new());
+    }
+    found
+}
+
+fn invariants(facts: &Facts<'_>) -> Found {
+    let mut found = Found { looked_at: facts.history.head.plan.cluster.nodes, ..Found::default() };
+    for line in &facts.history.end.broken {
+        found.breach(line.clone(), Vec::new());
+    }
+    found
 }
 
 fn left_behind(facts: &Facts<'_>) -> Found {

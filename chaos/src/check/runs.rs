@@ -1,12 +1,15 @@
 //! What must hold of runs.
 
 use super::{Facts, Found};
-use crate::history::{Call, Did, Felt, Moment, Op, Outcome, RunEnd};
+use crate::history::{Call, Did, Felt, Moment, NOT_TOLD, Op, Outcome, RunEnd};
 use crate::plan::{FaultKind, Target};
+use crate::work::FLOOD;
 use std::collections::BTreeMap;
 
 /// How a run can have ended.
-const ENDED: [&str; 3] = ["completed", "failed", "cancelled"];
+pub(super) const ENDED: [&str; 3] = ["completed", "failed", "cancelled"];
+/// Within what whoever is too much is to be told so: half of what a caller waits for.
+const PATIENCE: Moment = 10_000_000;
 /// How long after a cancellation a handler that was on its way may still begin: a lease and a bit.
 const LATE: Moment = 8_000_000;
 
@@ -19,11 +22,15 @@ pub(super) fn ends(facts: &Facts<'_>) -> Found {
     }
     for (run, end) in ends {
         let Some(status) = &end.status else { continue };
+        if status == NOT_TOLD && !facts.acknowledged.contains(run) {
+            continue; // nobody knows whether it is there
+        }
         found.looked_at += 1;
         let is_cancelled = calls(facts, run).any(|call| call.op == Op::Cancel && call.outcome != Outcome::Failed);
         let what = match status.as_str() {
             "completed" => continue,
             "cancelled" | "failed" if is_cancelled => continue,
+            NOT_TOLD => format!("{run} was acknowledged, and nobody says at the end how it stands"),
             status if !ENDED.contains(&status) => format!("{run} was accepted and is {status} at the end"),
             status => format!("{run} is {status}, and nobody has cancelled it"),
         };
@@ -59,7 +66,7 @@ pub(super) fn failed_means_never(facts: &Facts<'_>) -> Found {
             );
         }
         let status = facts.history.runs.iter().find(|end| end.run == run).and_then(|end| end.status.as_ref());
-        if let Some(status) = status {
+        if let Some(status) = status.filter(|status| *status != NOT_TOLD) {
             found.breach(format!("the start of {run} has failed, and it is {status} at the end"), told().collect());
         }
     }
@@ -89,6 +96,30 @@ pub(super) fn cancelled_stops(facts: &Facts<'_>) -> Found {
                 }
             }
         }
+    }
+    found
+}
+
+pub(super) fn refused(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    let of_flood = |call: &&Call| call.op == Op::Start && call.run.starts_with(FLOOD);
+    let mut told = 0;
+    for call in facts.history.calls.iter().filter(of_flood) {
+        found.looked_at += 1;
+        let what = match call.outcome {
+            Outcome::Unknown => "was not told what came of it",
+            Outcome::Failed if call.error.as_ref().is_none_or(String::is_empty) => "was refused without a word",
+            Outcome::Failed if call.end - call.begin > PATIENCE => "was refused later than a caller waits for",
+            Outcome::Failed => {
+                told += 1;
+                continue;
+            }
+            Outcome::Ok => continue,
+        };
+        found.breach(format!("whoever started {} {what}", call.run), vec![facts.tell_call(call)]);
+    }
+    if found.looked_at > 0 && found.breaches.is_empty() && told == 0 {
+        found.breach(format!("all {} runs were accepted: it was no flood", found.looked_at), Vec::new());
     }
     found
 }

@@ -1,9 +1,13 @@
 //! How well the cluster served while things were done to it.
 
-use super::{Breach, Verdict};
-use crate::history::{Felt, History, Moment, Op, Outcome};
+use super::{Breach, Facts, Found, Verdict};
+use crate::history::{Felt, History, Memory, Moment, Op, Outcome};
 use crate::plan::FaultKind;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Bytes.
+pub(crate) const MIB: u64 = 1 << 20;
 
 /// How well the cluster served.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,12 +83,8 @@ fn recovery(history: &History, felt: &Felt, probes: &[(Moment, Moment, bool)]) -
         .iter()
         .enumerate()
         .find(|(n, (.., is_good))| *is_good && behind.get(n + 1).is_none_or(|(.., is_good)| *is_good));
-    let fault = match felt.kind.server() {
-        Some(_) => felt.kind.name().to_owned(),
-        None => format!("{} of {}", felt.kind.name(), felt.target),
-    };
     Recovery {
-        fault,
+        fault: felt.kind.of(felt.target),
         begin: history.seconds(felt.begin),
         end: history.seconds(felt.end),
         recovery: good.map(|(_, (_, end, _))| end.saturating_sub(from) as f64 / 1e6),
@@ -104,12 +104,45 @@ fn results(history: &History) -> Vec<usize> {
     seconds
 }
 
+/// No node takes more memory than the plan allows.
+pub(super) fn memory(facts: &Facts<'_>) -> Found {
+    let (history, mib) = (facts.history, facts.history.head.plan.limits.memory_mib);
+    let mut found = Found { looked_at: history.memory.len(), ..Found::default() };
+    let mut most: BTreeMap<usize, &Memory> = BTreeMap::new();
+    for seen in &history.memory {
+        let most = most.entry(seen.node).or_insert(seen);
+        if seen.bytes > most.bytes {
+            *most = seen;
+        }
+    }
+    for seen in most.into_values().filter(|seen| seen.bytes > mib * MIB) {
+        let (node, is, at) = (seen.node, seen.bytes / MIB, history.seconds(seen.at));
+        found.breach(format!("node {node} has {is} MiB at {at:.1} s, of {mib} MiB"), Vec::new());
+    }
+    found
+}
+
+/// For how many seconds of what this fault was felt something else was being done: that is not held against it.
+fn others(recoveries: &[Recovery], n: usize) -> f64 {
+    let of = &recoveries[n];
+    let Some(took) = of.recovery else { return 0.0 };
+    let (mut at, until) = (of.end, of.end + took);
+    let mut others = 0.0;
+    // They come in the order of their beginning, so what is counted once lies before `at`.
+    for other in recoveries.iter().enumerate().filter(|(other, _)| *other != n).map(|(_, other)| other) {
+        let (begin, end) = (other.begin.max(at), other.end.min(until));
+        others += (end - begin).max(0.0);
+        at = at.max(end);
+    }
+    others
+}
+
 /// What the plan asks for beside the promises.
 pub(super) fn limits(history: &History) -> Vec<Verdict> {
     let (service, limits) = (Service::of(history), &history.head.plan.limits);
     let mut slow = Vec::new();
-    for of in &service.recoveries {
-        let longest = limits.recovery.as_secs_f64();
+    for (n, of) in service.recoveries.iter().enumerate() {
+        let longest = limits.recovery.as_secs_f64() + others(&service.recoveries, n);
         let what = match (of.recovery, &of.error) {
             (_, Some(error)) => format!("{} at {:.1} s could not be done: {error}", of.fault, of.begin),
             (None, _) => format!("{} at {:.1} s: no two good probes in a row behind it", of.fault, of.begin),

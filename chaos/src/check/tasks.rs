@@ -22,7 +22,8 @@ pub(super) fn one_result(facts: &Facts<'_>) -> Found {
         for task in end.tasks.iter().filter(|task| task.status == "completed") {
             found.looked_at += 1;
             let name = format!("{}/{}", end.run, task.task);
-            if task.results != 1 {
+            let has_ended = end.status.as_deref().is_some_and(|status| super::runs::ENDED.contains(&status));
+            if has_ended && task.results != 1 {
                 found.breach(format!("{name} is completed, and its history has {} results", task.results), Vec::new());
             }
             let said: Vec<(usize, &str)> = facts
@@ -43,6 +44,34 @@ pub(super) fn one_result(facts: &Facts<'_>) -> Found {
             if let Some((other, at)) = seen.get(&(&*end.run, &*task.task)).filter(|(other, _)| other != mark) {
                 let what = format!("{name} has the result {mark} at the end, and {other} was given to another task");
                 found.breach(what, vec![facts.tell(*at)]);
+            }
+        }
+    }
+    found
+}
+
+pub(super) fn holder(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    for end in &facts.history.runs {
+        for task in &end.tasks {
+            let Some(mark) = &task.mark else { continue };
+            found.looked_at += 1;
+            // Those that have begun until then, by their lives; a result that nobody has said is found elsewhere.
+            let mut begun: BTreeMap<&str, (u32, usize)> = BTreeMap::new();
+            for (at, line) in facts.of_task(&end.run, &task.task) {
+                match &line.did {
+                    Did::Began { attempt, .. } => drop(begun.insert(&line.life, (*attempt, at))),
+                    Did::Said { mark: said } if said == mark => {
+                        let Some((attempt, _)) = begun.get(&*line.life).copied() else { break };
+                        if let Some((later, since)) = begun.values().find(|(other, _)| *other > attempt) {
+                            let name = format!("{}/{}", end.run, task.task);
+                            let what = format!("{name} has a result of attempt {attempt}, said behind attempt {later}");
+                            found.breach(what, vec![facts.tell(*since), facts.tell(at)]);
+                        }
+                        break;
+                    }
+                    _ => {}
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A history that keeps every promise, and what is changed in it for each that is to be found.
 
 use super::*;
-use crate::history::{Call, Did, End, Entry, Felt, Head, Line, RunEnd, TaskEnd};
+use crate::history::{Call, Did, End, Entry, Felt, Head, Line, Memory, NOT_TOLD, RunEnd, TaskEnd};
 use crate::plan::{FaultKind, Plan, Target};
 
 const SECOND: u64 = 1_000_000;
@@ -59,14 +59,23 @@ fn whole() -> History {
             target: Target::Node(1),
             begin: 4 * SECOND + 1,
             end: 6 * SECOND,
+            published: 0,
             error: None,
         }],
+        memory: vec![Memory { at: SECOND, node: 1, bytes: 100 << 20 }],
         runs: vec![
             run("a", Some("completed"), ended),
             run("b", Some("cancelled"), vec![task("t0", "cancelled", None)]),
             run("c", None, Vec::new()),
         ],
-        end: End { at: 12 * SECOND, counter: Some(2), locked: vec![entry("a/t1", 0)], left: Vec::new() },
+        end: End {
+            at: 12 * SECOND,
+            counter: Some(2),
+            locked: vec![entry("a/t1", 0)],
+            dead: 0,
+            broken: Vec::new(),
+            left: Vec::new(),
+        },
         ledger,
     }
 }
@@ -100,7 +109,8 @@ fn finds(check: &str, what: &str, change: impl FnOnce(&mut History)) {
 #[test]
 fn what_keeps_every_promise_breaches_none_and_each_check_has_looked_at_something() {
     assert_eq!(found(|_| {}), []);
-    for verdict in all(&whole()) {
+    // Nothing floods here, and nothing is poisoned.
+    for verdict in all(&whole()).iter().filter(|verdict| !["refused", "dead"].contains(&&*verdict.check)) {
         assert!(verdict.looked_at > 0, "{}", verdict.check);
     }
 }
@@ -131,6 +141,17 @@ fn a_start_that_has_failed_and_happened_is_found() {
     });
 }
 
+/// A machine that stood still for minutes has shown it: everything was unknown, and taken for what it was not.
+#[test]
+fn what_nobody_tells_is_held_against_nobody_unless_it_was_acknowledged() {
+    let not_told = |run: usize| move |h: &mut History| h.runs[run].status = Some(NOT_TOLD.into());
+    assert_eq!(found(not_told(2)), []);
+    finds("ends", "a was acknowledged, and nobody says at the end how it stands", not_told(0));
+    finds("ends", "a was accepted and is running at the end", |h| {
+        (h.runs[0].status, h.runs[0].tasks[0].results) = (Some("running".into()), 0); // its events were not asked for
+    });
+}
+
 #[test]
 fn a_start_that_may_have_happened_is_left_alone() {
     let unknown = |h: &mut History| {
@@ -157,13 +178,13 @@ fn what_begins_long_after_a_cancellation_is_found_unless_its_node_was_deaf() {
     let deaf = |h: &mut History| {
         late(h);
         let (kind, target) = (FaultKind::NodePause, Target::Node(1));
-        h.faults = vec![Felt { kind, target, begin: 4 * SECOND, end: 8 * SECOND - 1, error: None }];
+        h.faults = vec![Felt { kind, target, begin: 4 * SECOND, end: 8 * SECOND - 1, published: 0, error: None }];
     };
     assert_eq!(found(deaf).len(), 1, "it has heard of it long ago");
     let deaf = |h: &mut History| {
         late(h);
         let (kind, target) = (FaultKind::NodePause, Target::Node(1));
-        h.faults = vec![Felt { kind, target, begin: 4 * SECOND, end: 19 * SECOND, error: None }];
+        h.faults = vec![Felt { kind, target, begin: 4 * SECOND, end: 19 * SECOND, published: 0, error: None }];
     };
     assert_eq!(
         found(deaf),
@@ -180,6 +201,16 @@ fn a_second_result_is_found() {
 fn a_result_that_nobody_has_said_is_found() {
     let invented = |h: &mut History| h.runs[0].tasks[1].mark = Some("mx".into());
     finds("one-result", "a/t1 has the result mx, which nobody has said", invented);
+}
+
+#[test]
+fn a_result_of_an_attempt_that_was_followed_is_found() {
+    let attempt = |h: &mut History, n: u32| {
+        let inputs = vec![("t0".into(), "m0".into())];
+        h.ledger.insert(3, line(2, "a", "t1", "l9", Did::Began { attempt: n, inputs }));
+    };
+    finds("holder", "a/t1 has a result of attempt 1, said behind attempt 2", |h| attempt(h, 2));
+    assert_eq!(found(|h| attempt(h, 1)), [], "a hand-out of the same attempt may win, whichever it is");
 }
 
 #[test]
@@ -244,11 +275,69 @@ fn a_document_that_has_counted_too_little_or_too_much_is_found() {
 }
 
 #[test]
+fn what_is_written_when_the_documents_have_been_read_is_missing_in_none() {
+    let later = |h: &mut History| {
+        for document in ["count", "lock"] {
+            h.ledger.push(line(13, "a", "t0", "l7", Did::Tries { document: document.into() }));
+            h.ledger.push(line(13, "a", "t0", "l7", Did::Wrote { document: document.into() }));
+        }
+    };
+    assert_eq!(found(later), []);
+}
+
+#[test]
 fn holders_that_overlap_are_found() {
     let overlap = |h: &mut History| h.end.locked.push(entry("a/t9", 0));
     finds("lock", "a/t9 had read 0 entries under the lock, and wrote the entry 1", overlap);
     finds("lock", "a/t1 was told that it has written, and its entry is not there", |h| h.end.locked.clear());
     finds("lock", "a/t1 has written twice", |h| h.end.locked.push(entry("a/t1", 1)));
+}
+
+#[test]
+fn a_flood_that_is_not_refused_in_words_and_at_once_is_found() {
+    let of_flood = |outcome, words: Option<&str>, took: u64| Call {
+        error: words.map(str::to_owned),
+        end: SECOND + took,
+        ..call(Op::Start, "flood-1", 1, outcome)
+    };
+    let with = |call: Call| move |h: &mut History| h.calls.push(call);
+    finds("refused", "all 1 runs were accepted: it was no flood", |h| {
+        h.calls.push(of_flood(Outcome::Ok, None, 1));
+        h.runs.push(RunEnd { run: "flood-1".into(), status: Some("completed".into()), tasks: Vec::new() });
+    });
+    assert_eq!(found(with(of_flood(Outcome::Failed, Some("full"), 1))), []);
+    finds("refused", "whoever started flood-1 was refused without a word", with(of_flood(Outcome::Failed, None, 1)));
+    let late = with(of_flood(Outcome::Failed, Some("full"), 11 * SECOND));
+    finds("refused", "whoever started flood-1 was refused later than a caller waits for", late);
+    let unknown = with(of_flood(Outcome::Unknown, Some("no answer"), 1));
+    finds("refused", "whoever started flood-1 was not told what came of it", unknown);
+}
+
+#[test]
+fn what_can_not_be_read_and_does_not_end_where_it_should_is_found() {
+    let what = "1 messages are in agent.dead, and 0 were published that nobody can read";
+    finds("dead", what, |h| h.end.dead = 1);
+    let published = |h: &mut History| h.faults[0].published = 2;
+    finds("dead", "0 messages are in agent.dead, and 2 were published that nobody can read", published);
+    let wiped = |h: &mut History| {
+        published(h);
+        let (kind, target) = (FaultKind::BrokerWipe, Target::Server(crate::plan::Server::Broker));
+        h.faults.push(Felt { kind, target, begin: 4 * SECOND, end: 5 * SECOND, published: 0, error: None });
+    };
+    assert_eq!(found(wiped), []);
+}
+
+#[test]
+fn a_node_that_grows_beyond_its_limit_is_found() {
+    finds("memory", "node 2 has 1500 MiB at 5.0 s, of 1024 MiB", |h| {
+        let seen = |second: u64, mib: u64| Memory { at: second * SECOND, node: 2, bytes: mib << 20 };
+        h.memory.extend([seen(4, 1_100), seen(5, 1_500), seen(6, 900)]);
+    });
+}
+
+#[test]
+fn what_a_node_says_of_its_invariants_is_found() {
+    finds("invariants", "node 1: it does not hold", |h| h.end.broken.push("node 1: it does not hold".into()));
 }
 
 #[test]
@@ -264,6 +353,24 @@ fn a_fault_that_is_felt_too_long_is_found() {
             call.outcome = Outcome::Unknown;
         }
     });
+}
+
+/// RabbitMQ took a minute to come back, and a pause of a node was over long before.
+#[test]
+fn what_is_felt_while_something_else_is_done_is_held_against_nobody() {
+    let felt = |h: &mut History, until: u64| {
+        h.head.plan.limits.recovery = std::time::Duration::from_secs(3);
+        h.faults[0].kind = FaultKind::NodePause; // from 4 to 6 s, and felt until 8.1 s
+        (h.faults[0].end, h.faults[0].begin) = (4 * SECOND + 2, 3 * SECOND);
+        for call in h.calls.iter_mut().filter(|call| call.op == Op::Probe && (4..8).contains(&(call.begin / SECOND))) {
+            call.outcome = Outcome::Unknown;
+        }
+        let (kind, target) = (FaultKind::BrokerKill, Target::Server(crate::plan::Server::Broker));
+        h.faults.push(Felt { kind, target, begin: 3 * SECOND + 1, end: until, published: 0, error: None });
+    };
+    assert_eq!(found(|h| felt(h, 7 * SECOND)), []);
+    let what = "node-pause of node 1 at 3.0 s was felt for 4.1 s behind its end, of 3.0 s";
+    finds("recovery", what, |h| felt(h, 4 * SECOND)); // with nothing else done, all of it counts
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub struct FaultPlan {
     /// Of how many creates in the store one is done and its answer lost (`store-lost-answers`); 5 without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub one_in: Option<u64>,
+    /// How many runs are submitted in a second, beside the others (`flood`); 100 without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<u64>,
 }
 
 /// A server that nodes need.
@@ -62,10 +65,14 @@ pub enum FaultKind {
     BrokerKill,
     /// All queues, exchanges and messages of RabbitMQ are gone, and all connections closed.
     BrokerWipe,
+    /// Bytes that nobody can read are published to every queue that the nodes have.
+    Poison,
     /// All keys and scripts of Redis are gone.
     RedisFlush,
     /// Redis is killed and started again.
     RedisKill,
+    /// The master of Redis is killed, its replica takes its place, and it comes back as the replica of that one.
+    RedisFailover,
     /// The gateway of the store is stopped in its tracks (SIGSTOP) for a while: requests hang.
     StorePause,
     /// The gateway of the store is killed, and started again after a while: connections are refused.
@@ -78,6 +85,8 @@ pub enum FaultKind {
     CutOneWay,
     /// What a node and a server say to one another comes later for a while.
     Delay,
+    /// Many runs of one task are submitted for a while.
+    Flood,
 }
 
 /// What something is done to: of two faults with the same target the second waits for its turn.
@@ -90,6 +99,8 @@ pub enum Target {
     Server(Server),
     /// What lies between a node, from 1, and a server.
     Wire(usize, Server),
+    /// Nothing: it is clients that do more.
+    Clients,
 }
 
 impl Server {
@@ -109,21 +120,24 @@ impl Server {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::NodeKill,
         Self::NodePause,
         Self::NodeRestart,
         Self::BrokerRestart,
         Self::BrokerKill,
         Self::BrokerWipe,
+        Self::Poison,
         Self::RedisFlush,
         Self::RedisKill,
+        Self::RedisFailover,
         Self::StorePause,
         Self::StoreKill,
         Self::StoreLostAnswers,
         Self::Cut,
         Self::CutOneWay,
         Self::Delay,
+        Self::Flood,
     ];
 
     /// As it stands in plans.
@@ -136,14 +150,17 @@ impl FaultKind {
             Self::BrokerRestart => "broker-restart",
             Self::BrokerKill => "broker-kill",
             Self::BrokerWipe => "broker-wipe",
+            Self::Poison => "poison",
             Self::RedisFlush => "redis-flush",
             Self::RedisKill => "redis-kill",
+            Self::RedisFailover => "redis-failover",
             Self::StorePause => "store-pause",
             Self::StoreKill => "store-kill",
             Self::StoreLostAnswers => "store-lost-answers",
             Self::Cut => "cut",
             Self::CutOneWay => "cut-one-way",
             Self::Delay => "delay",
+            Self::Flood => "flood",
         }
     }
 
@@ -156,13 +173,15 @@ impl FaultKind {
             Self::NodePause => Some(Duration::from_secs(9)),
             Self::StorePause | Self::StoreKill => Some(Duration::from_secs(4)),
             Self::Cut | Self::CutOneWay => Some(Duration::from_secs(8)),
-            Self::StoreLostAnswers | Self::Delay => Some(Duration::from_secs(6)),
+            Self::StoreLostAnswers | Self::Delay | Self::Flood => Some(Duration::from_secs(6)),
             Self::NodeRestart
             | Self::BrokerRestart
             | Self::BrokerKill
             | Self::BrokerWipe
+            | Self::Poison
             | Self::RedisFlush
-            | Self::RedisKill => None,
+            | Self::RedisKill
+            | Self::RedisFailover => None,
         }
     }
 
@@ -178,12 +197,32 @@ impl FaultKind {
         matches!(self, Self::Cut | Self::CutOneWay | Self::Delay)
     }
 
+    /// What it is done to, for a node and a server that were drawn.
+    #[must_use]
+    pub const fn target(self, node: usize, server: Server) -> Target {
+        match self.server() {
+            Some(server) => Target::Server(server),
+            None if self.is_of_wire() => Target::Wire(node, server),
+            None if self.is_of_node() => Target::Node(node),
+            None => Target::Clients,
+        }
+    }
+
+    /// What it is called, with what it is done to.
+    #[must_use]
+    pub fn of(self, target: Target) -> String {
+        match target {
+            Target::Server(_) | Target::Clients => self.name().to_owned(),
+            Target::Node(_) | Target::Wire(..) => format!("{} of {target}", self.name()),
+        }
+    }
+
     /// The server that it is done to, if it is done to one.
     #[must_use]
     pub const fn server(self) -> Option<Server> {
         match self {
-            Self::BrokerRestart | Self::BrokerKill | Self::BrokerWipe => Some(Server::Broker),
-            Self::RedisFlush | Self::RedisKill => Some(Server::Redis),
+            Self::BrokerRestart | Self::BrokerKill | Self::BrokerWipe | Self::Poison => Some(Server::Broker),
+            Self::RedisFlush | Self::RedisKill | Self::RedisFailover => Some(Server::Redis),
             Self::StorePause | Self::StoreKill | Self::StoreLostAnswers => Some(Server::Store),
             _ => None,
         }
@@ -196,6 +235,7 @@ impl fmt::Display for Target {
             Self::Node(node) => write!(f, "node {node}"),
             Self::Server(server) => f.write_str(server.name()),
             Self::Wire(node, server) => write!(f, "node {node} to {}", server.name()),
+            Self::Clients => f.write_str("clients"),
         }
     }
 }

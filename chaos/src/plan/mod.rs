@@ -9,7 +9,9 @@ mod words;
 pub use fault::{FaultKind, FaultPlan, Server, Target};
 pub use read::Error;
 
+use crate::work::Kind;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What one run of the suite is about; a file of TOML, as in `config/chaos`.
@@ -50,6 +52,22 @@ pub struct Cluster {
     pub partitions: u16,
     /// Instances of each agent on each node; 1 to 256.
     pub instances: usize,
+    /// How Redis is run.
+    pub redis: RedisKind,
+    /// Settings of the nodes, over those that the suite gives them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
+}
+
+/// How Redis is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RedisKind {
+    /// One server, behind the proxies of the nodes.
+    #[default]
+    Single,
+    /// A master, a replica, and three Sentinels that nodes and clients ask for the master; no proxies lie before these.
+    Sentinel,
 }
 
 /// What the cluster has to do.
@@ -60,6 +78,14 @@ pub struct Workload {
     pub runs_per_second: f64,
     /// Tasks of a run at most; 1 to 50.
     pub tasks_max: u64,
+    /// What tasks do, each as often as in the mixture of all.
+    pub kinds: Vec<Kind>,
+    /// How long each part of a task takes at most; 5 ms to a minute.
+    #[serde(with = "words::duration")]
+    pub part_max: Duration,
+    /// How long an attempt may take, if there is a limit; 100 ms to an hour.
+    #[serde(with = "words::maybe", skip_serializing_if = "Option::is_none")]
+    pub attempt_max: Option<Duration>,
     /// Of a hundred runs so many are cancelled in the middle.
     pub cancelled_percent: u32,
     /// Of a hundred runs so many are submitted once, and given up when that has failed or is unknown. The others are repeated
@@ -99,13 +125,15 @@ pub struct Limits {
     /// The longest that a fault may be felt after its end.
     #[serde(with = "words::duration")]
     pub recovery: Duration,
+    /// The most memory that a node may have, in MiB.
+    pub memory_mib: u64,
     /// The share of one-second windows with a good probe, in percent, at least.
     pub availability_percent: f64,
 }
 
 impl Default for Cluster {
     fn default() -> Self {
-        Self { nodes: 3, partitions: 6, instances: 16 }
+        Self { nodes: 3, partitions: 6, instances: 16, redis: RedisKind::Single, settings: BTreeMap::new() }
     }
 }
 
@@ -114,6 +142,9 @@ impl Default for Workload {
         Self {
             runs_per_second: 2.0,
             tasks_max: 6,
+            kinds: Kind::ALL.to_vec(),
+            part_max: Duration::from_millis(150),
+            attempt_max: None,
             cancelled_percent: 5,
             once_percent: 20,
             fails_percent: 5,
@@ -130,6 +161,7 @@ impl Default for Limits {
             probe: Duration::from_secs(3),
             settle: Duration::from_secs(60),
             recovery: Duration::from_secs(60),
+            memory_mib: 1_024,
             availability_percent: 0.0,
         }
     }

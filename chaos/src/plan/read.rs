@@ -1,21 +1,25 @@
 //! Plans out of files: every fault of one is told, and what was meant, if that can be seen.
 
-use super::{FaultPlan, Plan};
+use super::{FaultKind, FaultPlan, Order, Plan, RedisKind, Server};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The plans that come with the suite, in the order in which `run` takes all of them.
-const SCENARIOS: [(&str, &str); 11] = [
+const SCENARIOS: [(&str, &str); 15] = [
     ("baseline", include_str!("../../../config/chaos/baseline.toml")),
     ("agent-crash", include_str!("../../../config/chaos/agent-crash.toml")),
     ("node-kill", include_str!("../../../config/chaos/node-kill.toml")),
     ("owner-pause", include_str!("../../../config/chaos/owner-pause.toml")),
     ("broker-restart", include_str!("../../../config/chaos/broker-restart.toml")),
     ("broker-wipe", include_str!("../../../config/chaos/broker-wipe.toml")),
+    ("poison", include_str!("../../../config/chaos/poison.toml")),
     ("redis-flush", include_str!("../../../config/chaos/redis-flush.toml")),
+    ("redis-failover", include_str!("../../../config/chaos/redis-failover.toml")),
     ("store-outage", include_str!("../../../config/chaos/store-outage.toml")),
     ("store-lost-answers", include_str!("../../../config/chaos/store-lost-answers.toml")),
     ("cut-off", include_str!("../../../config/chaos/cut-off.toml")),
+    ("flood", include_str!("../../../config/chaos/flood.toml")),
+    ("cascade", include_str!("../../../config/chaos/cascade.toml")),
     ("everything", include_str!("../../../config/chaos/everything.toml")),
 ];
 
@@ -132,6 +136,9 @@ impl Plan {
         within("workload.runs_per_second", self.workload.runs_per_second, 0.0, 50.0);
         within("workload.tasks_max", self.workload.tasks_max as f64, 1.0, 50.0);
         within("workload.increments_per_second", self.workload.increments_per_second, 0.0, 20.0);
+        within("workload.part_max (in seconds)", self.workload.part_max.as_secs_f64(), 0.005, 60.0);
+        let attempt_max = self.workload.attempt_max.map_or(1.0, |limit| limit.as_secs_f64());
+        within("workload.attempt_max (in seconds)", attempt_max, 0.1, 3_600.0);
         let work = &self.workload;
         for (what, percent) in [
             ("workload.cancelled_percent", work.cancelled_percent),
@@ -150,6 +157,14 @@ impl Plan {
         if self.name.is_empty() || !self.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         {
             faults.push(format!("the name {:?} is not of lower case letters, digits and hyphens", self.name));
+        }
+        if work.kinds.is_empty() {
+            faults.push("workload.kinds has none".to_owned());
+        }
+        for name in self.cluster.settings.keys() {
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'.')) {
+                faults.push(format!("cluster.settings has {name:?}, which is no name of a setting"));
+            }
         }
         for fault in &self.faults {
             faults.extend(self.faults_of(fault));
@@ -175,8 +190,9 @@ impl Plan {
         for (key, is_there, may) in [
             ("server", fault.server.is_some(), kind.is_of_wire()),
             ("for", fault.lasts.is_some(), kind.lasts().is_some()),
-            ("by", fault.by.is_some(), kind == super::FaultKind::Delay),
-            ("one_in", fault.one_in.is_some(), kind == super::FaultKind::StoreLostAnswers),
+            ("by", fault.by.is_some(), kind == FaultKind::Delay),
+            ("per_second", fault.per_second.is_some(), kind == FaultKind::Flood),
+            ("one_in", fault.one_in.is_some(), kind == FaultKind::StoreLostAnswers),
         ] {
             if is_there && !may {
                 faults.push(format!("the fault {name} has no `{key}`"));
@@ -184,6 +200,23 @@ impl Plan {
         }
         if fault.one_in == Some(0) {
             faults.push(format!("the fault {name} has `one_in = 0`, and 1 is every one"));
+        }
+        let is_watched = self.cluster.redis == RedisKind::Sentinel;
+        let is_of_redis = kind == FaultKind::RedisKill
+            || kind.is_of_wire() && fault.server.is_none_or(|server| server == Server::Redis);
+        if kind == FaultKind::RedisFailover && !is_watched {
+            faults.push(format!("the fault {name} needs `cluster.redis = \"sentinel\"`"));
+        } else if is_of_redis && is_watched {
+            faults.push(format!(
+                "the fault {name} is not done to a Redis with Sentinels: they need another `server`, or redis-failover"
+            ));
+        }
+        // Its runs are submitted when the schedule has it, and not when a fault before it is over.
+        if kind == FaultKind::Flood && self.faults.len() > 1 && self.order == Order::OneByOne {
+            faults.push(format!("the fault {name} is among others: that needs `order = \"together\"`"));
+        }
+        if fault.per_second.is_some_and(|count| !(1..=1_000).contains(&count)) {
+            faults.push(format!("the fault {name} has a `per_second` that is not from 1 to 1000"));
         }
         faults
     }

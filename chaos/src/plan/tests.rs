@@ -12,6 +12,7 @@ fn the_scenarios_are_plans_of_their_names_and_all_files_are_scenarios() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/chaos");
     let mut files: Vec<String> =
         std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.retain(|file| file != "sabotage"); // a folder, and plans that are no scenarios
     files.sort();
     let mut names: Vec<String> = all.iter().map(|plan| format!("{}.toml", plan.name)).collect();
     names.sort();
@@ -63,6 +64,33 @@ fn all_that_can_not_be_is_told_at_once() {
         "p.toml can not be carried out: cluster.nodes is 0, and may be from 1 to 9; the fault broker-wipe has neither `at` nor `every`; \
          the fault broker-wipe is not done to a node; the fault broker-wipe has no `for`; the fault cut is for node 4 of 0; the fault cut has no `by`"
     );
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    let said = refused("[[fault]]\nkind = \"redis-failover\"\nat = \"1s\"\n");
+    assert!(said.ends_with("the fault redis-failover needs `cluster.redis = \"sentinel\"`"), "{said}");
+    let said = refused("[cluster]\nredis = \"sentinel\"\n[[fault]]\nkind = \"cut\"\nat = \"1s\"\n");
+    assert!(said.contains("the fault cut is not done to a Redis with Sentinels"), "{said}");
+    let flood = "[[fault]]\nkind = \"flood\"\nat = \"1s\"\n";
+    let said = refused(&format!("{flood}[[fault]]\nkind = \"node-kill\"\nat = \"1s\"\n"));
+    assert!(said.ends_with("the fault flood is among others: that needs `order = \"together\"`"), "{said}");
+    assert!(Plan::parse("p", &format!("{LEAST}{flood}")).is_ok());
+    let said = refused("[cluster.settings]\nLEASE = \"1s\"\n");
+    assert!(said.ends_with("cluster.settings has \"LEASE\", which is no name of a setting"), "{said}");
+    assert!(refused("[workload]\nkinds = []\n").ends_with("workload.kinds has none"));
+}
+
+/// `make chaos-long` has a duration of an hour.
+#[test]
+fn everything_goes_on_happening_when_it_lasts_longer() {
+    let long = Plan::find("everything").unwrap().lasting(Duration::from_secs(3_600)).unwrap();
+    let drawn = crate::schedule::Schedule::draw(&long, 1);
+    for from in (0..3_600).step_by(600) {
+        let within = |fault: &&crate::schedule::Fault| (from..from + 600).contains(&(fault.at_ms / 1_000));
+        assert!(drawn.faults.iter().filter(within).count() >= 30, "{from}");
+    }
+    assert!(long.faults.iter().all(|fault| fault.every.is_some()));
 }
 
 #[test]

@@ -76,6 +76,7 @@ fn summary(page: &mut String, report: &Report) {
         ("nodes", report.head.plan.cluster.nodes.to_string()),
         ("available", available),
         ("runs", runs.join(", ")),
+        ("the suite stood still", format!("{:.1} s at the longest", report.stood_still)),
         ("lines of the ledger", report.ledger_lines.to_string()),
         ("versions", versions.join(", ")),
     ] {

@@ -16,6 +16,9 @@ pub const PAGE: &str = "report.html";
 /// The same for programs.
 pub const JSON: &str = "report.json";
 
+/// From how many seconds on it is told that the suite itself stood still.
+const STILL: f64 = 2.0;
+
 /// What came of one run of the suite.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -31,6 +34,9 @@ pub struct Report {
     pub runs: BTreeMap<String, usize>,
     /// How many calls came to what, by what was asked.
     pub calls: BTreeMap<String, BTreeMap<String, usize>>,
+    /// How long the suite itself stood still at the longest, in seconds: on a machine that is too busy for it nobody can be
+    /// held to anything.
+    pub stood_still: f64,
     /// How many lines handlers have written.
     pub ledger_lines: usize,
 }
@@ -55,6 +61,7 @@ impl Report {
             service: Service::of(history),
             runs,
             calls,
+            stood_still: stood_still(history),
             ledger_lines: history.ledger.len(),
         }
     }
@@ -94,6 +101,10 @@ impl Report {
         let good = self.service.windows.iter().filter(|window| window.is_good).count();
         let (all, percent) = (self.service.windows.len(), self.service.availability_percent);
         lines.push(format!("  {good} of {all} windows are good ({percent:.1} %)"));
+        if self.stood_still >= STILL {
+            let still = self.stood_still;
+            lines.push(format!("  the machine is too busy: the suite itself stood still for {still:.1} s"));
+        }
         let runs: Vec<String> = self.runs.iter().map(|(status, count)| format!("{count} {status}")).collect();
         lines.push(format!("  runs: {}", runs.join(", ")));
         lines.push(format!("  again: {}", self.again()));
@@ -109,6 +120,12 @@ impl Report {
         std::fs::write(folder.join(PAGE), html::page(self))?;
         std::fs::write(folder.join(JSON), serde_json::to_string_pretty(self)? + "\n")
     }
+}
+
+/// The nodes are weighed each second: what is more than that between two times is what the suite was late by.
+fn stood_still(history: &History) -> f64 {
+    let late = history.memory.windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at).saturating_sub(1_000_000));
+    late.max().unwrap_or(0) as f64 / 1e6
 }
 
 fn word(op: Op) -> &'static str {

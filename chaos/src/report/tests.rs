@@ -21,8 +21,10 @@ fn history() -> History {
             target: Target::Node(2),
             begin: 500_000,
             end: 2_000_000,
+            published: 0,
             error: None,
         }],
+        memory: Vec::new(),
         runs: Vec::new(),
         end: End { at: 4_000_000, left: vec!["<b>a lock</b>".into()], ..End::default() },
         ledger: Vec::new(),
@@ -35,7 +37,7 @@ fn the_page_shows_what_is_breached_and_asks_for_nothing_outside() {
     assert!(!report.is_good());
     let page = html::page(&report);
     for said in [
-        "1 of 12 checks are breached",
+        "1 of 17 checks are breached",
         "node-kill of node 2",
         "75.0 % (3 of 4 windows)",
         "a &lt; b",
@@ -46,6 +48,17 @@ fn the_page_shows_what_is_breached_and_asks_for_nothing_outside() {
     for outside in ["http:", "https:", "src=", "href=", "url(", "@import", "<script"] {
         assert!(!page.contains(outside), "{outside}");
     }
+}
+
+#[test]
+fn a_machine_that_is_too_busy_is_told() {
+    use crate::history::Memory;
+    let mut history = history();
+    let seen = |second: u64| Memory { at: second * 1_000_000, node: 1, bytes: 1 };
+    history.memory = vec![seen(1), seen(2)];
+    assert!(!Report::of(&history).words().contains("stood still"));
+    history.memory.push(seen(9));
+    assert!(Report::of(&history).words().contains("the machine is too busy: the suite itself stood still for 6.0 s"));
 }
 
 #[test]

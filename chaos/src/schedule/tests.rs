@@ -59,6 +59,27 @@ fn faults_that_come_together_wait_for_what_is_done_to_the_same_thing_only() {
 }
 
 #[test]
+fn a_flood_is_runs_of_one_task_beside_the_others() {
+    let text = "duration = \"20s\"\n[[fault]]\nkind = \"flood\"\nat = \"4s\"\nfor = \"5s\"\nper_second = 40\n";
+    let (flooded, calm) = (Schedule::draw(&plan(text), 1), Schedule::draw(&plan("duration = \"20s\"\n"), 1));
+    let (flood, rest): (Vec<_>, Vec<_>) = flooded.runs.into_iter().partition(|run| run.work.name.starts_with("flood-"));
+    assert_eq!(rest, calm.runs);
+    assert_eq!((flood.len(), flood[0].at_ms, flood[199].at_ms), (200, 4_000, 8_975));
+    assert!(flood.iter().all(|run| run.work.tasks.len() == 1 && run.work.submit == Submit::Once));
+}
+
+#[test]
+fn what_tasks_do_and_how_long_it_takes_is_as_the_plan_says() {
+    use crate::work::What;
+    let text = "duration = \"100s\"\n[workload]\nkinds = [\"lock\", \"count\"]\npart_max = \"2s\"\nattempt_max = \"9s\"\nhangs_percent = 0\n";
+    let drawn = Schedule::draw(&plan(text), 1);
+    let deeds = || drawn.runs.iter().flat_map(|run| &run.work.tasks);
+    assert!(deeds().all(|deed| matches!(deed.what, What::Lock | What::Count)));
+    assert!(deeds().all(|deed| deed.ms <= 2_000) && deeds().any(|deed| deed.ms > 1_500));
+    assert!(deeds().all(|deed| deed.limit_ms == Some(9_000)));
+}
+
+#[test]
 fn a_longer_plan_begins_like_a_shorter_one() {
     let (short, long) = (plan("duration = \"10s\"\n"), plan("duration = \"30s\"\n"));
     let (short, long) = (Schedule::draw(&short, 3), Schedule::draw(&long, 3));

@@ -10,8 +10,6 @@ use serde::{Deserialize, Serialize};
 
 /// How long a lock lives of which its holder says nothing.
 const LOCK_TTL: Duration = Duration::from_secs(2);
-/// How long an attempt may take that is going to hang.
-const HANGS: Duration = Duration::from_secs(2);
 /// How often a task is tried again: faults may cost any number of attempts, and none is lost for that.
 const RETRIES: u32 = 1_000;
 
@@ -66,8 +64,10 @@ pub(super) fn workflow(work: &Work) -> Workflow {
         let inputs = deed.needs.iter().map(|need| nodes[*need].clone()).collect::<Vec<_>>().as_slice().gather();
         let job = Job { run: work.name.clone(), deed: deed.clone(), inputs };
         let node = workflow.task(&deed.name, job).retry(Retry::exponential(RETRIES)).losses(RETRIES);
-        let hangs = deed.trouble == Some(Trouble::Hangs);
-        nodes.push(if hangs { node.timeout(HANGS) } else { node });
+        nodes.push(match deed.limit_ms {
+            Some(limit) => node.timeout(Duration::from_millis(limit)),
+            None => node,
+        });
     }
     workflow
 }

@@ -1,11 +1,12 @@
 //! A cluster of our own: the servers, what lies between, and the nodes.
 
-use super::node::{INSTANCES, LEDGER, NUMBER, READY};
-use super::{Error, clock};
+use super::node::{INSTANCES, LEDGER, NUMBER, READY, SABOTAGE};
+use super::redis::Servers;
+use super::{Error, Options, clock};
 use crate::history::LEDGER as LEDGER_FILE;
 use crate::plan::{Plan, Server};
 use crate::proxy::Proxy;
-use crate::servers::{self, Process, RabbitMq, RadosGw, Redis};
+use crate::servers::{self, Process, RabbitMq, RadosGw};
 use crate::store_proxy::StoreProxy;
 use callboard::Callboard;
 use callboard::port::bus::rabbitmq::{RabbitMqBus, RabbitMqOptions};
@@ -27,15 +28,20 @@ const NAMESPACE: &str = "chaos";
 const START: Duration = Duration::from_secs(120);
 /// For a clean end.
 const STOP: Duration = Duration::from_secs(40);
+/// How often a node is started at the beginning, if it does not start.
+const NODE_STARTS: usize = 3;
 /// How often the store is started, if it does not start.
 const STORE_STARTS: usize = 3;
 /// For each partition to have an owner.
 const WHOLE: Duration = Duration::from_secs(60);
 
+/// What a node logs that finds an invariant of its own broken.
+const BROKEN: &str = "an invariant does not hold";
+
 /// Everything that runs. All of it ends when it is dropped.
 pub(super) struct Cluster {
     pub(super) broker: Mutex<RabbitMq>,
-    pub(super) redis: Mutex<Redis>,
+    pub(super) redis: Mutex<Servers>,
     pub(super) store: Mutex<RadosGw>,
     /// What lies before the store, for all nodes.
     pub(super) store_proxy: StoreProxy,
@@ -49,14 +55,15 @@ pub(super) struct Node {
     pub(super) process: Mutex<Option<Process>>,
     wires: Wires,
     number: usize,
-    variables: Vec<(&'static str, String)>,
+    variables: Vec<(String, String)>,
     program: PathBuf,
     log: PathBuf,
 }
 
 struct Wires {
     broker: Proxy,
-    redis: Proxy,
+    /// None before Sentinels: whom they name is reached by its own address.
+    redis: Option<Proxy>,
     store: Proxy,
 }
 
@@ -70,15 +77,18 @@ struct Access {
 }
 
 impl Cluster {
-    /// Starts everything below the folder; `program` is what a node is made of.
-    pub(super) async fn start(plan: &Plan, folder: &Path, program: &Path) -> Result<Self, Error> {
+    /// Starts everything below the folder.
+    pub(super) async fn start(plan: &Plan, folder: &Path, options: &Options) -> Result<Self, Error> {
         let of = |name: &str| {
             let path = folder.join("servers").join(name);
             std::fs::create_dir_all(&path).map_err(Error::file(&path)).map(|()| path)
         };
         let (broker, redis, store) = (of("rabbitmq")?, of("redis")?, of("radosgw")?);
-        let (broker, redis, store) =
-            tokio::try_join!(RabbitMq::start(&broker), Redis::start(&redis), start_store(&store))?;
+        let (broker, redis, store) = tokio::try_join!(
+            RabbitMq::start(&broker),
+            Servers::start(plan.cluster.redis, &redis),
+            start_store(&store)
+        )?;
         store.make_bucket(BUCKET).await?;
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, store.port()));
         let store_proxy = StoreProxy::start(at).await.map_err(Error::Proxy)?;
@@ -90,10 +100,13 @@ impl Cluster {
             let wire = async |port| Proxy::start(port).await.map_err(Error::Proxy);
             let wires = Wires {
                 broker: wire(broker.port()).await?,
-                redis: wire(redis.port()).await?,
+                redis: match redis.port() {
+                    Some(port) => Some(wire(port).await?),
+                    None => None,
+                },
                 store: wire(store_proxy.port()).await?,
             };
-            nodes.push(Node::new(number, plan, wires, &access, folder, program));
+            nodes.push(Node::new(number, plan, wires, &access, folder, options));
         }
         let (broker, redis, store) = (Mutex::new(broker), Mutex::new(redis), Mutex::new(store));
         let cluster = Self { broker, redis, store, store_proxy, nodes, access };
@@ -156,6 +169,22 @@ impl Cluster {
         Err(Error::NotWhole { limit: WHOLE, logs: logs.to_owned() })
     }
 
+    /// How much memory the nodes have, each with its number.
+    pub(super) fn memory(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.nodes.iter().filter_map(|node| Some((node.number, node.memory()?)))
+    }
+
+    /// What the nodes have logged of invariants that do not hold.
+    pub(super) fn broken(&self) -> Vec<String> {
+        let of = |node: &Node| {
+            let log = std::fs::read(&node.log).unwrap_or_default();
+            let lines = String::from_utf8_lossy(&log).into_owned();
+            let broken = lines.lines().filter(|line| line.contains(BROKEN));
+            broken.map(|line| format!("node {}: {line}", node.number)).collect::<Vec<_>>()
+        };
+        self.nodes.iter().flat_map(of).collect()
+    }
+
     /// Ends the nodes, cleanly: those that do not end so are told.
     pub(super) async fn stop_nodes(&self) -> Vec<String> {
         let stops = self.nodes.iter().map(async |node| {
@@ -180,11 +209,15 @@ impl Cluster {
 }
 
 impl Node {
-    fn new(number: usize, plan: &Plan, wires: Wires, access: &Access, folder: &Path, program: &Path) -> Self {
-        let variables = vec![
+    fn new(number: usize, plan: &Plan, wires: Wires, access: &Access, folder: &Path, options: &Options) -> Self {
+        let directory = match &wires.redis {
+            Some(wire) => through(&access.redis, wire.port()),
+            None => access.redis.clone(),
+        };
+        let variables = [
             ("CALLBOARD_NAMESPACE", NAMESPACE.to_owned()),
             ("CALLBOARD_BUS__URL", through(&access.broker, wires.broker.port())),
-            ("CALLBOARD_DIRECTORY__URL", through(&access.redis, wires.redis.port())),
+            ("CALLBOARD_DIRECTORY__URL", directory),
             ("CALLBOARD_STORE__URL", format!("s3://{BUCKET}/nodes")),
             ("CALLBOARD_STORE__ENDPOINT", format!("http://127.0.0.1:{}", wires.store.port())),
             ("CALLBOARD_PARTITIONS", plan.cluster.partitions.to_string()),
@@ -203,12 +236,24 @@ impl Node {
             (NUMBER, number.to_string()),
             (INSTANCES, plan.cluster.instances.to_string()),
         ];
+        // What comes later is what counts.
+        let settings = plan.cluster.settings.iter().map(|(name, value)| (variable(name), value.clone()));
+        let mut variables: Vec<(String, String)> =
+            variables.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(settings).collect();
+        variables.extend(options.sabotage.clone().map(|promise| (SABOTAGE.to_owned(), promise)));
         let log = folder.join(format!("node-{number}.log"));
-        Self { process: Mutex::new(None), wires, number, variables, program: program.to_owned(), log }
+        Self { process: Mutex::new(None), wires, number, variables, program: options.program.clone(), log }
     }
 
     async fn start(&self) -> Result<(), Error> {
-        *self.process.lock().await = Some(self.process().await?);
+        // Its servers are there: what does not start now does not like its settings, as a rule.
+        for _ in 1..NODE_STARTS {
+            if let Ok(process) = self.process_once().await {
+                *self.process.lock().await = Some(process);
+                return Ok(());
+            }
+        }
+        *self.process.lock().await = Some(self.process_once().await?);
         Ok(())
     }
 
@@ -228,21 +273,27 @@ impl Node {
         let mut command = Command::new(&self.program);
         command.arg("node").env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        for kept in ["RUST_BACKTRACE", super::node::SABOTAGE] {
-            command.envs(std::env::var_os(kept).map(|value| (kept, value)));
-        }
+        command.envs(std::env::var_os("RUST_BACKTRACE").map(|value| ("RUST_BACKTRACE", value)));
         let mut process = Process::spawn("node", command, &self.log)?;
         process.says(START, READY).await?;
         Ok(process)
     }
 
-    /// What lies between it and a server.
-    pub(super) fn wire(&self, server: Server) -> &Proxy {
+    /// What lies between it and a server, if anything does.
+    pub(super) fn wire(&self, server: Server) -> Option<&Proxy> {
         match server {
-            Server::Broker => &self.wires.broker,
-            Server::Redis => &self.wires.redis,
-            Server::Store => &self.wires.store,
+            Server::Broker => Some(&self.wires.broker),
+            Server::Redis => self.wires.redis.as_ref(),
+            Server::Store => Some(&self.wires.store),
         }
+    }
+
+    /// How much memory it has, if it is running and nothing is being done to it.
+    fn memory(&self) -> Option<u64> {
+        let id = self.process.try_lock().ok()?.as_ref()?.id();
+        let pages = std::fs::read_to_string(format!("/proc/{id}/statm")).ok()?;
+        let resident: u64 = pages.split_whitespace().nth(1)?.parse().ok()?;
+        Some(resident * rustix::param::page_size() as u64)
     }
 }
 
@@ -254,6 +305,11 @@ async fn start_store(folder: &Path) -> Result<RadosGw, servers::Error> {
         }
     }
     RadosGw::start(folder).await
+}
+
+/// The variable of the environment that says this setting.
+fn variable(setting: &str) -> String {
+    format!("CALLBOARD_{}", setting.replace('.', "__").to_uppercase())
 }
 
 /// The same address at another port of this machine.

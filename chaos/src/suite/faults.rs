@@ -1,6 +1,7 @@
 //! What is done to a cluster, and undone.
 
 use super::cluster::{Cluster, Node, until};
+use super::poison::poison;
 use super::record::Recorder;
 use super::{Error, clock};
 use crate::history::{Felt, Moment, Record};
@@ -49,22 +50,33 @@ pub(super) async fn inflict_all(
 /// Waits for its moment, does it and undoes it, and writes down when that was.
 async fn inflict(cluster: &Cluster, fault: &Fault, zero: Moment, recorder: &Recorder) -> Result<(), Error> {
     until(zero + fault.at_ms * 1_000).await;
-    let (begin, error) = match fault.target {
+    let (begin, error, published) = match fault.target {
         Target::Node(number) | Target::Wire(number, _) => match cluster.node(number) {
             Some(node) => {
                 let (begin, done) = of_node(node, fault).await;
-                (begin, done.err().map(|error| chain(&error)))
+                (begin, done.err().map(|error| chain(&error)), 0)
             }
-            None => (clock::now(), Some(format!("there is no node {number}"))),
+            None => (clock::now(), Some(format!("there is no node {number}")), 0),
         },
+        Target::Server(Server::Broker) if fault.kind == FaultKind::Poison => {
+            let (begin, broker) = (clock::now(), cluster.broker.lock().await);
+            let (published, error) = poison(&broker).await;
+            (begin, error, published)
+        }
+        // Who submits the runs goes by the same schedule.
+        Target::Clients => {
+            let begin = clock::now();
+            sleep(Duration::from_millis(fault.lasts_ms)).await;
+            (begin, None, 0)
+        }
         Target::Server(server) => {
             let (begin, done) = of_server(cluster, server, fault).await;
             done?;
-            (begin, None)
+            (begin, None, 0)
         }
     };
     let (kind, target) = (fault.kind, fault.target);
-    recorder.write(&Record::Fault(Felt { kind, target, begin, end: clock::now(), error }));
+    recorder.write(&Record::Fault(Felt { kind, target, begin, end: clock::now(), published, error }));
     Ok(())
 }
 
@@ -74,7 +86,10 @@ type Done = (Moment, Result<(), Error>);
 async fn of_node(node: &Node, fault: &Fault) -> Done {
     let lasts = Duration::from_millis(fault.lasts_ms);
     if let Target::Wire(_, server) = fault.target {
-        let (wire, begin) = (node.wire(server), clock::now());
+        let begin = clock::now();
+        let Some(wire) = node.wire(server) else {
+            return (begin, Err(Error::Node(format!("nothing lies between it and {}", server.name()))));
+        };
         match fault.kind {
             FaultKind::CutOneWay => wire.set(Way::ToServer, Flow::Swallow),
             FaultKind::Delay => wire.set_both(Flow::Delay(Duration::from_millis(fault.delay_ms))),
@@ -132,10 +147,8 @@ async fn of_server(cluster: &Cluster, server: Server, fault: &Fault) -> Done {
             let begin = clock::now();
             let done = match fault.kind {
                 FaultKind::RedisFlush => redis.flush().await,
-                _ => {
-                    redis.kill();
-                    redis.start_again().await
-                }
+                FaultKind::RedisFailover => redis.fail_over().await,
+                _ => redis.kill_and_start().await,
             };
             (begin, done.map_err(Error::from))
         }

@@ -8,7 +8,9 @@ mod error;
 mod faults;
 mod ledger;
 mod node;
+mod poison;
 mod record;
+mod redis;
 mod run;
 
 pub use error::Error;

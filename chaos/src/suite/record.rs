@@ -16,6 +16,8 @@ struct Inner {
     file: File,
     path: PathBuf,
     failed: Option<std::io::Error>,
+    /// How many messages were published that nobody can read.
+    published: u64,
 }
 
 impl Recorder {
@@ -23,11 +25,14 @@ impl Recorder {
     pub(super) fn begin(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(HISTORY);
         let file = File::create(&path).map_err(Error::file(&path))?;
-        Ok(Self(Arc::new(Mutex::new(Inner { file, path, failed: None }))))
+        Ok(Self(Arc::new(Mutex::new(Inner { file, path, failed: None, published: 0 }))))
     }
 
     pub(super) fn write(&self, record: &Record) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Record::Fault(felt) = record {
+            inner.published += felt.published;
+        }
         let line = serde_json::to_vec(record).map_err(std::io::Error::from);
         let written = line.and_then(|mut line| {
             line.push(b'\n');
@@ -36,6 +41,11 @@ impl Recorder {
         if let Err(error) = written {
             inner.failed.get_or_insert(error);
         }
+    }
+
+    /// How many messages were published that nobody can read.
+    pub(super) fn published(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).published
     }
 
     /// Everything is on the disk, or why not.

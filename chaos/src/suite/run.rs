@@ -6,12 +6,13 @@ use super::cluster::Cluster;
 use super::record::Recorder;
 use super::{Error, clock, faults};
 use crate::check::documents::{COUNT, LOCK};
-use crate::history::{End, Entry, Head, LEDGER, Record, RunEnd, TaskEnd};
+use crate::history::{End, Entry, Head, LEDGER, Memory, NOT_TOLD, Record, RunEnd, TaskEnd};
 use crate::plan::Plan;
 use crate::schedule::Schedule;
 use callboard::{Callboard, ErrorKind, Run, What};
 use futures::StreamExt;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -26,6 +27,9 @@ const GOING: Duration = Duration::from_secs(15);
 /// How long all that is asked at the end may take.
 const ASKING: Duration = Duration::from_secs(60);
 
+/// How many runs are asked for at the same time.
+const ASKED_AT_ONCE: usize = 64;
+
 /// How the suite is run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -35,6 +39,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// From what everything is drawn.
     pub seed: u64,
+    /// Which promise the nodes break, in a build with the feature `sabotage`.
+    pub sabotage: Option<String>,
 }
 
 /// Builds a cluster, has it work, does to it what the plan says, and writes down what comes of it. Everything that was
@@ -52,7 +58,7 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<(), Error> {
     let ledger = folder.join(LEDGER);
     std::fs::write(&ledger, "").map_err(Error::file(&ledger))?;
     let (schedule, recorder) = (Schedule::draw(plan, options.seed), Recorder::begin(folder)?);
-    let cluster = Cluster::start(plan, folder, &options.program).await?;
+    let cluster = Cluster::start(plan, folder, options).await?;
     let board = cluster.client_in_time().await?;
     cluster.whole(&board, folder).await?;
 
@@ -61,7 +67,8 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<(), Error> {
     let versions: BTreeMap<String, String> =
         versions.into_iter().map(|(name, version)| (name.to_owned(), version)).collect();
     let wall = humantime::format_rfc3339_seconds(clock::of_day()).to_string();
-    recorder.write(&Record::Head(Head { at: zero, wall, seed: options.seed, plan: plan.clone(), versions }));
+    let head = Head { at: zero, wall, seed: options.seed, plan: plan.clone(), versions };
+    recorder.write(&Record::Head(Box::new(head)));
     // Nobody knows yet when the last fault ends: until then this is far away.
     let far = Instant::now() + Duration::from_secs(10 * 86_400);
     let client = Client { board: board.clone(), recorder: recorder.clone(), zero, deadline: far };
@@ -69,7 +76,13 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<(), Error> {
     let (calm, is_calm) = tokio::sync::watch::channel(None);
     let (probing, end, limit) = (client.clone(), at(zero, plan.duration), plan.limits.probe);
     rest.spawn(async move { probing.probe(is_calm, limit).await });
-    faults::inflict_all(&cluster, &schedule, plan.order, zero, &recorder).await?;
+    let inflicting = async {
+        tokio::select! {
+            done = faults::inflict_all(&cluster, &schedule, plan.order, zero, &recorder) => done,
+            never = weigh(&cluster, &recorder) => match never {},
+        }
+    };
+    inflicting.await?;
     let faults_end = Instant::now();
     let deadline = faults_end.max(end) + plan.limits.settle;
     let working = async {
@@ -80,9 +93,14 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<(), Error> {
         tokio::time::sleep_until(end).await;
         calm.send_replace(Some(faults_end.max(end) + plan.limits.recovery));
     };
-    tokio::join!(working, calming);
+    let settling = async { tokio::join!(working, calming) };
+    tokio::select! {
+        _ = settling => {}
+        never = weigh(&cluster, &recorder) => match never {},
+    }
     let names: Vec<&str> = schedule.runs.iter().map(|run| &*run.work.name).collect();
-    let of_runs = futures::future::join_all(names.iter().map(|name| run_end(&board, name, deadline))).await;
+    let asked = names.iter().map(|name| run_end(&board, name, deadline));
+    let of_runs: Vec<RunEnd> = futures::stream::iter(asked).buffered(ASKED_AT_ONCE).collect().await;
     ended(&mut rest).await;
 
     let mut end = End { at: clock::now(), ..End::default() };
@@ -90,16 +108,28 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<(), Error> {
     end.counter = ask(asking, async || board.state::<u64>(COUNT).load().await).await.flatten().map(|it| it.value);
     let locked = ask(asking, async || board.state::<Vec<Entry>>(LOCK).load().await).await.flatten();
     end.locked = locked.map(|version| version.value).unwrap_or_default();
-    end.left = left(&cluster, &board).await;
+    (end.left, end.dead) = left(&cluster, &board, recorder.published()).await;
     for of_run in of_runs {
         recorder.write(&Record::Run(of_run));
     }
     drop(board.shutdown().await);
     end.left.extend(cluster.stop_nodes().await);
+    end.broken = cluster.broken();
     recorder.write(&Record::End(end));
     recorder.finish()?;
     remove_servers(folder);
     Ok(())
+}
+
+/// Writes down each second how much memory the nodes have.
+async fn weigh(cluster: &Cluster, recorder: &Recorder) -> Infallible {
+    loop {
+        let at = clock::now();
+        for (node, bytes) in cluster.memory() {
+            recorder.write(&Record::Memory(Memory { at, node, bytes }));
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Waits until all have ended.
@@ -138,7 +168,7 @@ async fn run_end(board: &Callboard, name: &str, deadline: Instant) -> RunEnd {
         }
     }
     let asking = Instant::now() + ASKING;
-    let Some(info) = ask(asking, async || run.info().await).await else { return none(Some("not told")) };
+    let Some(info) = ask(asking, async || run.info().await).await else { return none(Some(NOT_TOLD)) };
     let tasks = ask(asking, async || tasks(&run, info.ended_at.is_some()).await).await.unwrap_or_default();
     RunEnd { tasks, ..none(Some(info.status.as_str())) }
 }
@@ -176,8 +206,9 @@ async fn tasks(run: &Run, has_ended: bool) -> callboard::Result<Vec<TaskEnd>> {
     Ok(tasks)
 }
 
-/// What is there and should not be, after some time in which it may go.
-async fn left(cluster: &Cluster, board: &Callboard) -> Vec<String> {
+/// What is there and should not be, after some time in which it may go; and how many messages are dead, of so many that are
+/// to be.
+async fn left(cluster: &Cluster, board: &Callboard, to_be_dead: u64) -> (Vec<String>, u64) {
     let until = Instant::now() + GOING;
     loop {
         let mut left = Vec::new();
@@ -185,21 +216,31 @@ async fn left(cluster: &Cluster, board: &Callboard) -> Vec<String> {
             Ok(locks) => left.extend(locks.iter().map(|lock| format!("the lock {:?} is held at the end", lock.key))),
             Err(error) => left.push(format!("nobody says which locks are held: {error:#}")),
         }
-        match cluster.broker.lock().await.evaluate(MESSAGES).await {
+        let broker = cluster.broker.lock().await;
+        match broker.evaluate(&messages("not ")).await {
             Ok(queues) if queues == "[]" => {}
             Ok(queues) => left.push(format!("messages are left in queues of the broker: {queues}")),
             Err(error) => left.push(format!("the broker does not say which messages are left: {error}")),
         }
-        if left.is_empty() || Instant::now() >= until {
-            return left;
+        let dead = broker.evaluate(&format!("lists:sum([M || {{_, M}} <- {}])", messages(""))).await;
+        drop(broker);
+        let dead = dead.ok().and_then(|dead| dead.parse().ok()).unwrap_or(0);
+        if left.is_empty() && dead >= to_be_dead || Instant::now() >= until {
+            return (left, dead);
         }
         sleep(Duration::from_millis(500)).await;
     }
 }
 
-/// The queues that have messages, with their names and how many.
-const MESSAGES: &str = "[{N, M} || [{name, {resource, _, queue, N}}, {messages, M}] \
-     <- rabbit_amqqueue:info_all(<<\"/\">>, [name, messages]), M > 0]";
+/// The queues that have messages, with their names and how many: those of the dead, or those that are `not`.
+fn messages(not: &str) -> String {
+    format!(
+        "[{{N, M}} || [{{name, {{resource, _, queue, N}}}}, {{messages, M}}] \
+         <- rabbit_amqqueue:info_all(<<\"/\">>, [name, messages]), M > 0, \
+         {not}lists:suffix(\"{}\", binary_to_list(N))]",
+        super::poison::DEAD
+    )
+}
 
 /// The data of servers is large, and says nothing that the history does not: their logs stay.
 fn remove_servers(folder: &Path) {

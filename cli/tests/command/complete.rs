@@ -63,6 +63,11 @@ fn where_no_node_is_nothing_is_offered_and_nothing_said() {
 }
 
 #[test]
+fn the_commands_of_the_chaos_suite_are_offered_without_it() {
+    assert_eq!(offered("127.0.0.1:1", &["chaos", "s"]), ["sabotage", "services"]);
+}
+
+#[test]
 fn bash_itself_completes_by_what_is_registered() {
     let node = Node::dev(["--ephemeral"]);
     let script = "eval \"$(\"$0\" completion bash)\"; COMP_WORDS=(callboard agent info dev.e); COMP_CWORD=3; \

@@ -1,6 +1,7 @@
 //! The command as its user sees it: the built program, its words and its exit codes.
 mod api;
 mod budget;
+mod chaos;
 mod complete;
 mod config;
 mod faults;
