@@ -35,6 +35,8 @@ use crate::root::{self, Root};
 use crate::settings::Settings;
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Limits, Millis};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -126,10 +128,13 @@ impl NameSpace {
     }
 
     /// Whether a page of the archive that was named once is named no more: then it may be gone.
-    async fn is_forgotten(&self, partition: u16, page: u64) -> Result<bool> {
-        let mut recovery = Recovery::new(self.limits);
-        self.journal(&self.store, partition).read(&mut recovery).await.map_err(|error| unread(&error))?;
-        Ok(pages_of(&recovery.state).first().is_some_and(|first| page < first.page))
+    fn is_forgotten(&self, partition: u16, page: u64) -> BoxFuture<'_, Result<bool>> {
+        async move {
+            let mut recovery = Recovery::new(self.limits);
+            self.journal(&self.store, partition).read(&mut recovery).await.map_err(|error| unread(&error))?;
+            Ok(pages_of(&recovery.state).first().is_some_and(|first| page < first.page))
+        }
+        .boxed()
     }
 
     fn journal(&self, store: &Arc<dyn Store>, partition: u16) -> Journal {

@@ -7,6 +7,8 @@ use super::question::{ArchivePage, Question};
 use crate::journal::archive::{self, Record, Summary};
 use crate::{Error, ErrorKind, Result};
 use callboard_core::{Command, Event, Json, Limits, Run, RunId, RunRestored, State, TaskRef, Token, decide};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -92,10 +94,14 @@ impl Partitions {
         }
     }
 
-    /// Whether a page that was named once is named no more.
-    async fn is_forgotten(&self, number: usize, page: u64) -> Result<bool> {
-        let pages: Vec<ArchivePage> = self.ask(number, |reply| Question::Pages { reply }).await?;
-        Ok(pages.first().is_some_and(|first| page < first.page))
+    /// Whether a page that was named once is named no more. Boxed: it is rare, and it would be a part of the type of all that
+    /// looks into the archive.
+    fn is_forgotten(&self, number: usize, page: u64) -> BoxFuture<'_, Result<bool>> {
+        async move {
+            let pages: Vec<ArchivePage> = self.ask(number, |reply| Question::Pages { reply }).await?;
+            Ok(pages.first().is_some_and(|first| page < first.page))
+        }
+        .boxed()
     }
 }
 

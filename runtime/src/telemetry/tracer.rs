@@ -93,7 +93,8 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// The word for it.
-    pub(crate) const fn as_str(self) -> &'static str {
+    #[cfg(feature = "otlp")]
+    const fn as_str(self) -> &'static str {
         match self {
             Self::Completed => "completed",
             Self::Failed => "failed",

@@ -63,14 +63,14 @@ impl Receiver {
         self.seen.0.lock().unwrap().1.clone()
     }
 
-    /// How many spans of this name there are, whatever their trace.
-    pub(super) fn named(&self, name: &str) -> usize {
-        self.seen.0.lock().unwrap().0.iter().filter(|span| span.name == name).count()
+    /// All spans, of whatever traces.
+    pub(super) fn all(&self) -> Trace {
+        Trace(self.seen.0.lock().unwrap().0.clone())
     }
 
     /// The spans of a run, and of what belongs to its trace.
     pub(super) fn trace_of(&self, run: impl std::fmt::Display) -> Trace {
-        let all = self.seen.0.lock().unwrap().0.clone();
+        let Trace(all) = self.all();
         let run = run.to_string();
         let root = all.iter().find(|span| of(span, "callboard.run.id") == run).map(|span| span.trace_id.clone());
         Trace(all.into_iter().filter(|span| Some(&span.trace_id) == root.as_ref()).collect())
