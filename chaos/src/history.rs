@@ -52,6 +52,9 @@ pub struct Head {
     pub plan: Plan,
     /// Of what there was, by name.
     pub versions: BTreeMap<String, String>,
+    /// Of a workflow that is not the suite's: each task with one that it needs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<(String, String)>,
 }
 
 /// Something that a client asked for.
@@ -120,6 +123,17 @@ pub struct Felt {
     /// What went wrong with the fault itself, if anything did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What the commands that did it have written, and how they ended; a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<String>,
+}
+
+impl Felt {
+    /// Whether nothing can be said of anybody by it: what was to be done was up to a command, and that has failed.
+    #[must_use]
+    pub fn is_untried(&self) -> bool {
+        self.kind == FaultKind::Command && self.error.is_some()
+    }
 }
 
 /// How much memory a node has.
@@ -156,6 +170,12 @@ pub struct TaskEnd {
     pub mark: Option<String>,
     /// How many results its history has; it is looked at of runs that have ended alone.
     pub results: usize,
+    /// The place in the history of its run at which it first began, if the workflow is not the suite's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<usize>,
+    /// The place of its first result there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<usize>,
 }
 
 /// What else the cluster says at the end.
@@ -324,6 +344,13 @@ impl History {
         let short = |what| Error::Short { file: file.clone(), what };
         let (head, end) = (head.ok_or_else(|| short("head"))?, end.ok_or_else(|| short("end"))?);
         Ok(Self { head, calls, faults, memory, runs, end, ledger: lines(&folder.join(LEDGER))? })
+    }
+
+    /// Whether it is of a cluster that the suite has not built: handlers have written no ledger, and nothing is known but what was
+    /// asked by HTTP.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.head.plan.attached.is_some()
     }
 
     /// A moment as seconds since the first submission was due.

@@ -9,6 +9,7 @@ mod run;
 use callboard_chaos::history::History;
 use callboard_chaos::plan::Plan;
 use callboard_chaos::report::{PAGE, Report};
+use callboard_chaos::schedule::Schedule;
 use callboard_chaos::servers;
 use clap::{Args, Parser, Subcommand};
 use std::error::Error;
@@ -73,6 +74,9 @@ struct RunArguments {
     /// Show when what would be done, and do nothing.
     #[arg(long)]
     dry: bool,
+    /// What the cluster is called that a plan with a table [attached] is for: without its name nothing is done to it.
+    #[arg(long, value_name = "CLUSTER")]
+    attached: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -141,7 +145,11 @@ fn command(command: Command) -> Result<ExitCode, Failure> {
 
 /// What a report comes to.
 fn code(report: &Report) -> ExitCode {
-    if report.is_good() { ExitCode::SUCCESS } else { ExitCode::from(BREACHED) }
+    match (report.is_good(), report.untried().next()) {
+        (false, _) => ExitCode::from(BREACHED),
+        (true, Some(_)) => ExitCode::FAILURE,
+        (true, None) => ExitCode::SUCCESS,
+    }
 }
 
 fn list() -> Result<ExitCode, Failure> {
@@ -174,16 +182,32 @@ fn seed(arguments: &RunArguments) -> u64 {
 fn dry(arguments: &RunArguments) -> Result<ExitCode, Failure> {
     let seed = seed(arguments);
     for plan in plans(arguments)? {
-        let schedule = callboard_chaos::schedule::Schedule::draw(&plan, seed);
-        let tasks: usize = schedule.runs.iter().map(|run| run.work.tasks.len()).sum();
-        println!("{}, seed {seed}: {} runs of {tasks} tasks", plan.name, schedule.runs.len());
+        let schedule = Schedule::draw(&plan, seed);
+        println!("{}, seed {seed}: {}", plan.name, what(&plan, &schedule));
         for fault in &schedule.faults {
             let lasts =
                 if fault.lasts_ms == 0 { String::new() } else { format!(" for {:.1} s", seconds(fault.lasts_ms)) };
-            println!("  {:6.1} s  {}{lasts}", seconds(fault.at_ms), fault.name());
+            println!("  {:6.1} s  {}{lasts}", seconds(fault.at_ms), plan.called(fault.kind, fault.target));
+            if let Some(undo) =
+                plan.command(fault.target).map(|command| command.undo.join(" ")).filter(|undo| !undo.is_empty())
+            {
+                println!("            and then  {undo}");
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is submitted, and to whom.
+fn what(plan: &Plan, schedule: &Schedule) -> String {
+    let runs = schedule.runs.len();
+    let Some(attached) = &plan.attached else {
+        let tasks: usize = schedule.runs.iter().map(|run| run.work.tasks.len()).sum();
+        return format!("{runs} runs of {tasks} tasks");
+    };
+    let (workflow, probe) = (attached.workflow.display(), attached.of_probe().display());
+    let (cluster, addresses) = (&attached.cluster, attached.addresses.join(", "));
+    format!("{runs} runs of {workflow} on the cluster {cluster:?} at {addresses}, probes of {probe}")
 }
 
 fn seconds(ms: u64) -> f64 {

@@ -5,7 +5,7 @@ use callboard_chaos::history::History;
 use callboard_chaos::plan::Plan;
 use callboard_chaos::report::{PAGE, Report};
 use callboard_chaos::sabotage::{ALL, Broken};
-use callboard_chaos::suite::{self, Options};
+use callboard_chaos::suite::{self, Options, Undos};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::time::Instant;
@@ -17,29 +17,34 @@ const INTERRUPTED: u8 = 130;
 const SEEDS: u64 = 3;
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
-    let (plans, seed) = (crate::plans(arguments)?, crate::seed(arguments));
-    interruptible(all(&plans, seed, arguments))
+    let (plans, seed, undos) = (crate::plans(arguments)?, crate::seed(arguments), Undos::default());
+    interruptible(all(&plans, seed, arguments, &undos), &undos)
 }
 
 /// What there is to do, until somebody interrupts it.
-fn interruptible(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+fn interruptible(work: impl Future<Output = Result<ExitCode, Failure>>, undos: &Undos) -> Result<ExitCode, Failure> {
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     threads.block_on(async {
         tokio::select! {
-            done = work => done,
-            // What was started ends with this process.
-            _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(INTERRUPTED)),
+            done = work => return done,
+            _ = tokio::signal::ctrl_c() => {}
         }
+        // What was started ends with this process; what was done to the cluster of somebody else does not.
+        for line in undos.all().await {
+            println!("  {line}");
+        }
+        Ok(ExitCode::from(INTERRUPTED))
     })
 }
 
-async fn all(plans: &[Plan], seed: u64, arguments: &RunArguments) -> Result<ExitCode, Failure> {
+async fn all(plans: &[Plan], seed: u64, arguments: &RunArguments, undos: &Undos) -> Result<ExitCode, Failure> {
     let (mut breached, mut untried) = (Vec::new(), Vec::new());
     for plan in plans {
         println!("{}, seed {seed}: {}", plan.name, plan.about);
-        match Box::pin(one(plan, seed, arguments)).await {
-            Ok(report) if report.is_good() => {}
-            Ok(_) => breached.push(&*plan.name),
+        match Box::pin(one(plan, seed, arguments, undos)).await {
+            Ok(report) if !report.is_good() => breached.push(&*plan.name),
+            Ok(report) if report.untried().next().is_some() => untried.push(&*plan.name),
+            Ok(_) => {}
             Err(error) => {
                 println!("  could not be tried: {}", crate::chain(&*error));
                 untried.push(&*plan.name);
@@ -59,19 +64,24 @@ async fn all(plans: &[Plan], seed: u64, arguments: &RunArguments) -> Result<Exit
     })
 }
 
-async fn one(plan: &Plan, seed: u64, arguments: &RunArguments) -> Result<Report, Failure> {
+async fn one(plan: &Plan, seed: u64, arguments: &RunArguments, undos: &Undos) -> Result<Report, Failure> {
     let folder = arguments.report.join(format!("{}-{seed}", plan.name));
-    let report = tried(plan, folder.clone(), seed, None).await?;
+    let (cluster, undos) = (arguments.attached.clone(), undos.clone());
+    let report = tried(plan, Options { cluster, undos, ..options(folder.clone(), seed)? }).await?;
     println!("{}\n  report: {}\n", report.words(), folder.join(PAGE).display());
     Ok(report)
 }
 
-async fn tried(plan: &Plan, folder: PathBuf, seed: u64, sabotage: Option<&str>) -> Result<Report, Failure> {
+/// On a cluster of its own, which keeps its promises.
+fn options(folder: PathBuf, seed: u64) -> Result<Options, Failure> {
     let program = std::env::current_exe()?;
-    let options = Options { program, folder: folder.clone(), seed, sabotage: sabotage.map(str::to_owned) };
+    Ok(Options { program, folder, seed, sabotage: None, cluster: None, undos: Undos::default() })
+}
+
+async fn tried(plan: &Plan, options: Options) -> Result<Report, Failure> {
     Box::pin(suite::run(plan, &options)).await?;
-    let report = Report::of(&History::read(&folder)?);
-    report.write(&folder)?;
+    let report = Report::of(&History::read(&options.folder)?);
+    report.write(&options.folder)?;
     Ok(report)
 }
 
@@ -88,13 +98,14 @@ pub(crate) fn sabotage(arguments: &SabotageArguments) -> Result<ExitCode, Failur
     let of = |promise: &String| Broken::of(promise).ok_or_else(|| unknown(promise));
     let some = arguments.promises.iter().map(of).collect::<Result<Vec<_>, _>>()?;
     let promises = if some.is_empty() { ALL.to_vec() } else { some };
-    interruptible(async {
+    let work = async {
         let mut good = true;
         for broken in &promises {
             good &= if arguments.kept { kept(broken, arguments).await? } else { found(broken, arguments).await? };
         }
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(BREACHED) })
-    })
+    };
+    interruptible(work, &Undos::default())
 }
 
 /// Whether it is found out that the promise is broken.
@@ -102,7 +113,8 @@ async fn found(broken: &Broken, arguments: &SabotageArguments) -> Result<bool, F
     let (plan, begun) = (broken.plan()?, Instant::now());
     for seed in arguments.seed..arguments.seed + SEEDS {
         let folder = arguments.report.join(format!("{}-{seed}", plan.name));
-        let report = tried(&plan, folder, seed, Some(broken.promise)).await?;
+        let sabotage = Some(broken.promise.to_owned());
+        let report = tried(&plan, Options { sabotage, ..options(folder, seed)? }).await?;
         let found = broken.found(&report.verdicts);
         if let Some(first) = found.first() {
             let checks: Vec<&str> = found.iter().map(|verdict| &*verdict.check).collect();
@@ -120,7 +132,7 @@ async fn found(broken: &Broken, arguments: &SabotageArguments) -> Result<bool, F
 async fn kept(broken: &Broken, arguments: &SabotageArguments) -> Result<bool, Failure> {
     let (plan, seed) = (broken.plan()?, arguments.seed);
     let folder = arguments.report.join(format!("{}-kept-{seed}", plan.name));
-    let report = tried(&plan, folder, seed, None).await?;
+    let report = tried(&plan, options(folder, seed)?).await?;
     let said = if report.is_good() { "nothing is found where it is kept".to_owned() } else { report.words() };
     println!("{:<32} {said}", broken.promise);
     Ok(report.is_good())

@@ -63,14 +63,6 @@ const FLOOD_MS: u64 = 300;
 /// How many runs of a flood are submitted in a second.
 const FLOOD_PER_SECOND: u64 = 100;
 
-impl Fault {
-    /// What is done to what, such as `node-kill of node 2`.
-    #[must_use]
-    pub fn name(&self) -> String {
-        self.kind.of(self.target)
-    }
-}
-
 impl Schedule {
     /// Draws one.
     #[must_use]
@@ -89,7 +81,11 @@ impl Schedule {
         Self {
             runs,
             faults,
-            increments_ms: moments(plan.workload.increments_per_second, end, &mut Random::of(seed, "increments")),
+            // What others have written in theirs is not ours to count in.
+            increments_ms: match plan.attached {
+                Some(_) => Vec::new(),
+                None => moments(plan.workload.increments_per_second, end, &mut Random::of(seed, "increments")),
+            },
         }
     }
 }
@@ -99,17 +95,24 @@ fn runs(plan: &Plan, seed: u64, end: u64) -> Vec<Submission> {
     let odds = Odds {
         tasks_max: work.tasks_max,
         kinds: &work.kinds,
+        part_ms_min: millis(work.part_min),
         part_ms_max: millis(work.part_max),
         limit_ms: work.attempt_max.map(millis),
         fails: work.fails_percent,
         crashes: work.crashes_percent,
         hangs: work.hangs_percent,
     };
-    let moments = moments(work.runs_per_second, end, &mut Random::of(seed, "submissions"));
+    let moments = match work.runs_per_second_last {
+        Some(last) => growing(work.runs_per_second, last, end),
+        None => moments(work.runs_per_second, end, &mut Random::of(seed, "submissions")),
+    };
     let run = |(n, at_ms)| {
         // Each run has numbers of its own: a longer plan begins with the runs of a shorter one.
         let random = &mut Random::of(seed, &format!("run {n}"));
         let mut drawn = Work::draw(format!("run-{n}"), odds, random);
+        if plan.attached.is_some() {
+            drawn.tasks.clear(); // they are those of the workflow
+        }
         if random.percent(work.once_percent) {
             drawn.submit = Submit::Once;
         }
@@ -143,17 +146,27 @@ fn moments(per_second: f64, end: u64, random: &mut Random) -> Vec<u64> {
     all
 }
 
+/// From so many in a second to so many, evenly: by the time t it is `first · t + (last - first) · t² / (2 · end)`.
+fn growing(first: f64, last: f64, end: u64) -> Vec<u64> {
+    let seconds = end as f64 / 1_000.0;
+    let (growth, count) = ((last - first) / (2.0 * seconds), (first + last) / 2.0 * seconds);
+    // That of the two solutions that grows with n, written so that there may be no growth.
+    let at = |n: f64| 2.0 * n / (first + (first * first + 4.0 * growth * n).max(0.0).sqrt());
+    // Each in the middle of its share of the time.
+    (0..count.round() as u64).map(|n| (at(n as f64 + 0.5) * 1_000.0) as u64).filter(|at| *at < end).collect()
+}
+
 fn faults(plan: &Plan, seed: u64, end: u64) -> Vec<Fault> {
     let mut all = Vec::new();
     for (n, of) in plan.faults.iter().enumerate() {
         let random = &mut Random::of(seed, &format!("fault {n}"));
         let Some(every) = of.every.map(millis) else {
-            all.extend(of.at.map(|at| draw(of, millis(at), plan, random)));
+            all.extend(of.at.map(|at| draw(of, n, millis(at), plan, random)));
             continue;
         };
         let mut at = of.at.map_or_else(|| random.between(every / 2, every), millis);
         while at < end {
-            all.push(draw(of, at, plan, random));
+            all.push(draw(of, n, at, plan, random));
             at += random.between(every / 2, every + every / 2).max(1);
         }
     }
@@ -174,7 +187,7 @@ fn faults(plan: &Plan, seed: u64, end: u64) -> Vec<Fault> {
     all
 }
 
-fn draw(of: &FaultPlan, at_ms: u64, plan: &Plan, random: &mut Random) -> Fault {
+fn draw(of: &FaultPlan, n: usize, at_ms: u64, plan: &Plan, random: &mut Random) -> Fault {
     // Drawn whether they are needed or not: a plan that names them leaves the rest as it was.
     let node = random.between(1, plan.cluster.nodes as u64) as usize;
     let server = Server::ALL[random.below(Server::ALL.len() as u64) as usize];
@@ -183,7 +196,10 @@ fn draw(of: &FaultPlan, at_ms: u64, plan: &Plan, random: &mut Random) -> Fault {
         at_ms,
         lasts_ms: of.lasts.or(of.kind.lasts()).map_or(0, millis),
         kind: of.kind,
-        target: of.kind.target(node, server),
+        target: match of.kind {
+            FaultKind::Command => Target::Command(n + 1),
+            kind => kind.target(node, server),
+        },
         delay_ms: of.by.map_or(DELAY_MS, millis),
         one_in: of.one_in.unwrap_or(ONE_IN),
         per_second: of.per_second.unwrap_or(FLOOD_PER_SECOND),

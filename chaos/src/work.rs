@@ -111,8 +111,6 @@ enum Shape {
 
 /// How long an attempt may take that is going to hang, in milliseconds.
 const HANGS_MS: u64 = 2_000;
-/// How long each part of a task takes at least, in milliseconds.
-const MS_MIN: u64 = 5;
 
 impl Kind {
     /// All of them.
@@ -162,6 +160,8 @@ pub(crate) struct Odds<'a> {
     /// Tasks of a run at most.
     pub(crate) tasks_max: u64,
     pub(crate) kinds: &'a [Kind],
+    /// How long each part of a task takes at least, in milliseconds.
+    pub(crate) part_ms_min: u64,
     /// How long each part of a task takes at most, in milliseconds.
     pub(crate) part_ms_max: u64,
     /// How long an attempt may take, in milliseconds, if there is a limit.
@@ -216,6 +216,7 @@ impl Deed {
         let may_hang = matches!(what, What::Plain | What::Steps(_));
         let what = if trouble == Some(Trouble::Hangs) && !may_hang { What::Plain } else { what };
         let limit_ms = if trouble == Some(Trouble::Hangs) { Some(HANGS_MS) } else { odds.limit_ms };
-        Self { name: format!("t{n}"), needs, what, ms: random.between(MS_MIN, odds.part_ms_max), trouble, limit_ms }
+        let ms = random.between(odds.part_ms_min, odds.part_ms_max);
+        Self { name: format!("t{n}"), needs, what, ms, trouble, limit_ms }
     }
 }

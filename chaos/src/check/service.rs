@@ -47,6 +47,12 @@ pub struct Recovery {
     pub recovery: Option<f64>,
     /// What went wrong with the fault itself.
     pub error: Option<String>,
+    /// Whether nothing can be said of anybody by it, for it was not done.
+    #[serde(default)]
+    pub is_untried: bool,
+    /// What the commands that did it have written, and how they ended.
+    #[serde(default)]
+    pub said: Vec<String>,
 }
 
 impl Service {
@@ -84,11 +90,13 @@ fn recovery(history: &History, felt: &Felt, probes: &[(Moment, Moment, bool)]) -
         .enumerate()
         .find(|(n, (.., is_good))| *is_good && behind.get(n + 1).is_none_or(|(.., is_good)| *is_good));
     Recovery {
-        fault: felt.kind.of(felt.target),
+        fault: history.head.plan.called(felt.kind, felt.target),
         begin: history.seconds(felt.begin),
         end: history.seconds(felt.end),
         recovery: good.map(|(_, (_, end, _))| end.saturating_sub(from) as f64 / 1e6),
         error: felt.error.clone(),
+        is_untried: felt.is_untried(),
+        said: felt.said.clone(),
     }
 }
 
@@ -144,6 +152,7 @@ pub(super) fn limits(history: &History) -> Vec<Verdict> {
     for (n, of) in service.recoveries.iter().enumerate() {
         let longest = limits.recovery.as_secs_f64() + others(&service.recoveries, n);
         let what = match (of.recovery, &of.error) {
+            _ if of.is_untried => continue,
             (_, Some(error)) => format!("{} at {:.1} s could not be done: {error}", of.fault, of.begin),
             (None, _) => format!("{} at {:.1} s: no two good probes in a row behind it", of.fault, of.begin),
             (Some(took), _) if took > longest => {

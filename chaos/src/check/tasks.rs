@@ -26,6 +26,9 @@ pub(super) fn one_result(facts: &Facts<'_>) -> Found {
             if has_ended && task.results != 1 {
                 found.breach(format!("{name} is completed, and its history has {} results", task.results), Vec::new());
             }
+            if facts.history.is_attached() {
+                continue; // its handlers write no ledger
+            }
             let said: Vec<(usize, &str)> = facts
                 .of_task(&end.run, &task.task)
                 .filter_map(|(at, line)| match &line.did {
@@ -79,7 +82,7 @@ pub(super) fn holder(facts: &Facts<'_>) -> Found {
 }
 
 pub(super) fn order(facts: &Facts<'_>) -> Found {
-    let mut found = Found::default();
+    let mut found = order_of_events(facts);
     for (at, line) in facts.history.ledger.iter().enumerate() {
         let Did::Began { inputs, .. } = &line.did else { continue };
         for (task, mark) in inputs {
@@ -93,6 +96,25 @@ pub(super) fn order(facts: &Facts<'_>) -> Found {
                     what,
                     [Some(at), said.map(|(said, _)| said)].into_iter().flatten().map(|at| facts.tell(at)).collect(),
                 );
+            }
+        }
+    }
+    found
+}
+
+/// The same of a workflow whose handlers write no ledger, as the histories of its runs have it.
+fn order_of_events(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    for end in &facts.history.runs {
+        let of = |name: &str| end.tasks.iter().find(|task| task.task == name);
+        for (task, needed) in &facts.history.head.needs {
+            let (Some(began), Some(needed)) = (of(task).and_then(|task| task.began_at), of(needed)) else { continue };
+            found.looked_at += 1;
+            if needed.done_at.is_none_or(|done| done > began) {
+                let done = needed.done_at.map_or("it never has".to_owned(), |done| format!("that is its event {done}"));
+                let (run, needed) = (&end.run, &needed.task);
+                let what = format!("{run}/{task} has begun before {needed} had a result");
+                found.breach(what, vec![format!("{task} begins with event {began} of {run}; {needed}: {done}")]);
             }
         }
     }

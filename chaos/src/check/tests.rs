@@ -46,13 +46,15 @@ fn whole() -> History {
         status: status.into(),
         mark: mark.map(str::to_owned),
         results: mark.iter().count(),
+        began_at: None,
+        done_at: None,
     };
     let run =
         |run: &str, status: Option<&str>, tasks| RunEnd { run: run.into(), status: status.map(str::to_owned), tasks };
     let ended = vec![task("t0", "completed", Some("m0")), task("t1", "completed", Some("m1"))];
     let plan = Plan::parse("p", "name = \"p\"\nabout = \"a\"\nduration = \"10s\"\n").unwrap();
     History {
-        head: Head { at: 0, wall: String::new(), seed: 1, plan, versions: BTreeMap::new() },
+        head: Head { at: 0, wall: String::new(), seed: 1, plan, versions: BTreeMap::new(), needs: Vec::new() },
         calls,
         faults: vec![Felt {
             kind: FaultKind::NodeKill,
@@ -61,6 +63,7 @@ fn whole() -> History {
             end: 6 * SECOND,
             published: 0,
             error: None,
+            said: Vec::new(),
         }],
         memory: vec![Memory { at: SECOND, node: 1, bytes: 100 << 20 }],
         runs: vec![
@@ -178,13 +181,29 @@ fn what_begins_long_after_a_cancellation_is_found_unless_its_node_was_deaf() {
     let deaf = |h: &mut History| {
         late(h);
         let (kind, target) = (FaultKind::NodePause, Target::Node(1));
-        h.faults = vec![Felt { kind, target, begin: 4 * SECOND, end: 8 * SECOND - 1, published: 0, error: None }];
+        h.faults = vec![Felt {
+            kind,
+            target,
+            begin: 4 * SECOND,
+            end: 8 * SECOND - 1,
+            published: 0,
+            error: None,
+            said: Vec::new(),
+        }];
     };
     assert_eq!(found(deaf).len(), 1, "it has heard of it long ago");
     let deaf = |h: &mut History| {
         late(h);
         let (kind, target) = (FaultKind::NodePause, Target::Node(1));
-        h.faults = vec![Felt { kind, target, begin: 4 * SECOND, end: 19 * SECOND, published: 0, error: None }];
+        h.faults = vec![Felt {
+            kind,
+            target,
+            begin: 4 * SECOND,
+            end: 19 * SECOND,
+            published: 0,
+            error: None,
+            said: Vec::new(),
+        }];
     };
     assert_eq!(
         found(deaf),
@@ -322,7 +341,15 @@ fn what_can_not_be_read_and_does_not_end_where_it_should_is_found() {
     let wiped = |h: &mut History| {
         published(h);
         let (kind, target) = (FaultKind::BrokerWipe, Target::Server(crate::plan::Server::Broker));
-        h.faults.push(Felt { kind, target, begin: 4 * SECOND, end: 5 * SECOND, published: 0, error: None });
+        h.faults.push(Felt {
+            kind,
+            target,
+            begin: 4 * SECOND,
+            end: 5 * SECOND,
+            published: 0,
+            error: None,
+            said: Vec::new(),
+        });
     };
     assert_eq!(found(wiped), []);
 }
@@ -366,7 +393,15 @@ fn what_is_felt_while_something_else_is_done_is_held_against_nobody() {
             call.outcome = Outcome::Unknown;
         }
         let (kind, target) = (FaultKind::BrokerKill, Target::Server(crate::plan::Server::Broker));
-        h.faults.push(Felt { kind, target, begin: 3 * SECOND + 1, end: until, published: 0, error: None });
+        h.faults.push(Felt {
+            kind,
+            target,
+            begin: 3 * SECOND + 1,
+            end: until,
+            published: 0,
+            error: None,
+            said: Vec::new(),
+        });
     };
     assert_eq!(found(|h| felt(h, 7 * SECOND)), []);
     let what = "node-pause of node 1 at 3.0 s was felt for 4.1 s behind its end, of 3.0 s";
@@ -395,4 +430,51 @@ fn a_fault_that_was_felt_is_measured_from_its_end_and_a_kill_from_the_kill() {
     assert_eq!(of(&history), Some(3.1));
     history.faults[0].kind = FaultKind::NodePause;
     assert_eq!(of(&history), Some(1.1));
+}
+
+/// The same cluster, if it were somebody's: handlers write nothing, and what is known of tasks is in the events of their runs.
+fn attached(h: &mut History) {
+    h.head.plan = Plan::parse(
+        "p",
+        "name = \"p\"\nabout = \"a\"\nduration = \"10s\"\n[attached]\ncluster = \"c\"\naddresses = [\"a:1\"]\nworkflow = \"w\"\n",
+    )
+    .unwrap();
+    h.head.needs = vec![("t1".into(), "t0".into())];
+    h.ledger.clear();
+    (h.end.counter, h.end.locked) = (None, Vec::new());
+    for (task, at) in h.runs[0].tasks.iter_mut().zip([(2, 3), (4, 5)]) {
+        (task.mark, task.began_at, task.done_at) = (None, Some(at.0), Some(at.1));
+    }
+}
+
+#[test]
+fn a_cluster_of_somebody_else_is_held_to_what_can_be_seen_from_outside() {
+    assert_eq!(found(attached), []);
+    let mut history = whole();
+    attached(&mut history);
+    let held: Vec<String> = all(&history).into_iter().map(|verdict| verdict.check).collect();
+    let outside = ["ends", "failed-means-never", "one-result", "order", "refused", "recovery", "availability"];
+    assert_eq!(held, outside);
+    let of = |change: fn(&mut History)| {
+        move |h: &mut History| {
+            attached(h);
+            change(h);
+        }
+    };
+    finds("ends", "a is failed, and nobody has cancelled it", of(|h| h.runs[0].status = Some("failed".into())));
+    finds("one-result", "a/t0 is completed, and its history has 2 results", of(|h| h.runs[0].tasks[0].results = 2));
+    finds("order", "a/t1 has begun before t0 had a result", of(|h| h.runs[0].tasks[1].began_at = Some(2)));
+    finds("order", "a/t1 has begun before t0 had a result", of(|h| h.runs[0].tasks[0].done_at = None));
+}
+
+#[test]
+fn a_command_that_fails_is_no_breach_and_a_node_that_does_not_come_back_is_one() {
+    let failed = |h: &mut History| h.faults[0].error = Some("it failed".into());
+    finds("recovery", "node-kill of node 1 at 4.0 s could not be done: it failed", failed);
+    let mut history = whole();
+    attached(&mut history);
+    failed(&mut history);
+    (history.faults[0].kind, history.faults[0].target) = (FaultKind::Command, Target::Command(1));
+    assert!(all(&history).iter().all(|verdict| verdict.breached == 0));
+    assert!(Service::of(&history).recoveries[0].is_untried);
 }

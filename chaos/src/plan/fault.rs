@@ -35,7 +35,32 @@ pub struct FaultPlan {
     /// How many runs are submitted in a second, beside the others (`flood`); 100 without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_second: Option<u64>,
+    /// The program that is run, and its arguments (`command`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub run: Vec<String>,
+    /// What undoes that, after `for` and also when the suite is interrupted (`command`); nothing without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<String>,
+    /// How long each of both may take (`command`); a minute without it.
+    #[serde(default, with = "words::maybe", skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Duration>,
 }
+
+impl FaultPlan {
+    /// How long a command of it may take.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.limit.unwrap_or(LIMIT)
+    }
+
+    /// The programs that it runs, if it is a command.
+    pub fn programs(&self) -> impl Iterator<Item = &str> {
+        [&self.run, &self.undo].into_iter().filter_map(|words| words.first().map(String::as_str))
+    }
+}
+
+/// How long a command may take of which a plan does not say it.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A server that nodes need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,6 +112,8 @@ pub enum FaultKind {
     Delay,
     /// Many runs of one task are submitted for a while.
     Flood,
+    /// A program of somebody else's is run: it does something to a cluster that the suite has not built.
+    Command,
 }
 
 /// What something is done to: of two faults with the same target the second waits for its turn.
@@ -101,6 +128,8 @@ pub enum Target {
     Wire(usize, Server),
     /// Nothing: it is clients that do more.
     Clients,
+    /// Whatever the command of the plan's fault of this number does it to, from 1.
+    Command(usize),
 }
 
 impl Server {
@@ -120,7 +149,7 @@ impl Server {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NodeKill,
         Self::NodePause,
         Self::NodeRestart,
@@ -138,6 +167,7 @@ impl FaultKind {
         Self::CutOneWay,
         Self::Delay,
         Self::Flood,
+        Self::Command,
     ];
 
     /// As it stands in plans.
@@ -161,6 +191,7 @@ impl FaultKind {
             Self::CutOneWay => "cut-one-way",
             Self::Delay => "delay",
             Self::Flood => "flood",
+            Self::Command => "command",
         }
     }
 
@@ -181,7 +212,8 @@ impl FaultKind {
             | Self::Poison
             | Self::RedisFlush
             | Self::RedisKill
-            | Self::RedisFailover => None,
+            | Self::RedisFailover
+            | Self::Command => None,
         }
     }
 
@@ -213,7 +245,7 @@ impl FaultKind {
     pub fn of(self, target: Target) -> String {
         match target {
             Target::Server(_) | Target::Clients => self.name().to_owned(),
-            Target::Node(_) | Target::Wire(..) => format!("{} of {target}", self.name()),
+            Target::Node(_) | Target::Wire(..) | Target::Command(_) => format!("{} of {target}", self.name()),
         }
     }
 
@@ -236,6 +268,7 @@ impl fmt::Display for Target {
             Self::Server(server) => f.write_str(server.name()),
             Self::Wire(node, server) => write!(f, "node {node} to {}", server.name()),
             Self::Clients => f.write_str("clients"),
+            Self::Command(number) => write!(f, "fault {number}"),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! A plan: what is built, what it has to do, what is done to it, and what must hold.
 
+mod attached;
 mod fault;
 mod read;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub use attached::Attached;
 pub use fault::{FaultKind, FaultPlan, Server, Target};
 pub use read::Error;
 
@@ -28,6 +30,9 @@ pub struct Plan {
     /// What is built.
     #[serde(default)]
     pub cluster: Cluster,
+    /// A cluster that is there already, in the place of one that is built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached: Option<Attached>,
     /// What it has to do.
     #[serde(default)]
     pub workload: Workload,
@@ -50,13 +55,30 @@ pub struct Cluster {
     pub nodes: usize,
     /// Partitions of the name space; 1 to 64.
     pub partitions: u16,
-    /// Instances of each agent on each node; 1 to 256.
+    /// Instances of each agent on each node; 1 to 512.
     pub instances: usize,
     /// How Redis is run.
     pub redis: RedisKind,
     /// Settings of the nodes, over those that the suite gives them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// What a fault of it is called: what it is done to, or what is run.
+    #[must_use]
+    pub fn called(&self, kind: FaultKind, target: Target) -> String {
+        self.command(target).map_or_else(|| kind.of(target), |fault| fault.run.join(" "))
+    }
+
+    /// The fault of it that is a command, if this is one.
+    #[must_use]
+    pub fn command(&self, target: Target) -> Option<&FaultPlan> {
+        match target {
+            Target::Command(number) => self.faults.get(number.checked_sub(1)?),
+            _ => None,
+        }
+    }
 }
 
 /// How Redis is run.
@@ -74,12 +96,18 @@ pub enum RedisKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Workload {
-    /// Runs that are submitted in a second; 0 to 50.
+    /// Runs that are submitted in a second; 0 to 200.
     pub runs_per_second: f64,
+    /// How many it is at the end, if that is another number: it grows evenly, and runs come evenly; 0 to 200.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs_per_second_last: Option<f64>,
     /// Tasks of a run at most; 1 to 50.
     pub tasks_max: u64,
     /// What tasks do, each as often as in the mixture of all.
     pub kinds: Vec<Kind>,
+    /// How long each part of a task takes at least; 5 ms to `part_max`.
+    #[serde(with = "words::duration")]
+    pub part_min: Duration,
     /// How long each part of a task takes at most; 5 ms to a minute.
     #[serde(with = "words::duration")]
     pub part_max: Duration,
@@ -99,6 +127,9 @@ pub struct Workload {
     pub hangs_percent: u32,
     /// Increments of the document that clients make in a second; 0 to 20.
     pub increments_per_second: f64,
+    /// Of a hundred runs so many are asked for their tasks, results and events at the end, and the others for nothing but how
+    /// they stand.
+    pub asked_percent: u32,
 }
 
 /// How faults lie to one another.
@@ -129,6 +160,12 @@ pub struct Limits {
     pub memory_mib: u64,
     /// The share of one-second windows with a good probe, in percent, at least.
     pub availability_percent: f64,
+    /// Of a hundred submissions and probes so many may fail, or be unknown; those of a flood do not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors_percent: Option<f64>,
+    /// By how much the memory of a node may grow, in percent: from the second quarter of the time to the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_growth_percent: Option<f64>,
 }
 
 impl Default for Cluster {
@@ -141,8 +178,10 @@ impl Default for Workload {
     fn default() -> Self {
         Self {
             runs_per_second: 2.0,
+            runs_per_second_last: None,
             tasks_max: 6,
             kinds: Kind::ALL.to_vec(),
+            part_min: Duration::from_millis(5),
             part_max: Duration::from_millis(150),
             attempt_max: None,
             cancelled_percent: 5,
@@ -151,6 +190,7 @@ impl Default for Workload {
             crashes_percent: 0,
             hangs_percent: 2,
             increments_per_second: 1.0,
+            asked_percent: 100,
         }
     }
 }
@@ -163,6 +203,8 @@ impl Default for Limits {
             recovery: Duration::from_secs(60),
             memory_mib: 1_024,
             availability_percent: 0.0,
+            errors_percent: None,
+            memory_growth_percent: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Plans out of files: every fault of one is told, and what was meant, if that can be seen.
 
-use super::{FaultKind, FaultPlan, Order, Plan, RedisKind, Server};
+use super::{FaultKind, FaultPlan, Order, Plan, RedisKind, Server, attached};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -85,16 +85,21 @@ impl Plan {
     ///
     /// Words about what is wrong with it.
     pub fn find(name: &str) -> Result<Self, Error> {
-        if let Some((name, text)) = SCENARIOS.iter().find(|(scenario, _)| *scenario == name) {
+        let known = SCENARIOS.iter();
+        if let Some((name, text)) = known.clone().find(|(known, _)| *known == name) {
             return Self::parse(name, text);
         }
         let file = Path::new(name);
         if !file.exists() {
-            let closest = closest(name, SCENARIOS.iter().map(|(name, _)| *name));
+            let closest = closest(name, known.map(|(name, _)| *name));
             return Err(Error::NoPlan { name: name.to_owned(), closest });
         }
         let text = std::fs::read_to_string(file).map_err(|source| Error::File { file: file.to_owned(), source })?;
-        Self::parse(name, &text)
+        let mut plan = Self::parse(name, &text)?;
+        if let Some(attached) = &mut plan.attached {
+            attached.beside(file);
+        }
+        Ok(plan)
     }
 
     /// Reads a plan; `place` is where the text comes from, for what is said of it.
@@ -132,11 +137,14 @@ impl Plan {
         within("duration (in seconds)", self.duration.as_secs_f64(), 1.0, 86_400.0);
         within("cluster.nodes", self.cluster.nodes as f64, 1.0, 9.0);
         within("cluster.partitions", f64::from(self.cluster.partitions), 1.0, 64.0);
-        within("cluster.instances", self.cluster.instances as f64, 1.0, 256.0);
-        within("workload.runs_per_second", self.workload.runs_per_second, 0.0, 50.0);
+        within("cluster.instances", self.cluster.instances as f64, 1.0, 512.0);
+        within("workload.runs_per_second", self.workload.runs_per_second, 0.0, 200.0);
+        within("workload.runs_per_second_last", self.workload.runs_per_second_last.unwrap_or(0.0), 0.0, 200.0);
         within("workload.tasks_max", self.workload.tasks_max as f64, 1.0, 50.0);
         within("workload.increments_per_second", self.workload.increments_per_second, 0.0, 20.0);
         within("workload.part_max (in seconds)", self.workload.part_max.as_secs_f64(), 0.005, 60.0);
+        let part_max = self.workload.part_max.as_secs_f64();
+        within("workload.part_min (in seconds)", self.workload.part_min.as_secs_f64(), 0.005, part_max);
         let attempt_max = self.workload.attempt_max.map_or(1.0, |limit| limit.as_secs_f64());
         within("workload.attempt_max (in seconds)", attempt_max, 0.1, 3_600.0);
         let work = &self.workload;
@@ -146,12 +154,15 @@ impl Plan {
             ("workload.fails_percent", work.fails_percent),
             ("workload.crashes_percent", work.crashes_percent),
             ("workload.hangs_percent", work.hangs_percent),
+            ("workload.asked_percent", work.asked_percent),
         ] {
             within(what, f64::from(percent), 0.0, 100.0);
         }
         within("limits.probe (in seconds)", self.limits.probe.as_secs_f64(), 0.1, 60.0);
         within("limits.settle (in seconds)", self.limits.settle.as_secs_f64(), 1.0, 3_600.0);
         within("limits.availability_percent", self.limits.availability_percent, 0.0, 100.0);
+        within("limits.errors_percent", self.limits.errors_percent.unwrap_or(0.0), 0.0, 100.0);
+        within("limits.memory_growth_percent", self.limits.memory_growth_percent.unwrap_or(0.0), 0.0, 1_000.0);
         let troubled = work.fails_percent + work.crashes_percent + work.hangs_percent;
         within("workload.fails_percent, crashes_percent and hangs_percent together", f64::from(troubled), 0.0, 100.0);
         if self.name.is_empty() || !self.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -169,6 +180,7 @@ impl Plan {
         for fault in &self.faults {
             faults.extend(self.faults_of(fault));
         }
+        faults.extend(attached::faults_of(self));
         faults
     }
 
@@ -189,10 +201,13 @@ impl Plan {
         }
         for (key, is_there, may) in [
             ("server", fault.server.is_some(), kind.is_of_wire()),
-            ("for", fault.lasts.is_some(), kind.lasts().is_some()),
+            ("for", fault.lasts.is_some(), kind.lasts().is_some() || !fault.undo.is_empty()),
             ("by", fault.by.is_some(), kind == FaultKind::Delay),
             ("per_second", fault.per_second.is_some(), kind == FaultKind::Flood),
             ("one_in", fault.one_in.is_some(), kind == FaultKind::StoreLostAnswers),
+            ("run", !fault.run.is_empty(), kind == FaultKind::Command),
+            ("undo", !fault.undo.is_empty(), kind == FaultKind::Command),
+            ("limit", fault.limit.is_some(), kind == FaultKind::Command),
         ] {
             if is_there && !may {
                 faults.push(format!("the fault {name} has no `{key}`"));
@@ -200,6 +215,9 @@ impl Plan {
         }
         if fault.one_in == Some(0) {
             faults.push(format!("the fault {name} has `one_in = 0`, and 1 is every one"));
+        }
+        if kind == FaultKind::Command && fault.run.is_empty() {
+            faults.push(format!("the fault {name} has no `run`, the program and its arguments"));
         }
         let is_watched = self.cluster.redis == RedisKind::Sentinel;
         let is_of_redis = kind == FaultKind::RedisKill

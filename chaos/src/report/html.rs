@@ -73,7 +73,13 @@ fn summary(page: &mut String, report: &Report) {
         ("seed", report.head.seed.to_string()),
         ("begun", report.head.wall.clone()),
         ("all over after", format!("{:.1} s", report.took)),
-        ("nodes", report.head.plan.cluster.nodes.to_string()),
+        (
+            "cluster",
+            match &report.head.plan.attached {
+                Some(attached) => format!("{} at {}", attached.cluster, attached.addresses.join(", ")),
+                None => format!("{} nodes of its own", report.head.plan.cluster.nodes),
+            },
+        ),
         ("available", available),
         ("runs", runs.join(", ")),
         ("the suite stood still", format!("{:.1} s at the longest", report.stood_still)),
@@ -93,13 +99,19 @@ fn recoveries(page: &mut String, report: &Report) {
     page.push_str("<h2>Faults</h2><table><tr><th>from</th><th>for</th><th>what</th><th>felt behind it</th></tr>");
     for of in &report.service.recoveries {
         let felt = match (&of.error, of.recovery) {
+            (Some(error), _) if of.is_untried => format!("could not be tried: {error}"),
             (Some(error), _) => format!("could not be done: {error}"),
             (None, Some(took)) => format!("{took:.2} s"),
             (None, None) => "to the end".to_owned(),
         };
         let (fault, felt, lasted) = (escape(&of.fault), escape(&felt), of.end - of.begin);
-        let _ =
-            write!(page, "<tr><td>{:.1} s</td><td>{lasted:.1} s</td><td>{fault}</td><td>{felt}</td></tr>", of.begin);
+        let said =
+            if of.said.is_empty() { String::new() } else { format!("<pre>{}</pre>", escape(&of.said.join("\n"))) };
+        let _ = write!(
+            page,
+            "<tr><td>{:.1} s</td><td>{lasted:.1} s</td><td>{fault}{said}</td><td>{felt}</td></tr>",
+            of.begin
+        );
     }
     page.push_str("</table><p>A fault is felt from its end (that of a node's kill: from the kill) until a probe that begins then is good, and the next one is, too. Probes begin each second.</p>");
 }

@@ -6,7 +6,7 @@ mod picture;
 mod tests;
 
 use crate::check::{self, Service, Verdict};
-use crate::history::{Head, History, Op, Outcome};
+use crate::history::{Head, History, Moment, Op, Outcome};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -72,12 +72,19 @@ impl Report {
         self.verdicts.iter().all(|verdict| verdict.breached == 0)
     }
 
+    /// What was to be done to the cluster and was not, in words: nothing can be said of anybody by it.
+    pub fn untried(&self) -> impl Iterator<Item = String> {
+        let untried = self.service.recoveries.iter().filter(|of| of.is_untried);
+        untried.map(|of| format!("{} at {:.1} s: {}", of.fault, of.begin, of.error.as_deref().unwrap_or_default()))
+    }
+
     /// The command that does the same again.
     #[must_use]
     pub fn again(&self) -> String {
         let Head { seed, plan, .. } = &self.head;
         let duration = humantime::format_duration(plan.duration).to_string().replace(' ', "");
-        format!("callboard-chaos run {} --seed {seed} --duration {duration}", plan.name)
+        let attached = plan.attached.as_ref().map(|attached| format!(" --attached {:?}", attached.cluster));
+        format!("callboard-chaos run {} --seed {seed} --duration {duration}{}", plan.name, attached.unwrap_or_default())
     }
 
     /// What came of it, in a few lines for a terminal.
@@ -88,7 +95,9 @@ impl Report {
             let felt = of.recovery.map_or("for ever".to_owned(), |took| format!("for {took:.1} s"));
             let lasted = of.end - of.begin;
             lines.push(format!("  {:6.1} s  {} ({lasted:.1} s), felt {felt} behind it", of.begin, of.fault));
+            lines.extend(of.said.iter().map(|line| format!("              {line}")));
         }
+        lines.extend(self.untried().map(|what| format!("  could not be tried: {what}")));
         for verdict in &self.verdicts {
             let Verdict { check, looked_at, breached, .. } = verdict;
             let said = if *breached == 0 { "holds".to_owned() } else { format!("BREACHED {breached} times") };
@@ -122,9 +131,13 @@ impl Report {
     }
 }
 
-/// The nodes are weighed each second: what is more than that between two times is what the suite was late by.
+/// The nodes are weighed each second, or at least asked something: what is more than that between two times is what the suite was late by.
 fn stood_still(history: &History) -> f64 {
-    let late = history.memory.windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at).saturating_sub(1_000_000));
+    let weighed = history.memory.iter().map(|seen| seen.at);
+    let probes = history.calls.iter().filter(|call| call.op == Op::Probe).map(|call| call.begin);
+    let mut seen: Vec<Moment> = if history.memory.is_empty() { probes.collect() } else { weighed.collect() };
+    seen.sort_unstable();
+    let late = seen.windows(2).map(|pair| (pair[1] - pair[0]).saturating_sub(1_000_000));
     late.max().unwrap_or(0) as f64 / 1e6
 }
 

@@ -14,7 +14,7 @@ fn history() -> History {
         error: None,
     };
     History {
-        head: Head { at: 0, wall: "then".into(), seed: 12, plan, versions: BTreeMap::new() },
+        head: Head { at: 0, wall: "then".into(), seed: 12, plan, versions: BTreeMap::new(), needs: Vec::new() },
         calls: vec![probe(0, Outcome::Ok), probe(1, Outcome::Unknown), probe(2, Outcome::Ok), probe(3, Outcome::Ok)],
         faults: vec![Felt {
             kind: FaultKind::NodeKill,
@@ -23,6 +23,7 @@ fn history() -> History {
             end: 2_000_000,
             published: 0,
             error: None,
+            said: Vec::new(),
         }],
         memory: Vec::new(),
         runs: Vec::new(),

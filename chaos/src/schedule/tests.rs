@@ -18,8 +18,10 @@ fn one_seed_gives_one_schedule_and_another_seed_another() {
 /// A report says with which seed it can be had again: that holds over builds.
 #[test]
 fn what_a_seed_gives_does_not_change() {
-    let drawn = Schedule::draw(&plan(&format!("duration = \"60s\"\n{FAULTS}")), 1);
-    let faults: Vec<String> = drawn.faults.iter().map(|fault| format!("{} {}", fault.at_ms, fault.name())).collect();
+    let plan = plan(&format!("duration = \"60s\"\n{FAULTS}"));
+    let drawn = Schedule::draw(&plan, 1);
+    let told = |fault: &Fault| format!("{} {}", fault.at_ms, plan.called(fault.kind, fault.target));
+    let faults: Vec<String> = drawn.faults.iter().map(told).collect();
     let expected = [
         "4504 node-kill of node 2",
         "11504 redis-flush",

@@ -2,24 +2,23 @@
 
 use super::agents::{self, Probe};
 use super::clock;
-use super::cluster::until;
+use super::course::{ended, until};
+use super::probe::probe;
 use super::record::{Recorder, Told};
 use crate::check::documents::COUNT;
 use crate::history::{Moment, Op, Outcome};
 use crate::schedule::{Schedule, Submission};
 use crate::work::{Submit, What, Work};
 use callboard::{Callboard, ErrorKind};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long an answer is waited for: the node says before that itself that it does not know.
-const ANSWER: Duration = Duration::from_secs(20);
+pub(super) const ANSWER: Duration = Duration::from_secs(20);
 /// Before it is asked again.
-const AGAIN: Duration = Duration::from_millis(300);
+pub(super) const AGAIN: Duration = Duration::from_millis(300);
 
 /// A client; a cheap handle.
 #[derive(Clone)]
@@ -28,21 +27,49 @@ pub(super) struct Client {
     pub(super) recorder: Recorder,
     /// The moment of the first submission.
     pub(super) zero: Moment,
-    /// When nothing is asked any more.
-    pub(super) deadline: Instant,
+}
+
+/// Has each run submitted at its moment, and waits until whoever does so has nothing more to ask. An hour has a hundred thousand of
+/// them: none of them is there before its moment, or behind its end.
+pub(super) async fn each_at_its_moment<F>(zero: Moment, runs: Vec<Submission>, run: impl Fn(Work) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut asking = JoinSet::new();
+    for Submission { at_ms, work } in runs {
+        until(zero + at_ms * 1_000).await;
+        asking.spawn(run(work));
+        while asking.try_join_next().is_some() {}
+    }
+    ended(&mut asking).await;
+}
+
+/// Submits a run until it is acknowledged, or once, as it is to be. Whether it is there, or may be: then it has to end.
+pub(super) async fn submit<F>(work: &Work, recorder: &Recorder, ask: impl Fn() -> F) -> bool
+where
+    F: Future<Output = Told>,
+{
+    loop {
+        let begin = clock::now();
+        let told = ask().await;
+        recorder.call(Op::Start, &work.name, None, begin, &told);
+        match (told.outcome, work.submit) {
+            (Outcome::Ok, _) | (Outcome::Unknown, Submit::Once) => return true,
+            (_, Submit::Once) => return false,
+            (_, Submit::UntilAcknowledged) => sleep(AGAIN).await,
+        }
+    }
 }
 
 impl Client {
     /// Asks for everything that the schedule has, each at its moment. The first set is of runs, the second of the rest.
     pub(super) fn begin(&self, schedule: &Schedule) -> (JoinSet<()>, JoinSet<()>) {
         let (mut runs, mut rest) = (JoinSet::new(), JoinSet::new());
-        for Submission { at_ms, work } in schedule.runs.clone() {
-            let client = self.clone();
-            runs.spawn(async move {
-                client.at(at_ms).await;
-                client.run(&work).await;
-            });
-        }
+        let client = self.clone();
+        runs.spawn(each_at_its_moment(self.zero, schedule.runs.clone(), move |work| {
+            let client = client.clone();
+            async move { client.run(&work).await }
+        }));
         for (n, at_ms) in schedule.increments_ms.iter().copied().enumerate() {
             let client = self.clone();
             rest.spawn(async move {
@@ -56,59 +83,26 @@ impl Client {
         (runs, rest)
     }
 
-    /// Asks each second for an answer, until it is told that nothing is done any more and has had two good ones in a row since,
-    /// or until the latest moment; and then until all answers have come.
+    /// Asks each second for an answer: see [`probe`].
     pub(super) async fn probe(&self, calm: watch::Receiver<Option<Instant>>, limit: Duration) {
-        let (answers, mut probes) = (Arc::new(Mutex::new(BTreeMap::new())), JoinSet::new());
-        let mut calm_since = None;
-        for n in 0.. {
-            self.at(n * 1_000).await;
-            if let Some(latest) = *calm.borrow() {
-                let since = *calm_since.get_or_insert(n);
-                let answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
-                let is_good = |n: u64| n >= since && answers.get(&n) == Some(&true);
-                if Instant::now() >= latest || (since..n).any(|n| is_good(n) && is_good(n + 1)) {
-                    break;
-                }
-            }
-            let (client, answers) = (self.clone(), answers.clone());
-            probes.spawn(async move {
-                let (name, begin) = (format!("probe-{n}"), clock::now());
-                let answer = timeout(ANSWER, client.board.call(Probe).key(name.as_str())).await;
-                let told = Told::of(&answer);
-                let is_good = told.outcome == Outcome::Ok && clock::now() - begin <= limit.as_micros() as Moment;
-                answers.lock().unwrap_or_else(PoisonError::into_inner).insert(n, is_good);
-                client.recorder.call(Op::Probe, &name, None, begin, &told);
-            });
-        }
-        while probes.join_next().await.is_some() {}
+        let ask = |name: String| {
+            let board = self.board.clone();
+            async move { Told::of(&timeout(ANSWER, board.call(Probe).key(name)).await) }
+        };
+        probe(self.zero, &self.recorder, calm, limit, ask).await;
     }
 
     async fn at(&self, ms: u64) {
         until(self.zero + ms * 1_000).await;
     }
 
-    fn is_over(&self) -> bool {
-        Instant::now() >= self.deadline
-    }
-
     /// Submits a run, tells its tasks what they wait for, and cancels it if it is to be.
     async fn run(&self, work: &Work) {
-        loop {
-            let begin = clock::now();
-            let answer = timeout(ANSWER, self.board.start(agents::workflow(work)).key(&work.name)).await;
-            let told = Told::of(&answer);
-            self.recorder.call(Op::Start, &work.name, None, begin, &told);
-            match (told.outcome, work.submit) {
-                (Outcome::Ok, _) => break,
-                // It may be there, and then it has to end: its signals are sent all the same.
-                (Outcome::Unknown, Submit::Once) => break,
-                (_, Submit::Once) => return,
-                (_, Submit::UntilAcknowledged) if self.is_over() => return,
-                (_, Submit::UntilAcknowledged) => sleep(AGAIN).await,
-            }
+        let ask =
+            || async { Told::of(&timeout(ANSWER, self.board.start(agents::workflow(work)).key(&work.name)).await) };
+        if submit(work, &self.recorder, ask).await {
+            tokio::join!(self.signals(work), self.cancel(work));
         }
-        tokio::join!(self.signals(work), self.cancel(work));
     }
 
     async fn signals(&self, work: &Work) {
@@ -116,7 +110,7 @@ impl Client {
         for task in work.tasks.iter().filter(|task| task.what == What::Signal) {
             sleep(Duration::from_millis(task.ms)).await; // as long as its author takes
             let mut tries = 0;
-            while !self.is_over() {
+            loop {
                 tries += 1;
                 let (value, begin) = (format!("{}/{} {tries}", work.name, task.name), clock::now());
                 let answer = timeout(ANSWER, run.signal(&task.name, &value)).await;

@@ -2,7 +2,7 @@
 
 use super::node::{INSTANCES, LEDGER, NUMBER, READY, SABOTAGE};
 use super::redis::Servers;
-use super::{Error, Options, clock};
+use super::{Error, Options};
 use crate::history::LEDGER as LEDGER_FILE;
 use crate::plan::{Plan, Server};
 use crate::proxy::Proxy;
@@ -316,9 +316,4 @@ fn variable(setting: &str) -> String {
 fn through(url: &str, port: u16) -> String {
     let Some((start, rest)) = url.split_once("127.0.0.1:") else { return url.to_owned() };
     format!("{start}127.0.0.1:{port}{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
-}
-
-/// Waits until that moment of the shared clock.
-pub(super) async fn until(moment: u64) {
-    sleep(Duration::from_micros(moment.saturating_sub(clock::now()))).await;
 }

@@ -19,6 +19,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A file can not be read.
+    #[error("{} can not be read", .file.display())]
+    Unreadable {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// No port could be had for a proxy.
     #[error("a proxy can not be started")]
     Proxy(#[source] io::Error),
@@ -33,6 +41,38 @@ pub enum Error {
         /// Where the logs are.
         logs: PathBuf,
     },
+    /// Nobody has said that this cluster is meant.
+    #[error("the plan is for the cluster {cluster:?}, which is somebody's: say `--attached {cluster}` if it is meant{}", was_said(.said))]
+    NotConfirmed {
+        /// What it is called.
+        cluster: String,
+        /// What was said instead.
+        said: Option<String>,
+    },
+    /// A cluster was named, and the plan builds one of its own.
+    #[error("the plan {plan} builds a cluster of its own, and `--attached {cluster}` names one that is there")]
+    NotAttached {
+        /// Which plan.
+        plan: String,
+        /// What was named.
+        cluster: String,
+    },
+    /// A workflow that is to be submitted can not be used.
+    #[error("the workflow {} can not be submitted: {said}", .file.display())]
+    Workflow {
+        /// Which.
+        file: PathBuf,
+        /// What is wrong with it.
+        said: String,
+    },
+    /// The cluster is not well before anything is done to it.
+    #[error("nothing was done to the cluster {cluster:?}, which is not well: {said}")]
+    NotWell {
+        /// What it is called.
+        cluster: String,
+        /// What was seen.
+        said: String,
+    },
     /// The environment of a node is not as the suite sets it.
     #[error("a node of the suite is started by the suite alone: {0}")]
     Environment(String),
@@ -41,7 +81,16 @@ pub enum Error {
     Node(String),
 }
 
+fn was_said(said: &Option<String>) -> String {
+    said.as_ref().map(|said| format!(", not {said:?}")).unwrap_or_default()
+}
+
 impl Error {
+    pub(super) fn unreadable(file: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        let file = file.as_ref().to_owned();
+        |source| Self::Unreadable { file, source }
+    }
+
     pub(super) fn file(file: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let file = file.as_ref().to_owned();
         |source| Self::File { file, source }

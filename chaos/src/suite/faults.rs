@@ -1,6 +1,7 @@
 //! What is done to a cluster, and undone.
 
-use super::cluster::{Cluster, Node, until};
+use super::cluster::{Cluster, Node};
+use super::course::until;
 use super::poison::poison;
 use super::record::Recorder;
 use super::{Error, clock};
@@ -16,23 +17,24 @@ use tokio::time::sleep;
 /// For a clean end of a node that is started again.
 const STOP: Duration = Duration::from_secs(20);
 
-/// Does everything that the schedule has, and undoes it.
+/// Does everything that the schedule has, each at its moment, and undoes it.
 ///
 /// # Errors
 ///
-/// Why a server does not come back: without it nothing can be said of anybody. A node that does not is the cluster's fault,
-/// and written down.
+/// Why something can not be undone: without it nothing can be said of anybody.
 pub(super) async fn inflict_all(
-    cluster: &Cluster,
     schedule: &Schedule,
     order: Order,
     zero: Moment,
-    recorder: &Recorder,
+    inflict: impl AsyncFn(&Fault) -> Result<(), Error>,
 ) -> Result<(), Error> {
+    let in_time = async |fault: &Fault| {
+        until(zero + fault.at_ms * 1_000).await;
+        inflict(fault).await
+    };
     match order {
         Order::Together => {
-            let all = schedule.faults.iter().map(|fault| inflict(cluster, fault, zero, recorder));
-            futures::future::try_join_all(all).await?;
+            futures::future::try_join_all(schedule.faults.iter().map(in_time)).await?;
         }
         Order::OneByOne => {
             for (n, fault) in schedule.faults.iter().enumerate() {
@@ -40,16 +42,19 @@ pub(super) async fn inflict_all(
                     // A server may have taken longer to come back than the schedule takes it to.
                     sleep(Duration::from_millis(CALM_MS)).await;
                 }
-                inflict(cluster, fault, zero, recorder).await?;
+                in_time(fault).await?;
             }
         }
     }
     Ok(())
 }
 
-/// Waits for its moment, does it and undoes it, and writes down when that was.
-async fn inflict(cluster: &Cluster, fault: &Fault, zero: Moment, recorder: &Recorder) -> Result<(), Error> {
-    until(zero + fault.at_ms * 1_000).await;
+/// Does it to a cluster of our own and undoes it, and writes down when that was.
+///
+/// # Errors
+///
+/// Why a server does not come back. A node that does not is the cluster's fault, and written down.
+pub(super) async fn inflict(cluster: &Cluster, fault: &Fault, recorder: &Recorder) -> Result<(), Error> {
     let (begin, error, published) = match fault.target {
         Target::Node(number) | Target::Wire(number, _) => match cluster.node(number) {
             Some(node) => {
@@ -63,12 +68,8 @@ async fn inflict(cluster: &Cluster, fault: &Fault, zero: Moment, recorder: &Reco
             let (published, error) = poison(&broker).await;
             (begin, error, published)
         }
-        // Who submits the runs goes by the same schedule.
-        Target::Clients => {
-            let begin = clock::now();
-            sleep(Duration::from_millis(fault.lasts_ms)).await;
-            (begin, None, 0)
-        }
+        Target::Clients => (flood(fault).await, None, 0),
+        Target::Command(_) => (clock::now(), Some("commands are for clusters that are attached".to_owned()), 0),
         Target::Server(server) => {
             let (begin, done) = of_server(cluster, server, fault).await;
             done?;
@@ -76,8 +77,15 @@ async fn inflict(cluster: &Cluster, fault: &Fault, zero: Moment, recorder: &Reco
         }
     };
     let (kind, target) = (fault.kind, fault.target);
-    recorder.write(&Record::Fault(Felt { kind, target, begin, end: clock::now(), published, error }));
+    recorder.write(&Record::Fault(Felt { kind, target, begin, end: clock::now(), published, error, said: Vec::new() }));
     Ok(())
+}
+
+/// Waits until a flood is over, and says when it began: who submits its runs goes by the same schedule.
+pub(super) async fn flood(fault: &Fault) -> Moment {
+    let begin = clock::now();
+    sleep(Duration::from_millis(fault.lasts_ms)).await;
+    begin
 }
 
 /// When it began, which is behind whatever else is done to the same thing, and how it went.

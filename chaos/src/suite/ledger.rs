@@ -63,8 +63,8 @@ impl Life {
     }
 }
 
-/// Eight letters that nothing else has, in a history of this size.
-fn unique() -> String {
+/// Twelve letters that nothing else has, in a history of this size.
+pub(super) fn unique() -> String {
     let id = uuid::Uuid::new_v4().simple().to_string();
     id.chars().take(12).collect()
 }

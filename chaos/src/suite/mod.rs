@@ -1,18 +1,24 @@
-//! The suite itself: a cluster of processes, what it has to do, what is done to it, and who writes down what comes of that.
+//! The suite itself: a cluster of processes, or one that is attached, what it has to do, what is done to it, and who writes down
+//! what comes of that.
 
 mod agents;
+mod attached;
 mod client;
 mod clock;
 mod cluster;
+mod course;
+mod ends;
 mod error;
 mod faults;
 mod ledger;
 mod node;
 mod poison;
+mod probe;
 mod record;
 mod redis;
 mod run;
 
+pub use attached::Undos;
 pub use error::Error;
 pub use node::{Ended, node};
 pub use run::{Options, run};

@@ -16,6 +16,8 @@ pub(super) const NUMBER: &str = "CHAOS_NODE";
 pub(super) const INSTANCES: &str = "CHAOS_INSTANCES";
 /// Which promise it breaks, in a build with the feature `sabotage`.
 pub(super) const SABOTAGE: &str = "CHAOS_SABOTAGE";
+/// Where it answers by HTTP, if it does.
+const LISTEN: &str = "CALLBOARD_HTTP__LISTEN";
 /// What it says when it has started.
 pub(super) const READY: &str = "the node is ready";
 
@@ -66,6 +68,10 @@ async fn serve() -> Result<Ended, Error> {
     let mut term = signal(SignalKind::terminate()).map_err(|error| Error::Node(error.to_string()))?;
     let told = |error: callboard::Error| Error::Node(format!("{error:#}"));
     let board = agents(Callboard::dev(), &ledger, number(INSTANCES)?).start().await.map_err(told)?;
+    // For whoever asks by HTTP: it is served where it is said to be.
+    if std::env::var_os(LISTEN).is_some() {
+        board.serve().await.map_err(told)?;
+    }
     println!("{READY}");
     tokio::select! {
         _ = term.recv() => board.shutdown().await.map(|()| Ended).map_err(told),

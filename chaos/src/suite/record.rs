@@ -67,15 +67,23 @@ impl Recorder {
 #[derive(Clone, Debug)]
 pub(super) struct Told {
     pub(super) outcome: Outcome,
-    error: Option<String>,
+    pub(super) error: Option<String>,
 }
 
 impl Told {
+    /// It has happened.
+    pub(super) const OK: Self = Self { outcome: Outcome::Ok, error: None };
+
+    /// Nobody has said what came of it.
+    pub(super) fn late() -> Self {
+        Self { outcome: Outcome::Unknown, error: Some("no answer in time".to_owned()) }
+    }
+
     /// What an answer means: nothing but what the API says of its kinds. No answer in time means nothing.
     pub(super) fn of<T, E>(answer: &Result<callboard::Result<T>, E>) -> Self {
         use callboard::ErrorKind::*;
         match answer {
-            Ok(Ok(_)) => Self { outcome: Outcome::Ok, error: None },
+            Ok(Ok(_)) => Self::OK,
             Ok(Err(error)) => {
                 let outcome = match error.kind() {
                     Unavailable | Conflict | Fenced | Invalid | NotFound | Denied => Outcome::Failed,
@@ -83,7 +91,7 @@ impl Told {
                 };
                 Self { outcome, error: Some(format!("{error:#}")) }
             }
-            Err(_) => Self { outcome: Outcome::Unknown, error: Some("no answer in time".to_owned()) },
+            Err(_) => Self::late(),
         }
     }
 }

@@ -1,31 +1,22 @@
 //! One run of the suite, from nothing to a history.
 
-use super::agents::Told;
+use super::attached::{self, Undos};
 use super::client::Client;
 use super::cluster::Cluster;
+use super::course::{Course, ended};
+use super::ends::{ASKING, ask, is_asked, left, run_end};
 use super::record::Recorder;
 use super::{Error, clock, faults};
 use crate::check::documents::{COUNT, LOCK};
-use crate::history::{End, Entry, Head, LEDGER, Memory, NOT_TOLD, Record, RunEnd, TaskEnd};
+use crate::history::{End, Entry, Head, LEDGER, Memory, Moment, Record, RunEnd};
 use crate::plan::Plan;
-use crate::schedule::Schedule;
-use callboard::{Callboard, ErrorKind, Run, What};
+use crate::schedule::{Fault, Schedule};
 use futures::StreamExt;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
-
-/// Between the first moment at which everything is in its place and the first submission.
-const BREATH: u64 = 300_000;
-/// How long one question at the end may take, before it is asked again.
-const ANSWER: Duration = Duration::from_secs(10);
-/// How long what should be gone at the end may still be there.
-const GOING: Duration = Duration::from_secs(15);
-/// How long all that is asked at the end may take.
-const ASKING: Duration = Duration::from_secs(60);
+use tokio::time::{Instant, sleep};
 
 /// How many runs are asked for at the same time.
 const ASKED_AT_ONCE: usize = 64;
@@ -41,65 +32,76 @@ pub struct Options {
     pub seed: u64,
     /// Which promise the nodes break, in a build with the feature `sabotage`.
     pub sabotage: Option<String>,
+    /// What whoever runs it has said that the cluster is called, if it is one that is attached.
+    pub cluster: Option<String>,
+    /// What is to be undone when the suite is interrupted.
+    pub undos: Undos,
 }
 
-/// Builds a cluster, has it work, does to it what the plan says, and writes down what comes of it. Everything that was
-/// started has ended on return.
+/// Has a cluster work, does to it what the plan says, and writes down what comes of it. The cluster is built for it, and
+/// everything that was started has ended on return; or it is one that is attached, which is left as it is.
 ///
 /// # Errors
 ///
 /// Why it could not be tried: what the cluster does wrong is in the history, and no error.
 pub async fn run(plan: &Plan, options: &Options) -> Result<(), Error> {
     let folder = &std::path::absolute(&options.folder).map_err(Error::file(&options.folder))?;
+    match &plan.attached {
+        Some(attached) => {
+            let confirmed = attached::Confirmed::of(attached, options)?;
+            let recorder = begin(folder)?;
+            Box::pin(attached::run(plan, &confirmed, options, folder, recorder)).await
+        }
+        None => {
+            if let Some(cluster) = options.cluster.clone() {
+                return Err(Error::NotAttached { plan: plan.name.clone(), cluster });
+            }
+            let recorder = begin(folder)?;
+            Box::pin(built(plan, options, folder, recorder)).await
+        }
+    }
+}
+
+/// An empty folder with an empty ledger, and the beginning of a history.
+fn begin(folder: &Path) -> Result<Recorder, Error> {
     if folder.exists() {
         std::fs::remove_dir_all(folder).map_err(Error::file(folder))?;
     }
     std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
     let ledger = folder.join(LEDGER);
     std::fs::write(&ledger, "").map_err(Error::file(&ledger))?;
-    let (schedule, recorder) = (Schedule::draw(plan, options.seed), Recorder::begin(folder)?);
+    Recorder::begin(folder)
+}
+
+/// The first line of a history.
+pub(super) fn head(plan: &Plan, seed: u64, zero: Moment, versions: BTreeMap<String, String>) -> Head {
+    let wall = humantime::format_rfc3339_seconds(clock::of_day()).to_string();
+    Head { at: zero, wall, seed, plan: plan.clone(), versions, needs: Vec::new() }
+}
+
+/// The same on a cluster of our own.
+async fn built(plan: &Plan, options: &Options, folder: &Path, recorder: Recorder) -> Result<(), Error> {
+    let schedule = Schedule::draw(plan, options.seed);
     let cluster = Cluster::start(plan, folder, options).await?;
     let board = cluster.client_in_time().await?;
     cluster.whole(&board, folder).await?;
 
-    let zero = clock::now() + BREATH;
+    let (course, is_calm) = Course::of(plan);
+    let zero = course.zero;
     let versions = cluster.versions().await;
-    let versions: BTreeMap<String, String> =
-        versions.into_iter().map(|(name, version)| (name.to_owned(), version)).collect();
-    let wall = humantime::format_rfc3339_seconds(clock::of_day()).to_string();
-    let head = Head { at: zero, wall, seed: options.seed, plan: plan.clone(), versions };
-    recorder.write(&Record::Head(Box::new(head)));
-    // Nobody knows yet when the last fault ends: until then this is far away.
-    let far = Instant::now() + Duration::from_secs(10 * 86_400);
-    let client = Client { board: board.clone(), recorder: recorder.clone(), zero, deadline: far };
+    let versions = versions.into_iter().map(|(name, version)| (name.to_owned(), version)).collect();
+    recorder.write(&Record::Head(Box::new(head(plan, options.seed, zero, versions))));
+    let client = Client { board: board.clone(), recorder: recorder.clone(), zero };
     let (mut runs, mut rest) = client.begin(&schedule);
-    let (calm, is_calm) = tokio::sync::watch::channel(None);
-    let (probing, end, limit) = (client.clone(), at(zero, plan.duration), plan.limits.probe);
+    let (probing, limit) = (client.clone(), plan.limits.probe);
     rest.spawn(async move { probing.probe(is_calm, limit).await });
-    let inflicting = async {
-        tokio::select! {
-            done = faults::inflict_all(&cluster, &schedule, plan.order, zero, &recorder) => done,
-            never = weigh(&cluster, &recorder) => match never {},
-        }
-    };
-    inflicting.await?;
-    let faults_end = Instant::now();
-    let deadline = faults_end.max(end) + plan.limits.settle;
-    let working = async {
-        drop(tokio::time::timeout_at(deadline, ended(&mut runs)).await);
-        runs.abort_all(); // whoever still asks for something asks in vain: the check sees that it has not ended
-    };
-    let calming = async {
-        tokio::time::sleep_until(end).await;
-        calm.send_replace(Some(faults_end.max(end) + plan.limits.recovery));
-    };
-    let settling = async { tokio::join!(working, calming) };
-    tokio::select! {
-        _ = settling => {}
-        never = weigh(&cluster, &recorder) => match never {},
-    }
-    let names: Vec<&str> = schedule.runs.iter().map(|run| &*run.work.name).collect();
-    let asked = names.iter().map(|name| run_end(&board, name, deadline));
+    let inflict = async |fault: &Fault| faults::inflict(&cluster, fault, &recorder).await;
+    let inflicting = faults::inflict_all(&schedule, plan.order, zero, inflict);
+    let deadline = course.run(&mut runs, inflicting, async || weigh(&cluster, &recorder).await).await?;
+    let asked = schedule.runs.iter().enumerate().map(|(n, run)| {
+        let is_asked = is_asked(n, plan.workload.asked_percent);
+        run_end(&board, &run.work.name, deadline, is_asked)
+    });
     let of_runs: Vec<RunEnd> = futures::stream::iter(asked).buffered(ASKED_AT_ONCE).collect().await;
     ended(&mut rest).await;
 
@@ -130,116 +132,6 @@ async fn weigh(cluster: &Cluster, recorder: &Recorder) -> Infallible {
         }
         sleep(Duration::from_secs(1)).await;
     }
-}
-
-/// Waits until all have ended.
-async fn ended(set: &mut JoinSet<()>) {
-    while set.join_next().await.is_some() {}
-}
-
-fn at(zero: u64, after: Duration) -> Instant {
-    Instant::now() + Duration::from_micros(zero.saturating_sub(clock::now())) + after
-}
-
-/// Asks until there is an answer or the time is up.
-async fn ask<T>(until: Instant, question: impl AsyncFn() -> callboard::Result<T>) -> Option<T> {
-    loop {
-        if let Ok(Ok(answer)) = timeout(ANSWER, question()).await {
-            return Some(answer);
-        }
-        if Instant::now() >= until {
-            return None;
-        }
-        sleep(Duration::from_millis(200)).await;
-    }
-}
-
-/// What the cluster says of a run once it has ended, or at the deadline.
-async fn run_end(board: &Callboard, name: &str, deadline: Instant) -> RunEnd {
-    let run = board.run(board.run_id_of_key(name));
-    let none =
-        |status: Option<&str>| RunEnd { run: name.to_owned(), status: status.map(str::to_owned), tasks: Vec::new() };
-    loop {
-        match timeout(ANSWER.min(deadline.saturating_duration_since(Instant::now())), run.outcome()).await {
-            Ok(Ok(_)) => break,
-            Ok(Err(error)) if error.kind() == ErrorKind::NotFound => return none(None),
-            _ if Instant::now() >= deadline => break,
-            _ => sleep(Duration::from_millis(200)).await,
-        }
-    }
-    let asking = Instant::now() + ASKING;
-    let Some(info) = ask(asking, async || run.info().await).await else { return none(Some(NOT_TOLD)) };
-    let tasks = ask(asking, async || tasks(&run, info.ended_at.is_some()).await).await.unwrap_or_default();
-    RunEnd { tasks, ..none(Some(info.status.as_str())) }
-}
-
-/// What the cluster says of the tasks of a run; their results and history only if it has ended.
-async fn tasks(run: &Run, has_ended: bool) -> callboard::Result<Vec<TaskEnd>> {
-    let mut page = run.tasks().limit(1_000).await?;
-    let mut infos = page.items;
-    while let Some(next) = page.next {
-        page = run.tasks().limit(1_000).after(next).await?;
-        infos.append(&mut page.items);
-    }
-    let mut results: BTreeMap<String, usize> = BTreeMap::new();
-    if has_ended {
-        let mut events = run.events();
-        while let Some(event) = events.next().await {
-            if let (What::Completed, Some(task)) = (&event.what, &event.task) {
-                *results.entry(task.to_string()).or_default() += 1;
-            }
-        }
-    }
-    let mut tasks = Vec::new();
-    // Children have names of their own in the ledger, and are seen there by their parents.
-    for info in infos.into_iter().filter(|info| info.parent.is_none()) {
-        let mark = match info.status {
-            callboard::Status::Completed => {
-                let output = run.output_json(&info.name).await?;
-                serde_json::from_str::<Told>(output.as_str()).ok().map(|told| told.mark)
-            }
-            _ => None,
-        };
-        let results = results.get(&info.name).copied().unwrap_or_default();
-        tasks.push(TaskEnd { task: info.name, status: info.status.as_str().to_owned(), mark, results });
-    }
-    Ok(tasks)
-}
-
-/// What is there and should not be, after some time in which it may go; and how many messages are dead, of so many that are
-/// to be.
-async fn left(cluster: &Cluster, board: &Callboard, to_be_dead: u64) -> (Vec<String>, u64) {
-    let until = Instant::now() + GOING;
-    loop {
-        let mut left = Vec::new();
-        match board.locks().await {
-            Ok(locks) => left.extend(locks.iter().map(|lock| format!("the lock {:?} is held at the end", lock.key))),
-            Err(error) => left.push(format!("nobody says which locks are held: {error:#}")),
-        }
-        let broker = cluster.broker.lock().await;
-        match broker.evaluate(&messages("not ")).await {
-            Ok(queues) if queues == "[]" => {}
-            Ok(queues) => left.push(format!("messages are left in queues of the broker: {queues}")),
-            Err(error) => left.push(format!("the broker does not say which messages are left: {error}")),
-        }
-        let dead = broker.evaluate(&format!("lists:sum([M || {{_, M}} <- {}])", messages(""))).await;
-        drop(broker);
-        let dead = dead.ok().and_then(|dead| dead.parse().ok()).unwrap_or(0);
-        if left.is_empty() && dead >= to_be_dead || Instant::now() >= until {
-            return (left, dead);
-        }
-        sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// The queues that have messages, with their names and how many: those of the dead, or those that are `not`.
-fn messages(not: &str) -> String {
-    format!(
-        "[{{N, M}} || [{{name, {{resource, _, queue, N}}}}, {{messages, M}}] \
-         <- rabbit_amqqueue:info_all(<<\"/\">>, [name, messages]), M > 0, \
-         {not}lists:suffix(\"{}\", binary_to_list(N))]",
-        super::poison::DEAD
-    )
 }
 
 /// The data of servers is large, and says nothing that the history does not: their logs stay.

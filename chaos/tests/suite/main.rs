@@ -1,6 +1,9 @@
-//! The suite against a cluster of its own.
+//! The suite against a cluster of its own, and against one that it has not built.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here may panic")]
+
+mod attached;
+mod theirs;
 
 use std::path::Path;
 use std::process::{Command, Output};
