@@ -10,7 +10,7 @@ TARPAULIN = $(TOOLS)/cargo-tarpaulin-0.37.5
 # The shard to try, such as 1/8; all in one go without.
 SHARD ?= 1/1
 
-.PHONY: help services services-down cluster test test-long lint bench simulate sabotage chaos chaos-long chaos-sabotage schemathesis fuzz mutants mutants-diff coverage
+.PHONY: help services services-down cluster test test-long lint bench simulate sabotage chaos chaos-long chaos-sabotage load schemathesis fuzz mutants mutants-diff coverage
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -95,6 +95,11 @@ chaos-sabotage: ## nodes that break a promise, PROMISE=no_fence, or one after th
 	chaos/install
 	$(CARGO) build --quiet $(ALL),callboard-chaos/sabotage --bin callboard-chaos
 	target/debug/callboard-chaos sabotage $(if $(filter file,$(origin PROMISE)),,$(PROMISE)) $(if $(SEED),--seed $(SEED))
+
+load: ## what a cluster of processes takes, in an hour and a half: DURATION=60s for less of each, LOAD=load-steady for one
+	chaos/install
+	$(CARGO) build --quiet $(ALL),callboard-chaos/suite --bin callboard-chaos
+	target/debug/callboard-chaos load $(LOAD) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
 lint: ## format, clippy, docs and the list of the public API; warnings are errors
 	$(CARGO) fmt --all --check

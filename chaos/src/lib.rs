@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod history;
+pub mod load;
 pub mod plan;
 pub mod proxy;
 mod random;

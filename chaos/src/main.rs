@@ -7,6 +7,7 @@ mod run;
 mod run;
 
 use callboard_chaos::history::History;
+use callboard_chaos::load;
 use callboard_chaos::plan::Plan;
 use callboard_chaos::report::{PAGE, Report};
 use callboard_chaos::schedule::Schedule;
@@ -37,6 +38,8 @@ enum Command {
     List,
     /// Run scenarios, or plans of your own: exit code 0 if everything holds, 10 if not.
     Run(RunArguments),
+    /// Measure what a cluster takes: exit code 0 if it holds what the plans ask for, 10 if not.
+    Load(LoadArguments),
     /// Have nodes break a promise at a time: exit code 0 if each is found out, 10 if not. For a build with the feature `sabotage`.
     Sabotage(SabotageArguments),
     /// Hold the history in a folder against what is promised, once more.
@@ -77,6 +80,21 @@ struct RunArguments {
     /// What the cluster is called that a plan with a table [attached] is for: without its name nothing is done to it.
     #[arg(long, value_name = "CLUSTER")]
     attached: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct LoadArguments {
+    /// Plans of load, such as load-steady; all of them without one, which takes an hour and a half.
+    plans: Vec<String>,
+    /// From what everything is drawn.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How long work is submitted, such as 60s, in the place of what the plans say: of too much as well, which takes a moment more.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+    /// The folder in which the reports are kept, a folder for each plan.
+    #[arg(long, default_value = "target/chaos")]
+    report: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -123,6 +141,7 @@ fn command(command: Command) -> Result<ExitCode, Failure> {
         Command::List => list(),
         Command::Run(arguments) if arguments.dry => dry(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Load(arguments) => run::load(&arguments),
         Command::Sabotage(arguments) => run::sabotage(&arguments),
         Command::Check { history } => {
             let report = Report::of(&History::read(&history)?);
@@ -153,7 +172,7 @@ fn code(report: &Report) -> ExitCode {
 }
 
 fn list() -> Result<ExitCode, Failure> {
-    for plan in Plan::scenarios()? {
+    for plan in Plan::scenarios()?.into_iter().chain(Plan::loads()?) {
         println!("{:<20} {:>4}  {}", plan.name, humantime::format_duration(plan.duration).to_string(), plan.about);
     }
     Ok(ExitCode::SUCCESS)
@@ -169,6 +188,17 @@ fn plans(arguments: &RunArguments) -> Result<Vec<Plan>, Failure> {
         }
     }
     let lasting = |plan: Plan| arguments.duration.map_or(Ok(plan.clone()), |duration| plan.lasting(duration));
+    Ok(plans.into_iter().map(lasting).collect::<Result<_, _>>()?)
+}
+
+/// The plans of load that are meant, with the duration that is wanted.
+fn loads(arguments: &LoadArguments) -> Result<Vec<Plan>, Failure> {
+    let plans = if arguments.plans.is_empty() {
+        Plan::loads()?
+    } else {
+        arguments.plans.iter().map(|name| Plan::find(name)).collect::<Result<_, _>>()?
+    };
+    let lasting = |plan: Plan| arguments.duration.map_or(Ok(plan.clone()), |duration| load::lasting(plan, duration));
     Ok(plans.into_iter().map(lasting).collect::<Result<_, _>>()?)
 }
 

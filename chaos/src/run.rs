@@ -1,7 +1,8 @@
 //! Running plans, one after the other.
 
-use crate::{BREACHED, Failure, RunArguments, SabotageArguments};
+use crate::{BREACHED, Failure, LoadArguments, RunArguments, SabotageArguments};
 use callboard_chaos::history::History;
+use callboard_chaos::load;
 use callboard_chaos::plan::Plan;
 use callboard_chaos::report::{PAGE, Report};
 use callboard_chaos::sabotage::{ALL, Broken};
@@ -82,6 +83,36 @@ async fn tried(plan: &Plan, options: Options) -> Result<Report, Failure> {
     Box::pin(suite::run(plan, &options)).await?;
     let report = Report::of(&History::read(&options.folder)?);
     report.write(&options.folder)?;
+    Ok(report)
+}
+
+pub(crate) fn load(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
+    let plans = crate::loads(arguments)?;
+    let work = async {
+        let mut reports = Vec::new();
+        for plan in plans {
+            let plan = match load::measuring(&plan)? {
+                Some(before) => {
+                    let report = loaded(&before, arguments).await?;
+                    println!("  it can do {} tasks a second\n", load::capacity(&report));
+                    load::twice(plan, &report)
+                }
+                None => plan,
+            };
+            reports.push(loaded(&plan, arguments).await?);
+        }
+        println!("{}", load::table(&reports));
+        let good = reports.iter().all(Report::is_good);
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(BREACHED) })
+    };
+    interruptible(work, &Undos::default())
+}
+
+async fn loaded(plan: &Plan, arguments: &LoadArguments) -> Result<Report, Failure> {
+    println!("{}, {}: {}", plan.name, humantime::format_duration(plan.duration), plan.about);
+    let folder = arguments.report.join(format!("{}-{}", plan.name, arguments.seed));
+    let report = tried(plan, options(folder.clone(), arguments.seed)?).await?;
+    println!("{}\n  report: {}\n", report.words(), folder.join(PAGE).display());
     Ok(report)
 }
 

@@ -4,12 +4,14 @@
 //! at the end, and holds that against the promises.
 
 pub(crate) mod documents;
+mod figures;
 mod runs;
 mod service;
 mod tasks;
 #[cfg(test)]
 mod tests;
 
+pub use figures::{Figures, Growth};
 pub use service::{Recovery, Service, Window};
 
 use crate::history::{Did, History, Line, Op, Outcome};
@@ -156,7 +158,8 @@ pub fn all(history: &History) -> Vec<Verdict> {
     let facts = Facts::of(history);
     let can_be_seen = |check: &&Check| !history.is_attached() || FROM_OUTSIDE.contains(&check.0);
     let verdicts = CHECKS.iter().filter(can_be_seen).map(|(check, promise, of)| verdict(check, promise, of(&facts)));
-    verdicts.chain(service::limits(history)).collect()
+    let of_plan = figures::limits(history).into_iter().map(|(check, promise, found)| verdict(check, promise, found));
+    verdicts.chain(service::limits(history)).chain(of_plan).collect()
 }
 
 fn verdict(check: &str, promise: &str, mut found: Found) -> Verdict {

@@ -23,6 +23,15 @@ const SCENARIOS: [(&str, &str); 15] = [
     ("everything", include_str!("../../../config/chaos/everything.toml")),
 ];
 
+/// The plans that measure what a cluster takes.
+const LOADS: [(&str, &str); 5] = [
+    ("load-steady", include_str!("../../../config/chaos/load/steady.toml")),
+    ("load-ramp", include_str!("../../../config/chaos/load/ramp.toml")),
+    ("load-concurrent", include_str!("../../../config/chaos/load/concurrent.toml")),
+    ("load-hour", include_str!("../../../config/chaos/load/hour.toml")),
+    ("load-overload", include_str!("../../../config/chaos/load/overload.toml")),
+];
+
 /// How unlike a word may be to what was meant: the share of its letters, as `strsim` counts it.
 const LIKE: f64 = 0.7;
 
@@ -79,13 +88,22 @@ impl Plan {
         SCENARIOS.iter().map(|(name, text)| Self::parse(name, text)).collect()
     }
 
-    /// The scenario of this name, or the plan in this file.
+    /// The plans that measure what a cluster takes, in the order in which `load` takes all of them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`](Self::parse).
+    pub fn loads() -> Result<Vec<Self>, Error> {
+        LOADS.iter().map(|(name, text)| Self::parse(name, text)).collect()
+    }
+
+    /// The plan of this name that comes with the suite, or the one in this file.
     ///
     /// # Errors
     ///
     /// Words about what is wrong with it.
     pub fn find(name: &str) -> Result<Self, Error> {
-        let known = SCENARIOS.iter();
+        let known = SCENARIOS.iter().chain(&LOADS);
         if let Some((name, text)) = known.clone().find(|(known, _)| *known == name) {
             return Self::parse(name, text);
         }

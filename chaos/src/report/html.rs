@@ -68,6 +68,7 @@ fn summary(page: &mut String, report: &Report) {
     let good = report.service.windows.iter().filter(|window| window.is_good).count();
     let available =
         format!("{:.1} % ({good} of {} windows)", report.service.availability_percent, report.service.windows.len());
+    let figures = &report.figures;
     page.push_str("<table>");
     for (what, value) in [
         ("seed", report.head.seed.to_string()),
@@ -81,6 +82,9 @@ fn summary(page: &mut String, report: &Report) {
             },
         ),
         ("available", available),
+        ("in a second", format!("{:.1} runs submitted, {:.1} results", figures.offered, figures.done)),
+        ("submission to result", format!("{} ms (p50), {} ms (p99)", figures.p50_ms, figures.p99_ms)),
+        ("tasks at the same time", format!("{} at the most", figures.at_once)),
         ("runs", runs.join(", ")),
         ("the suite stood still", format!("{:.1} s at the longest", report.stood_still)),
         ("lines of the ledger", report.ledger_lines.to_string()),

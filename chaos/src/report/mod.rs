@@ -5,7 +5,7 @@ mod picture;
 #[cfg(test)]
 mod tests;
 
-use crate::check::{self, Service, Verdict};
+use crate::check::{self, Figures, Service, Verdict};
 use crate::history::{Head, History, Moment, Op, Outcome};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,6 +30,8 @@ pub struct Report {
     pub verdicts: Vec<Verdict>,
     /// How well the cluster served.
     pub service: Service,
+    /// How much was done, and how soon.
+    pub figures: Figures,
     /// How many runs ended how.
     pub runs: BTreeMap<String, usize>,
     /// How many calls came to what, by what was asked.
@@ -59,6 +61,7 @@ impl Report {
             took: history.seconds(history.end.at),
             verdicts: check::all(history),
             service: Service::of(history),
+            figures: Figures::of(history),
             runs,
             calls,
             stood_still: stood_still(history),
@@ -113,6 +116,12 @@ impl Report {
         if self.stood_still >= STILL {
             let still = self.stood_still;
             lines.push(format!("  the machine is too busy: the suite itself stood still for {still:.1} s"));
+        }
+        let Figures { offered, done, p50_ms, p99_ms, .. } = &self.figures;
+        if self.ledger_lines > 0 {
+            lines.push(format!(
+                "  {offered:.1} runs and {done:.1} results a second; from submission to result {p50_ms} ms (p50), {p99_ms} ms (p99)"
+            ));
         }
         let runs: Vec<String> = self.runs.iter().map(|(status, count)| format!("{count} {status}")).collect();
         lines.push(format!("  runs: {}", runs.join(", ")));

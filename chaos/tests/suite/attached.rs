@@ -55,7 +55,7 @@ async fn a_cluster_of_somebody_else_is_held_to_its_promises_and_left_as_it_was()
     let folder = theirs.path("reports");
     a_node_is_killed_by_a_command(&theirs, &folder);
     a_command_that_fails_is_no_breach(&theirs, &folder);
-    what_was_done_is_undone_by_whoever_is_interrupted(&theirs, &folder);
+    what_was_done_is_undone_by_whoever_is_interrupted(&theirs, &folder).await;
     a_cluster_that_is_not_meant_is_not_touched(&theirs, &folder);
 }
 
@@ -98,7 +98,7 @@ fn a_command_that_fails_is_no_breach(theirs: &Theirs, folder: &Path) {
     assert!(said.contains("`false` has failed: exit status: 1") && !said.contains("BREACHED"), "{said}");
 }
 
-fn what_was_done_is_undone_by_whoever_is_interrupted(theirs: &Theirs, folder: &Path) {
+async fn what_was_done_is_undone_by_whoever_is_interrupted(theirs: &Theirs, folder: &Path) {
     let (done, undone) = (theirs.path("done"), theirs.path("undone"));
     let faults = format!(
         "[[fault]]\nkind = \"command\"\nat = \"0s\"\nfor = \"1h\"\nrun = [\"touch\", {done:?}]\nundo = [\"touch\", {undone:?}]\n"
@@ -106,7 +106,7 @@ fn what_was_done_is_undone_by_whoever_is_interrupted(theirs: &Theirs, folder: &P
     let plan = plan(theirs, &faults);
     let mut running =
         suite(&["run", &plan, "--seed", "3", "--attached", "theirs"], folder).stdout(Stdio::null()).spawn().unwrap();
-    assert!(until(|| done.exists()), "the fault has not begun");
+    assert!(until(|| done.exists()).await, "the fault has not begun");
     assert!(!undone.exists());
     assert!(Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap().success());
     assert_eq!(running.wait().unwrap().code(), Some(130));

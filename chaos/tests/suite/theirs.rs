@@ -46,7 +46,7 @@ impl Theirs {
         for (n, address) in theirs.addresses.iter().enumerate() {
             let is_ready = || answers(address, "/readyz").split(' ').nth(1) == Some("200");
             let log = || std::fs::read_to_string(theirs.path(&format!("node-{}.log", n + 1))).unwrap_or_default();
-            assert!(until(is_ready), "{address} is not ready: {}{}", answers(address, "/readyz"), log());
+            assert!(until(is_ready).await, "{address} is not ready: {}{}", answers(address, "/readyz"), log());
         }
         theirs
     }
@@ -129,11 +129,12 @@ fn answers(address: &str, path: &str) -> String {
 }
 
 /// Waits until it is so; false if it never is.
-pub(crate) fn until(is_so: impl Fn() -> bool) -> bool {
-    (0..LOOKS).any(|n| {
-        if n > 0 {
-            std::thread::sleep(LOOK);
+pub(crate) async fn until(is_so: impl Fn() -> bool) -> bool {
+    for _ in 0..LOOKS {
+        if is_so() {
+            return true;
         }
-        is_so()
-    })
+        tokio::time::sleep(LOOK).await;
+    }
+    false
 }
