@@ -98,8 +98,8 @@ chaos-sabotage: ## nodes that break a promise, PROMISE=no_fence, or one after th
 
 load: ## what a cluster of processes takes, in an hour and a half: DURATION=60s for less of each, LOAD=load-steady for one
 	chaos/install
-	$(CARGO) build --quiet $(ALL),callboard-chaos/suite --bin callboard-chaos
-	target/debug/callboard-chaos load $(LOAD) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
+	$(CARGO) build --quiet --release $(ALL),callboard-chaos/suite --bin callboard-chaos
+	target/release/callboard-chaos load $(LOAD) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
 lint: ## format, clippy, docs and the list of the public API; warnings are errors
 	$(CARGO) fmt --all --check
