@@ -24,7 +24,7 @@ def versions():
     with app.connection() as connection:
         connection.connect()
         rabbitmq = connection.connection.server_properties["version"]
-    return {"rabbitmq": rabbitmq, "redis": app.backend.client.info("server")["redis_version"]}
+    return {"rabbitmq-server": rabbitmq, "redis-server": app.backend.client.info("server")["redis_version"]}
 
 
 with worker(COMMAND + QUIET):

@@ -1,4 +1,4 @@
-"""What the Python peers share: they do what the driver asks on standard input, a line of JSON each, and answer likewise."""
+"""What the Python peers share: they are asked on standard input, a line of JSON each, and answer likewise."""
 
 import collections
 import json

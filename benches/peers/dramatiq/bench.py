@@ -1,4 +1,4 @@
-"""Submits to a Dramatiq worker with two processes of eight threads: no-op tasks, a pipeline of three, a group of 100."""
+"""Submits to a Dramatiq worker of two processes with eight threads: no-op tasks, a pipeline of three, a group."""
 
 import os
 import sys

@@ -1,6 +1,5 @@
-"""What a peer needs, in a folder of its own below target/peers/: only what is missing, and nothing for the whole machine."""
+"""What a peer needs, in a folder of its own below target/peers/: only what is missing."""
 
-import os
 import re
 import shutil
 import sys
@@ -9,7 +8,7 @@ from driver.processes import Failed, run
 
 
 def install(source, target):
-    """Installs what `source` asks for into `target`, and returns the words that run its `bench` program, and its versions."""
+    """Installs what `source` asks for into `target`; returns the words that run its program, and the versions."""
     log = target.with_suffix(".install.log")
     if (source / "package.json").exists():
         return node(source, target, log)

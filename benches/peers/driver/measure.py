@@ -1,6 +1,7 @@
 """The figures of one peer."""
 
 import statistics
+import sys
 import time
 
 from driver import processes
@@ -10,8 +11,16 @@ FLIGHT_SECONDS = 900
 LATENCY_SECONDS = 300
 
 FIGURES = (
-    "tasks", "tasks_per_second", "cpu_us_per_task", "single_p50_ms", "single_p99_ms", "chain_p50_ms",
-    "fan_p50_ms", "memory_idle_mib", "memory_load_mib", "others_cpus",
+    "tasks",
+    "tasks_per_second",
+    "cpu_us_per_task",
+    "single_p50_ms",
+    "single_p99_ms",
+    "chain_p50_ms",
+    "fan_p50_ms",
+    "memory_idle_mib",
+    "memory_load_mib",
+    "others_cpus",
 )
 
 
@@ -51,6 +60,7 @@ def flights(peer, in_flight, plan):
             seconds = time.perf_counter() - begun
             cpu, busy = peer.cpu_seconds() - cpu, processes.busy_seconds() - busy
         rates.append(plan.tasks / seconds)
+        print(f"{in_flight:,} in flight: {rates[-1]:,.0f} tasks/s", file=sys.stderr)
         costs.append(cpu / plan.tasks * 1e6)
         others.append(max(busy - cpu, 0) / seconds)
         memory = max(memory, peak.mib)

@@ -9,7 +9,7 @@ import threading
 from driver import processes
 from driver.processes import Failed
 
-START_SECONDS = 90
+START_SECONDS = 300
 END_SECONDS = 40
 
 
@@ -19,8 +19,14 @@ class Peer:
         try:
             with open(log, "wb") as errors:
                 self._process = subprocess.Popen(
-                    command, env=environment, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                    text=True, process_group=0
+                    command,
+                    env=environment,
+                    cwd=folder,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                    process_group=0,
                 )
         except OSError as error:
             raise Failed(f"{command[0]}: {error.strerror}") from error
@@ -47,9 +53,9 @@ class Peer:
         try:
             line = self._answers.get(timeout=seconds)
         except queue.Empty:
-            raise Failed(f"{what}: no answer within {seconds} s; see {self._log}") from None
+            raise Failed(f"{what}: no answer within {seconds} s: {processes.last_words(self._log)}") from None
         if line is None:
-            raise Failed(f"{what}: it has ended: {processes.last_line(self._log)}; see {self._log}")
+            raise Failed(f"{what}: it has ended: {processes.last_words(self._log)}")
         answer = json.loads(line)
         if "error" in answer:
             raise Failed(f"{what}: {answer['error']}")
@@ -60,7 +66,7 @@ class Peer:
         return processes.cpu_seconds([self._process.pid, *self._servers])
 
     def workers(self):
-        """What would be a node of Callboard: the submitter only if it performs the tasks itself, and not the servers."""
+        """What would be a node of Callboard: the submitter only if it performs the tasks itself."""
         submitter, *below = processes.tree([self._process.pid])
         return below or [submitter]
 

@@ -12,7 +12,7 @@ END_SECONDS = 20
 
 
 def fields(pid):
-    """See proc(5): the name may hold anything and ends at the last parenthesis; the first field behind it is the state."""
+    """See proc(5): the name, which may hold anything, ends at the last parenthesis; then comes the state."""
     with open(f"/proc/{pid}/stat") as file:
         return file.read().rsplit(")", 1)[1].split()
 
@@ -122,12 +122,12 @@ def run(command, log, **options):
                 process.wait()
             raise
     if process.returncode != 0:
-        raise Failed(f"{' '.join(command[:4])} failed with {process.returncode}: {last_line(log)}; see {log}")
+        raise Failed(f"{' '.join(command[:4])} failed with {process.returncode}: {last_words(log)}")
     return printed
 
 
-def last_line(log):
-    """What a program said last."""
+def last_words(log):
+    """What a program said last, and where the rest is."""
     with open(log, errors="replace") as file:
         lines = [line.strip() for line in file if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return f"{lines[-1] if lines else 'it said nothing'}; see {os.path.relpath(log)}"

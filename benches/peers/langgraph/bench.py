@@ -2,7 +2,7 @@
 
     bench.py none|sqlite     without a checkpointer, or with one on SQLite that each step waits for
 
-Of what was tried, threads are fastest (`ainvoke` of 256 at once reached two thirds of it), and more of them bring nothing.
+Threads are fastest of what was tried: `ainvoke` of 256 at once reached two thirds of it.
 """
 
 import concurrent.futures
@@ -55,7 +55,6 @@ def saver_of(kind):
     if kind == "none":
         return None
     return SqliteSaver(sqlite3.connect("checkpoints.sqlite", check_same_thread=False))
-
 
 
 saver = saver_of(sys.argv[1])
