@@ -10,7 +10,7 @@ TARPAULIN = $(TOOLS)/cargo-tarpaulin-0.37.5
 # The shard to try, such as 1/8; all in one go without.
 SHARD ?= 1/1
 
-.PHONY: help services services-down cluster test test-long lint bench simulate sabotage chaos chaos-long chaos-sabotage schemathesis bench-quick bench-instructions fuzz mutants mutants-diff coverage
+.PHONY: help services services-down cluster test test-long lint bench bench-quick bench-peers bench-instructions simulate sabotage chaos chaos-long chaos-sabotage schemathesis fuzz mutants mutants-diff coverage
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -129,6 +129,12 @@ bench-quick: ## the same with a fifth of everything, once: some minutes
 bench-instructions: ## instructions of the core's hot paths, beside those that are committed
 	chaos/install
 	benches/core/instructions
+
+# Of `benches/peers/README.md`, or all of them: PEERS="restate celery".
+PEERS ?=
+
+bench-peers: ## the same tasks on other systems, from PyPI and npm below target/: PEERS="restate celery", QUICK=1
+	benches/peers/run$(if $(QUICK), --quick) $(PEERS)
 
 # Of cargo-fuzz, which is installed below target/ and nowhere else.
 CARGO_FUZZ_VERSION = 0.13.2
