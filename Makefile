@@ -10,7 +10,7 @@ TARPAULIN = $(TOOLS)/cargo-tarpaulin-0.37.5
 # The shard to try, such as 1/8; all in one go without.
 SHARD ?= 1/1
 
-.PHONY: help services services-down cluster test test-long lint bench simulate sabotage chaos chaos-long chaos-sabotage load schemathesis fuzz mutants mutants-diff coverage
+.PHONY: help services services-down cluster test test-long lint bench bench-quick bench-peers bench-instructions simulate sabotage chaos chaos-long chaos-sabotage load schemathesis fuzz mutants mutants-diff coverage
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,7 @@ test: ## everything the tests need, then all tests
 test-long: ## the same with deeper searches, more seeds and 50 kills
 	$(CARGO) build $(ALL) --examples
 	$(call with_services,MODEL_DEPTH=long TEST_SEEDS=10000 TEST_KILLS=50 TEST_COUNTS=1000 TEST_FIRE_SEEDS=10 TEST_PARKED=10000 TEST_CLUSTER_SEEDS=20 TEST_LIVE=100000 TEST_LINEAR_OPS=500000 TEST_SCHEDULES=100000 PROPTEST_CASES=4000 TEST_NODE_KILLS=20 TEST_NODE_RUNS=250 TEST_NODE_ROUNDS=15 TEST_NODE_AWAY=20 TEST_NODE_CUTS=12 TEST_NODE_PARKED=10000 $(CARGO) test $(ALL))
+	$(CARGO) test $(ALL) --lib --tests -- --ignored
 	$(MAKE) schemathesis EXAMPLES=500
 	$(MAKE) simulate SEEDS=20000
 
@@ -124,7 +125,21 @@ $(MUTANTS)/bin/cargo-mutants $(TARPAULIN)/bin/cargo-tarpaulin:
 
 bench: ## speed, beside what disk and broker do in the same run; the first build with the servers' clients takes long
 	chaos/install
-	$(CARGO) bench --locked -p callboard-benches --features cluster,otlp
+	$(CARGO) bench --locked -p callboard-benches --features cluster,otlp --bench throughput
+
+bench-quick: ## the same with a fifth of everything, once: some minutes
+	chaos/install
+	$(CARGO) bench --locked -p callboard-benches --features cluster,otlp --bench throughput -- --quick
+
+bench-instructions: ## instructions of the core's hot paths, beside those that are committed
+	chaos/install
+	benches/core/instructions
+
+# Of `benches/peers/README.md`, or all of them: PEERS="restate celery".
+PEERS ?=
+
+bench-peers: ## the same tasks on other systems, from PyPI and npm below target/: PEERS="restate celery", QUICK=1
+	benches/peers/run$(if $(QUICK), --quick) $(PEERS)
 
 # Of cargo-fuzz, which is installed below target/ and nowhere else.
 CARGO_FUZZ_VERSION = 0.13.2

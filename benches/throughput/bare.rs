@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-    QueueDeclareOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer};
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 const TASKS: &str = "bare.tasks";
 const REPLIES: &str = "bare.replies";
+const KEPT: &str = "bare.kept";
 const PREFETCH: u16 = 512;
 const BODY: [u8; 256] = [b'x'; 256];
 
@@ -60,6 +61,23 @@ impl Bare {
         publish(&self.tasks, TASKS, &id).await?;
         reply.await?;
         Ok(begun.elapsed())
+    }
+
+    /// Messages a second that the broker confirms and nobody takes, so many at a time.
+    pub(crate) async fn publishes(url: &str, count: usize, in_flight: usize) -> Result<f64> {
+        let connection = connect(url).await?;
+        let channel = channel(&connection).await?;
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(KEPT.into(), options, FieldTable::default()).await?;
+        let numbers = |count| stream::iter(0..count).map(|number: usize| number.to_string());
+        let publish = async |id: String| publish(&channel, KEPT, &id).await;
+        numbers(1_000).map(publish).buffer_unordered(in_flight).try_collect::<()>().await?; // warm
+        let begun = Instant::now();
+        numbers(count).map(publish).buffer_unordered(in_flight).try_collect::<()>().await?;
+        let took = begun.elapsed();
+        channel.queue_delete(KEPT.into(), QueueDeleteOptions::default()).await?;
+        connection.close(200, "".into()).await?;
+        Ok(count as f64 / took.as_secs_f64())
     }
 
     pub(crate) async fn end(self) -> Result<()> {

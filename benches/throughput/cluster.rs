@@ -5,21 +5,25 @@
 
 use crate::Plan;
 use crate::bare::Bare;
-use crate::fleet::{Fleet, agents};
+use crate::fleet::{Fleet, Nothing, agents, nothing};
 use crate::measure::{self, Latencies, Row, Trip, millis};
 use crate::table::Report;
+use crate::takeover;
 use bytes::Bytes;
 use callboard::port::bus::rabbitmq::{RabbitMqBus, RabbitMqOptions};
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
 use callboard::port::store::folder::FolderStore;
 use callboard::port::store::s3::{S3Key, S3Options, S3Store};
-use callboard::port::store::{Create, Store};
+use callboard::port::store::{Create, Error as StoreError, Store};
 use callboard::prelude::*;
 use callboard::{Builder, Settings};
+use callboard_benches::targets::Goal;
 use callboard_chaos::servers::{RabbitMq, RadosGw, Redis};
+use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::Instant;
 
 const BUCKET: &str = "callboard";
@@ -31,17 +35,20 @@ const FLIGHTS: [(usize, usize); 2] = [(1, 1_000), (256, 20_000)];
 const STORES: [(&str, bool); 2] = [("rabbitmq+redis+folder", false), ("rabbitmq+redis+s3", true)];
 const READY: &str = "ready to start";
 const REGISTERED: &str = "registered agents";
-/// The most that a round trip alone and one commit twice may grow to, for a task that is alone.
-const ALONE_MAX: f64 = 2.4;
+const SUBMISSION: &str = "submission";
+const REQUESTS: &str = "requests";
+const TAKEOVER: &str = "takeover";
+/// So many bare round trips a task may take that is alone, beside its two commits.
+const TRIPS_ALONE: f64 = 2.4;
 
 /// A task that answers when it was begun, in microseconds since the origin of the benchmark.
 #[task(output = u64)]
 struct Begin {}
 
 /// The servers, and where nodes keep their journal.
-struct Servers {
-    rabbitmq: RabbitMq,
-    redis: Redis,
+pub(crate) struct Servers {
+    pub(crate) rabbitmq: RabbitMq,
+    pub(crate) redis: Redis,
     radosgw: RadosGw,
 }
 
@@ -69,15 +76,7 @@ impl Servers {
 
     /// A node of a cluster that is called so.
     async fn node(&self, namespace: &str, store: &Arc<dyn Store>) -> Result<Builder> {
-        let mut bus = RabbitMqOptions::new(self.rabbitmq.url());
-        bus.namespace = namespace.to_owned();
-        let directory = RedisOptions::new(self.redis.url(), namespace);
-        let mut settings = Settings::default();
-        (settings.partitions, settings.namespace) = (PARTITIONS, namespace.to_owned());
-        Ok(Callboard::builder(settings)
-            .bus(Arc::new(RabbitMqBus::connect(bus).await?))
-            .directory(Arc::new(RedisDirectory::connect(directory).await?))
-            .store(store.clone()))
+        node(&self.rabbitmq.url(), &self.redis.url(), namespace, store, PARTITIONS).await
     }
 
     /// Nodes that perform and one client that submits.
@@ -92,10 +91,30 @@ impl Servers {
     }
 }
 
+/// A node of a cluster that is called so.
+pub(crate) async fn node(
+    rabbitmq: &str,
+    redis: &str,
+    namespace: &str,
+    store: &Arc<dyn Store>,
+    partitions: u16,
+) -> Result<Builder> {
+    let mut bus = RabbitMqOptions::new(rabbitmq);
+    bus.namespace = namespace.to_owned();
+    let directory = RedisOptions::new(redis, namespace);
+    let mut settings = Settings::default();
+    (settings.partitions, settings.namespace) = (partitions, namespace.to_owned());
+    Ok(Callboard::builder(settings)
+        .bus(Arc::new(RabbitMqBus::connect(bus).await?))
+        .directory(Arc::new(RedisDirectory::connect(directory).await?))
+        .store(store.clone()))
+}
+
 /// All rows.
 pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
     let flights = STORES.iter().flat_map(|(name, _)| FLIGHTS.map(|(in_flight, _)| row_name(name, in_flight)));
-    if !flights.chain([READY.to_owned(), REGISTERED.to_owned()]).any(|name| plan.wants(&name)) {
+    let others = [READY, REGISTERED, SUBMISSION, REQUESTS, TAKEOVER].map(str::to_owned);
+    if !flights.chain(others).any(|name| plan.wants(&name)) {
         return Ok(()); // no servers for nothing
     }
     let folder = tempfile::tempdir_in(&plan.folder)?;
@@ -123,20 +142,32 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
                 let fleet = servers.fleet(&namespace, store.clone()).await?;
                 let tasks = tasks / plan.divisor;
                 fleet.fly(0..tasks.min(1_000), in_flight).await?; // warm: connections, caches, the first batches
-                let before = fleet.reading();
+                let (asked, before) = (commands(&servers).await?, fleet.reading());
                 let flown = fleet.fly(tasks..2 * tasks, in_flight).await?;
+                let asked = commands(&servers).await? - asked;
                 let row = Row::new(&label, tasks, &flown.latencies, before, fleet.reading());
                 rows.push(row.beside(Some(before_ms), Some(commit(&*store, "after").await?)));
+                if !is_s3 && in_flight > 1 {
+                    let each = asked as f64 / tasks as f64;
+                    report.reached(Goal::RedisCommands, each, format!("{asked} for {tasks} tasks"));
+                }
                 fleet.check(&flown.runs).await?;
                 fleet.shutdown().await?;
             }
             let row = measure::median(rows);
-            let (trip, commit) = (&bare[nth], row.commit_ms.unwrap_or_default());
-            let alone = (in_flight == 1).then(|| row.p50_ms / (ALONE_MAX * trip.p50_ms + 2.0 * commit));
-            let ratios = (row.tasks_per_second / trip.per_second, row.cpu_us_per_task / trip.cpu_us);
-            report.row(row);
-            report.beside_bare(&label, ratios, alone);
+            report.row(row.clone());
+            report.beside_bare(&row, &bare[nth]);
+            judge(report, in_flight, is_s3, &row, &bare[nth]);
         }
+    }
+    if plan.wants(SUBMISSION) {
+        submissions(plan, &servers, folder.path(), report).await?;
+    }
+    if plan.wants(REQUESTS) {
+        requests(plan, &servers, report).await?;
+    }
+    if plan.wants(TAKEOVER) {
+        takeover::measure(plan, &servers, folder.path(), report).await?;
     }
     if plan.wants(READY) {
         ready_to_start(plan, &servers, report).await?;
@@ -151,6 +182,118 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
 
 fn row_name(store: &str, in_flight: usize) -> String {
     format!("{store} {in_flight}")
+}
+
+/// What a row comes to beside bare round trips.
+fn judge(report: &mut Report, in_flight: usize, is_s3: bool, row: &Row, trip: &Trip) {
+    let commits = 2.0 * row.commit_ms.unwrap_or_default();
+    let mut reached = |goal, ours: f64, theirs: f64, unit: &str| {
+        report.reached(goal, ours / theirs, format!("{ours:.2} to {theirs:.2} {unit}"));
+    };
+    match (in_flight, is_s3) {
+        (1, true) => reached(Goal::S3Alone, row.p50_ms - TRIPS_ALONE * trip.p50_ms, commits, "ms"),
+        (1, false) => {
+            reached(Goal::ClusterAlone, row.p50_ms - commits, trip.p50_ms, "ms");
+            reached(Goal::ClusterAloneP99, row.p99_ms, trip.p99_ms, "ms");
+        }
+        (_, true) => {}
+        (_, false) => {
+            reached(Goal::ClusterToBare, row.tasks_per_second, trip.per_second, "/s");
+            reached(Goal::ClusterCpu, row.cpu_us_per_task, trip.cpu_us, "us");
+        }
+    }
+}
+
+/// Submissions of a client, each of which is durable when it returns, beside publishes that are confirmed. As nobody takes what is
+/// published, nobody performs what is submitted until all of it is.
+async fn submissions(plan: &Plan, servers: &Servers, folder: &Path, report: &mut Report) -> Result<()> {
+    const IN_FLIGHT: usize = 500;
+    let count = 20_000 / plan.divisor;
+    let mut ratios = Vec::new();
+    for repetition in 0..plan.repetitions {
+        let published = Bare::publishes(&servers.rabbitmq.url(), count, IN_FLIGHT).await?;
+        let namespace = format!("submission-{repetition}");
+        let store: Arc<dyn Store> = Arc::new(FolderStore::open(folder.join(&namespace))?);
+        let owner = servers.node(&namespace, &store).await?.start().await?;
+        let client = servers.node(&namespace, &store).await?.client().start().await?;
+        all_owned(&client).await?;
+        let submit = async |number: usize| {
+            let workflow = Workflow::new("nothing");
+            let node = workflow.task("nothing", nothing(number));
+            client.start(workflow).await.map(|run| (run, node))
+        };
+        let warm: Vec<_> = stream::iter(0..1_000).map(submit).buffer_unordered(IN_FLIGHT).try_collect().await?;
+        let begun = Instant::now();
+        let runs: Vec<_> = stream::iter(0..count).map(submit).buffer_unordered(IN_FLIGHT).try_collect().await?;
+        let submitted = count as f64 / begun.elapsed().as_secs_f64();
+        let performed = Arc::default();
+        let late = agents(servers.node(&namespace, &store).await?, &performed).start().await?;
+        for (run, node) in warm.iter().chain(&runs) {
+            run.output(node).await?;
+        }
+        assert_eq!(performed.load(Ordering::Relaxed), warm.len() + runs.len(), "every task is performed once");
+        report.note(&format!(
+            "submissions, {IN_FLIGHT} in flight: {submitted:.0}/s, confirmed publishes {published:.0}/s"
+        ));
+        ratios.push((submitted / published, submitted, published));
+        for board in [client, late, owner] {
+            board.shutdown().await?;
+        }
+    }
+    ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (ratio, submitted, published) = ratios[ratios.len() / 2];
+    report.reached(Goal::Submission, ratio, format!("{submitted:.0} to {published:.0} /s"));
+    Ok(())
+}
+
+/// Of how many objects a journal in S3 is made: one run of many tasks without work, of which many are in flight.
+async fn requests(plan: &Plan, servers: &Servers, report: &mut Report) -> Result<()> {
+    const IN_FLIGHT: usize = 2_000;
+    let tasks = 10_000 / plan.divisor;
+    let store = Arc::new(Counted { store: servers.s3("requests").await?, creates: AtomicUsize::new(0) });
+    let mut settings = Settings::default();
+    settings.namespace = "requests".to_owned();
+    let idle = Pool::task_fn(|_, task: Nothing| async move { Ok(task.number) }).instances(IN_FLIGHT);
+    let board = Callboard::builder(settings).store(store.clone()).add(idle).start().await?;
+    let before = store.creates.load(Ordering::Relaxed);
+    let workflow = Workflow::new("wide");
+    let nodes = workflow.map("part", (0..tasks).map(nothing));
+    let begun = Instant::now();
+    let run = board.start(workflow).await?;
+    assert_eq!(run.outcome().await?, callboard::RunOutcome::Completed);
+    let took = begun.elapsed();
+    let puts = store.creates.load(Ordering::Relaxed) - before;
+    for (number, node) in nodes.iter().enumerate() {
+        assert_eq!(run.output(node).await?, number as u64, "each result is there");
+    }
+    report.note(&format!("one run of {tasks} tasks on S3, {IN_FLIGHT} instances: {puts} PUTs in {took:.1?}"));
+    report.reached(Goal::Requests, puts as f64 / tasks as f64, format!("{puts} PUTs for {tasks} tasks"));
+    board.shutdown().await
+}
+
+/// A store that counts what is put in it.
+struct Counted {
+    store: S3Store,
+    creates: AtomicUsize,
+}
+
+impl Store for Counted {
+    fn create<'a>(&'a self, name: &'a str, bytes: Bytes) -> BoxFuture<'a, Result<Create, StoreError>> {
+        self.creates.fetch_add(1, Ordering::Relaxed);
+        self.store.create(name, bytes)
+    }
+
+    fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, StoreError>> {
+        self.store.get(name)
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, after: &'a str) -> BoxFuture<'a, Result<Vec<String>, StoreError>> {
+        self.store.list(prefix, after)
+    }
+
+    fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.store.delete(name)
+    }
 }
 
 /// From submission to the start of the handler: half of fifty agents are busy at any time.

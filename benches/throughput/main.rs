@@ -8,9 +8,11 @@
 //!     cargo bench -p callboard-benches -- --only telemetry
 //!     cargo bench -p callboard-benches -- --only streams
 //!     cargo bench -p callboard-benches -- --only views
+//!     cargo bench -p callboard-benches -- --only growth
+//!     cargo bench -p callboard-benches -- --only 'memory of a node'
 //!     cargo bench -p callboard-benches --features cluster -- --only rabbitmq
 //!
-//! Every row ends by checking that each result is there exactly once, on the disk after a restart. The figures are
+//! The last table says what has to be reached ([`callboard_benches::targets`]), and what is. Every row ends by checking that each result is there exactly once, on the disk after a restart. The figures are
 //! also written to `target/bench/throughput.json`. What counts are the ratios: a figure of one machine says little.
 
 mod admission;
@@ -20,6 +22,7 @@ mod bare;
 mod cluster;
 mod fleet;
 mod graphs;
+mod growth;
 mod measure;
 mod memory;
 mod messages;
@@ -27,11 +30,14 @@ mod raw;
 mod spends;
 mod streams;
 mod table;
+#[cfg(feature = "cluster")]
+mod takeover;
 mod telemetry;
 mod views;
 mod web;
 
 use callboard::Result;
+use callboard_benches::targets::Peers;
 use fleet::{Fleet, Place};
 use measure::Row;
 use std::path::{Path, PathBuf};
@@ -74,7 +80,11 @@ const FLIGHTS: [(usize, usize); 4] = [(1, 1_000), (64, 5_000), (256, 10_000), (1
 async fn main() -> Result<()> {
     let plan = Plan::read();
     fs::create_dir_all(&plan.folder)?;
-    if telemetry::is_part(&plan).await? {
+    if telemetry::is_part(&plan).await? || memory::is_part(&plan).await? {
+        return Ok(());
+    }
+    #[cfg(feature = "cluster")]
+    if takeover::is_owner().await? {
         return Ok(());
     }
     let mut report = Report::default();
@@ -127,14 +137,31 @@ async fn main() -> Result<()> {
     }
     #[cfg(feature = "cluster")]
     cluster::measure(&plan, &mut report).await?;
-    if plan.wants("memory curve") {
-        memory::curve(&plan, &mut report).await?;
+    if plan.wants("growth") {
+        growth::measure(&plan, &mut report).await?;
+    }
+    if plan.wants("memory of a node") {
+        memory::measure(&plan, &mut report).await?;
     }
     println!();
     report.commit(raw::commit(&plan.folder, 1_000 / plan.divisor)?);
     report.warn_of_drift();
+    report.judge(&peers(&plan)?);
     report.write(&plan.folder.join("throughput.json"))?;
     Ok(())
+}
+
+/// What other systems do, if that was measured here.
+fn peers(plan: &Plan) -> Result<Peers> {
+    let path = plan.folder.join("peers.json");
+    match fs::read(&path) {
+        Ok(text) => Ok(serde_json::from_slice(&text)?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            println!("no other system was measured here: `make bench-peers` leaves {}", path.display());
+            Ok(Peers::default())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The median of a commit of the disk now, in milliseconds: other processes change it from one minute to the next.

@@ -2,6 +2,7 @@
 
 use crate::measure::{Latencies, Row, millis};
 use crate::raw::Commit;
+use callboard_benches::targets::{self, Goal, Peers, Reached};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Duration;
@@ -31,8 +32,9 @@ pub(crate) struct Report {
     bare: Vec<crate::measure::Trip>,
     #[cfg(feature = "cluster")]
     beside_bare: Vec<BesideBare>,
-    #[cfg(feature = "cluster")]
     notes: Vec<String>,
+    /// What the figures come to.
+    reached: Vec<Reached>,
 }
 
 /// A row of the cluster, as ratios to bare round trips through its broker.
@@ -42,8 +44,6 @@ struct BesideBare {
     name: String,
     tasks_per_second: f64,
     cpu: f64,
-    /// Of a task that is alone, to 2.4 round trips and two commits.
-    alone: Option<f64>,
 }
 
 /// Graphs beside a single task.
@@ -140,7 +140,6 @@ impl Report {
     }
 
     /// A figure that is a row of its own.
-    #[cfg(feature = "cluster")]
     pub(crate) fn note(&mut self, note: &str) {
         println!("{note}");
         self.notes.push(note.to_owned());
@@ -148,11 +147,49 @@ impl Report {
 
     /// A row of the cluster beside them.
     #[cfg(feature = "cluster")]
-    pub(crate) fn beside_bare(&mut self, name: &str, (tasks_per_second, cpu): (f64, f64), alone: Option<f64>) {
-        let alone_is =
-            alone.map_or_else(String::new, |ratio| format!(", p50 {ratio:.2} x (2.4 trips and two commits)"));
-        println!("    {tasks_per_second:.2} x bare round trips a second, {cpu:.1} x their CPU{alone_is}");
-        self.beside_bare.push(BesideBare { name: name.to_owned(), tasks_per_second, cpu, alone });
+    pub(crate) fn beside_bare(&mut self, row: &Row, trip: &crate::measure::Trip) {
+        let (tasks_per_second, cpu) = (row.tasks_per_second / trip.per_second, row.cpu_us_per_task / trip.cpu_us);
+        println!("    {tasks_per_second:.2} x bare round trips a second, {cpu:.1} x their CPU");
+        self.beside_bare.push(BesideBare { name: row.name.clone(), tasks_per_second, cpu });
+    }
+
+    /// How something stands that has to be reached.
+    pub(crate) fn reached(&mut self, goal: Goal, ratio: f64, of: String) {
+        self.reached.push(Reached::new(goal, ratio, of));
+    }
+
+    /// Holds what was measured of single nodes against what is wanted, and against other systems as far as they were measured.
+    pub(crate) fn judge(&mut self, peers: &Peers) {
+        for reached in self.of_rows(peers) {
+            self.reached.push(reached);
+        }
+        println!("\n{}", targets::table(&self.reached));
+    }
+
+    fn of_rows(&self, peers: &Peers) -> Vec<Reached> {
+        let row = |name: &str| self.rows.iter().find(|row| row.name == name);
+        let mut found = Vec::new();
+        let mut compare = |goal, ours: Option<f64>, theirs: Option<f64>, unit: &str| {
+            if let (Some(ours), Some(theirs)) = (ours, theirs) {
+                found.push(Reached::new(goal, ours / theirs, format!("{ours:.2} to {theirs:.2} {unit}")));
+            }
+        };
+        let busy = row("folder/1 256 in flight").map(|row| row.tasks_per_second);
+        compare(Goal::EmbeddedToRestate, busy, peers.tasks_per_second("restate", 256), "/s");
+        let alone = row("folder/1 1 in flight");
+        let (p50, commit) = (alone.map(|row| row.p50_ms), alone.and_then(|row| row.commit_ms));
+        compare(Goal::AloneToCommits, p50, commit.map(|commit| 2.0 * commit), "ms");
+        compare(Goal::AloneToRestate, p50, peers.figure("restate", |peer| peer.single_p50_ms), "ms");
+        let turns = self.turns.iter().find(|turns| turns.place == "folder/1");
+        compare(Goal::Chain, turns.map(|turns| turns.chain_ms), turns.map(|turns| turns.single_ms), "ms");
+        let fan = turns.map(|turns| turns.fan_ms);
+        compare(Goal::FanToRestate, fan, peers.figure("restate", |peer| peer.fan_p50_ms), "ms");
+        let chain = row("memory/1 chain of 3").map(|row| row.p50_ms);
+        compare(Goal::ChainToLangGraph, chain, peers.figure("langgraph", |peer| peer.chain_p50_ms), "ms");
+        let busy = row("rabbitmq+redis+folder 256").map(|row| row.tasks_per_second);
+        compare(Goal::ClusterToCelery, busy, peers.tasks_per_second("celery", 256), "/s");
+        compare(Goal::ClusterToRestate, busy, peers.tasks_per_second("restate", 256), "/s");
+        found
     }
 
     /// What a node holds in memory after so many tasks.
@@ -176,6 +213,8 @@ impl Report {
             cpus[0],
             cpus[cpus.len() - 1]
         );
+        let of = format!("{} pairs; CPU {cpu:.2} x", speeds.len());
+        self.reached(Goal::Telemetry, 1.0 / speed, of);
         self.telemetry = Some(Telemetry { speed, cpu, speeds: speeds.clone(), cpus: cpus.clone() });
     }
 

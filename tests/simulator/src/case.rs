@@ -200,18 +200,7 @@ impl Case {
                     let _answered = timeout(PATIENCE, board.approve(approval.id).into_future()).await;
                 }
             }
-            if let Ok(Ok(page)) = timeout(PATIENCE, board.unknown_effects().into_future()).await {
-                for effect in page.items.into_iter().filter(|effect| effect.id.run == run.id()) {
-                    let id = id_of(run.id(), &effect.task);
-                    let happened = deeds.happened(&id, unscoped(&effect.id.call));
-                    let value = number_of(unscoped(&effect.id.call));
-                    let decide = board.decide(effect.id);
-                    let _decided = match happened {
-                        true => timeout(PATIENCE, decide.happened(&value)).await,
-                        false => timeout(PATIENCE, decide.did_not_happen()).await,
-                    };
-                }
-            }
+            decide(board, deeds, |of| of == run.id()).await;
             if self.budget.is_some() {
                 self.add(run, deeds).await;
             }
@@ -304,6 +293,21 @@ impl Case {
     async fn events(&self, run: &Run) -> Option<Vec<callboard::RunEvent>> {
         let _there = run.info().await.ok()?;
         Some(run.events().collect().await)
+    }
+}
+
+/// Tells these runs what has become of effects of which nobody knows, as far as somebody listens.
+pub(crate) async fn decide(board: &Callboard, deeds: &Deeds, are_of: impl Fn(RunId) -> bool) {
+    let Ok(Ok(page)) = timeout(PATIENCE, board.unknown_effects().into_future()).await else { return };
+    for effect in page.items.into_iter().filter(|effect| are_of(effect.id.run)) {
+        let id = id_of(effect.id.run, &effect.task);
+        let happened = deeds.happened(&id, unscoped(&effect.id.call));
+        let value = number_of(unscoped(&effect.id.call));
+        let decide = board.decide(effect.id);
+        let _decided = match happened {
+            true => timeout(PATIENCE, decide.happened(&value)).await,
+            false => timeout(PATIENCE, decide.did_not_happen()).await,
+        };
     }
 }
 

@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod log;
 pub mod matter;
 pub mod papers;
+pub mod past;
 pub mod plan;
 pub mod process;
 pub mod program;

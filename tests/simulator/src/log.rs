@@ -1,6 +1,7 @@
 //! What happened, line by line: its hash tells one history from another.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Where everything that happens between processes is written down.
 #[derive(Clone, Default)]
@@ -26,6 +27,12 @@ impl Log {
         if let Ok(mut inner) = self.0.lock() {
             inner.at_ms = at_ms;
         }
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_millis(self.0.lock().map_or(0, |inner| inner.at_ms))
     }
 
     /// Writes a line down.

@@ -6,6 +6,7 @@
 use crate::case::Case;
 use crate::matter::Matter;
 use crate::papers::{Minutes, Papers};
+use crate::past::Past;
 use crate::process::Make;
 use crate::random::Random;
 use crate::timetable::Timetable;
@@ -172,9 +173,19 @@ impl Plan {
                 matters.push((paper.millis(1_000), Arc::new(papers)));
             }
         }
+        if makes[0].settings.history_kept == KEPT {
+            let others = matters.iter().map(|(_, matter)| matter.clone()).collect();
+            let keys = (0..runs).map(|n| format!("run {n}")).collect();
+            let past = Past::of(others, keys, makes[0].settings.history_kept, skew_ms == 0);
+            matters.push((Duration::ZERO, Arc::new(past)));
+        }
         Self { makes, latency_ms, troubles, store, bus, directory, skew_ms, matters, runs }
     }
 }
+
+/// For how long ended runs are kept at least. A history in which they are is played until they are forgotten, which takes as
+/// long as ten others.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// Small ones, at random.
 ///
@@ -202,6 +213,11 @@ fn settings(random: &mut Random, latency_ms: u64) -> Settings {
     is.retry.base = millis(*random.one_of(&[5, 200]));
     is.retry.cap = millis(1_000);
     is.state.patience = millis(500);
+    // Of its own, so that everything else is drawn as if nothing were forgotten.
+    let mut past = Random(random.0 ^ 0xF060_77E5);
+    if past.once_in(12) && is.closed_for < KEPT {
+        is.history_kept = KEPT;
+    }
     (is.breaker.failures, is.breaker.open, is.breaker.ramp) = (3, millis(2_000), millis(1_000));
     is
 }

@@ -266,8 +266,8 @@ struct Done {
     asked: u64,
     /// By run: what it may cost at most, and what was really paid, beyond reservations and in all.
     purses: BTreeMap<String, Purse>,
-    /// The runs of which code has run.
-    begun: BTreeSet<String>,
+    /// The runs of which code has run, and when it did so last.
+    begun: BTreeMap<String, Duration>,
     breaches: Vec<String>,
 }
 
@@ -320,7 +320,14 @@ impl Deeds {
     /// Whether code of a run has run.
     #[must_use]
     pub fn have_begun(&self, run: RunId) -> bool {
-        self.done().begun.contains(&run.to_string())
+        self.done().begun.contains_key(&run.to_string())
+    }
+
+    /// How long no code of a run has run; `None` if none ever has.
+    #[must_use]
+    pub fn idle_for(&self, run: RunId) -> Option<Duration> {
+        let done = self.done();
+        done.begun.get(&run.to_string()).map(|last| done.log.now().saturating_sub(*last))
     }
 
     /// How many runs have performed a task of this name.
@@ -346,7 +353,8 @@ impl Outside for Deeds {
     fn body(&self, task: &str, call: &str, begun: u64) {
         let mut done = self.done();
         done.bodies += 1;
-        done.begun.insert(task.split_once(' ').map_or(task, |(run, _)| run).to_owned());
+        let now = done.log.now();
+        done.begun.insert(task.split_once(' ').map_or(task, |(run, _)| run).to_owned(), now);
         done.log.note(|| format!("{call} of {task} runs, for a handler of {begun}"));
         let given = done.given.get(&(task.to_owned(), call.to_owned())).copied();
         if let Some(at) = given.filter(|at| *at < begun) {
