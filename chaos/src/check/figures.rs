@@ -5,7 +5,7 @@ use crate::check::service::MIB;
 use crate::history::{Call, Did, History, Memory, Moment, Op, Outcome};
 use crate::work::FLOOD;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long memory is looked at before it is said whether it grows: what is kept of ended runs fills it first.
 const GROWS_FROM: Moment = 240_000_000;
@@ -107,16 +107,16 @@ fn percentile(ascending: &[Moment], percent: usize) -> Moment {
     ascending.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-/// Lives that had begun and had not yet said their result.
+/// Tasks that had begun and had not yet said their result, however often they had begun.
 fn at_once(history: &History) -> usize {
-    let (mut now, mut most) = (0_usize, 0);
+    let (mut open, mut most) = (BTreeSet::new(), 0);
     for line in &history.ledger {
         match line.did {
-            Did::Began { .. } => now += 1,
-            Did::Said { .. } => now = now.saturating_sub(1),
+            Did::Began { .. } => drop(open.insert((&*line.run, &*line.task))),
+            Did::Said { .. } => drop(open.remove(&(&*line.run, &*line.task))),
             _ => {}
         }
-        most = most.max(now);
+        most = most.max(open.len());
     }
     most
 }
