@@ -55,5 +55,5 @@ pub(super) async fn top_up(State(app): State<App>, Path(id): Path<String>, Told(
         top_up = top_up.key(&key);
     }
     top_up.await?;
-    shown(&run).await
+    shown(&run).await.map_err(Problem::behind)
 }

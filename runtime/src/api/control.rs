@@ -55,9 +55,10 @@ fn run(app: &App, run: &str) -> Result<Run, Problem> {
     Ok(app.board()?.run(read::<RunId>(run)?))
 }
 
-/// How the run stands now.
+/// How the run stands behind a change.
 async fn shown(run: &Run) -> Answer {
-    Ok(Json(run.info().await?.into()))
+    let info = run.info().await.map_err(|error| Problem::from(error).behind())?;
+    Ok(Json(info.into()))
 }
 
 pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>, Told(reason): Told<Reason>) -> Answer {

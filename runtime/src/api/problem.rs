@@ -81,6 +81,13 @@ impl Problem {
         Self { versions: Some(versions), ..self }
     }
 
+    /// The same when it is met behind a change that is made and durable, by whoever looks at what came of that. It must not sound as if
+    /// nothing had happened: who is told so does it again.
+    pub(super) fn behind(self) -> Self {
+        let detail = format!("it is done, and durable, but how it stands now could not be read: {}", self.detail);
+        Self { seen: self.seen, ..Self::new(Code::Unknown, detail) }
+    }
+
     /// Whether it is of this kind.
     pub(super) fn is(&self, code: Code) -> bool {
         self.code == code
@@ -158,5 +165,22 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_met_behind_a_change_does_not_sound_as_if_nothing_had_happened() {
+        for kind in [ErrorKind::Unavailable, ErrorKind::NotFound, ErrorKind::Unknown] {
+            let error = Error::new(kind, "the partition is down").because("its owner has gone");
+            let problem = Problem::from(error).behind();
+            assert_eq!(problem.code, Code::Unknown);
+            assert!(problem.detail.starts_with("it is done, and durable"), "{}", problem.detail);
+            assert!(problem.detail.ends_with("the partition is down"), "{}", problem.detail);
+            assert_eq!(problem.seen, ["its owner has gone"]);
+        }
     }
 }

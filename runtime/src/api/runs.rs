@@ -59,7 +59,11 @@ pub(super) async fn submit(
     let parent = headers.get(TRACE).and_then(|parent| parent.to_str().ok()).and_then(|parent| parent.parse().ok());
     let start = parent.into_iter().fold(start, Start::trace);
     let run = start.await.map_err(Problem::of_workflow)?;
-    let view = RunView::from(run.info().await?);
+    let behind = |error| {
+        let problem = Problem::from(error).behind().seen(format!("the run is {}", run.id()));
+        problem.next(format!("callboard run show {}", run.id()))
+    };
+    let view = RunView::from(run.info().await.map_err(behind)?);
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/v1/runs/{}", run.id()))], Json(view)))
 }
 

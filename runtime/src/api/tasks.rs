@@ -160,7 +160,7 @@ pub(super) async fn retry(
         Some(input) => retry.json(input).await?,
         None => retry.await?,
     }
-    shown(&run, &task).await
+    shown(&run, &task).await.map_err(Problem::behind)
 }
 
 pub(super) async fn cancel(
@@ -170,7 +170,7 @@ pub(super) async fn cancel(
 ) -> Result<Json<TaskView>, Problem> {
     let run = app.board()?.run(read::<RunId>(&run)?);
     run.cancel_task(&task, reason.said()).await?;
-    shown(&run, &task).await
+    shown(&run, &task).await.map_err(Problem::behind)
 }
 
 /// Whether an effect happened, with which result, and who says so.
@@ -207,5 +207,5 @@ pub(super) async fn decide(
         true => deciding.happened(&decided.result.unwrap_or_else(Payload::null)).await?,
         false => deciding.did_not_happen().await?,
     }
-    shown(&run, &task).await
+    shown(&run, &task).await.map_err(Problem::behind)
 }
