@@ -30,8 +30,6 @@ mod raw;
 mod spends;
 mod streams;
 mod table;
-#[cfg(feature = "cluster")]
-mod takeover;
 mod telemetry;
 mod views;
 mod web;
@@ -81,10 +79,6 @@ async fn main() -> Result<()> {
     let plan = Plan::read();
     fs::create_dir_all(&plan.folder)?;
     if telemetry::is_part(&plan).await? || memory::is_part(&plan).await? {
-        return Ok(());
-    }
-    #[cfg(feature = "cluster")]
-    if takeover::is_owner().await? {
         return Ok(());
     }
     let mut report = Report::default();
