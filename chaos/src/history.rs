@@ -50,6 +50,9 @@ pub struct Head {
     pub seed: u64,
     /// What was drawn from.
     pub plan: Plan,
+    /// The file that the plan was read from, if it does not come with the suite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
     /// Of what there was, by name.
     pub versions: BTreeMap<String, String>,
     /// Of a workflow that is not the suite's: each task with one that it needs.

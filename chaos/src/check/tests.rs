@@ -54,7 +54,15 @@ fn whole() -> History {
     let ended = vec![task("t0", "completed", Some("m0")), task("t1", "completed", Some("m1"))];
     let plan = Plan::parse("p", "name = \"p\"\nabout = \"a\"\nduration = \"10s\"\n").unwrap();
     History {
-        head: Head { at: 0, wall: String::new(), seed: 1, plan, versions: BTreeMap::new(), needs: Vec::new() },
+        head: Head {
+            at: 0,
+            wall: String::new(),
+            seed: 1,
+            plan,
+            file: None,
+            versions: BTreeMap::new(),
+            needs: Vec::new(),
+        },
         calls,
         faults: vec![Felt {
             kind: FaultKind::NodeKill,

@@ -34,7 +34,8 @@ fn history(plan: Plan, per_second: u64) -> History {
     }
     ledger.sort_by_key(|line| line.at);
     let memory = (0..seconds).map(|second| Memory { at: second * SECOND, node: 1, bytes: 100 << 20 }).collect();
-    let head = Head { at: 0, wall: String::new(), seed: 1, plan, versions: BTreeMap::new(), needs: Vec::new() };
+    let head =
+        Head { at: 0, wall: String::new(), seed: 1, plan, file: None, versions: BTreeMap::new(), needs: Vec::new() };
     let end = End { at: seconds * SECOND, ..End::default() };
     History { head, calls, faults: Vec::new(), memory, runs: Vec::new(), end, ledger }
 }

@@ -14,6 +14,7 @@ pub use read::Error;
 use crate::work::Kind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What one run of the suite is about; a file of TOML, as in `config/chaos`.
@@ -45,6 +46,9 @@ pub struct Plan {
     /// What must hold.
     #[serde(default)]
     pub limits: Limits,
+    /// The file that it was read from, if it does not come with the suite.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// What is built.

@@ -113,7 +113,7 @@ impl Plan {
             return Err(Error::NoPlan { name: name.to_owned(), closest });
         }
         let text = std::fs::read_to_string(file).map_err(|source| Error::File { file: file.to_owned(), source })?;
-        let mut plan = Self::parse(name, &text)?;
+        let mut plan = Self { file: Some(file.to_owned()), ..Self::parse(name, &text)? };
         if let Some(attached) = &mut plan.attached {
             attached.beside(file);
         }

@@ -84,10 +84,11 @@ impl Report {
     /// The command that does the same again.
     #[must_use]
     pub fn again(&self) -> String {
-        let Head { seed, plan, .. } = &self.head;
+        let Head { seed, plan, file, .. } = &self.head;
         let duration = humantime::format_duration(plan.duration).to_string().replace(' ', "");
         let attached = plan.attached.as_ref().map(|attached| format!(" --attached {:?}", attached.cluster));
-        format!("callboard-chaos run {} --seed {seed} --duration {duration}{}", plan.name, attached.unwrap_or_default())
+        let what = file.as_ref().map_or_else(|| plan.name.clone(), |file| file.display().to_string());
+        format!("callboard-chaos run {what} --seed {seed} --duration {duration}{}", attached.unwrap_or_default())
     }
 
     /// What came of it, in a few lines for a terminal.

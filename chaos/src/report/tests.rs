@@ -14,7 +14,15 @@ fn history() -> History {
         error: None,
     };
     History {
-        head: Head { at: 0, wall: "then".into(), seed: 12, plan, versions: BTreeMap::new(), needs: Vec::new() },
+        head: Head {
+            at: 0,
+            wall: "then".into(),
+            seed: 12,
+            plan,
+            file: None,
+            versions: BTreeMap::new(),
+            needs: Vec::new(),
+        },
         calls: vec![probe(0, Outcome::Ok), probe(1, Outcome::Unknown), probe(2, Outcome::Ok), probe(3, Outcome::Ok)],
         faults: vec![Felt {
             kind: FaultKind::NodeKill,
@@ -66,6 +74,9 @@ fn a_machine_that_is_too_busy_is_told() {
 fn it_says_how_to_do_it_again_and_is_read_as_it_is_written() {
     let report = Report::of(&history());
     assert_eq!(report.again(), "callboard-chaos run p --seed 12 --duration 1m30s");
+    let mut of_file = history();
+    of_file.head.file = Some("plans/mine.toml".into());
+    assert_eq!(Report::of(&of_file).again(), "callboard-chaos run plans/mine.toml --seed 12 --duration 1m30s");
     let folder = tempfile::tempdir().unwrap();
     report.write(folder.path()).unwrap();
     let json = std::fs::read(folder.path().join(JSON)).unwrap();

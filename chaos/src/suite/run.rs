@@ -76,7 +76,7 @@ fn begin(folder: &Path) -> Result<Recorder, Error> {
 /// The first line of a history.
 pub(super) fn head(plan: &Plan, seed: u64, zero: Moment, versions: BTreeMap<String, String>) -> Head {
     let wall = humantime::format_rfc3339_seconds(clock::of_day()).to_string();
-    Head { at: zero, wall, seed, plan: plan.clone(), versions, needs: Vec::new() }
+    Head { at: zero, wall, seed, plan: plan.clone(), file: plan.file.clone(), versions, needs: Vec::new() }
 }
 
 /// The same on a cluster of our own.

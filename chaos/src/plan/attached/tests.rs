@@ -102,6 +102,7 @@ fn addresses_are_told_that_are_none() {
 #[test]
 fn the_plan_to_copy_from_can_be_carried_out_and_its_files_are_there() {
     let plan = Plan::find(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/chaos/attached.toml")).unwrap();
+    assert!(plan.file.as_ref().is_some_and(|file| file.ends_with("config/chaos/attached.toml")));
     let attached = plan.attached.as_ref().unwrap();
     assert!(attached.workflow.is_file() && attached.of_probe().is_file());
     let schedule = crate::schedule::Schedule::draw(&plan, 1);
