@@ -40,9 +40,12 @@ async fn what_a_command_leaves_running_goes_on_unless_it_is_late() {
     assert_eq!(run(&words(&["kill", &process]), LIMIT, &log).await.error, None);
     let late = run(&left("wait"), Duration::from_millis(500), &log).await;
     assert!(late.error.unwrap().ends_with("killed, for it had not ended within 500ms"));
-    while lives().0 {
-        tokio::task::yield_now().await;
-    }
+    let dead = async {
+        while lives().0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(LIMIT, dead).await.is_ok(), "what a late command has started lives");
 }
 
 #[tokio::test]
