@@ -34,13 +34,16 @@ mod telemetry;
 mod views;
 mod web;
 
-use callboard::Result;
+use callboard::{Error, Result};
 use callboard_benches::targets::Peers;
 use fleet::{Fleet, Place};
 use measure::Row;
+use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::{env, fs};
 use table::Report;
+use tokio::process::Command;
 
 /// How much is measured.
 #[derive(Clone, Debug)]
@@ -68,6 +71,20 @@ impl Plan {
 
     fn wants(&self, name: &str) -> bool {
         name.contains(&self.only)
+    }
+
+    /// What this program prints in a process of its own, to which variables tell its part. What it logs goes nowhere.
+    async fn part<T: DeserializeOwned>(&self, variables: impl IntoIterator<Item = (&str, &str)>) -> Result<T> {
+        let mut command = Command::new(env::current_exe()?);
+        command.envs(variables).stderr(Stdio::null());
+        if self.divisor > 1 {
+            command.arg("--quick");
+        }
+        let output = command.output().await?;
+        if !output.status.success() {
+            return Err(Error::terminal(format!("a part of the benchmark has ended with {}", output.status)));
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
     }
 }
 
@@ -141,6 +158,11 @@ async fn main() -> Result<()> {
     report.commit(raw::commit(&plan.folder, 1_000 / plan.divisor)?);
     report.warn_of_drift();
     report.judge(&peers(&plan)?);
+    if plan.divisor > 1 {
+        println!(
+            "a quick run: what depends on how much there is (growth, memory, PUTs) is a first look and no verdict"
+        );
+    }
     report.write(&plan.folder.join("throughput.json"))?;
     Ok(())
 }

@@ -10,9 +10,7 @@ use callboard::prelude::*;
 use callboard_benches::targets::Goal;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use std::process::Stdio;
 use std::{env, fs};
-use tokio::process::Command;
 
 /// Tells a process that it is one of these, and which.
 const PART: &str = "CALLBOARD_BENCH_MEMORY";
@@ -33,27 +31,17 @@ struct Held {
 pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
     println!();
     let mib = |held: &Held| held.resident_bytes as f64 / f64::from(1 << 20);
-    let curve = ask(plan, "curve").await?;
+    let curve: Vec<Held> = plan.part([(PART, "curve")]).await?;
     curve.iter().for_each(|held| report.memory(held.tasks, held.resident_bytes));
     if let [idle, .., last] = &curve[..] {
         report.reached(Goal::MemoryIdle, mib(idle), "on a folder, before its first task".to_owned());
         report.reached(Goal::MemoryAfter, mib(last), format!("after {} tasks on a folder", last.tasks));
     }
-    for held in ask(plan, "flight").await? {
+    for held in plan.part::<Vec<Held>>([(PART, "flight")]).await? {
         report.note(&format!("memory with {} tasks in flight: {:.1} MiB", held.tasks, mib(&held)));
         report.reached(Goal::MemoryInFlight, mib(&held), format!("{} runs of one task", held.tasks));
     }
     Ok(())
-}
-
-async fn ask(plan: &Plan, part: &str) -> Result<Vec<Held>> {
-    let mut command = Command::new(env::current_exe()?);
-    command.env(PART, part).stderr(Stdio::inherit());
-    if plan.divisor > 1 {
-        command.arg("--quick");
-    }
-    let output = command.output().await?;
-    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// Does its part, if this process is one of them.

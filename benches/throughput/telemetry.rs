@@ -11,8 +11,6 @@ use callboard::{LogSettings, Telemetry};
 use serde::{Deserialize, Serialize};
 use std::env;
 use std::net::SocketAddr;
-use std::process::Stdio;
-use tokio::process::Command;
 use tokio::time::{Instant, interval};
 
 /// Tells a process that it is one of these, and which.
@@ -60,13 +58,7 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
 }
 
 async fn ask(plan: &Plan, with: bool, traced: impl Iterator<Item = (&str, &str)>) -> Result<Seen> {
-    let mut command = Command::new(env::current_exe()?);
-    command.env(WITH, if with { "with" } else { "without" }).envs(traced).stderr(Stdio::null());
-    if plan.divisor > 1 {
-        command.arg("--quick");
-    }
-    let output = command.output().await?;
-    Ok(serde_json::from_slice(&output.stdout)?)
+    plan.part(std::iter::once((WITH, if with { "with" } else { "without" })).chain(traced)).await
 }
 
 /// Does its part, if this process is one of them.
