@@ -8,6 +8,7 @@ use crate::bare::Bare;
 use crate::fleet::{Fleet, Nothing, agents, nothing};
 use crate::measure::{self, Latencies, Row, Trip, millis};
 use crate::table::Report;
+use crate::takeover;
 use bytes::Bytes;
 use callboard::port::bus::rabbitmq::{RabbitMqBus, RabbitMqOptions};
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
@@ -36,6 +37,7 @@ const READY: &str = "ready to start";
 const REGISTERED: &str = "registered agents";
 const SUBMISSION: &str = "submission";
 const REQUESTS: &str = "requests";
+const TAKEOVER: &str = "takeover";
 /// So many bare round trips a task may take that is alone, beside its two commits.
 const TRIPS_ALONE: f64 = 2.4;
 
@@ -44,9 +46,9 @@ const TRIPS_ALONE: f64 = 2.4;
 struct Begin {}
 
 /// The servers, and where nodes keep their journal.
-struct Servers {
-    rabbitmq: RabbitMq,
-    redis: Redis,
+pub(crate) struct Servers {
+    pub(crate) rabbitmq: RabbitMq,
+    pub(crate) redis: Redis,
     radosgw: RadosGw,
 }
 
@@ -74,15 +76,7 @@ impl Servers {
 
     /// A node of a cluster that is called so.
     async fn node(&self, namespace: &str, store: &Arc<dyn Store>) -> Result<Builder> {
-        let mut bus = RabbitMqOptions::new(self.rabbitmq.url());
-        bus.namespace = namespace.to_owned();
-        let directory = RedisOptions::new(self.redis.url(), namespace);
-        let mut settings = Settings::default();
-        (settings.partitions, settings.namespace) = (PARTITIONS, namespace.to_owned());
-        Ok(Callboard::builder(settings)
-            .bus(Arc::new(RabbitMqBus::connect(bus).await?))
-            .directory(Arc::new(RedisDirectory::connect(directory).await?))
-            .store(store.clone()))
+        node(&self.rabbitmq.url(), &self.redis.url(), namespace, store, PARTITIONS).await
     }
 
     /// Nodes that perform and one client that submits.
@@ -97,10 +91,29 @@ impl Servers {
     }
 }
 
+/// A node of a cluster that is called so.
+pub(crate) async fn node(
+    rabbitmq: &str,
+    redis: &str,
+    namespace: &str,
+    store: &Arc<dyn Store>,
+    partitions: u16,
+) -> Result<Builder> {
+    let mut bus = RabbitMqOptions::new(rabbitmq);
+    bus.namespace = namespace.to_owned();
+    let directory = RedisOptions::new(redis, namespace);
+    let mut settings = Settings::default();
+    (settings.partitions, settings.namespace) = (partitions, namespace.to_owned());
+    Ok(Callboard::builder(settings)
+        .bus(Arc::new(RabbitMqBus::connect(bus).await?))
+        .directory(Arc::new(RedisDirectory::connect(directory).await?))
+        .store(store.clone()))
+}
+
 /// All rows.
 pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
     let flights = STORES.iter().flat_map(|(name, _)| FLIGHTS.map(|(in_flight, _)| row_name(name, in_flight)));
-    let others = [READY, REGISTERED, SUBMISSION, REQUESTS].map(str::to_owned);
+    let others = [READY, REGISTERED, SUBMISSION, REQUESTS, TAKEOVER].map(str::to_owned);
     if !flights.chain(others).any(|name| plan.wants(&name)) {
         return Ok(()); // no servers for nothing
     }
@@ -152,6 +165,9 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
     }
     if plan.wants(REQUESTS) {
         requests(plan, &servers, report).await?;
+    }
+    if plan.wants(TAKEOVER) {
+        takeover::measure(plan, &servers, folder.path(), report).await?;
     }
     if plan.wants(READY) {
         ready_to_start(plan, &servers, report).await?;

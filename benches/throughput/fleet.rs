@@ -121,9 +121,16 @@ impl Fleet {
         Ok(Flown { latencies, runs: flown.into_iter().map(|(run, number, _)| (run, number)).collect() })
     }
 
-    /// What `Callboard::call` does, but it keeps the id of the run.
+    /// What `Callboard::call` does, but the id of the run is known: in a cluster, where that is more than a submission and a
+    /// look, from its key.
     async fn call(&self, number: usize) -> Result<(RunId, u64, Duration)> {
         let begun = Instant::now();
+        if !self.others.is_empty() {
+            let key = number.to_string();
+            let output = self.board.call(nothing(number)).key(&*key).await?;
+            assert_eq!(output, number as u64, "a task gets its own result");
+            return Ok((self.board.run_id_of_key(&key), output, begun.elapsed()));
+        }
         let workflow = Workflow::new("nothing");
         let node = workflow.task("nothing", nothing(number));
         let run = self.board.start(workflow).await?;

@@ -30,6 +30,8 @@ mod raw;
 mod spends;
 mod streams;
 mod table;
+#[cfg(feature = "cluster")]
+mod takeover;
 mod telemetry;
 mod views;
 mod web;
@@ -96,6 +98,10 @@ async fn main() -> Result<()> {
     let plan = Plan::read();
     fs::create_dir_all(&plan.folder)?;
     if telemetry::is_part(&plan).await? || memory::is_part(&plan).await? {
+        return Ok(());
+    }
+    #[cfg(feature = "cluster")]
+    if takeover::is_owner().await? {
         return Ok(());
     }
     let mut report = Report::default();

@@ -8,6 +8,7 @@ use crate::dispatch::backlog::QueueInfo;
 use crate::limit::LimitInfo;
 use crate::node::Node;
 use crate::partition::handle::Before;
+use crate::partition::message::{Target, Verdict};
 use crate::query::{AllTasks, DeadLetters, Runs};
 use crate::registry::Agents;
 use crate::run::Run;
@@ -17,7 +18,7 @@ use crate::state::{Document, LockInfo, LockRequest, SpooledWrite};
 use crate::telemetry::tracer;
 use crate::workflow::{Node as TaskNode, Workflow};
 use crate::{Budget, Error, ErrorKind, Result, Task};
-use callboard_core::{Json, Priority, Requirement, Retry, RunId, TraceParent};
+use callboard_core::{Graph, Json, Priority, Requirement, Retry, RunId, TaskIndex, TraceParent};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
@@ -409,6 +410,19 @@ impl Start {
     }
 
     async fn submit(self) -> Result<Run> {
+        let Ready { node, id, before, graph, untyped, key } = self.ready()?;
+        node.submit(id, graph, untyped, key, before).await?;
+        Ok(Run::new(node, id))
+    }
+
+    /// Submits it, and waits for the end of `target`.
+    async fn perform(self, target: &Target) -> Result<(Run, Verdict)> {
+        let Ready { node, id, before, graph, untyped, key } = self.ready()?;
+        let verdict = node.perform(id, graph, untyped, key, before, target).await?;
+        Ok((Run::new(node, id), verdict))
+    }
+
+    fn ready(self) -> Result<Ready> {
         if let Some(key) = self.key.as_ref().filter(|key| key.is_empty() || key.len() > 256) {
             let message = format!("a key has 1 to 256 bytes, not {}", key.len());
             return Err(Error::new(ErrorKind::Invalid, message));
@@ -423,9 +437,18 @@ impl Start {
             graph.budget = Some(budget.said()?);
         }
         graph.trace = self.trace.or_else(tracer::current);
-        self.node.submit(id, graph, untyped, self.key, before).await?;
-        Ok(Run::new(self.node, id))
+        Ok(Ready { node: self.node, id, before, graph, untyped, key: self.key })
     }
+}
+
+/// What is submitted.
+struct Ready {
+    node: Arc<Node>,
+    id: RunId,
+    before: Before,
+    graph: Graph,
+    untyped: Vec<TaskIndex>,
+    key: Option<String>,
 }
 
 impl IntoFuture for Start {
@@ -488,8 +511,9 @@ impl<O: DeserializeOwned + 'static> IntoFuture for Call<O> {
 
     fn into_future(self) -> Self::IntoFuture {
         async move {
-            let run = self.start.submit().await?;
-            run.output_of(self.task.target()).await
+            let target = self.task.target();
+            let (run, verdict) = self.start.perform(&target).await?;
+            run.read(verdict, &target).await
         }
         .boxed()
     }

@@ -25,6 +25,7 @@ use crate::journal::payload::Payloads;
 use crate::limit::Limit;
 use crate::message::Mailroom;
 use crate::partition::handle::{Before, Partitions};
+use crate::partition::message::{Target, Verdict};
 use crate::partition::tenure::Counters;
 use crate::port::bus::{Bus, QueueName};
 use crate::port::directory::Directory;
@@ -315,11 +316,36 @@ impl Node {
         key: Option<String>,
         before: Before,
     ) -> Result<()> {
+        let graph = self.admissible(run, graph, untyped, before).await?;
+        self.partitions.submit(run, graph, key, before).await
+    }
+
+    /// The same, and waits for the end of `target`.
+    pub(crate) async fn perform(
+        &self,
+        run: RunId,
+        graph: Graph,
+        untyped: Vec<TaskIndex>,
+        key: Option<String>,
+        before: Before,
+        target: &Target,
+    ) -> Result<Verdict> {
+        let graph = self.admissible(run, graph, untyped, before).await?;
+        self.partitions.perform(run, graph, key, before, target).await
+    }
+
+    /// A graph without faults, or that of a run that is there: it is found again, whatever the agents say by now.
+    async fn admissible(
+        &self,
+        run: RunId,
+        graph: Graph,
+        untyped: Vec<TaskIndex>,
+        before: Before,
+    ) -> Result<CheckedGraph> {
         let (misfits, checked) = self.check(graph, untyped).await?;
-        // A run that is there is found again, whatever the agents say by now.
         let is_there = !misfits.is_empty() && before == Before::Perhaps && self.partitions.info(run).await.is_ok();
         match checked {
-            Ok(graph) if misfits.is_empty() || is_there => self.partitions.submit(run, graph, key, before).await,
+            Ok(graph) if misfits.is_empty() || is_there => Ok(graph),
             Ok(_) => Err(faulty(&[], &misfits)),
             Err(faults) => Err(faulty(&faults, &misfits)),
         }

@@ -65,7 +65,12 @@ impl Run {
     }
 
     pub(crate) async fn output_of<O: DeserializeOwned>(&self, target: Target) -> Result<O> {
-        match self.node.partitions.end_of(self.id, &target).await? {
+        self.read(self.node.partitions.end_of(self.id, &target).await?, &target).await
+    }
+
+    /// The output, if that is how its task has ended.
+    pub(crate) async fn read<O: DeserializeOwned>(&self, verdict: Verdict, target: &Target) -> Result<O> {
+        match verdict {
             Verdict::Output(payload) => {
                 let bytes = fetch(&self.node.payloads, &payload).await?;
                 serde_json::from_slice(&bytes).map_err(|error| {
@@ -76,7 +81,7 @@ impl Run {
                 let error = Error::of_task(&task, &failure);
                 Err(if cancelled { error.of_kind(ErrorKind::Cancelled) } else { error })
             }
-            Verdict::NoTask => Err(no_task(self.id, &target)),
+            Verdict::NoTask => Err(no_task(self.id, target)),
             Verdict::Quarantined(reason) => Err(quarantined(self.id, &reason)),
             Verdict::Run(_) | Verdict::Full(_) | Verdict::Elsewhere(_) => {
                 Err(Error::new(ErrorKind::Corrupt, "a task was asked for and a run was answered"))

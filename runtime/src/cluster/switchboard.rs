@@ -25,7 +25,7 @@ use crate::message::Mailroom;
 use crate::message::wire::Caller;
 use crate::partition::door::Door;
 use crate::partition::message::Message;
-use crate::partition::wire::Back;
+use crate::partition::wire::{Back, Request};
 use crate::port::bus::{self, Bus, Envelope, QueueName};
 use crate::stops::Stops;
 use crate::supervise::{ChildSpec, Failure, FailureKind, OnGiveUp, Policy, Slot};
@@ -134,9 +134,15 @@ impl Switchboard {
     /// Sends a message to the partition of another node, and gives its caller the answer. What never leaves its process is
     /// dropped: nobody sends such a thing.
     pub(crate) fn call(&self, to: &Arc<str>, partition: u16, message: Message) {
-        let Ok((request, back)) = message.split() else { return };
+        if let Ok((request, back)) = message.split() {
+            self.request(to, partition, &request, back);
+        }
+    }
+
+    /// Sends a request to the partition of another node, and gives its caller the answer.
+    pub(crate) fn request(&self, to: &Arc<str>, partition: u16, request: &Request, back: Back) {
         // Written by whoever calls, so that the switchboard has no work with it.
-        if let Some(request) = json(&request) {
+        if let Some(request) = json(request) {
             self.order(Order::Call { to: to.clone(), partition, request, back });
         }
     }

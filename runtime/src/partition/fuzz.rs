@@ -132,7 +132,7 @@ pub(crate) fn request(bytes: &[u8]) {
     let Some(request) = crate::fuzz::json::<Request>(bytes) else { return };
     block_on(async {
         let room = request.room().map(|_| room());
-        let Ok((message, _answering)) = request.join(room).await else { return };
+        let Ok((message, _answering)) = request.join(room, |_| ()).await else { return };
         let (request, back) = message.split().expect("what came over the wire goes over the wire");
         assert!(!back.is_closed() && serde_json::to_vec(&request).is_ok());
     });
@@ -143,6 +143,7 @@ pub(crate) fn answer(bytes: &[u8]) {
     told(bytes, |reply| Back::Done(reply, None));
     told(bytes, Back::Records);
     told(bytes, Back::Verdict);
+    told(bytes, Back::Performed);
     told(bytes, Back::Page);
     told(bytes, Back::Feed);
     told(bytes, Back::Progress);

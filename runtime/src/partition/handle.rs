@@ -9,6 +9,7 @@ use super::follow::When;
 use super::message::{FeedPage, Message, Page, Progress, Refusal, Room, Say, Target, Verdict};
 use super::watch;
 use super::way::{self, Elsewhere, Way};
+use super::wire::{Back, Request};
 use crate::clock::Clock;
 use crate::journal::archive::Archive;
 use crate::settings::show_time;
@@ -19,12 +20,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long a caller waits for the answer to a command before it is told that the outcome is unknown.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// The pause before something that may be repeated is repeated.
 pub(crate) const AGAIN: Duration = Duration::from_millis(20);
+
+/// A graph of more bytes is submitted by itself, and so is one whose task takes longer: a request is sent again, as a whole,
+/// until it is answered.
+const PERFORMED_MAX: usize = 16 << 10;
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// All partitions of a name space.
 #[derive(Clone)]
@@ -92,6 +98,16 @@ pub(crate) enum Before {
     Never,
     /// The id follows from a key, or from a call of a handler.
     Perhaps,
+}
+
+impl Before {
+    /// Of the pages of the archive that may hold the run it is on none up to this one.
+    const fn checked(self) -> u64 {
+        match self {
+            Self::Never => u64::MAX,
+            Self::Perhaps => 0,
+        }
+    }
 }
 
 /// A holder's words did not count: it may stop.
@@ -215,7 +231,7 @@ impl Partitions {
         let deadline = Instant::now() + ANSWER_MAX;
         let bytes = graph.bytes();
         // A new id is on no page; another may be, and so may whatever an earlier try has led to.
-        let (mut checked, mut unclear) = (if before == Before::Never { u64::MAX } else { 0 }, None);
+        let (mut checked, mut unclear) = (before.checked(), None);
         loop {
             let sent = async {
                 partition.admit()?;
@@ -253,6 +269,39 @@ impl Partitions {
                 tokio::time::sleep(AGAIN).await;
             }
         }
+    }
+
+    /// Submits a run and waits for the end of `target`, however long that takes. Submitting the same again changes nothing.
+    pub(crate) async fn perform(
+        &self,
+        run: RunId,
+        graph: CheckedGraph,
+        key: Option<String>,
+        before: Before,
+        target: &Target,
+    ) -> Result<Verdict> {
+        let partition = self.of(run);
+        let way = way::current(&partition.door, partition.elsewhere.as_ref());
+        let before = match way {
+            Some(Way::There(node, number, switchboard)) if graph.bytes() <= PERFORMED_MAX => {
+                partition.admit()?;
+                let checked = before.checked();
+                let (graph, key, target) = (graph.json().clone(), key.clone(), target.clone());
+                let (reply, performed) = oneshot::channel();
+                let request = Request::Perform { run, graph, key, checked, target };
+                switchboard.request(&node, number, &request, Back::Performed(reply));
+                if let Ok(Ok(Ok(verdict))) = timeout(PATIENCE, performed).await
+                    && !matches!(verdict, Verdict::Full(_) | Verdict::Elsewhere(_))
+                {
+                    return Ok(verdict);
+                }
+                // It takes long, or was refused, or its owner is gone: what has come of it is seen step by step.
+                Before::Perhaps
+            }
+            _ => before,
+        };
+        self.submit(run, graph, key, before).await?;
+        self.end_of(run, target).await
     }
 
     /// Says what a holder has to say, again and again until it is heard or fenced. A result that is heard is durable.

@@ -38,6 +38,15 @@ pub(crate) enum Request {
         key: Option<String>,
         checked: u64,
     },
+    /// Submit a run, and say how `target` ends: one request and one answer, where a caller waits for nothing else.
+    Perform {
+        run: RunId,
+        graph: Json,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        checked: u64,
+        target: Target,
+    },
     Speak {
         speaker: Speaker,
         say: Say,
@@ -156,7 +165,7 @@ impl Request {
     /// The room in the partition's inbox that it takes, in bytes, as at the node that sent it; `None` for what needs none.
     pub(crate) fn room(&self) -> Option<usize> {
         match self {
-            Self::Submit { graph, .. } => Some(graph.as_str().len()),
+            Self::Submit { graph, .. } | Self::Perform { graph, .. } => Some(graph.as_str().len()),
             Self::Answer { answer, .. } => Some(answer_bytes(answer)),
             Self::Retry { input, comeback, .. } => {
                 let events = comeback.as_ref().map(|past| &past.events);

@@ -3,6 +3,7 @@
 //! Every process is the shipped node on a tokio of its own, whose time passes when the simulator says so. Only the ports,
 //! the clock and chance are not the real ones.
 
+pub mod calls;
 pub mod case;
 pub mod history;
 pub mod ledger;

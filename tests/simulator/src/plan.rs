@@ -3,6 +3,7 @@
 //! Each history has only some kinds of trouble, so that no kind hides another (swarm testing: Groce and others, 2012).
 //! Settings are small, so that what is rare in production is common here.
 
+use crate::calls::Calls;
 use crate::case::Case;
 use crate::matter::Matter;
 use crate::papers::{Minutes, Papers};
@@ -173,6 +174,11 @@ impl Plan {
                 matters.push((paper.millis(1_000), Arc::new(papers)));
             }
         }
+        let mut calls = Random(random.0 ^ 0xCA11_5EED);
+        if calls.once_in(3) {
+            let some = Calls::new(calls.between(1, 8) as u64);
+            matters.push((calls.millis(1_500), Arc::new(some)));
+        }
         if makes[0].settings.history_kept == KEPT {
             let others = matters.iter().map(|(_, matter)| matter.clone()).collect();
             let keys = (0..runs).map(|n| format!("run {n}")).collect();
@@ -215,7 +221,7 @@ fn settings(random: &mut Random, latency_ms: u64) -> Settings {
     is.state.patience = millis(500);
     // Of its own, so that everything else is drawn as if nothing were forgotten.
     let mut past = Random(random.0 ^ 0xF060_77E5);
-    if past.once_in(12) && is.closed_for < KEPT {
+    if past.once_in(48) && is.closed_for < KEPT {
         is.history_kept = KEPT;
     }
     (is.breaker.failures, is.breaker.open, is.breaker.ramp) = (3, millis(2_000), millis(1_000));

@@ -125,6 +125,34 @@ async fn a_handler_on_another_node_hears_of_a_cancellation_from_a_third() {
     }
 }
 
+/// A caller asks in one request. If it takes long, or its owner dies meanwhile, it comes to the same.
+#[tokio::test(start_paused = true)]
+async fn a_call_is_performed_once_however_long_it_takes_and_whoever_dies() {
+    let town = Town::of(1);
+    let (gate, tally) = (Gate::shut(), Tally::default());
+    let mut owners = vec![Mortal::of(&town, |builder| builder).await, Mortal::of(&town, |builder| builder).await];
+    let agents = waiting(town.node().client(), "it", 1, &gate, &tally).start().await.unwrap();
+    let client = town.node().client().start().await.unwrap();
+    until(&client, |nodes| nodes.len() == 4).await;
+    let called = Instant::now();
+    let meanwhile = async {
+        tally.reaches("it: long", 1).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let is_first = !owners[0].nodes().await.unwrap()[0].partitions.is_empty();
+        let owner = owners.swap_remove(usize::from(!is_first));
+        owner.die().await;
+        gate.open();
+    };
+    let (said, ()) = tokio::join!(client.call(act("long")).into_future(), meanwhile);
+    assert_eq!(said.unwrap(), "long");
+    assert!(called.elapsed() < Duration::from_secs(90), "{:?}", called.elapsed());
+    assert_eq!(tally.of("it: long"), 1);
+    for board in [client, agents] {
+        board.shutdown().await.unwrap();
+    }
+    owners.remove(0).shutdown().await.unwrap();
+}
+
 /// Two agents of one kind on two nodes, each with one slot: both work.
 #[tokio::test(start_paused = true)]
 async fn work_is_shared_between_agents_of_several_nodes() {

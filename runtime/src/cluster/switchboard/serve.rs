@@ -191,7 +191,8 @@ async fn carry_out(door: &Door, body: &[u8]) -> (Verdict, Bytes) {
         None => None,
         Some(bytes) => door.room(bytes).await.ok(), // without any it is answered that there is none
     };
-    match request.join(room).await {
+    let owner = actor.clone();
+    match request.join(room, move |message| drop(owner.cast(message))).await {
         Ok((message, answer)) => {
             drop(actor.cast(message));
             match answer.await {

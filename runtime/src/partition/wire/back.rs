@@ -1,7 +1,7 @@
 //! The way back of what is under way to another node.
 
 use crate::partition::follow::Records;
-use crate::partition::message::{FeedPage, Page, Progress, Reply, Room, Verdict};
+use crate::partition::message::{FeedPage, Page, Progress, Refusal, Reply, Room, Verdict};
 use crate::partition::question::{ArchivePage, CalledRun, Found, Piece, TaskPiece};
 use crate::query::{PendingItem, RunInfo, RunTask};
 use crate::schedule::ScheduleInfo;
@@ -18,6 +18,7 @@ pub(crate) enum Back {
     Done(Reply, Option<Room>),
     Records(Sender<Records>),
     Verdict(Sender<Verdict>),
+    Performed(Sender<Result<Verdict, Refusal>>),
     Page(Sender<Page>),
     Feed(Sender<FeedPage>),
     Progress(Sender<Option<Progress>>),
@@ -41,6 +42,7 @@ impl Back {
             Self::Done(reply, _) => reply.is_closed(),
             Self::Records(reply) => reply.is_closed(),
             Self::Verdict(reply) => reply.is_closed(),
+            Self::Performed(reply) => reply.is_closed(),
             Self::Page(reply) => reply.is_closed(),
             Self::Feed(reply) => reply.is_closed(),
             Self::Progress(reply) => reply.is_closed(),
@@ -68,6 +70,7 @@ impl Back {
             Self::Done(reply, _room) => tell(reply, body),
             Self::Records(reply) => tell(reply, body),
             Self::Verdict(reply) => tell(reply, body),
+            Self::Performed(reply) => tell(reply, body),
             Self::Page(reply) => tell(reply, body),
             Self::Feed(reply) => tell(reply, body),
             Self::Progress(reply) => tell(reply, body),

@@ -2,7 +2,7 @@
 
 use super::{Past, Request, schedule};
 use crate::partition::history::lines_of;
-use crate::partition::message::{Comeback, Message, Refusal, Room};
+use crate::partition::message::{Comeback, Message, Refusal, Room, Verdict};
 use callboard_core::{CheckedGraph, Graph, GraphFault, GraphLimits, Json, RunId, RunRestored};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -28,19 +28,37 @@ impl Request {
     /// Puts a message together again at its partition.
     ///
     /// A graph is checked again, because what was worked out of it does not travel; its limits were those of the node that
-    /// took it. That is done on a thread of its own if it is large.
+    /// took it. That is done on a thread of its own if it is large. What follows on the message is told to `owner`.
     ///
     /// # Errors
     ///
     /// What can not be carried out is answered at once: it has no room though it needs some, or its graph or history can not
     /// be read.
-    pub(crate) async fn join(self, room: Option<Room>) -> Result<(Message, Answering), Answered> {
+    pub(crate) async fn join(
+        self,
+        room: Option<Room>,
+        owner: impl FnOnce(Message) + Send + 'static,
+    ) -> Result<(Message, Answering), Answered> {
         let needed = || room.ok_or_else(|| Refusal::Unavailable("the partition's inbox has no room for it".into()));
         Ok(match self {
             Self::Submit { run, graph, key, checked } => {
                 let room = needed()?;
                 let graph = checked_graph(graph).await.map_err(Refusal::Unavailable)?;
                 waits(|reply| Message::Submit { run, graph, key, checked, room, reply })
+            }
+            Self::Perform { run, graph, key, checked, target } => {
+                let room = needed()?;
+                let graph = checked_graph(graph).await.map_err(Refusal::Unavailable)?;
+                let (reply, submitted) = oneshot::channel();
+                let performed = async move {
+                    if let Err(refusal) = submitted.await.ok()? {
+                        return Some(body(&Err::<Verdict, _>(refusal)));
+                    }
+                    let (reply, verdict) = oneshot::channel();
+                    owner(Message::Await { run, target, reply });
+                    Some(body(&Ok::<_, Refusal>(verdict.await.ok()?)))
+                };
+                (Message::Submit { run, graph, key, checked, room, reply }, performed.boxed())
             }
             Self::Speak { speaker, say } => waits(|reply| Message::Speak { speaker, say, reply }),
             Self::Heartbeat { speaker, alive } => waits(|reply| Message::Heartbeat { speaker, alive, reply }),

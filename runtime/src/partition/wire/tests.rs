@@ -28,7 +28,7 @@ fn read(bytes: &[u8]) -> Request {
 
 async fn joined(request: Request) -> Result<(Message, Answering), Answered> {
     let room = request.room().map(|_| room());
-    request.join(room).await
+    request.join(room, |_| ()).await
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -7,8 +7,9 @@
 use crate::settings::LogFormat;
 use crate::telemetry::convention::short;
 use crate::telemetry::tracer::now;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use std::fmt::{self, Write};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tracing::field::{Field, Visit};
@@ -27,54 +28,126 @@ pub(crate) struct Lines {
     pub(crate) out: Out,
 }
 
-/// The fields of a span or an event, in their order.
+/// The fields of a span or an event, in their order. Their texts are one behind the other, because there is a span around each
+/// task, of which most are never written.
 #[derive(Default)]
-struct Fields(Vec<(&'static str, Value)>);
+struct Fields {
+    texts: String,
+    all: Vec<(&'static str, Is)>,
+}
+
+/// What a field is.
+#[derive(Clone)]
+enum Is {
+    /// This part of the texts.
+    Text(Range<usize>),
+    Number(Number),
+    Bool(bool),
+    /// A number that JSON has no form for.
+    Nothing,
+}
 
 impl Fields {
-    fn put(&mut self, field: &Field, value: Value) {
-        let name = short(field.name());
-        // How a trace has it, in other words.
-        if name.starts_with("otel.") || name.starts_with("gen_ai.") {
-            return;
+    fn with_room_for(fields: usize) -> Self {
+        Self { texts: String::with_capacity(TEXTS), all: Vec::with_capacity(fields) }
+    }
+
+    fn put(&mut self, name: &'static str, is: Is) {
+        match self.all.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = is,
+            None => self.all.push((name, is)),
         }
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = value,
-            None => self.0.push((name, value)),
+    }
+
+    fn put_text(&mut self, field: &Field, text: fmt::Arguments<'_>) {
+        let Some(name) = name(field) else { return };
+        let from = self.texts.len();
+        // Writing to a text does not fail.
+        let _ = self.texts.write_fmt(text);
+        self.put(name, Is::Text(from..self.texts.len()));
+    }
+
+    fn put_plain(&mut self, field: &Field, is: Is) {
+        if let Some(name) = name(field) {
+            self.put(name, is);
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.all.iter().any(|(known, _)| *known == name)
+    }
+
+    /// Takes what it has not got from those around.
+    fn extend(&mut self, around: &Self) {
+        for (name, is) in &around.all {
+            if self.has(name) {
+                continue;
+            }
+            let is = match is {
+                Is::Text(range) => {
+                    let from = self.texts.len();
+                    self.texts.push_str(around.text(range));
+                    Is::Text(from..self.texts.len())
+                }
+                other => other.clone(),
+            };
+            self.all.push((name, is));
+        }
+    }
+
+    fn text(&self, range: &Range<usize>) -> &str {
+        &self.texts[range.clone()]
+    }
+
+    fn value(&self, is: &Is) -> Value {
+        match is {
+            Is::Text(range) => self.text(range).into(),
+            Is::Number(number) => number.clone().into(),
+            Is::Bool(is) => (*is).into(),
+            Is::Nothing => Value::Null,
         }
     }
 }
 
+/// About as much as the texts around a task take.
+const TEXTS: usize = 192;
+
+/// What a field is called in a line, unless it says in other words how a trace has it.
+fn name(field: &Field) -> Option<&'static str> {
+    let name = short(field.name());
+    (!name.starts_with("otel.") && !name.starts_with("gen_ai.")).then_some(name)
+}
+
 impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value.into());
+        self.put_plain(field, Number::from_f64(value).map_or(Is::Nothing, Is::Number));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value.into());
+        self.put_plain(field, Is::Number(value.into()));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value.into());
+        self.put_plain(field, Is::Number(value.into()));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value.into());
+        self.put_plain(field, Is::Bool(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value.into());
+        self.put_text(field, format_args!("{value}"));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}").into());
+        self.put_text(field, format_args!("{value:?}"));
     }
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let mut fields = Fields(Vec::with_capacity(attributes.fields().len()));
+        let mut fields = Fields::with_room_for(attributes.fields().len());
         attributes.record(&mut fields);
         span.extensions_mut().replace(fields);
     }
@@ -91,17 +164,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         event.record(&mut fields);
         for span in context.event_scope(event).into_iter().flatten() {
             let extensions = span.extensions();
-            let Some(around) = extensions.get::<Fields>() else { continue };
-            for (name, value) in &around.0 {
-                if fields.0.iter().all(|(known, _)| known != name) {
-                    fields.0.push((name, value.clone()));
-                }
+            if let Some(around) = extensions.get::<Fields>() {
+                fields.extend(around);
             }
         }
         let at = now();
         (self.out)(&match self.format {
             LogFormat::Human => for_people(at, event, &fields),
-            LogFormat::Json => as_json(at, event, fields),
+            LogFormat::Json => as_json(at, event, &fields),
         });
     }
 }
@@ -115,13 +185,13 @@ fn for_people(at: SystemTime, event: &Event<'_>, fields: &Fields) -> String {
     let time = humantime::format_rfc3339_millis(at);
     // Writing to a text does not fail.
     let _ = write!(line, "{time} {:>5} {}:", metadata.level(), metadata.target());
-    if let Some((_, Value::String(message))) = fields.0.iter().find(|(name, _)| *name == MESSAGE) {
-        let _ = write!(line, " {}", Plain(message));
+    if let Some((_, Is::Text(message))) = fields.all.iter().find(|(name, _)| *name == MESSAGE) {
+        let _ = write!(line, " {}", Plain(fields.text(message)));
     }
-    for (name, value) in fields.0.iter().filter(|(name, _)| *name != MESSAGE) {
-        let _ = match value {
-            Value::String(text) if is_word(text) => write!(line, " {name}={text}"),
-            value => write!(line, " {name}={value}"),
+    for (name, is) in fields.all.iter().filter(|(name, _)| *name != MESSAGE) {
+        let _ = match is {
+            Is::Text(range) if is_word(fields.text(range)) => write!(line, " {name}={}", fields.text(range)),
+            is => write!(line, " {name}={}", fields.value(is)),
         };
     }
     line.push('\n');
@@ -144,11 +214,11 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
-fn as_json(at: SystemTime, event: &Event<'_>, fields: Fields) -> String {
+fn as_json(at: SystemTime, event: &Event<'_>, fields: &Fields) -> String {
     let metadata = event.metadata();
     let mut line = Map::new();
-    for (name, value) in fields.0 {
-        line.insert(name.to_owned(), value);
+    for (name, is) in &fields.all {
+        line.insert((*name).to_owned(), fields.value(is));
     }
     line.insert("time".into(), humantime::format_rfc3339_millis(at).to_string().into());
     line.insert("level".into(), metadata.level().as_str().to_lowercase().into());

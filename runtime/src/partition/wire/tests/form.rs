@@ -28,6 +28,8 @@ fn requests_have_this_form() {
     check(r#"{"ask":"pages"}"#);
     check(r#"{"ask":{"task":{"run":"RUN","name":"draft"}}}"#);
     check(r#"{"await":{"run":"RUN","target":"run"}}"#);
+    let graph = r#"{"name":"w","tasks":[]}"#;
+    check(&format!(r#"{{"perform":{{"run":"RUN","graph":{graph},"key":"k","checked":0,"target":"run"}}}}"#));
     check(r#"{"schedule":{"name":"nightly","wish":"resume"}}"#);
 }
 

@@ -250,7 +250,7 @@ fn room_is_asked_for_what_takes_some() {
             rooms.push(request.room());
         }
         if request.room().is_some() {
-            let said = refusal(block_on(request.join(None)).err().expect("there is no room"));
+            let said = refusal(block_on(request.join(None, |_| ())).err().expect("there is no room"));
             assert!(matches!(said, Refusal::Unavailable(said) if said == "the partition's inbox has no room for it"));
         }
     }
@@ -258,6 +258,7 @@ fn room_is_asked_for_what_takes_some() {
     let text = bits.text.len();
     let expected = [
         ("Submit", vec![Some(bytes)]),
+        ("Perform", vec![Some(bytes)]),
         ("Retry", vec![Some(null), Some(past)]),
         ("Schedule", vec![Some(256), Some(bytes)]),
         ("Answer", vec![Some(0), Some(text + null), Some(text + 7)]),

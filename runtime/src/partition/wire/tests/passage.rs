@@ -1,10 +1,10 @@
 //! Out, over, in, and back again.
 
-use super::super::Back;
+use super::super::{Back, Request};
 use super::samples::{Bits, bits, every, maybe};
 use super::{block_on, joined, read, room, written};
 use crate::partition::follow::Records;
-use crate::partition::message::{FeedPage, Message, Page, Progress, Refusal, Verdict};
+use crate::partition::message::{FeedPage, Message, Page, Progress, Refusal, Target, Verdict};
 use crate::partition::question::{ArchivePage, CalledRun, Found, Piece, Question, TaskPiece};
 use crate::query::filter::RunTaskFilter;
 use crate::query::{PendingItem, PendingKind, RunInfo, RunTask};
@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
+use tokio::sync::mpsc;
 use tokio::sync::oneshot::{self, Sender};
 
 /// Something that a partition answers.
@@ -36,6 +37,7 @@ said! {
     Back::Done(reply, _) => reply: Result<(), Refusal>;
     Back::Records(reply) => reply: Records;
     Back::Verdict(reply) => reply: Verdict;
+    Back::Performed(reply) => reply: Result<Verdict, Refusal>;
     Back::Page(reply) => reply: Page;
     Back::Feed(reply) => reply: FeedPage;
     Back::Progress(reply) => reply: Option<Progress>;
@@ -96,6 +98,7 @@ impl Passed {
         }
         passed.holders(bits);
         passed.watchers(bits);
+        passed.performed(bits);
         passed.of_runs(bits);
         passed.lists(bits);
         passed.of_schedules(bits);
@@ -124,6 +127,25 @@ impl Passed {
         }
         for progress in bits.progress() {
             self.through(|reply| Message::Progress { run, reply }, progress);
+        }
+    }
+
+    /// What is asked in one request is two messages to the partition: the second when the first was answered.
+    fn performed(&mut self, bits: &Bits) {
+        let refusals = bits.done().into_iter().filter_map(Result::err).map(Err);
+        let answers = bits.verdicts().into_iter().map(Ok).chain(refusals);
+        let (targets, keys) = (bits.targets().into_iter().cycle(), maybe(bits.text.clone()).into_iter().cycle());
+        for ((answer, target), key) in answers.zip(targets).zip(keys) {
+            let graph = bits.graph().json().clone();
+            let request =
+                Request::Perform { run: bits.run(), graph, key, checked: bits.number, target: target.clone() };
+            let request_body = written(&request);
+            let given = format!("{answer:?}");
+            let body = block_on(performed(read(&request_body), target, answer));
+            let (reply, caller) = oneshot::channel();
+            Back::Performed(reply).answer(&body).unwrap();
+            assert_eq!(format!("{:?}", block_on(caller).unwrap()), given);
+            self.bodies.push((request_body, body));
         }
     }
 
@@ -181,6 +203,34 @@ impl Passed {
             self.through(|reply| Message::Ask(Question::Schedules { after, reply }), (bits.schedule_infos(), next));
         }
     }
+}
+
+/// The body of the answer, where the partition answers this.
+async fn performed(request: Request, target: Target, answer: Result<Verdict, Refusal>) -> Vec<u8> {
+    let request_body = written(&request);
+    assert!(request.room().is_some_and(|bytes| bytes > 0));
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let (message, answering) = request.join(Some(room()), move |message| drop(tell.send(message))).await.unwrap();
+    assert!(told.try_recv().is_err(), "nothing is asked about what is not submitted");
+    let Message::Submit { run, graph, key, checked, reply, .. } = message else { panic!("{message:?}") };
+    let again = Request::Perform { run, graph: graph.json().clone(), key, checked, target: target.clone() };
+    assert_eq!(written(&again), request_body);
+    let partition = async {
+        match answer {
+            Err(refusal) => {
+                reply.send(Err(refusal)).unwrap();
+                assert!(told.recv().await.is_none(), "what is refused is not waited for");
+            }
+            Ok(verdict) => {
+                reply.send(Ok(())).unwrap();
+                let Some(Message::Await { run: of, target: asked, reply }) = told.recv().await else { panic!() };
+                assert_eq!((of, asked), (run, target));
+                reply.send(verdict).unwrap();
+            }
+        }
+    };
+    let (body, ()) = tokio::join!(answering, partition);
+    body.unwrap()
 }
 
 /// The name of what travels. What is new here wants a place in [`Passed::everything`] and in [`NAMES`].
