@@ -116,8 +116,8 @@ mutants: ## change the core and the journal line by line: a test must fail; SHAR
 mutants-diff: ## the same for what has changed since BASE, origin/main without it
 	MUTANTS=$(MUTANTS)/bin/cargo-mutants .ci/mutants diff $(BASE)
 
-coverage: ## lines that the tests reach, held against what is wanted
-	TARPAULIN=$(TARPAULIN)/bin/cargo-tarpaulin .ci/coverage
+coverage: ## lines that the tests reach, held against what is wanted; OF=seeds for those that the simulator reaches
+	TARPAULIN=$(TARPAULIN)/bin/cargo-tarpaulin .ci/coverage $(OF)
 
 # The version is behind the last dash of the folder's name.
 $(MUTANTS)/bin/cargo-mutants $(TARPAULIN)/bin/cargo-tarpaulin:

@@ -21,6 +21,7 @@ use callboard_benches::targets::Goal;
 use callboard_chaos::servers::{RabbitMq, RadosGw, Redis};
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -65,13 +66,10 @@ impl Servers {
         Ok(Self { rabbitmq, redis, radosgw })
     }
 
-    async fn s3(&self, namespace: &str) -> Result<S3Store> {
+    /// Where its bucket is.
+    pub(crate) fn s3(&self) -> S3 {
         let key = self.radosgw.key();
-        let mut options = S3Options::new(BUCKET, namespace)?;
-        options.endpoint = Some(self.radosgw.url());
-        options.region = Some(RadosGw::REGION.to_owned());
-        options.key = Some(S3Key { id: key.id.clone(), secret: key.secret.clone(), token: None });
-        Ok(S3Store::connect(options).await?)
+        S3 { url: self.radosgw.url(), id: key.id.clone(), secret: key.secret.clone() }
     }
 
     /// A node of a cluster that is called so.
@@ -88,6 +86,24 @@ impl Servers {
         let client = self.node(namespace, &store).await?.client().start().await?;
         all_owned(&client).await?;
         Ok(Fleet::of(client, nodes, performed))
+    }
+}
+
+/// A bucket, and who may use it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct S3 {
+    url: String,
+    id: String,
+    secret: String,
+}
+
+impl S3 {
+    pub(crate) async fn store(&self, namespace: &str) -> Result<S3Store> {
+        let mut options = S3Options::new(BUCKET, namespace)?;
+        options.endpoint = Some(self.url.clone());
+        options.region = Some(RadosGw::REGION.to_owned());
+        options.key = Some(S3Key { id: self.id.clone(), secret: self.secret.clone(), token: None });
+        Ok(S3Store::connect(options).await?)
     }
 }
 
@@ -135,7 +151,7 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
             for repetition in 0..plan.repetitions {
                 let namespace = format!("b{}-{in_flight}-{repetition}", if is_s3 { "s3" } else { "folder" });
                 let store: Arc<dyn Store> = match is_s3 {
-                    true => Arc::new(servers.s3(&namespace).await?),
+                    true => Arc::new(servers.s3().store(&namespace).await?),
                     false => Arc::new(FolderStore::open(folder.path().join(&namespace))?),
                 };
                 let before_ms = commit(&*store, "before").await?;
@@ -167,7 +183,7 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
         requests(plan, &servers, report).await?;
     }
     if plan.wants(TAKEOVER) {
-        takeover::measure(plan, &servers, folder.path(), report).await?;
+        takeover::measure(plan, &servers, report).await?;
     }
     if plan.wants(READY) {
         ready_to_start(plan, &servers, report).await?;
@@ -250,7 +266,7 @@ async fn submissions(plan: &Plan, servers: &Servers, folder: &Path, report: &mut
 async fn requests(plan: &Plan, servers: &Servers, report: &mut Report) -> Result<()> {
     const IN_FLIGHT: usize = 2_000;
     let tasks = 10_000 / plan.divisor;
-    let store = Arc::new(Counted { store: servers.s3("requests").await?, creates: AtomicUsize::new(0) });
+    let store = Arc::new(Counted { store: servers.s3().store("requests").await?, creates: AtomicUsize::new(0) });
     let mut settings = Settings::default();
     settings.namespace = "requests".to_owned();
     let idle = Pool::task_fn(|_, task: Nothing| async move { Ok(task.number) }).instances(IN_FLIGHT);
@@ -299,7 +315,7 @@ impl Store for Counted {
 /// From submission to the start of the handler: half of fifty agents are busy at any time.
 async fn ready_to_start(plan: &Plan, servers: &Servers, report: &mut Report) -> Result<()> {
     const AGENTS: usize = 50;
-    let store: Arc<dyn Store> = Arc::new(servers.s3("ready").await?);
+    let store: Arc<dyn Store> = Arc::new(servers.s3().store("ready").await?);
     let origin = Instant::now();
     let mut nodes = Vec::new();
     for node in 0..NODES {
@@ -330,7 +346,7 @@ async fn ready_to_start(plan: &Plan, servers: &Servers, report: &mut Report) -> 
 
 /// A query among many agents, and what the directory is told and asked meanwhile.
 async fn registered(servers: &Servers, report: &mut Report) -> Result<()> {
-    let store: Arc<dyn Store> = Arc::new(servers.s3("registered").await?);
+    let store: Arc<dyn Store> = Arc::new(servers.s3().store("registered").await?);
     for agents in [1_000, 10_000] {
         let namespace = format!("registered-{agents}");
         let nth = |n: usize| Pool::task_fn(|_, _: Begin| async { Ok(0) }).instances(1).id(format!("agent-{n}"));

@@ -1,17 +1,15 @@
 //! How long a partition with many live tasks stands still when its owner is killed.
 
 use crate::Plan;
-use crate::cluster::{Servers, node};
+use crate::cluster::{S3, Servers, node};
 use crate::fleet::{Nothing, nothing};
 use crate::table::Report;
 use callboard::port::store::Store;
-use callboard::port::store::folder::FolderStore;
 use callboard::prelude::*;
 use callboard_benches::targets::Goal;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use std::env;
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,12 +31,12 @@ struct Where {
     rabbitmq: String,
     redis: String,
     namespace: String,
-    store: PathBuf,
+    s3: S3,
 }
 
 impl Where {
     async fn node(&self) -> Result<callboard::Builder> {
-        let store: Arc<dyn Store> = Arc::new(FolderStore::open(&self.store)?);
+        let store: Arc<dyn Store> = Arc::new(self.s3.store(&self.namespace).await?);
         node(&self.rabbitmq, &self.redis, &self.namespace, &store, 1).await
     }
 }
@@ -53,12 +51,11 @@ pub(crate) async fn is_owner() -> Result<bool> {
 
 /// One row: from the death of the owner to the first task that begins behind it. A task begins only if its owner agrees, so that is one
 /// that the next owner has dispatched.
-pub(crate) async fn measure(plan: &Plan, servers: &Servers, folder: &Path, report: &mut Report) -> Result<()> {
+pub(crate) async fn measure(plan: &Plan, servers: &Servers, report: &mut Report) -> Result<()> {
     let mut took = Vec::new();
     for attempt in 0..TRIES * plan.repetitions {
         let namespace = format!("takeover-{attempt}");
-        let store = folder.join(&namespace);
-        let of = Where { rabbitmq: servers.rabbitmq.url(), redis: servers.redis.url(), namespace, store };
+        let of = Where { rabbitmq: servers.rabbitmq.url(), redis: servers.redis.url(), namespace, s3: servers.s3() };
         took.extend(once(plan, &of).await?.map(|took| took.as_secs_f64()));
         if took.len() == plan.repetitions {
             break;

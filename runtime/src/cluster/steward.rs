@@ -98,6 +98,8 @@ pub(crate) struct Steward {
     /// Tenures that ended by a panic, and since when they are counted.
     panics: BTreeMap<u16, Setbacks>,
     refuses: BTreeSet<u16>,
+    /// Partitions that were given up because this node stops.
+    left: BTreeSet<u16>,
 }
 
 /// A partition that so many nodes refuse is left alone by all: it is the partition, and not the nodes.
@@ -107,8 +109,8 @@ const PANICS: (u32, Duration) = (5, Duration::from_secs(60));
 
 impl Steward {
     pub(crate) fn new(me: Arc<str>, partitions: u16, pace: Pace) -> Self {
-        let (tenures, setbacks, panics, refuses) = Default::default();
-        Self { me, partitions, pace, tenures, setbacks, panics, refuses }
+        let (tenures, setbacks, panics, refuses, left) = Default::default();
+        Self { me, partitions, pace, tenures, setbacks, panics, refuses, left }
     }
 
     /// What this node owns, with the epochs.
@@ -272,6 +274,17 @@ impl Steward {
                 }
                 // Nobody else is there to take it: it is served to the end.
                 (Some(Tenure::Serving { .. }), None) => {}
+                // It was left to a node that had died: what is still worked on here has nobody else to tell.
+                (None, None)
+                    if standing == Standing::Leaving
+                        && nodes.is_empty()
+                        && self.left.contains(&partition)
+                        && !is_owned
+                        && movement != Movement::Unsettled
+                        && self.rests_until(partition) <= now =>
+                {
+                    acts.push(Act::Claim(partition));
+                }
                 (Some(Tenure::Serving { since, .. }), Some(node)) if node != self.me => {
                     let is_mine = owners.get(&partition) == Some(&self.me);
                     let may_move = movement == Movement::Free && now.saturating_sub(*since) >= self.pace.tenure_min;
@@ -293,8 +306,10 @@ impl Steward {
             match act {
                 Act::Claim(partition) => self.tenures.insert(*partition, Tenure::Beginning),
                 Act::Release(partition, why) => {
-                    if let Why::Deposed(_) | Why::Unfit = why {
-                        self.failed(*partition, now);
+                    match why {
+                        Why::Deposed(_) | Why::Unfit => self.failed(*partition, now),
+                        Why::Leaving => drop(self.left.insert(*partition)),
+                        Why::HandedTo(_) => {}
                     }
                     self.tenures.insert(*partition, Tenure::Ending)
                 }

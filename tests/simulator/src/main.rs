@@ -130,19 +130,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let began = Instant::now();
-    let (next, sum) = (AtomicU64::new(0), Mutex::new(Sum::default()));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(if wishes.is_shown { 1 } else { 64 });
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                if let Some(name) = &wishes.sabotage {
-                    sabotage(name);
-                }
-                work(&wishes, &next, &sum);
-            });
-        }
-    });
-    let sum = sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let sum = play_all(&wishes);
     for (seed, breaches) in &sum.failed {
         println!("seed {seed}:");
         let distinct: BTreeSet<&String> = breaches.iter().collect();
@@ -170,6 +158,23 @@ fn main() -> ExitCode {
     let missed = if wishes.seeds < ENOUGH || wishes.sabotage.is_some() { Vec::new() } else { sum.missed() };
     missed.iter().for_each(|point| println!("never hit: {point}"));
     ExitCode::from(u8::from(!sum.failed.is_empty() || !missed.is_empty()))
+}
+
+/// Plays all that was wished for, on all cores unless it is shown.
+fn play_all(wishes: &Wishes) -> Sum {
+    let (next, sum) = (AtomicU64::new(0), Mutex::new(Sum::default()));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(if wishes.is_shown { 1 } else { 64 });
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                if let Some(name) = &wishes.sabotage {
+                    sabotage(name);
+                }
+                work(wishes, &next, &sum);
+            });
+        }
+    });
+    sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn work(wishes: &Wishes, next: &AtomicU64, sum: &Mutex<Sum>) {
@@ -218,4 +223,19 @@ fn sabotage(name: &str) -> bool {
 #[cfg(not(feature = "sabotage"))]
 fn sabotage(_name: &str) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A few here; as many as `TEST_HISTORIES` says for who counts which lines they reach.
+    #[test]
+    fn histories_keep_every_promise() {
+        let seeds = std::env::var("TEST_HISTORIES").map_or(2, |seeds| seeds.parse().expect("a number of histories"));
+        let level = LevelFilter::OFF;
+        let sum = play_all(&Wishes { from: 1, seeds, is_shown: false, level, is_twice: false, sabotage: None });
+        assert!(sum.failed.is_empty(), "{:?}", sum.failed);
+        assert!(sum.histories >= seeds && sum.runs > 0);
+    }
 }

@@ -63,6 +63,43 @@ async fn running_work_is_not_repeated_by_a_takeover() {
     next.shutdown().await.unwrap();
 }
 
+/// Of two nodes one dies, and the other is told to stop before it knows. It leaves its partition to the dead one, and has a
+/// result that nobody would take.
+#[tokio::test(start_paused = true)]
+async fn who_has_left_a_partition_to_a_dead_node_takes_it_back_for_its_last_results() {
+    let town = Town::of(1);
+    let (tally, gate) = (Tally::default(), Gate::shut());
+    let agents = |builder| {
+        let (tally, gate) = (tally.clone(), gate.clone());
+        acting(builder, 1, move |_, what| {
+            let (tally, gate) = (tally.clone(), gate.clone());
+            async move {
+                tally.add(&what);
+                gate.pass().await;
+                Ok(what)
+            }
+        })
+    };
+    let mut nodes = vec![Mortal::of(&town, agents).await, Mortal::of(&town, agents).await];
+    until_even(&nodes[0], 2, 1).await;
+    let owner = usize::from(nodes[0].nodes().await.unwrap()[0].partitions.is_empty());
+    let (owner, other) = (nodes.swap_remove(owner), nodes.remove(0));
+    let run = owner.start(one(act("it")).0).await.unwrap().id();
+    tally.reaches("it", 1).await;
+    other.die().await;
+    let opened = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        gate.open();
+    };
+    let (stopped, ()) = tokio::join!(owner.shutdown(), opened);
+    stopped.unwrap();
+
+    let next = town.node().start().await.unwrap();
+    assert_eq!(next.run(run).outcome().await.unwrap(), RunOutcome::Completed, "without an agent");
+    assert_eq!(tally.of("it"), 1);
+    next.shutdown().await.unwrap();
+}
+
 /// The node that performs the task dies; its owner gives it to another, long before the lease ends.
 #[tokio::test(start_paused = true)]
 async fn what_a_dead_node_performed_begins_again_elsewhere_without_a_retry() {
