@@ -59,6 +59,10 @@ pub enum Goal {
     GrowthOfRuns,
     /// CPU time of a task among ten times the agents.
     GrowthOfAgents,
+    /// Seconds until a node serves that has an empty folder.
+    StartEmpty,
+    /// Seconds until a node serves that has 100,000 live tasks.
+    StartLive,
 }
 
 /// What is wanted of a ratio.
@@ -82,7 +86,7 @@ pub enum Bound {
 
 impl Goal {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::EmbeddedToRestate,
         Self::AloneToCommits,
         Self::AloneToRestate,
@@ -109,6 +113,8 @@ impl Goal {
         Self::GrowthOfARun,
         Self::GrowthOfRuns,
         Self::GrowthOfAgents,
+        Self::StartEmpty,
+        Self::StartLive,
     ];
 
     /// What it is called in the table, and in which unit it is.
@@ -141,6 +147,8 @@ impl Goal {
             Self::GrowthOfARun => ("CPU of a task, in a run of 10 x the tasks", "x"),
             Self::GrowthOfRuns => ("CPU of a task, behind 10 x the runs", "x"),
             Self::GrowthOfAgents => ("CPU of a task, among 10 x the agents", "x"),
+            Self::StartEmpty => ("a node serves, with an empty folder", "s"),
+            Self::StartLive => ("a node serves, with 100,000 live tasks", "s"),
         }
     }
 
@@ -171,6 +179,8 @@ impl Goal {
             Self::Ask => at_most(2.0, 1.3),
             Self::Telemetry => at_most(1.05, 1.02),
             Self::GrowthOfARun | Self::GrowthOfRuns | Self::GrowthOfAgents => at_most(1.2, 1.05),
+            Self::StartEmpty => at_most(0.3, 0.3),
+            Self::StartLive => at_most(2.0, 2.0),
         }
     }
 }

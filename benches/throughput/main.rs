@@ -28,6 +28,7 @@ mod memory;
 mod messages;
 mod raw;
 mod spends;
+mod startup;
 mod streams;
 mod table;
 #[cfg(feature = "cluster")]
@@ -97,7 +98,7 @@ const FLIGHTS: [(usize, usize); 4] = [(1, 1_000), (64, 5_000), (256, 10_000), (1
 async fn main() -> Result<()> {
     let plan = Plan::read();
     fs::create_dir_all(&plan.folder)?;
-    if telemetry::is_part(&plan).await? || memory::is_part(&plan).await? {
+    if telemetry::is_part(&plan).await? || memory::is_part(&plan).await? || startup::is_part().await? {
         return Ok(());
     }
     #[cfg(feature = "cluster")]
@@ -159,6 +160,9 @@ async fn main() -> Result<()> {
     }
     if plan.wants("memory of a node") {
         memory::measure(&plan, &mut report).await?;
+    }
+    if plan.wants("start") {
+        startup::measure(&plan, &mut report).await?;
     }
     println!();
     report.commit(raw::commit(&plan.folder, 1_000 / plan.divisor)?);

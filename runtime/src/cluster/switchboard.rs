@@ -108,6 +108,8 @@ pub(crate) enum Order {
     Here(u16),
     /// A node is dead.
     Dead(Arc<str>),
+    /// Have the backlog look soon at what it is to ask others for.
+    Look(Duration),
     /// Time has passed.
     Tick,
 }
@@ -168,6 +170,11 @@ impl Switchboard {
     /// Tells all nodes.
     pub(crate) fn tell_all(&self, note: Note) {
         self.order(Order::TellAll(note));
+    }
+
+    /// Has the backlog look at what it is to ask others for, after a while.
+    pub(crate) fn look_in(&self, pause: Duration) {
+        self.order(Order::Look(pause));
     }
 
     pub(super) fn beat(&self, beat: Beat) {
@@ -368,6 +375,13 @@ impl Desk {
             Order::Dead(node) => {
                 self.calls.dead(&node);
                 self.served.dead(&node);
+            }
+            Order::Look(pause) => {
+                let backlog = self.around.backlog.clone();
+                self.tasks.spawn(async move {
+                    sleep(pause).await;
+                    backlog.look();
+                });
             }
             Order::Tick => self.tick(),
         }

@@ -20,6 +20,7 @@ use super::desks::{DeskId, Desks};
 use super::gates::{Gates, Passed};
 use super::lending::{Announced, Loans, Wants};
 use super::order;
+use super::turnover;
 use crate::breaches::Breaches;
 use crate::breaker::{Breaker, Breakers, Ticket};
 use crate::cluster::Switchboard;
@@ -63,6 +64,8 @@ struct Inner {
     gates: Gates,
     /// Counts what is lent, so that who had something longest ago is known.
     lent: u64,
+    /// Whether it is looked at again soon what is to be asked of other nodes.
+    is_looked_at: bool,
     breaches: Breaches,
 }
 
@@ -76,6 +79,8 @@ struct Offer {
     /// Until when an agent at which it has failed leaves it to another one, where there are several nodes: a slot of that one
     /// has to be asked for.
     left_until: Option<Instant>,
+    /// Since when it waits.
+    since: Instant,
 }
 
 /// How long an agent leaves a task to another one.
@@ -369,7 +374,7 @@ impl Backlog {
             }
             let units = inner.gates.comes(&mut ready, tenant.as_ref());
             let left_until = ready.avoid.is_some().then(|| now + LEFT_FOR).filter(|_| has_others);
-            inner.queue.push(ready, Offer { partition: partition.clone(), tenant, units, left_until });
+            inner.queue.push(ready, Offer { partition: partition.clone(), tenant, units, left_until, since: now });
         }
         drop(inner);
         self.hand_out(|inner| inner.meet(&touched));
@@ -590,7 +595,8 @@ impl Backlog {
         let ended = inner.loans.forget_old();
         self.take_back(inner, ended);
         let mut inner = self.lock();
-        let lanes = inner.lanes_wanted();
+        inner.is_looked_at = false; // or it was forgotten with the switchboard
+        let lanes = inner.lanes_wanted(Instant::now()).0;
         if lanes.is_empty() && inner.announced.is_empty() {
             return;
         }
@@ -612,14 +618,24 @@ impl Backlog {
         ended.into_iter().for_each(|(desk, _)| self.serve(desk));
     }
 
-    /// Tells the others what waits, if it is much more than they know.
+    /// Looks at what waits, as was asked for.
+    pub(crate) fn look(&self) {
+        self.lock().is_looked_at = false;
+        self.announce_if_needed();
+    }
+
+    /// Tells the others what waits, if it is much more than they know. What an agent of this node is about to take is looked at
+    /// again soon.
     fn announce_if_needed(&self) {
         let Some(others) = self.others.get() else { return };
         let mut inner = self.lock();
         if inner.queue.is_empty() {
             return;
         }
-        let lanes = inner.lanes_wanted();
+        let (lanes, is_some_left) = inner.lanes_wanted(Instant::now());
+        if is_some_left && !std::mem::replace(&mut inner.is_looked_at, true) {
+            others.look_in(turnover::LATELY);
+        }
         if inner.announced.is_outdated_by(&lanes) {
             inner.announced.set(&lanes);
             drop(inner);
@@ -672,9 +688,15 @@ impl Inner {
         self.gates.count(lanes);
     }
 
-    /// What waits, lane by lane.
-    fn lanes_wanted(&self) -> Vec<Wanted> {
+    /// What waits, lane by lane, but for what an agent of this node takes sooner than another could; and whether there is such.
+    fn lanes_wanted(&self, now: Instant) -> (Vec<Wanted>, bool) {
+        let mut is_some_left = false;
         let lanes = self.queue.lanes().filter_map(|(capability, lane)| {
+            let waited = lane.first().map_or(Duration::ZERO, |(_, offer)| now.duration_since(offer.since));
+            if self.desks.take_soon(capability, lane.requires(), lane.waiting(), waited, now) {
+                is_some_left = true;
+                return None;
+            }
             Some(Wanted {
                 capability: capability.clone(),
                 requires: lane.requires().clone(),
@@ -688,7 +710,8 @@ impl Inner {
         });
         // What waits at a gate and what does not is one want.
         let mut wanted: BTreeMap<(Arc<str>, Requirements), Wanted> = BTreeMap::new();
-        for lane in lanes.filter(|lane| lane.waiting > 0) {
+        let lanes: Vec<Wanted> = lanes.collect();
+        for lane in lanes.into_iter().filter(|lane| lane.waiting > 0) {
             match wanted.entry((lane.capability.clone(), lane.requires.clone())) {
                 Entry::Vacant(free) => drop(free.insert(lane)),
                 Entry::Occupied(mut known) => {
@@ -698,7 +721,7 @@ impl Inner {
                 }
             }
         }
-        wanted.into_values().collect()
+        (wanted.into_values().collect(), is_some_left)
     }
 
     /// What the free slot of a desk is used for, if it has one.

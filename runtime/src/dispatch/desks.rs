@@ -6,6 +6,7 @@
 //! require what most of them lack.
 
 use super::desk::{Desk, FULL, Home};
+use super::turnover::Turnover;
 use crate::cluster::note::Lent;
 use crate::query::Cause;
 use crate::registry::profile::{Capability, Profile};
@@ -13,6 +14,7 @@ use crate::telemetry::{Meters, Utilization};
 use callboard_core::{Ready, Requirements, closest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// The desk of one agent, which may have gone since.
@@ -50,6 +52,7 @@ struct Offering {
     free: BTreeSet<Place>,
     /// Of this process.
     slots: Slots,
+    turnover: Turnover,
     told: Utilization,
 }
 
@@ -71,11 +74,20 @@ impl Slots {
 
 impl Offering {
     fn new(told: Utilization) -> Self {
-        Self { all: BTreeSet::new(), free: BTreeSet::new(), slots: Slots::default(), told }
+        Self {
+            all: BTreeSet::new(),
+            free: BTreeSet::new(),
+            slots: Slots::default(),
+            turnover: Turnover::default(),
+            told,
+        }
     }
 
     /// A desk had these slots, and has those.
     fn changed(&mut self, from: Slots, to: Slots) {
+        if to.taken < from.taken {
+            self.turnover.freed(Instant::now());
+        }
         self.slots.taken = (self.slots.taken + to.taken).saturating_sub(from.taken);
         self.slots.all = (self.slots.all + to.all).saturating_sub(from.all);
         self.told.is(self.slots.taken, self.slots.all);
@@ -273,6 +285,22 @@ impl Desks {
         let all = self.offering.get(&ready.capability).into_iter().flat_map(|offering| &offering.all);
         let mut others = all.filter(|other| **other != number).filter_map(|other| self.desks.get(other));
         others.any(|desk| desk.admits(&ready.requires) && (desk.home.is_some() || desk.seats > 0))
+    }
+
+    /// Whether agents of this process take so many tasks sooner than it is worth to ask others, of which the first has waited
+    /// for so long.
+    pub(super) fn take_soon(
+        &self,
+        capability: &str,
+        requires: &Requirements,
+        waiting: usize,
+        waited: Duration,
+        now: Instant,
+    ) -> bool {
+        let Some(offering) = self.offering.get(capability) else { return false };
+        let mut desks = offering.all.iter().filter_map(|number| self.desks.get(number));
+        offering.turnover.takes_soon(waiting, waited, now)
+            && desks.any(|desk| desk.home.is_none() && desk.seats > 0 && desk.admits(requires))
     }
 
     /// Whether there is one.

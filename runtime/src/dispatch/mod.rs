@@ -16,3 +16,4 @@ pub(crate) mod health;
 mod lending;
 mod order;
 pub(crate) mod seat;
+mod turnover;

@@ -4,7 +4,7 @@
 //! the caller in its own journalled state; the archive itself keeps nothing but the last two pages it read. Lines are
 //! `<id> <closed, ms> <record>`, so `zstdcat PAGE | cut -d' ' -f3-` shows the records.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -186,7 +186,26 @@ pub(crate) struct Archive {
     access: Access,
     names: Names,
     level: i32,
-    cache: Mutex<VecDeque<(u64, Arc<[Record]>)>>,
+    cache: Mutex<VecDeque<(u64, Arc<Page>)>>,
+}
+
+/// A page in memory.
+#[derive(Debug)]
+struct Page {
+    records: Arc<[Record]>,
+    /// Where the newest record of each id is.
+    places: HashMap<Uuid, usize>,
+}
+
+impl Page {
+    fn of(records: Vec<Record>) -> Self {
+        let places = records.iter().enumerate().map(|(place, record)| (record.id, place)).collect();
+        Self { records: records.into(), places }
+    }
+
+    fn newest(&self, id: Uuid) -> Option<&Record> {
+        self.places.get(&id).map(|place| &self.records[*place])
+    }
 }
 
 impl Journal {
@@ -222,8 +241,7 @@ impl Archive {
     /// Of the pages read on the way.
     pub(crate) async fn find(&self, id: Uuid, summaries: &[Summary]) -> Result<Option<Record>, Error> {
         for summary in summaries.iter().rev().filter(|summary| summary.may_hold(id)) {
-            let records = self.page(summary.page).await?;
-            if let Some(record) = records.iter().rev().find(|record| record.id == id) {
+            if let Some(record) = self.opened(summary.page).await?.newest(id) {
                 return Ok(Some(record.clone()));
             }
         }
@@ -235,18 +253,22 @@ impl Archive {
     /// # Errors
     /// Missing, Corrupt and Newer are not healed by trying again; Unknown is.
     pub(crate) async fn page(&self, page: u64) -> Result<Arc<[Record]>, Error> {
-        if let Some(records) = self.cached(page) {
-            return Ok(records);
+        self.opened(page).await.map(|page| page.records.clone())
+    }
+
+    async fn opened(&self, page: u64) -> Result<Arc<Page>, Error> {
+        if let Some(opened) = self.cached(page) {
+            return Ok(opened);
         }
         let name = self.names.page(page);
         let found = self.access.get_patiently(&name).await;
         let found = found.map_err(|error| Error::Unknown { page, reason: error.to_string() })?;
         let bytes = found.ok_or(Error::Missing { page })?;
-        let records: Arc<[Record]> = self.decode(page, &name, &bytes)?.into();
+        let opened = Arc::new(Page::of(self.decode(page, &name, &bytes)?));
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.truncate(CACHED - 1);
-        cache.push_front((page, records.clone()));
-        Ok(records)
+        cache.push_front((page, opened.clone()));
+        Ok(opened)
     }
 
     /// Copies the pages of `summaries` that `theirs`, the archive of the same partition in another store, does not have yet.
@@ -272,9 +294,9 @@ impl Archive {
         Ok(added)
     }
 
-    fn cached(&self, page: u64) -> Option<Arc<[Record]>> {
+    fn cached(&self, page: u64) -> Option<Arc<Page>> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.iter().find(|(number, _)| *number == page).map(|(_, records)| records.clone())
+        cache.iter().find(|(number, _)| *number == page).map(|(_, opened)| opened.clone())
     }
 
     fn encode(&self, page: u64, records: &[Record]) -> Result<Bytes, Error> {

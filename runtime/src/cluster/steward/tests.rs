@@ -177,6 +177,22 @@ fn who_stops_or_can_not_serve_hands_over_at_once_unless_nobody_else_is_there() {
 }
 
 #[test]
+fn who_stops_takes_back_what_it_has_left_to_a_node_that_was_dead_and_no_more() {
+    let mut stage = Stage::of(4, &["a", "b"]);
+    stage.settle();
+    stage.standing.insert("a".into(), Standing::Leaving);
+    stage.kill("b");
+    let released = stage.round(Movement::Frozen);
+    assert!(released.len() == 2 && released.iter().all(|(_, act)| matches!(act, Act::Release(..))), "{released:?}");
+    assert!(stage.round(Movement::Frozen).is_empty(), "it may live");
+    stage.now += LIFE;
+    let claimed = stage.round(Movement::Frozen);
+    assert!(claimed.len() == 2 && claimed.iter().all(|(_, act)| matches!(act, Act::Claim(_))), "{claimed:?}");
+    assert!(stage.round(Movement::Frozen).is_empty());
+    assert_eq!(stage.counts(), [2], "what the other had is not claimed by one that stops");
+}
+
+#[test]
 fn a_deposed_owner_lets_go_and_the_next_claim_waits_longer_each_time() {
     let mut steward = Steward::new("a".into(), 1, PACE);
     let mut view = View::new(LIFE);
