@@ -692,8 +692,7 @@ impl Inner {
     fn lanes_wanted(&self, now: Instant) -> (Vec<Wanted>, bool) {
         let mut is_some_left = false;
         let lanes = self.queue.lanes().filter_map(|(capability, lane)| {
-            let waited = lane.first().map_or(Duration::ZERO, |(_, offer)| now.duration_since(offer.since));
-            if self.desks.take_soon(capability, lane.requires(), lane.waiting(), waited, now) {
+            if take_soon(&self.desks, capability, lane, now) {
                 is_some_left = true;
                 return None;
             }
@@ -733,8 +732,12 @@ impl Inner {
             desk.capabilities.contains_key(capability) && lane.requires().are_met_by(traits)
         };
         let needs = self.needs(is_free);
+        // A slot of another node goes back if it is not needed any more.
+        let (desks, now, is_elsewhere) = (&self.desks, Instant::now(), desk.home.is_some());
         let admits = |capability: &str, lane: &Lane<Offer>| {
-            lane.requires().are_met_by(traits) && gates.lets_through(capability, lane, needs.of(lane)) > 0
+            lane.requires().are_met_by(traits)
+                && gates.lets_through(capability, lane, needs.of(lane)) > 0
+                && !(is_elsewhere && take_soon(desks, capability, lane, now))
         };
         let offers = |capability: &str| desk.capabilities.contains_key(capability);
         if desk.home.is_none()
@@ -774,7 +777,6 @@ impl Inner {
         }
         let left = self.queue.most_urgent(capabilities(), admits);
         self.breaches.report(None, order::breach(&self.queue, &ready, left));
-        let is_elsewhere = desk.home.is_some();
         let passed = self.pass(&ready, &offer);
         if is_elsewhere {
             self.announced.served(&ready.capability, &ready.requires);
@@ -797,6 +799,12 @@ impl Inner {
         let passed = self.pass(&ready, &offer);
         Some(Met::Task { ready, offer, desk: self.desks.give(number)?, chosen, passed })
     }
+}
+
+/// Whether agents of this node take all of a lane sooner than it is worth to ask others.
+fn take_soon(desks: &Desks, capability: &str, lane: &Lane<Offer>, now: Instant) -> bool {
+    let waited = lane.first().map_or(Duration::ZERO, |(_, offer)| now.duration_since(offer.since));
+    desks.take_soon(capability, lane.requires(), lane.waiting(), waited, now)
 }
 
 /// How many units there must be at a gate before one of those who wait there goes.

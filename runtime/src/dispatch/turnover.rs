@@ -11,8 +11,9 @@ mod tests;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Slots that became free no longer ago than this become free all the time, until it is looked again.
-pub(super) const LATELY: Duration = Duration::from_millis(10);
+/// Slots that became free no longer ago than this become free all the time, until it is looked again. A disk or a broker that
+/// hesitates for less is no reason to ask others.
+pub(super) const LATELY: Duration = Duration::from_millis(50);
 /// What waits here for longer is asked for elsewhere.
 const SOON: Duration = Duration::from_millis(250);
 /// Over so many slots the pace is a mean.

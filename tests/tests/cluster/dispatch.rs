@@ -67,6 +67,33 @@ async fn a_task_does_not_wait_before_busy_instances_while_another_is_idle() {
     }
 }
 
+/// Another node is not asked for what its own agent takes in a moment: to send it there takes longer.
+#[tokio::test(start_paused = true)]
+async fn what_has_its_turn_soon_stays_where_it_is_and_what_has_not_does_not() {
+    let town = Town::of(1);
+    let (gate, tally) = (Gate::shut(), Tally::default());
+    let owner = waiting(town.node(), "here", 1, &gate, &tally).start().await.unwrap();
+    let other = waiting(town.node().client(), "there", 1, &gate, &tally).start().await.unwrap();
+    until(&owner, |nodes| nodes.len() == 2).await;
+    let _said: String = owner.call(act("short")).await.unwrap();
+    let many = Workflow::new("many");
+    (0..100).for_each(|n| drop(many.task(format!("t{n}"), act("short"))));
+    assert_eq!(owner.start(many).await.unwrap().outcome().await.unwrap(), RunOutcome::Completed);
+    assert_eq!((tally.of("here: short"), tally.of("there: short")), (101, 0));
+
+    let long = owner.start(one(act("long")).0).await.unwrap();
+    tally.reaches("here: long", 1).await;
+    let began = Instant::now();
+    let _said: String = owner.call(act("short")).await.unwrap();
+    assert_eq!(tally.of("there: short"), 1);
+    assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+    gate.open();
+    assert_eq!(long.outcome().await.unwrap(), RunOutcome::Completed);
+    for board in [other, owner] {
+        board.shutdown().await.unwrap();
+    }
+}
+
 /// At most a window of two times the slots may be ahead of a more urgent task that comes later.
 #[tokio::test(start_paused = true)]
 async fn a_more_urgent_task_of_another_node_waits_for_no_more_than_a_window() {
