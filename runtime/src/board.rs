@@ -410,19 +410,19 @@ impl Start {
     }
 
     async fn submit(self) -> Result<Run> {
-        let Ready { node, id, before, graph, untyped, key } = self.ready()?;
+        let Submission { node, id, before, graph, untyped, key } = self.submission()?;
         node.submit(id, graph, untyped, key, before).await?;
         Ok(Run::new(node, id))
     }
 
     /// Submits it, and waits for the end of `target`.
     async fn perform(self, target: &Target) -> Result<(Run, Verdict)> {
-        let Ready { node, id, before, graph, untyped, key } = self.ready()?;
+        let Submission { node, id, before, graph, untyped, key } = self.submission()?;
         let verdict = node.perform(id, graph, untyped, key, before, target).await?;
         Ok((Run::new(node, id), verdict))
     }
 
-    fn ready(self) -> Result<Ready> {
+    fn submission(self) -> Result<Submission> {
         if let Some(key) = self.key.as_ref().filter(|key| key.is_empty() || key.len() > 256) {
             let message = format!("a key has 1 to 256 bytes, not {}", key.len());
             return Err(Error::new(ErrorKind::Invalid, message));
@@ -437,12 +437,12 @@ impl Start {
             graph.budget = Some(budget.said()?);
         }
         graph.trace = self.trace.or_else(tracer::current);
-        Ok(Ready { node: self.node, id, before, graph, untyped, key: self.key })
+        Ok(Submission { node: self.node, id, before, graph, untyped, key: self.key })
     }
 }
 
 /// What is submitted.
-struct Ready {
+struct Submission {
     node: Arc<Node>,
     id: RunId,
     before: Before,

@@ -709,8 +709,7 @@ impl Inner {
         });
         // What waits at a gate and what does not is one want.
         let mut wanted: BTreeMap<(Arc<str>, Requirements), Wanted> = BTreeMap::new();
-        let lanes: Vec<Wanted> = lanes.collect();
-        for lane in lanes.into_iter().filter(|lane| lane.waiting > 0) {
+        for lane in lanes.filter(|lane| lane.waiting > 0) {
             match wanted.entry((lane.capability.clone(), lane.requires.clone())) {
                 Entry::Vacant(free) => drop(free.insert(lane)),
                 Entry::Occupied(mut known) => {

@@ -7,7 +7,7 @@
 use crate::settings::LogFormat;
 use crate::telemetry::convention::short;
 use crate::telemetry::tracer::now;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 use std::fmt::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
@@ -41,10 +41,7 @@ struct Fields {
 enum Is {
     /// This part of the texts.
     Text(Range<usize>),
-    Number(Number),
-    Bool(bool),
-    /// A number that JSON has no form for.
-    Nothing,
+    Plain(Value),
 }
 
 impl Fields {
@@ -102,9 +99,7 @@ impl Fields {
     fn value(&self, is: &Is) -> Value {
         match is {
             Is::Text(range) => self.text(range).into(),
-            Is::Number(number) => number.clone().into(),
-            Is::Bool(is) => (*is).into(),
-            Is::Nothing => Value::Null,
+            Is::Plain(value) => value.clone(),
         }
     }
 }
@@ -120,19 +115,19 @@ fn name(field: &Field) -> Option<&'static str> {
 
 impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put_plain(field, Number::from_f64(value).map_or(Is::Nothing, Is::Number));
+        self.put_plain(field, Is::Plain(value.into()));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put_plain(field, Is::Number(value.into()));
+        self.put_plain(field, Is::Plain(value.into()));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put_plain(field, Is::Number(value.into()));
+        self.put_plain(field, Is::Plain(value.into()));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put_plain(field, Is::Bool(value));
+        self.put_plain(field, Is::Plain(value.into()));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
