@@ -78,6 +78,8 @@ pub(crate) struct Fleet {
     others: Vec<Callboard>,
     place: Place,
     folder: PathBuf,
+    /// Whether each task has a key.
+    keyed: bool,
     /// How often a handler ran.
     performed: Arc<AtomicUsize>,
 }
@@ -102,13 +104,18 @@ impl Fleet {
     ) -> Result<Self> {
         let performed = Arc::default();
         let board = change(agents(builder(place, folder), &performed)).start().await?;
-        Ok(Self { board, others: Vec::new(), place, folder: folder.to_owned(), performed })
+        Ok(Self { board, others: Vec::new(), place, folder: folder.to_owned(), keyed: false, performed })
     }
 
     /// One that submits and others that perform, in a cluster whose journal is looked at through the one that submits.
     #[cfg(feature = "cluster")]
     pub(crate) fn of(board: Callboard, others: Vec<Callboard>, performed: Arc<AtomicUsize>) -> Self {
-        Self { board, others, place: Place::memory(0), folder: PathBuf::new(), performed }
+        Self { board, others, place: Place::memory(0), folder: PathBuf::new(), keyed: true, performed }
+    }
+
+    /// The same with tasks that have keys.
+    pub(crate) fn keyed(self) -> Self {
+        Self { keyed: true, ..self }
     }
 
     /// Submits a task for each number and waits for its result, so many at a time, as one submitter.
@@ -125,7 +132,7 @@ impl Fleet {
     /// look, from its key.
     async fn call(&self, number: usize) -> Result<(RunId, u64, Duration)> {
         let begun = Instant::now();
-        if !self.others.is_empty() {
+        if self.keyed {
             let key = number.to_string();
             let output = self.board.call(nothing(number)).key(&*key).await?;
             assert_eq!(output, number as u64, "a task gets its own result");

@@ -89,10 +89,11 @@ async fn of_a_run(width: usize) -> Result<f64> {
     Ok(used.as_secs_f64() * 1e6 / (runs * width) as f64)
 }
 
-/// A task when so many runs have ended before it, which are in the archive by then.
+/// A task when so many runs have ended before it, which are in the archive by then. Each has a key of its own, so that whoever submits it
+/// wants to know whether one of them had the same.
 async fn behind(plan: &Plan) -> Result<Vec<(usize, f64)>> {
     let folder = fresh_folder(&plan.folder)?;
-    let fleet = Fleet::start(Place::memory(1), folder.path()).await?;
+    let fleet = Fleet::start(Place::memory(1), folder.path()).await?.keyed();
     let (mut done, mut costs) = (0, Vec::new());
     for before in BEHIND.map(|before| before / plan.divisor) {
         fleet.fly(done..before, IN_FLIGHT).await?;

@@ -1,7 +1,7 @@
 //! Checking every object.
 
 use super::{NameSpace, away, unread_register};
-use crate::journal::archive;
+use crate::journal::archive::{self, Fingerprint};
 use crate::journal::digest::Digest;
 use crate::journal::payload;
 use crate::journal::position::Position;
@@ -150,7 +150,7 @@ impl NameSpace {
                 Ok(records) => {
                     survey.read(records.iter().map(|record| record.line.len()).sum());
                     records.iter().for_each(|record| stored_in(&record.line, named));
-                    if let Some(record) = records.iter().find(|record| !page.may_hold(record.id)) {
+                    if let Some(record) = records.iter().find(|record| !page.may_hold(Fingerprint::of(record.id))) {
                         survey.fault(
                             &object,
                             format!("page {} holds run {}, and its summary does not", page.page, record.id),

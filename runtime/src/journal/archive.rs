@@ -37,7 +37,7 @@ pub(crate) struct Record {
     pub(crate) line: Bytes,
 }
 
-/// What the caller keeps of a page, in its journalled state: about four bytes a record.
+/// What the caller keeps of a page, in its journalled state: about eight bytes a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     /// The number of the page.
@@ -75,28 +75,76 @@ impl Summary {
         }
     }
 
-    /// Whether the page may hold `id`: never wrongly no, wrongly yes about once in 65,536 / count.
-    pub(crate) fn may_hold(&self, id: Uuid) -> bool {
-        self.fingerprints.0.binary_search(&fingerprint(id)).is_ok()
+    /// Whether the page may hold what has this fingerprint: never wrongly no, wrongly yes about once in 4,294,967,296 / count.
+    /// What an older release has written is wrong once in 65,536 / count.
+    pub(crate) fn may_hold(&self, fingerprint: Fingerprint) -> bool {
+        self.fingerprints.contain(fingerprint)
     }
 }
 
-/// Sorted 16-bit hashes of a page's ids, written as hex digits, four each.
+/// The first four bytes of an id's hash: ids that count up are spread all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint(u32);
+
+impl Fingerprint {
+    pub(crate) fn of(id: Uuid) -> Self {
+        let [a, b, c, d, ..] = *blake3::hash(id.as_bytes()).as_bytes();
+        Self(u32::from_be_bytes([a, b, c, d]))
+    }
+}
+
+/// Sorted fingerprints of a page's ids, written as `8:` and eight hex digits each. Without the `8:` they are the first four of them each,
+/// as releases wrote them that looked into one page of a few dozen in vain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-struct Fingerprints(Vec<u16>);
+enum Fingerprints {
+    Whole(Vec<u32>),
+    Halves(Vec<u16>),
+}
+
+/// What the text of whole ones begins with.
+const WHOLE: &str = "8:";
 
 impl Fingerprints {
     fn of(records: &[Record]) -> Self {
-        let mut all: Vec<u16> = records.iter().map(|record| fingerprint(record.id)).collect();
+        let mut all: Vec<u32> = records.iter().map(|record| Fingerprint::of(record.id).0).collect();
         all.sort_unstable();
-        Self(all)
+        Self::Whole(all)
+    }
+
+    fn contain(&self, Fingerprint(wanted): Fingerprint) -> bool {
+        match self {
+            Self::Whole(all) => is_among(all, wanted),
+            Self::Halves(all) => all.binary_search(&((wanted >> 16) as u16)).is_ok(),
+        }
+    }
+}
+
+/// Whether a number is among sorted ones that are spread evenly: it is looked for where it would stand then, for each submission with a
+/// key looks at every page.
+fn is_among(all: &[u32], wanted: u32) -> bool {
+    let near = ((u64::from(wanted) * all.len() as u64) >> 32) as usize;
+    match all.get(near) {
+        None => false, // there are none
+        Some(there) if *there < wanted => all[near..].iter().find(|one| **one >= wanted) == Some(&wanted),
+        Some(_) => all[..=near].iter().rfind(|one| **one <= wanted) == Some(&wanted),
     }
 }
 
 impl From<Fingerprints> for String {
     fn from(fingerprints: Fingerprints) -> Self {
-        fingerprints.0.iter().map(|fingerprint| format!("{fingerprint:04x}")).collect()
+        use std::fmt::Write;
+        let mut text = Self::new();
+        let written = match fingerprints {
+            Fingerprints::Whole(all) => {
+                text.reserve_exact(WHOLE.len() + 8 * all.len());
+                text.push_str(WHOLE);
+                all.iter().try_for_each(|one| write!(text, "{one:08x}"))
+            }
+            Fingerprints::Halves(all) => all.iter().try_for_each(|one| write!(text, "{one:04x}")),
+        };
+        written.expect("a string takes everything");
+        text
     }
 }
 
@@ -104,20 +152,24 @@ impl TryFrom<String> for Fingerprints {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        const WRONG: &str = "fingerprints are ascending groups of four hex digits";
-        let (groups, []) = text.as_bytes().as_chunks::<4>() else {
-            return Err(WRONG);
+        let all = match text.strip_prefix(WHOLE) {
+            Some(whole) => groups::<8>(whole).map(Self::Whole),
+            None => {
+                let halves = |all: Vec<u32>| all.into_iter().map(|half| half as u16).collect();
+                groups::<4>(&text).map(halves).map(Self::Halves)
+            }
         };
-        let one = |group: &[u8; 4]| u16::from_str_radix(std::str::from_utf8(group).ok()?, 16).ok();
-        let all: Option<Vec<u16>> = groups.iter().map(one).collect();
-        all.filter(|all| all.is_sorted()).map(Self).ok_or(WRONG)
+        all.ok_or("fingerprints are ascending groups of eight hex digits behind 8:, or of four")
     }
 }
 
-/// The first two bytes of the id's hash: ids that count up are spread all the same.
-fn fingerprint(id: Uuid) -> u16 {
-    let hash = blake3::hash(id.as_bytes());
-    u16::from_be_bytes([hash.as_bytes()[0], hash.as_bytes()[1]])
+/// Ascending numbers of so many hex digits each, at most eight.
+fn groups<const DIGITS: usize>(text: &str) -> Option<Vec<u32>> {
+    let (groups, []) = text.as_bytes().as_chunks::<DIGITS>() else { return None };
+    let digits = |group: &[u8; DIGITS]| group.iter().all(u8::is_ascii_hexdigit);
+    let one = |group: &[u8; DIGITS]| u32::from_str_radix(std::str::from_utf8(group).ok()?, 16).ok();
+    let all: Option<Vec<u32>> = groups.iter().map(|group| one(group).filter(|_| digits(group))).collect();
+    all.filter(|all| all.is_sorted())
 }
 
 /// The header of a page.
@@ -240,7 +292,8 @@ impl Archive {
     /// # Errors
     /// Of the pages read on the way.
     pub(crate) async fn find(&self, id: Uuid, summaries: &[Summary]) -> Result<Option<Record>, Error> {
-        for summary in summaries.iter().rev().filter(|summary| summary.may_hold(id)) {
+        let fingerprint = Fingerprint::of(id);
+        for summary in summaries.iter().rev().filter(|summary| summary.may_hold(fingerprint)) {
             if let Some(record) = self.opened(summary.page).await?.newest(id) {
                 return Ok(Some(record.clone()));
             }

@@ -1,6 +1,6 @@
 //! What the journal reads, for `crate::fuzz`: each object as it lies in the store, and with a checksum that fits.
 
-use super::archive::Summary;
+use super::archive::{Fingerprint, Summary};
 use super::digest::Digest;
 use super::manifest::{self, Named};
 use super::name::Names;
@@ -143,7 +143,7 @@ pub(crate) fn page(bytes: &[u8]) {
         let Ok(records) = archive.page(1).await else { return };
         let summary = archive.put(2, &records).await.expect("records that were read can be written");
         assert_eq!(archive.page(2).await.expect("and read again"), records);
-        assert!(records.iter().all(|record| summary.may_hold(record.id)));
+        assert!(records.iter().all(|record| summary.may_hold(Fingerprint::of(record.id))));
         understood();
     });
 }
@@ -154,7 +154,7 @@ pub(crate) fn page_sealed(bytes: &[u8]) {
 
 pub(crate) fn summary(bytes: &[u8]) {
     if let Some(summary) = crate::fuzz::json::<Summary>(bytes) {
-        let _holds = summary.may_hold(Uuid::nil());
+        let _holds = summary.may_hold(Fingerprint::of(Uuid::nil()));
     }
     let _parts = (crate::fuzz::json::<Position>(bytes), crate::fuzz::json::<Digest>(bytes));
 }
@@ -243,6 +243,7 @@ pub(crate) mod samples {
     pub(crate) fn summaries() -> Vec<Vec<u8>> {
         let digest = super::Digest::of(b"").to_string();
         bytes_of([
+            r#"{"page":2,"count":2,"oldest_ms":1,"newest_ms":2,"fingerprints":"8:00ff12ab12345678"}"#,
             r#"{"page":1,"count":2,"oldest_ms":1,"newest_ms":2,"fingerprints":"00ff12ab","again":["0192f0c1-2a3b-7c4d-8e5f-60718293a4b5"]}"#,
             "\"3/17\"",
             &format!("\"{digest}\""),

@@ -8,7 +8,7 @@ use super::message::Message;
 use super::retention;
 use super::tenure::Tuning;
 use super::writer::Joined;
-use crate::journal::archive::{self, Archive, Record, Summary};
+use crate::journal::archive::{self, Archive, Fingerprint, Record, Summary};
 use crate::journal::envelope::FRAME_BYTES_MAX;
 use bytes::Bytes;
 use callboard_core::{Json, Millis, RunId, State};
@@ -60,8 +60,8 @@ impl Closing {
 
     /// The pages that may hold a run that is not in memory, oldest first; usually none.
     pub(super) fn pages_that_may_hold(&mut self, run: RunId, state: &State) -> Vec<Summary> {
-        let id = Uuid::from_bytes(*run.as_bytes());
-        self.pages(state).iter().filter(|page| page.may_hold(id)).cloned().collect()
+        let fingerprint = Fingerprint::of(Uuid::from_bytes(*run.as_bytes()));
+        self.pages(state).iter().filter(|page| page.may_hold(fingerprint)).cloned().collect()
     }
 
     /// The number of the first page; 0 if there is none.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::journal::archive::{Archive, Error, Record, Summary};
+use crate::journal::archive::{Archive, Error, Fingerprint, Record, Summary};
 
 fn record(id: u128, line: &str) -> Record {
     Record { id: Uuid::from_u128(id), closed_ms: 1000 + id as i64, line: Bytes::copy_from_slice(line.as_bytes()) }
@@ -61,10 +61,44 @@ async fn summaries_are_kept_as_json() {
     let (_, summaries) = filled(&store, 1).await;
     let text = serde_json::to_string(&summaries[0]).unwrap();
     assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summaries[0]);
-    for wrong in ["abc", "00020001", "zzzz"] {
-        let fingerprints = text.split('"').nth_back(1).unwrap();
+    let fingerprints = fingerprints_of(&text);
+    assert_eq!(fingerprints.len(), 2 + 8 * 50, "{fingerprints}");
+    for wrong in ["abc", "00020001", "zzzz", "+001", "8:abc", "8:0000000200000001", "8:+0000001", "9:00000001"] {
         assert!(serde_json::from_str::<Summary>(&text.replace(fingerprints, wrong)).is_err(), "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn a_page_is_looked_into_for_what_is_on_it_and_hardly_for_anything_else() {
+    let store = Arc::new(Scripted::default());
+    let records: Vec<Record> = (0..1_000).map(|id| record(id, "a")).collect();
+    let summary = archive(&store).put(1, &records).await.unwrap();
+    let may_hold = |summary: &Summary, id| summary.may_hold(Fingerprint::of(Uuid::from_u128(id)));
+    assert!((0..1_000).all(|id| may_hold(&summary, id)));
+    let others = || 1_000..101_000;
+    // 0.02 of these are to be expected.
+    assert_eq!(others().filter(|id| may_hold(&summary, *id)).count(), 0);
+
+    // As older releases have written it: half of each, of which every 65th is that of another one.
+    let text = serde_json::to_string(&summary).unwrap();
+    let fingerprints = fingerprints_of(&text);
+    let groups = fingerprints.strip_prefix("8:").unwrap().as_bytes().chunks(8);
+    let halves: String = groups.map(|group| str::from_utf8(&group[..4]).unwrap()).collect();
+    let older: Summary = serde_json::from_str(&text.replace(fingerprints, &halves)).unwrap();
+    assert_eq!(serde_json::to_string(&older).unwrap(), text.replace(fingerprints, &halves));
+    assert!((0..1_000).all(|id| may_hold(&older, id)));
+    let wrong = others().filter(|id| may_hold(&older, *id)).count();
+    assert!((1_200..1_800).contains(&wrong), "{wrong} of 100,000");
+
+    // And where they are not spread at all.
+    for other in ["", "8:", "8:000000000000000000000001", "8:fffffffefffffffeffffffff"] {
+        let summary: Summary = serde_json::from_str(&text.replace(fingerprints, other)).unwrap();
+        assert!(!may_hold(&summary, 1));
+    }
+}
+
+fn fingerprints_of(text: &str) -> &str {
+    text.split('"').nth_back(1).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
