@@ -1,5 +1,6 @@
 //! What happens to the bytes of one direction.
 
+use super::ears::Ears;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -44,11 +45,12 @@ impl Flow {
 /// What was read, and when.
 type Chunk = (Instant, Vec<u8>);
 
-/// Carries one direction to its end.
+/// Carries one direction to its end; with ears, what these hear of it.
 pub(super) async fn carry(
     from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     mut flow: watch::Receiver<Flow>,
+    ears: Option<Ears>,
 ) -> io::Result<()> {
     let (queue, mut chunks) = mpsc::channel(UNDER_WAY);
     let deliver = async {
@@ -59,14 +61,17 @@ pub(super) async fn carry(
         drop(flow.wait_for(|flow| flow.tells_of_the_end()).await);
         to.shutdown().await
     };
-    tokio::try_join!(read(from, queue), deliver).map(drop)
+    tokio::try_join!(read(from, queue, ears), deliver).map(drop)
 }
 
-async fn read(mut from: ReadHalf<'_>, queue: mpsc::Sender<Chunk>) -> io::Result<()> {
+async fn read(mut from: ReadHalf<'_>, queue: mpsc::Sender<Chunk>, mut ears: Option<Ears>) -> io::Result<()> {
     loop {
         let mut bytes = vec![0; CHUNK];
         let read = from.read(&mut bytes).await?;
         bytes.truncate(read);
+        if let Some(ears) = &mut ears {
+            bytes = ears.hear(&bytes);
+        }
         if read == 0 || queue.send((Instant::now(), bytes)).await.is_err() {
             return Ok(());
         }

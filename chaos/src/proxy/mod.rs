@@ -1,14 +1,18 @@
 //! A network between a client and a server that a test can break.
 
+mod ears;
 mod flow;
+mod frames;
 #[cfg(test)]
 mod tests;
 
 pub use flow::Flow;
 
+use ears::Ears;
 use flow::carry;
 use std::io;
 use std::net::Ipv4Addr;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -22,6 +26,28 @@ pub enum Way {
     ToServer,
     /// What the server says.
     ToClient,
+}
+
+/// What clients and the server say to one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    /// It does not matter.
+    Any,
+    /// AMQP 0-9-1: it is known where a frame begins.
+    Amqp,
+}
+
+/// How often something was done to the connections that there were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Blows {
+    /// They were reset.
+    cuts: u64,
+    /// They were lost on the side of the server.
+    losses: u64,
+    /// Those that were lost were reset on the side of the client, too.
+    mendings: u64,
+    /// Their consumers were made deaf.
+    deafenings: u64,
 }
 
 /// Whether new connections are taken.
@@ -41,7 +67,7 @@ pub struct Proxy {
     server: watch::Sender<u16>,
     to_server: watch::Sender<Flow>,
     to_client: watch::Sender<Flow>,
-    cuts: watch::Sender<u64>,
+    blows: watch::Sender<Blows>,
     wanted: watch::Sender<Door>,
     door: watch::Receiver<Door>,
     _serving: JoinSet<()>,
@@ -52,7 +78,8 @@ pub struct Proxy {
 struct Weather {
     to_server: watch::Receiver<Flow>,
     to_client: watch::Receiver<Flow>,
-    cuts: watch::Receiver<u64>,
+    blows: watch::Receiver<Blows>,
+    speech: Speech,
 }
 
 impl Proxy {
@@ -64,18 +91,31 @@ impl Proxy {
     ///
     /// What the system says when no port can be had.
     pub async fn start(server: u16) -> io::Result<Self> {
+        Self::start_for(server, Speech::Any).await
+    }
+
+    /// The same before a broker, of AMQP 0-9-1 without TLS: its consumers can be made [deaf](Self::deafen).
+    ///
+    /// # Errors
+    ///
+    /// As of [`start`](Self::start).
+    pub async fn start_for_amqp(server: u16) -> io::Result<Self> {
+        Self::start_for(server, Speech::Amqp).await
+    }
+
+    async fn start_for(server: u16, speech: Speech) -> io::Result<Self> {
         let port = free_port();
         let listener = listen(port).await?;
         let (leads_to, server) = watch::channel(server);
         let (to_server, to_client) = (watch::Sender::new(Flow::Pass), watch::Sender::new(Flow::Pass));
-        let (cuts, wanted, is) =
-            (watch::Sender::new(0), watch::Sender::new(Door::Open), watch::Sender::new(Door::Open));
-        let weather =
-            Weather { to_server: to_server.subscribe(), to_client: to_client.subscribe(), cuts: cuts.subscribe() };
+        let (wanted, is) = (watch::Sender::new(Door::Open), watch::Sender::new(Door::Open));
+        let blows = watch::Sender::new(Blows::default());
+        let (of_server, of_client) = (to_server.subscribe(), to_client.subscribe());
+        let weather = Weather { to_server: of_server, to_client: of_client, blows: blows.subscribe(), speech };
         let door = is.subscribe();
         let mut serving = JoinSet::new();
         serving.spawn(serve(listener, port, server, weather, wanted.subscribe(), is));
-        Ok(Self { port, server: leads_to, to_server, to_client, cuts, wanted, door, _serving: serving })
+        Ok(Self { port, server: leads_to, to_server, to_client, blows, wanted, door, _serving: serving })
     }
 
     /// Where clients are to connect.
@@ -106,7 +146,25 @@ impl Proxy {
 
     /// Resets all connections, on both sides. New ones are taken as before.
     pub fn cut(&self) {
-        self.cuts.send_modify(|cuts| *cuts += 1);
+        self.blows.send_modify(|blows| blows.cuts += 1);
+    }
+
+    /// Loses all connections on the side of the server, which sees a reset, and tells no client: what these say is lost, and
+    /// nothing answers, until it is [mended](Self::mend). New connections are taken as before.
+    pub fn lose(&self) {
+        self.blows.send_modify(|blows| blows.losses += 1);
+    }
+
+    /// Resets the connections that were lost on the side of the client, too.
+    pub fn mend(&self) {
+        self.blows.send_modify(|blows| blows.mendings += 1);
+    }
+
+    /// Leaves out whatever the broker delivers to consumers of the connections that there are, as long as they last;
+    /// everything else passes. For a proxy that was [started for it](Self::start_for_amqp); before another server nothing
+    /// happens.
+    pub fn deafen(&self) {
+        self.blows.send_modify(|blows| blows.deafenings += 1);
     }
 
     /// Refuses new connections; those that there are stay. Returns when it is so.
@@ -170,28 +228,66 @@ async fn turned(door: &mut watch::Receiver<Door>, to: Door) -> bool {
     door.wait_for(|is| *is == to).await.is_ok()
 }
 
-/// One connection, until both sides have ended it, one has reset it, or it is cut.
-async fn connection(client: TcpStream, server: u16, mut weather: Weather) {
-    weather.cuts.mark_unchanged();
+/// How a connection is over.
+enum Over {
+    /// Both sides have ended it.
+    Ended,
+    /// It is reset on both sides.
+    Cut,
+    /// The server has it no more, and the client is not told.
+    Lost,
+}
+
+/// One connection, until both sides have ended it, one has reset it, or it is cut or lost.
+async fn connection(client: TcpStream, server: u16, weather: Weather) {
+    let Weather { to_server, to_client, mut blows, speech } = weather;
+    let before = *blows.borrow_and_update();
     let mut client = client;
     let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).await else { return };
     // What is sent is sent on at once.
     let _slower = (client.set_nodelay(true), server.set_nodelay(true));
-    let ended = {
-        let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
+    let ears = (speech == Speech::Amqp).then(|| Ears::new(blows.clone(), before));
+    let over = {
+        let ((from_client, at_client), (from_server, at_server)) = (client.split(), server.split());
         let both = async {
             tokio::try_join!(
-                carry(from_client, to_server, weather.to_server),
-                carry(from_server, to_client, weather.to_client)
+                carry(from_client, at_server, to_server, None),
+                carry(from_server, at_client, to_client, ears)
             )
         };
         tokio::select! {
-            ended = both => ended.is_ok(),
-            _ = weather.cuts.changed() => false,
+            ended = both => if ended.is_ok() { Over::Ended } else { Over::Cut },
+            over = struck(&mut blows, before) => over,
         }
     };
-    if !ended {
-        // Without lingering, the end of a connection is a reset.
-        let _reset = (client.set_zero_linger(), server.set_zero_linger());
+    // Without lingering, the end of a connection is a reset.
+    match over {
+        Over::Ended => return,
+        Over::Cut => drop(server.set_zero_linger()),
+        Over::Lost => {
+            drop(server.set_zero_linger());
+            drop(server);
+            tokio::select! {
+                () = say_in_vain(&mut client) => return,
+                // It only fails when the proxy is gone.
+                _ = blows.wait_for(|now| (now.cuts, now.mendings) != (before.cuts, before.mendings)) => {}
+            }
+        }
     }
+    let _reset = client.set_zero_linger();
+}
+
+/// Waits until the connections that there were before are cut or lost.
+async fn struck(blows: &mut watch::Receiver<Blows>, before: Blows) -> Over {
+    let struck = blows.wait_for(|now| (now.cuts, now.losses) != (before.cuts, before.losses)).await;
+    match struck {
+        Ok(now) if now.cuts == before.cuts => Over::Lost,
+        _ => Over::Cut,
+    }
+}
+
+/// Reads what a client says to nobody, until it ends.
+async fn say_in_vain(client: &mut TcpStream) {
+    let mut bytes = [0; 1024];
+    while let Ok(1..) = client.read(&mut bytes).await {}
 }
