@@ -3,6 +3,10 @@
 //! It speaks HTTP/1.1 and holds whole bodies, so it sees single requests: it can do one and lose its answer. What a network
 //! does to bytes is the business of `servers::Proxy`.
 
+#[cfg(test)]
+mod tests;
+
+use crate::random::Random;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -35,6 +39,18 @@ pub enum Sickness {
     LosesAnswers(u64),
     /// Of the creates every so many-th takes effect and is answered with status 500.
     FailsAfterwards(u64),
+    /// Every so many-th is answered with this status.
+    Errs {
+        /// 409, 412, 500 or 503. The first two are for creates alone, the others for all requests.
+        status: u16,
+        /// Of how many one.
+        one_in: u64,
+        /// From this it is drawn, each time, whether it has taken effect; with 412 it always has: something between has sent
+        /// it twice.
+        seed: u64,
+    },
+    /// No object is taken any more, which is answered with this status; everything else works.
+    Full(u16),
     /// The condition of a create is left out: what is there is overwritten.
     IgnoresCondition,
 }
@@ -68,6 +84,8 @@ struct Shared {
     creates: AtomicU64,
     body_bytes: AtomicU64,
     spoiled: AtomicU64,
+    /// Requests of which [`Sickness::Errs`] spoils some.
+    at_risk: AtomicU64,
 }
 
 impl StoreProxy {
@@ -80,7 +98,7 @@ impl StoreProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let (sickness, zero) = (Mutex::default(), AtomicU64::default);
         let (requests, creates, body_bytes, spoiled) = (zero(), zero(), zero(), zero());
-        let shared = Arc::new(Shared { server, sickness, requests, creates, body_bytes, spoiled });
+        let shared = Arc::new(Shared { server, sickness, requests, creates, body_bytes, spoiled, at_risk: zero() });
         let (address, mut serving) = (listener.local_addr()?, JoinSet::new());
         serving.spawn(accept(listener, shared.clone()));
         Ok(Self { address, shared, _serving: serving })
@@ -164,6 +182,24 @@ impl Shared {
                 let _spoiled = self.spoil("answered");
                 Ok(failure(status))
             }
+            Sickness::Errs { status, one_in, seed } if is_create || !matches!(status, 409 | 412) => {
+                let number = self.at_risk.fetch_add(1, Ordering::Relaxed) + 1;
+                let is_spoiled = number.is_multiple_of(one_in.max(1));
+                let takes_effect = status == 412 || Random::of(seed, &format!("request {number}")).percent(50);
+                if !is_spoiled || takes_effect {
+                    let answer = self.pass(Request::from_parts(head, Full::new(body)), upstream).await?;
+                    if !is_spoiled {
+                        return Ok(answer);
+                    }
+                }
+                let _spoiled = self.spoil("erred");
+                Ok(failure(status))
+            }
+            // An object is put, or its parts are begun.
+            Sickness::Full(status) if matches!(head.method, Method::PUT | Method::POST) && !is_delete(&head) => {
+                let _spoiled = self.spoil("full");
+                Ok(failure(status))
+            }
             Sickness::LosesAnswers(every) if is_one_of(every) => {
                 self.pass(Request::from_parts(head, Full::new(body)), upstream).await?;
                 Err(self.spoil("its answer is lost"))
@@ -215,9 +251,22 @@ async fn connect(server: SocketAddr) -> io::Result<Line> {
     Ok(Line { sender, _carrying: carrying })
 }
 
+/// Whether many objects are deleted at once, which is a POST.
+fn is_delete(head: &hyper::http::request::Parts) -> bool {
+    head.uri.query().is_some_and(|query| query.split('&').any(|word| word == "delete" || word.starts_with("delete=")))
+}
+
 /// An answer in the manner of S3.
 fn failure(status: u16) -> Response<Full<Bytes>> {
-    let code = if status == 503 { "SlowDown" } else { "InternalError" };
+    let code = match status {
+        // What radosgw says of a bucket that is full.
+        403 => "QuotaExceeded",
+        409 => "ConditionalRequestConflict",
+        412 => "PreconditionFailed",
+        503 => "SlowDown",
+        507 => "InsufficientStorage",
+        _ => "InternalError",
+    };
     let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as told</Message></Error>");
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
