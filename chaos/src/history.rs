@@ -126,7 +126,7 @@ pub struct Felt {
     /// What went wrong with the fault itself, if anything did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What the commands that did it have written, and how they ended; a line each.
+    /// What was drawn for it; or what the commands that did it have written, and how they ended. A line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub said: Vec<String>,
 }

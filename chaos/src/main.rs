@@ -217,7 +217,8 @@ fn dry(arguments: &RunArguments) -> Result<ExitCode, Failure> {
         for fault in &schedule.faults {
             let lasts =
                 if fault.lasts_ms == 0 { String::new() } else { format!(" for {:.1} s", seconds(fault.lasts_ms)) };
-            println!("  {:6.1} s  {}{lasts}", seconds(fault.at_ms), plan.called(fault.kind, fault.target));
+            let how = fault.how().map(|how| format!(": {how}")).unwrap_or_default();
+            println!("  {:6.1} s  {}{lasts}{how}", seconds(fault.at_ms), plan.called(fault.kind, fault.target));
             if let Some(undo) =
                 plan.command(fault.target).map(|command| command.undo.join(" ")).filter(|undo| !undo.is_empty())
             {

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::plan::{FaultKind, FaultPlan, Order, Plan, Server, Target};
+use crate::plan::{FaultKind, FaultPlan, Order, Plan, SKEW_MAX, Server, Target};
 use crate::random::Random;
 use crate::work::{Odds, Submit, Work};
 use serde::{Deserialize, Serialize};
@@ -52,10 +52,50 @@ pub struct Fault {
     pub target: Target,
     /// By how much what is delayed comes later, in milliseconds.
     pub delay_ms: u64,
-    /// Of how many creates one loses its answer.
+    /// Of how many creates one loses its answer, or of how many requests one has another answer.
     pub one_in: u64,
     /// How many runs of a flood are submitted in a second.
     pub per_second: u64,
+    /// What else is drawn for it.
+    pub drawn: Drawn,
+}
+
+/// What is drawn for a fault; of each kind some of it is meant, and the rest is nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drawn {
+    /// With what a store answers.
+    pub status: u16,
+    /// Of a hundred keys so many are deleted at a time; of a hundred milliseconds a node may run for so many.
+    pub percent: u64,
+    /// How many bytes arrive in a second.
+    pub bytes_per_second: u64,
+    /// By how much a clock is wrong, in milliseconds: ahead, or behind.
+    pub skew_ms: i64,
+    /// From what is drawn whatever is drawn while it lasts.
+    pub seed: u64,
+}
+
+impl Fault {
+    /// What was drawn for it, in words, if anything was.
+    #[must_use]
+    pub fn how(&self) -> Option<String> {
+        let Drawn { status, percent, bytes_per_second, skew_ms, .. } = self.drawn;
+        Some(match self.kind {
+            FaultKind::StoreAnswers => format!("{status} to one of {}", self.one_in),
+            FaultKind::StoreFull => format!("{status} to all objects"),
+            FaultKind::RedisEvict => format!("{percent} of a hundred keys at a time"),
+            FaultKind::Starve => format!("it runs for {percent} of a hundred milliseconds"),
+            FaultKind::Trickle => format!("{bytes_per_second} bytes a second"),
+            FaultKind::ClockSkew => format!("by {} s", skew_ms / 1_000),
+            FaultKind::BrokerAlarm => format!("of its {}", if self.is_of_disk() { "disk" } else { "memory" }),
+            _ => return None,
+        })
+    }
+
+    /// Whether it is the disk that is full, and not the memory.
+    pub(crate) const fn is_of_disk(&self) -> bool {
+        self.drawn.seed.is_multiple_of(2)
+    }
 }
 
 /// How long a task of a flood takes, in milliseconds: so many instances do so many of them in a second, on any machine.
@@ -203,6 +243,41 @@ fn draw(of: &FaultPlan, n: usize, at_ms: u64, plan: &Plan, random: &mut Random) 
         delay_ms: of.by.map_or(DELAY_MS, millis),
         one_in: of.one_in.unwrap_or(ONE_IN),
         per_second: of.per_second.unwrap_or(FLOOD_PER_SECOND),
+        drawn: Drawn::of(of, random),
+    }
+}
+
+impl Drawn {
+    /// Draws what this kind needs, and of other kinds nothing: what they draw does not change.
+    fn of(fault: &FaultPlan, random: &mut Random) -> Self {
+        let mut drawn = Self::default();
+        match fault.kind {
+            FaultKind::StoreAnswers | FaultKind::StoreFull => {
+                let statuses = fault.kind.statuses();
+                let status = statuses[random.below(statuses.len() as u64) as usize];
+                (drawn.status, drawn.seed) = (fault.status.unwrap_or(status), random.next());
+            }
+            FaultKind::RedisEvict => {
+                let percent = random.between(10, 60);
+                (drawn.percent, drawn.seed) = (fault.percent.unwrap_or(percent), random.next());
+            }
+            FaultKind::Starve => {
+                let percent = random.between(5, 20);
+                drawn.percent = fault.percent.unwrap_or(percent);
+            }
+            FaultKind::Trickle => {
+                let bytes = random.between(300, 4_096);
+                drawn.bytes_per_second = fault.bytes_per_second.unwrap_or(bytes);
+            }
+            FaultKind::ClockSkew => {
+                let (by, is_behind) = (random.between(60_000, millis(SKEW_MAX)), random.percent(50));
+                let by = fault.by.map_or(by, millis).min(millis(SKEW_MAX)) as i64;
+                drawn.skew_ms = if is_behind { -by } else { by };
+            }
+            FaultKind::BrokerAlarm => drawn.seed = random.next(),
+            _ => {}
+        }
+        drawn
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) const ENDED: [&str; 3] = ["completed", "failed", "cancelled"];
 const PATIENCE: Moment = 10_000_000;
 /// How long after a cancellation a handler that was on its way may still begin: a lease and a bit.
 const LATE: Moment = 8_000_000;
+/// The same for one on a node that has become deaf: what goes round must have been missed, twice in a row on a machine that is busy.
+const DEAF: Moment = 20_000_000;
 
 pub(super) fn ends(facts: &Facts<'_>) -> Found {
     let mut found = Found::default();
@@ -128,11 +130,13 @@ pub(super) fn refused(facts: &Facts<'_>) -> Found {
 fn is_excused(faults: &[Felt], node: usize, to: Moment) -> bool {
     faults.iter().any(|felt| {
         let is_deaf = match (felt.kind, felt.target) {
-            (FaultKind::NodePause, Target::Node(of)) | (_, Target::Wire(of, _)) => of == node,
+            (FaultKind::NodePause | FaultKind::Starve, Target::Node(of)) | (_, Target::Wire(of, _)) => of == node,
             (_, Target::Server(_)) => true,
             _ => false,
         };
-        is_deaf && felt.begin < to && felt.end + LATE > to
+        // A node that is deaf has to notice it by itself.
+        let late = if felt.kind == FaultKind::Deaf { DEAF } else { LATE };
+        is_deaf && felt.begin < to && felt.end + late > to
     })
 }
 

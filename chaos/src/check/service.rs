@@ -50,7 +50,7 @@ pub struct Recovery {
     /// Whether nothing can be said of anybody by it, for it was not done.
     #[serde(default)]
     pub is_untried: bool,
-    /// What the commands that did it have written, and how they ended.
+    /// What was drawn for it, or what the commands that did it have written, and how they ended.
     #[serde(default)]
     pub said: Vec<String>,
 }

@@ -26,12 +26,25 @@ pub struct FaultPlan {
     /// Which server the node is cut off from, or is slow to reach; drawn each time without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<Server>,
-    /// By how much what is sent is delayed (`delay`); 300 ms without it.
+    /// By how much what is sent is delayed (`delay`); 300 ms without it. By how much a clock is wrong (`clock-skew`), which may
+    /// be behind or ahead; drawn each time without it.
     #[serde(default, with = "words::maybe", skip_serializing_if = "Option::is_none")]
     pub by: Option<Duration>,
-    /// Of how many creates in the store one is done and its answer lost (`store-lost-answers`); 5 without it.
+    /// Of how many creates in the store one is done and its answer lost (`store-lost-answers`), or of how many requests one
+    /// has another answer (`store-answers`); 5 without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub one_in: Option<u64>,
+    /// With what the store answers (`store-answers`: 409, 412, 500 or 503; `store-full`: 403 or 507); drawn each time without
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Of a hundred keys so many are deleted at a time (`redis-evict`), and of a hundred milliseconds a node may run for so many
+    /// (`starve`); drawn each time without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u64>,
+    /// How many bytes arrive in a second, in each direction of each connection (`trickle`); drawn each time without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<u64>,
     /// How many runs are submitted in a second, beside the others (`flood`); 100 without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_second: Option<u64>,
@@ -92,24 +105,48 @@ pub enum FaultKind {
     BrokerWipe,
     /// Bytes that nobody can read are published to every queue that the nodes have.
     Poison,
+    /// RabbitMQ takes no messages for a while, as when its memory or its disk is full: who publishes is blocked.
+    BrokerAlarm,
     /// All keys and scripts of Redis are gone.
     RedisFlush,
     /// Redis is killed and started again.
     RedisKill,
     /// The master of Redis is killed, its replica takes its place, and it comes back as the replica of that one.
     RedisFailover,
+    /// Some of the keys of Redis are gone, again and again for a while.
+    RedisEvict,
     /// The gateway of the store is stopped in its tracks (SIGSTOP) for a while: requests hang.
     StorePause,
     /// The gateway of the store is killed, and started again after a while: connections are refused.
     StoreKill,
     /// For a while some creates take effect in the store and their answers are lost.
     StoreLostAnswers,
+    /// For a while some requests to the store are answered with a failure, whether they have taken effect or not.
+    StoreAnswers,
+    /// The store takes no object for a while; everything else works.
+    StoreFull,
     /// A node does not reach one server for a while, nor is reached by it: what is under way waits.
     Cut,
     /// The same with what is sent lost, and only in the direction to the server.
     CutOneWay,
     /// What a node and a server say to one another comes later for a while.
     Delay,
+    /// What a node and a server say to one another arrives at a few hundred bytes or some KiB in a second for a while.
+    Trickle,
+    /// The connections of a node to a server are gone on the side of the server, and the node is not told for a while: nobody
+    /// answers.
+    HalfOpen,
+    /// The connections of a node to a server are reset.
+    Reset,
+    /// Nothing is delivered any more to the consumers that a node has at the broker, and everything else works; a connection that
+    /// is made anew hears again.
+    Deaf,
+    /// Whatever the handlers of a node do ends at once, and their agents with them.
+    AgentKill,
+    /// A node may run for a few of a hundred milliseconds only, for a while.
+    Starve,
+    /// The wall clock of a node jumps, is wrong for a while, and jumps back.
+    ClockSkew,
     /// Many runs of one task are submitted for a while.
     Flood,
     /// A program of somebody else's is run: it does something to a cluster that the suite has not built.
@@ -126,6 +163,8 @@ pub enum Target {
     Server(Server),
     /// What lies between a node, from 1, and a server.
     Wire(usize, Server),
+    /// What tells a node, from 1, the time.
+    Clock(usize),
     /// Nothing: it is clients that do more.
     Clients,
     /// Whatever the command of the plan's fault of this number does it to, from 1.
@@ -149,7 +188,7 @@ impl Server {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 29] = [
         Self::NodeKill,
         Self::NodePause,
         Self::NodeRestart,
@@ -157,15 +196,26 @@ impl FaultKind {
         Self::BrokerKill,
         Self::BrokerWipe,
         Self::Poison,
+        Self::BrokerAlarm,
         Self::RedisFlush,
         Self::RedisKill,
         Self::RedisFailover,
+        Self::RedisEvict,
         Self::StorePause,
         Self::StoreKill,
         Self::StoreLostAnswers,
+        Self::StoreAnswers,
+        Self::StoreFull,
         Self::Cut,
         Self::CutOneWay,
         Self::Delay,
+        Self::Trickle,
+        Self::HalfOpen,
+        Self::Reset,
+        Self::Deaf,
+        Self::AgentKill,
+        Self::Starve,
+        Self::ClockSkew,
         Self::Flood,
         Self::Command,
     ];
@@ -181,15 +231,26 @@ impl FaultKind {
             Self::BrokerKill => "broker-kill",
             Self::BrokerWipe => "broker-wipe",
             Self::Poison => "poison",
+            Self::BrokerAlarm => "broker-alarm",
             Self::RedisFlush => "redis-flush",
             Self::RedisKill => "redis-kill",
             Self::RedisFailover => "redis-failover",
+            Self::RedisEvict => "redis-evict",
             Self::StorePause => "store-pause",
             Self::StoreKill => "store-kill",
             Self::StoreLostAnswers => "store-lost-answers",
+            Self::StoreAnswers => "store-answers",
+            Self::StoreFull => "store-full",
             Self::Cut => "cut",
             Self::CutOneWay => "cut-one-way",
             Self::Delay => "delay",
+            Self::Trickle => "trickle",
+            Self::HalfOpen => "half-open",
+            Self::Reset => "reset",
+            Self::Deaf => "deaf",
+            Self::AgentKill => "agent-kill",
+            Self::Starve => "starve",
+            Self::ClockSkew => "clock-skew",
             Self::Flood => "flood",
             Self::Command => "command",
         }
@@ -203,8 +264,13 @@ impl FaultKind {
             // Longer than a lease and the life of a node: it is replaced, and wakes when others have its work.
             Self::NodePause => Some(Duration::from_secs(9)),
             Self::StorePause | Self::StoreKill => Some(Duration::from_secs(4)),
-            Self::Cut | Self::CutOneWay => Some(Duration::from_secs(8)),
-            Self::StoreLostAnswers | Self::Delay | Self::Flood => Some(Duration::from_secs(6)),
+            Self::Cut | Self::CutOneWay | Self::Trickle => Some(Duration::from_secs(8)),
+            Self::BrokerAlarm | Self::RedisEvict | Self::StoreFull | Self::Starve => Some(Duration::from_secs(8)),
+            Self::StoreLostAnswers | Self::StoreAnswers | Self::Delay | Self::Flood => Some(Duration::from_secs(6)),
+            // Longer than it takes a node to see that nothing comes round.
+            Self::HalfOpen => Some(Duration::from_secs(20)),
+            // Longer than the clock is remembered.
+            Self::ClockSkew => Some(Duration::from_secs(10)),
             Self::NodeRestart
             | Self::BrokerRestart
             | Self::BrokerKill
@@ -213,6 +279,9 @@ impl FaultKind {
             | Self::RedisFlush
             | Self::RedisKill
             | Self::RedisFailover
+            | Self::Reset
+            | Self::Deaf
+            | Self::AgentKill
             | Self::Command => None,
         }
     }
@@ -220,13 +289,34 @@ impl FaultKind {
     /// Whether it is done to a node, or to what lies before one.
     #[must_use]
     pub const fn is_of_node(self) -> bool {
-        matches!(self, Self::NodeKill | Self::NodePause | Self::NodeRestart | Self::Cut | Self::CutOneWay | Self::Delay)
+        self.is_of_wire()
+            || matches!(
+                self,
+                Self::NodeKill | Self::NodePause | Self::NodeRestart | Self::AgentKill | Self::Starve | Self::ClockSkew
+            )
     }
 
     /// Whether it is done to what lies between a node and a server.
     #[must_use]
     pub const fn is_of_wire(self) -> bool {
-        matches!(self, Self::Cut | Self::CutOneWay | Self::Delay)
+        self.is_of_any_wire() || matches!(self, Self::Deaf)
+    }
+
+    /// Whether it is done to what lies between a node and any of the servers.
+    #[must_use]
+    pub const fn is_of_any_wire(self) -> bool {
+        matches!(self, Self::Cut | Self::CutOneWay | Self::Delay | Self::Trickle | Self::HalfOpen | Self::Reset)
+    }
+
+    /// The statuses that a store may answer with.
+    #[must_use]
+    pub const fn statuses(self) -> &'static [u16] {
+        match self {
+            Self::StoreAnswers => &[409, 412, 500, 503],
+            // radosgw's quota, and what HTTP has for it.
+            Self::StoreFull => &[403, 507],
+            _ => &[],
+        }
     }
 
     /// What it is done to, for a node and a server that were drawn.
@@ -234,6 +324,8 @@ impl FaultKind {
     pub const fn target(self, node: usize, server: Server) -> Target {
         match self.server() {
             Some(server) => Target::Server(server),
+            None if matches!(self, Self::Deaf) => Target::Wire(node, Server::Broker),
+            None if matches!(self, Self::ClockSkew) => Target::Clock(node),
             None if self.is_of_wire() => Target::Wire(node, server),
             None if self.is_of_node() => Target::Node(node),
             None => Target::Clients,
@@ -245,7 +337,9 @@ impl FaultKind {
     pub fn of(self, target: Target) -> String {
         match target {
             Target::Server(_) | Target::Clients => self.name().to_owned(),
-            Target::Node(_) | Target::Wire(..) | Target::Command(_) => format!("{} of {target}", self.name()),
+            Target::Node(_) | Target::Wire(..) | Target::Clock(_) | Target::Command(_) => {
+                format!("{} of {target}", self.name())
+            }
         }
     }
 
@@ -253,9 +347,13 @@ impl FaultKind {
     #[must_use]
     pub const fn server(self) -> Option<Server> {
         match self {
-            Self::BrokerRestart | Self::BrokerKill | Self::BrokerWipe | Self::Poison => Some(Server::Broker),
-            Self::RedisFlush | Self::RedisKill | Self::RedisFailover => Some(Server::Redis),
-            Self::StorePause | Self::StoreKill | Self::StoreLostAnswers => Some(Server::Store),
+            Self::BrokerRestart | Self::BrokerKill | Self::BrokerWipe | Self::BrokerAlarm | Self::Poison => {
+                Some(Server::Broker)
+            }
+            Self::RedisFlush | Self::RedisKill | Self::RedisFailover | Self::RedisEvict => Some(Server::Redis),
+            Self::StorePause | Self::StoreKill | Self::StoreLostAnswers | Self::StoreAnswers | Self::StoreFull => {
+                Some(Server::Store)
+            }
             _ => None,
         }
     }
@@ -267,6 +365,7 @@ impl fmt::Display for Target {
             Self::Node(node) => write!(f, "node {node}"),
             Self::Server(server) => f.write_str(server.name()),
             Self::Wire(node, server) => write!(f, "node {node} to {}", server.name()),
+            Self::Clock(node) => write!(f, "node {node}"),
             Self::Clients => f.write_str("clients"),
             Self::Command(number) => write!(f, "fault {number}"),
         }

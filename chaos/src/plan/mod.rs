@@ -10,6 +10,7 @@ mod words;
 pub use attached::Attached;
 pub use fault::{FaultKind, FaultPlan, Server, Target};
 pub use read::Error;
+pub(crate) use read::SKEW_MAX;
 
 use crate::work::Kind;
 use serde::{Deserialize, Serialize};

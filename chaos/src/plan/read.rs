@@ -5,19 +5,27 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The plans that come with the suite, in the order in which `run` takes all of them.
-const SCENARIOS: [(&str, &str); 15] = [
+const SCENARIOS: [(&str, &str); 23] = [
     ("baseline", include_str!("../../../config/chaos/baseline.toml")),
     ("agent-crash", include_str!("../../../config/chaos/agent-crash.toml")),
+    ("agent-kill", include_str!("../../../config/chaos/agent-kill.toml")),
     ("node-kill", include_str!("../../../config/chaos/node-kill.toml")),
     ("owner-pause", include_str!("../../../config/chaos/owner-pause.toml")),
+    ("starve", include_str!("../../../config/chaos/starve.toml")),
+    ("clock-skew", include_str!("../../../config/chaos/clock-skew.toml")),
     ("broker-restart", include_str!("../../../config/chaos/broker-restart.toml")),
     ("broker-wipe", include_str!("../../../config/chaos/broker-wipe.toml")),
+    ("broker-alarm", include_str!("../../../config/chaos/broker-alarm.toml")),
+    ("deaf", include_str!("../../../config/chaos/deaf.toml")),
     ("poison", include_str!("../../../config/chaos/poison.toml")),
     ("redis-flush", include_str!("../../../config/chaos/redis-flush.toml")),
+    ("redis-evict", include_str!("../../../config/chaos/redis-evict.toml")),
     ("redis-failover", include_str!("../../../config/chaos/redis-failover.toml")),
     ("store-outage", include_str!("../../../config/chaos/store-outage.toml")),
     ("store-lost-answers", include_str!("../../../config/chaos/store-lost-answers.toml")),
+    ("store-errors", include_str!("../../../config/chaos/store-errors.toml")),
     ("cut-off", include_str!("../../../config/chaos/cut-off.toml")),
+    ("network", include_str!("../../../config/chaos/network.toml")),
     ("flood", include_str!("../../../config/chaos/flood.toml")),
     ("cascade", include_str!("../../../config/chaos/cascade.toml")),
     ("everything", include_str!("../../../config/chaos/everything.toml")),
@@ -34,6 +42,9 @@ const LOADS: [(&str, &str); 5] = [
 
 /// How unlike a word may be to what was meant: the share of its letters, as `strsim` counts it.
 const LIKE: f64 = 0.7;
+
+/// By how much a clock may be wrong.
+pub(crate) const SKEW_MAX: Duration = Duration::from_secs(14 * 60);
 
 /// Why a plan can not be used.
 #[derive(Debug, thiserror::Error)]
@@ -218,11 +229,14 @@ impl Plan {
             _ => {}
         }
         for (key, is_there, may) in [
-            ("server", fault.server.is_some(), kind.is_of_wire()),
+            ("server", fault.server.is_some(), kind.is_of_any_wire()),
             ("for", fault.lasts.is_some(), kind.lasts().is_some() || !fault.undo.is_empty()),
-            ("by", fault.by.is_some(), kind == FaultKind::Delay),
+            ("by", fault.by.is_some(), matches!(kind, FaultKind::Delay | FaultKind::ClockSkew)),
+            ("status", fault.status.is_some(), !kind.statuses().is_empty()),
+            ("percent", fault.percent.is_some(), matches!(kind, FaultKind::RedisEvict | FaultKind::Starve)),
+            ("bytes_per_second", fault.bytes_per_second.is_some(), kind == FaultKind::Trickle),
             ("per_second", fault.per_second.is_some(), kind == FaultKind::Flood),
-            ("one_in", fault.one_in.is_some(), kind == FaultKind::StoreLostAnswers),
+            ("one_in", fault.one_in.is_some(), matches!(kind, FaultKind::StoreLostAnswers | FaultKind::StoreAnswers)),
             ("run", !fault.run.is_empty(), kind == FaultKind::Command),
             ("undo", !fault.undo.is_empty(), kind == FaultKind::Command),
             ("limit", fault.limit.is_some(), kind == FaultKind::Command),
@@ -234,12 +248,28 @@ impl Plan {
         if fault.one_in == Some(0) {
             faults.push(format!("the fault {name} has `one_in = 0`, and 1 is every one"));
         }
+        if let Some(status) =
+            fault.status.filter(|status| !kind.statuses().is_empty() && !kind.statuses().contains(status))
+        {
+            let known: Vec<String> = kind.statuses().iter().map(u16::to_string).collect();
+            faults.push(format!("the fault {name} has `status = {status}`, and may have {}", known.join(" or ")));
+        }
+        if fault.percent.is_some_and(|percent| !(1..=100).contains(&percent)) {
+            faults.push(format!("the fault {name} has a `percent` that is not from 1 to 100"));
+        }
+        if fault.bytes_per_second.is_some_and(|bytes| !(10..=1_000_000).contains(&bytes)) {
+            faults.push(format!("the fault {name} has a `bytes_per_second` that is not from 10 to 1000000"));
+        }
+        // A store refuses what is signed by a clock that is wrong by more than a quarter of an hour: that is no fault of a node's.
+        if kind == FaultKind::ClockSkew && fault.by.is_some_and(|by| by > SKEW_MAX) {
+            faults.push(format!("the fault {name} has a `by` of more than {} minutes", SKEW_MAX.as_secs() / 60));
+        }
         if kind == FaultKind::Command && fault.run.is_empty() {
             faults.push(format!("the fault {name} has no `run`, the program and its arguments"));
         }
         let is_watched = self.cluster.redis == RedisKind::Sentinel;
         let is_of_redis = kind == FaultKind::RedisKill
-            || kind.is_of_wire() && fault.server.is_none_or(|server| server == Server::Redis);
+            || kind.is_of_any_wire() && fault.server.is_none_or(|server| server == Server::Redis);
         if kind == FaultKind::RedisFailover && !is_watched {
             faults.push(format!("the fault {name} needs `cluster.redis = \"sentinel\"`"));
         } else if is_of_redis && is_watched {

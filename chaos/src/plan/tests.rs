@@ -126,3 +126,40 @@ fn every_kind_of_fault_is_done_by_a_scenario() {
         assert!(done.contains(&kind), "{}", kind.name());
     }
 }
+
+#[test]
+fn what_a_fault_is_told_has_to_be_its_own_and_possible() {
+    let of = |kind: &str, keys: &str| refused(&format!("[[fault]]\nkind = {kind:?}\nat = \"1s\"\n{keys}\n"));
+    for (kind, keys, said) in [
+        ("store-answers", "status = 404", "has `status = 404`, and may have 409 or 412 or 500 or 503"),
+        ("store-full", "status = 500", "has `status = 500`, and may have 403 or 507"),
+        ("store-pause", "status = 500", "has no `status`"),
+        ("store-full", "one_in = 2", "has no `one_in`"),
+        ("redis-evict", "percent = 0", "has a `percent` that is not from 1 to 100"),
+        ("cut", "percent = 9", "has no `percent`"),
+        ("trickle", "bytes_per_second = 1", "has a `bytes_per_second` that is not from 10 to 1000000"),
+        ("delay", "bytes_per_second = 100", "has no `bytes_per_second`"),
+        ("clock-skew", "by = \"15m\"", "has a `by` of more than 14 minutes"),
+        ("deaf", "server = \"broker\"", "has no `server`"),
+        ("reset", "for = \"2s\"", "has no `for`"),
+        ("agent-kill", "for = \"2s\"", "has no `for`"),
+        ("broker-alarm", "node = 1", "is not done to a node"),
+    ] {
+        let whole = of(kind, keys);
+        assert!(whole.ends_with(&format!("the fault {kind} {said}")), "{whole}");
+    }
+}
+
+/// No proxy lies before it, and what is done to other servers is done.
+#[test]
+fn before_a_redis_with_sentinels_nothing_is_done_to_its_wire() {
+    let watched = "[cluster]\nredis = \"sentinel\"\n[[fault]]\nat = \"1s\"\n";
+    for kind in ["trickle", "half-open", "reset"] {
+        let said = refused(&format!("{watched}kind = {kind:?}\n"));
+        assert!(said.contains(&format!("the fault {kind} is not done to a Redis with Sentinels")), "{said}");
+        assert!(Plan::parse("p", &format!("{LEAST}{watched}kind = {kind:?}\nserver = \"store\"\n")).is_ok());
+    }
+    for kind in ["deaf", "redis-evict"] {
+        assert!(Plan::parse("p", &format!("{LEAST}{watched}kind = {kind:?}\n")).is_ok(), "{kind}");
+    }
+}

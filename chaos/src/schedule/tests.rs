@@ -108,3 +108,39 @@ fn runs_need_only_what_stands_before_and_are_of_all_kinds() {
     assert!(drawn.runs.iter().any(|run| run.work.cancel_after_ms.is_some()));
     assert!(drawn.runs.iter().any(|run| run.work.submit == Submit::Once));
 }
+
+/// The faults of one that comes every second, of this kind and with these keys.
+fn each_second(kind: &str, keys: &str) -> Vec<Fault> {
+    let fault = format!("[[fault]]\nkind = {kind:?}\nevery = \"1s\"\n{keys}\n");
+    Schedule::draw(&plan(&format!("duration = \"600s\"\norder = \"together\"\n{fault}")), 1).faults
+}
+
+#[test]
+fn what_a_plan_does_not_say_of_a_fault_is_drawn_each_time() {
+    use std::collections::BTreeSet;
+    let statuses = |kind, keys| each_second(kind, keys).iter().map(|of| of.drawn.status).collect::<BTreeSet<_>>();
+    assert_eq!(statuses("store-answers", "for = \"1s\""), BTreeSet::from([409, 412, 500, 503]));
+    assert_eq!(statuses("store-full", "for = \"1s\""), BTreeSet::from([403, 507]));
+    assert_eq!(statuses("store-full", "for = \"1s\"\nstatus = 507"), BTreeSet::from([507]));
+    let skews: Vec<i64> = each_second("clock-skew", "").iter().map(|of| of.drawn.skew_ms).collect();
+    assert!(skews.iter().all(|skew| (60_000..=840_000).contains(&skew.abs())), "{skews:?}");
+    assert!(skews.iter().any(|skew| *skew > 0) && skews.iter().any(|skew| *skew < 0), "{skews:?}");
+    let skews: BTreeSet<i64> = each_second("clock-skew", "by = \"2m\"").iter().map(|of| of.drawn.skew_ms).collect();
+    assert_eq!(skews, BTreeSet::from([-120_000, 120_000]));
+    let alarms: BTreeSet<bool> = each_second("broker-alarm", "for = \"1s\"").iter().map(Fault::is_of_disk).collect();
+    assert_eq!(alarms, BTreeSet::from([false, true]));
+    for (kind, first, last) in [("starve", 5, 20), ("redis-evict", 10, 60)] {
+        let percent: BTreeSet<u64> = each_second(kind, "").iter().map(|of| of.drawn.percent).collect();
+        assert!(percent.len() > 3 && percent.iter().all(|it| (first..=last).contains(it)), "{kind}: {percent:?}");
+    }
+}
+
+#[test]
+fn consumers_are_deaf_to_the_broker_and_a_clock_goes_wrong_whatever_is_done_to_its_node() {
+    assert!(each_second("deaf", "").iter().all(|of| matches!(of.target, Target::Wire(1..=3, Server::Broker))));
+    let both = "[[fault]]\nkind = \"clock-skew\"\nat = \"1s\"\nnode = 1\n[[fault]]\nkind = \"node-restart\"\nat = \"2s\"\nnode = 1\n\
+        [[fault]]\nkind = \"starve\"\nat = \"2s\"\nnode = 1\n";
+    let drawn = Schedule::draw(&plan(&format!("duration = \"20s\"\norder = \"together\"\n{both}")), 1);
+    let told: Vec<String> = drawn.faults.iter().map(|of| format!("{} {}", of.at_ms, of.kind.of(of.target))).collect();
+    assert_eq!(told, ["1000 clock-skew of node 1", "2000 node-restart of node 1", "5000 starve of node 1"]);
+}

@@ -139,7 +139,7 @@ impl Process {
     }
 
     /// As long as the leader has not been waited for, its id and that of its group are nobody else's.
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         if self.is_over {
             return;
         }

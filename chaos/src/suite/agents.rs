@@ -7,6 +7,7 @@ use crate::work::{Deed, Trouble, What, Work};
 use callboard::prelude::*;
 use callboard::{Builder, Ctx, Lock};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 /// How long a lock lives of which its holder says nothing.
 const LOCK_TTL: Duration = Duration::from_secs(2);
@@ -72,27 +73,40 @@ pub(super) fn workflow(work: &Work) -> Workflow {
     workflow
 }
 
-/// Adds the agents to a node, so many instances of each.
-pub(super) fn agents(builder: Builder, ledger: &Ledger, instances: usize) -> Builder {
+/// Adds the agents to a node, so many instances of each. What they do ends whenever they are killed.
+pub(super) fn agents(builder: Builder, ledger: &Ledger, killed: &watch::Receiver<()>, instances: usize) -> Builder {
     let (of_jobs, of_parts) = (ledger.clone(), ledger.clone());
+    let (kill_jobs, kill_parts, kill_probes) = (killed.clone(), killed.clone(), killed.clone());
     let job = move |ctx: Ctx, job: Job| {
         let ledger = of_jobs.clone();
-        async move { perform(ctx, job, &ledger).await }
+        until_killed(kill_jobs.clone(), async move { perform(ctx, job, &ledger).await })
     };
     let part = move |ctx: Ctx, part: Part| {
         let ledger = of_parts.clone();
-        async move {
+        until_killed(kill_parts.clone(), async move {
             let began = Did::Began { attempt: ctx.attempt(), inputs: Vec::new() };
             let life = ledger.begin(&part.run, &part.task, began).await?;
             tokio::time::sleep(Duration::from_millis(part.ms)).await;
             say(&life, part.task).await
-        }
+        })
     };
+    let probe = move |_: Ctx, _: Probe| until_killed(kill_probes.clone(), async { Ok(()) });
     builder
         .add(Pool::task_fn(job).id("jobs").instances(instances))
         .add(Pool::task_fn(part).id("parts").instances(instances))
         // Few, of their own: what probes wait for is the cluster and no other work.
-        .add(Pool::task_fn(|_: Ctx, _: Probe| async { Ok(()) }).id("probes").instances(4))
+        .add(Pool::task_fn(probe).id("probes").instances(4))
+}
+
+/// Goes on until it is done, or until all are killed: a panic costs the instance, whatever it was doing.
+async fn until_killed<T>(mut killed: watch::Receiver<()>, work: impl Future<Output = T>) -> T {
+    killed.mark_unchanged();
+    tokio::select! {
+        biased;
+        // It is not changed any more when the node has ended.
+        Ok(()) = killed.changed() => std::panic::resume_unwind(Box::new("it is killed, as it should be")),
+        done = work => done,
+    }
 }
 
 async fn perform(ctx: Ctx, job: Job, ledger: &Ledger) -> Result<Told> {

@@ -2,9 +2,10 @@
 
 use super::node::{INSTANCES, LEDGER, NUMBER, READY, SABOTAGE};
 use super::redis::Servers;
+use super::wall_clock::WallClock;
 use super::{Error, Options};
 use crate::history::LEDGER as LEDGER_FILE;
-use crate::plan::{Plan, Server};
+use crate::plan::{FaultKind, Plan, Server};
 use crate::proxy::Proxy;
 use crate::servers::{self, Process, RabbitMq, RadosGw};
 use crate::store_proxy::StoreProxy;
@@ -58,6 +59,8 @@ pub(super) struct Node {
     variables: Vec<(String, String)>,
     program: PathBuf,
     log: PathBuf,
+    /// What its wall clock is, if that is wrong at times.
+    clock: Option<WallClock>,
 }
 
 struct Wires {
@@ -99,14 +102,14 @@ impl Cluster {
         for number in 1..=plan.cluster.nodes {
             let wire = async |port| Proxy::start(port).await.map_err(Error::Proxy);
             let wires = Wires {
-                broker: wire(broker.port()).await?,
+                broker: Proxy::start_for_amqp(broker.port()).await.map_err(Error::Proxy)?,
                 redis: match redis.port() {
                     Some(port) => Some(wire(port).await?),
                     None => None,
                 },
                 store: wire(store_proxy.port()).await?,
             };
-            nodes.push(Node::new(number, plan, wires, &access, folder, options));
+            nodes.push(Node::new(number, plan, wires, &access, folder, options)?);
         }
         let (broker, redis, store) = (Mutex::new(broker), Mutex::new(redis), Mutex::new(store));
         let cluster = Self { broker, redis, store, store_proxy, nodes, access };
@@ -132,24 +135,31 @@ impl Cluster {
 
     /// A client, which reaches the servers by ways of its own: what is done to nodes is not done to it.
     async fn client(&self) -> Result<Callboard, Error> {
-        let Access { broker, redis, endpoint, key, partitions } = &self.access;
+        let Access { broker, redis, partitions, .. } = &self.access;
         let told = |error: &dyn std::fmt::Display| Error::Client(error.to_string());
         let mut bus = RabbitMqOptions::new(broker);
         bus.namespace = NAMESPACE.to_owned();
         let bus = RabbitMqBus::connect(bus).await.map_err(|error| told(&error))?;
         let directory =
             RedisDirectory::connect(RedisOptions::new(redis, NAMESPACE)).await.map_err(|error| told(&error))?;
-        let mut store = S3Options::new(BUCKET, "nodes").map_err(|error| told(&error))?;
-        store.endpoint = Some(endpoint.clone());
-        store.region = Some(RadosGw::REGION.to_owned());
-        store.key = Some(key.clone());
-        let store = S3Store::connect(store).await.map_err(|error| told(&error))?;
+        let store = self.objects().await?;
         let builder = Callboard::builder(callboard::Settings::default()).settings(|settings| {
             settings.namespace = NAMESPACE.to_owned();
             settings.partitions = *partitions;
         });
         let builder = builder.bus(Arc::new(bus)).directory(Arc::new(directory)).store(Arc::new(store)).client();
         builder.start().await.map_err(|error| Error::Client(format!("{error:#}")))
+    }
+
+    /// The objects of the nodes.
+    async fn objects(&self) -> Result<S3Store, Error> {
+        let Access { endpoint, key, .. } = &self.access;
+        let told = |error: &dyn std::fmt::Display| Error::Client(error.to_string());
+        let mut store = S3Options::new(BUCKET, "nodes").map_err(|error| told(&error))?;
+        store.endpoint = Some(endpoint.clone());
+        store.region = Some(RadosGw::REGION.to_owned());
+        store.key = Some(key.clone());
+        S3Store::connect(store).await.map_err(|error| told(&error))
     }
 
     /// Waits until each partition has an owner, and each node is one if there are enough for that.
@@ -209,7 +219,14 @@ impl Cluster {
 }
 
 impl Node {
-    fn new(number: usize, plan: &Plan, wires: Wires, access: &Access, folder: &Path, options: &Options) -> Self {
+    fn new(
+        number: usize,
+        plan: &Plan,
+        wires: Wires,
+        access: &Access,
+        folder: &Path,
+        options: &Options,
+    ) -> Result<Self, Error> {
         let directory = match &wires.redis {
             Some(wire) => through(&access.redis, wire.port()),
             None => access.redis.clone(),
@@ -241,8 +258,20 @@ impl Node {
         let mut variables: Vec<(String, String)> =
             variables.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(settings).collect();
         variables.extend(options.sabotage.clone().map(|promise| (SABOTAGE.to_owned(), promise)));
+        // What stands between a node and its clock is there only where it is needed.
+        let is_wrong = plan.faults.iter().any(|fault| fault.kind == FaultKind::ClockSkew);
+        let clock = is_wrong.then(|| WallClock::of(&folder.join(format!("clock-{number}")))).transpose()?;
+        variables.extend(clock.iter().flat_map(WallClock::variables));
         let log = folder.join(format!("node-{number}.log"));
-        Self { process: Mutex::new(None), wires, number, variables, program: options.program.clone(), log }
+        Ok(Self { process: Mutex::new(None), wires, number, variables, program: options.program.clone(), log, clock })
+    }
+
+    /// Sets its wall clock so far ahead of the right one, or behind it.
+    pub(super) fn set_clock(&self, ahead_ms: i64) -> Result<(), Error> {
+        match &self.clock {
+            Some(clock) => clock.set(ahead_ms),
+            None => Err(Error::Node("its clock is that of the machine".to_owned())),
+        }
     }
 
     async fn start(&self) -> Result<(), Error> {
@@ -275,7 +304,11 @@ impl Node {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.envs(std::env::var_os("RUST_BACKTRACE").map(|value| ("RUST_BACKTRACE", value)));
         let mut process = Process::spawn("node", command, &self.log)?;
-        process.says(START, READY).await?;
+        let ready = process.says(START, READY).await;
+        if self.clock.is_some() {
+            WallClock::tidy(process.id());
+        }
+        ready?;
         Ok(process)
     }
 

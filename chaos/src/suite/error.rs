@@ -30,6 +30,9 @@ pub enum Error {
     /// No port could be had for a proxy.
     #[error("a proxy can not be started")]
     Proxy(#[source] io::Error),
+    /// What sets the clocks of nodes is not there.
+    #[error("the clocks of nodes can not be set: libfaketime is not installed, which chaos/install does")]
+    NoClock,
     /// The client could not be connected.
     #[error("the client can not be connected: {0}")]
     Client(String),

@@ -2,20 +2,27 @@
 
 use super::cluster::{Cluster, Node};
 use super::course::until;
+use super::node::KILL_AGENTS;
 use super::poison::poison;
 use super::record::Recorder;
+use super::redis::Servers;
 use super::{Error, clock};
 use crate::history::{Felt, Moment, Record};
 use crate::plan::{FaultKind, Order, Server, Target};
-use crate::proxy::{Flow, Way};
-use crate::schedule::{CALM_MS, Fault, Schedule};
-use crate::servers::Process;
+use crate::proxy::{Flow, Proxy, Way};
+use crate::random::Random;
+use crate::schedule::{CALM_MS, Drawn, Fault, Schedule};
+use crate::servers::{self, Alarm, Process};
 use crate::store_proxy::Sickness;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// For a clean end of a node that is started again.
 const STOP: Duration = Duration::from_secs(20);
+/// How long a node that is starved runs and stands still, both together.
+const TURN: Duration = Duration::from_millis(60);
+/// How often keys are deleted.
+const EVICTION: Duration = Duration::from_millis(500);
 
 /// Does everything that the schedule has, each at its moment, and undoes it.
 ///
@@ -56,7 +63,7 @@ pub(super) async fn inflict_all(
 /// Why a server does not come back. A node that does not is the cluster's fault, and written down.
 pub(super) async fn inflict(cluster: &Cluster, fault: &Fault, recorder: &Recorder) -> Result<(), Error> {
     let (begin, error, published) = match fault.target {
-        Target::Node(number) | Target::Wire(number, _) => match cluster.node(number) {
+        Target::Node(number) | Target::Wire(number, _) | Target::Clock(number) => match cluster.node(number) {
             Some(node) => {
                 let (begin, done) = of_node(node, fault).await;
                 (begin, done.err().map(|error| chain(&error)), 0)
@@ -77,7 +84,8 @@ pub(super) async fn inflict(cluster: &Cluster, fault: &Fault, recorder: &Recorde
         }
     };
     let (kind, target) = (fault.kind, fault.target);
-    recorder.write(&Record::Fault(Felt { kind, target, begin, end: clock::now(), published, error, said: Vec::new() }));
+    let said = fault.how().into_iter().collect();
+    recorder.write(&Record::Fault(Felt { kind, target, begin, end: clock::now(), published, error, said }));
     Ok(())
 }
 
@@ -93,22 +101,21 @@ type Done = (Moment, Result<(), Error>);
 
 async fn of_node(node: &Node, fault: &Fault) -> Done {
     let lasts = Duration::from_millis(fault.lasts_ms);
-    if let Target::Wire(_, server) = fault.target {
-        let begin = clock::now();
-        let Some(wire) = node.wire(server) else {
-            return (begin, Err(Error::Node(format!("nothing lies between it and {}", server.name()))));
-        };
-        match fault.kind {
-            FaultKind::CutOneWay => wire.set(Way::ToServer, Flow::Swallow),
-            FaultKind::Delay => wire.set_both(Flow::Delay(Duration::from_millis(fault.delay_ms))),
-            _ => wire.set_both(Flow::Hold),
+    match fault.target {
+        Target::Wire(_, server) => {
+            let (begin, wire) = (clock::now(), node.wire(server));
+            let nothing = || Error::Node(format!("nothing lies between it and {}", server.name()));
+            let Some(wire) = wire else { return (begin, Err(nothing())) };
+            of_wire(wire, fault).await;
+            return (begin, Ok(()));
         }
-        sleep(lasts).await;
-        wire.set_both(Flow::Pass);
-        if fault.kind == FaultKind::CutOneWay {
-            wire.cut(); // bytes are missing in what there was
+        Target::Clock(_) => {
+            let begin = clock::now();
+            let wrong = node.set_clock(fault.drawn.skew_ms);
+            sleep(lasts).await;
+            return (begin, wrong.and_then(|()| node.set_clock(0)));
         }
-        return (begin, Ok(()));
+        _ => {}
     }
     let mut process = node.process.lock().await;
     let begin = clock::now();
@@ -117,6 +124,14 @@ async fn of_node(node: &Node, fault: &Fault) -> Done {
             process.iter().for_each(Process::pause);
             sleep(lasts).await;
             process.iter().for_each(Process::resume);
+            return (begin, Ok(()));
+        }
+        FaultKind::Starve => {
+            starve(process.as_ref(), fault.drawn.percent, lasts).await;
+            return (begin, Ok(()));
+        }
+        FaultKind::AgentKill => {
+            process.iter().for_each(|process| process.signal(KILL_AGENTS));
             return (begin, Ok(()));
         }
         FaultKind::NodeRestart => {
@@ -131,6 +146,47 @@ async fn of_node(node: &Node, fault: &Fault) -> Done {
     (begin, again.map(|again| *process = Some(again)))
 }
 
+/// Does it to what lies between a node and a server.
+async fn of_wire(wire: &Proxy, fault: &Fault) {
+    match fault.kind {
+        FaultKind::CutOneWay => wire.set(Way::ToServer, Flow::Swallow),
+        FaultKind::Delay => wire.set_both(Flow::Delay(Duration::from_millis(fault.delay_ms))),
+        FaultKind::Trickle => wire.set_both(trickle(fault.drawn.bytes_per_second)),
+        FaultKind::HalfOpen => wire.lose(),
+        FaultKind::Reset => return wire.cut(),
+        FaultKind::Deaf => return wire.deafen(),
+        _ => wire.set_both(Flow::Hold),
+    }
+    sleep(Duration::from_millis(fault.lasts_ms)).await;
+    match fault.kind {
+        FaultKind::HalfOpen => wire.mend(),
+        FaultKind::CutOneWay => {
+            wire.set_both(Flow::Pass);
+            wire.cut(); // bytes are missing in what there was
+        }
+        _ => wire.set_both(Flow::Pass),
+    }
+}
+
+/// So many bytes in a second, in parts as small as a network has them.
+fn trickle(bytes_per_second: u64) -> Flow {
+    let every = Duration::from_millis(100);
+    Flow::Trickle { bytes: (bytes_per_second / 10).max(1) as usize, every }
+}
+
+/// Lets it run for so many of each hundred milliseconds, in turns that are shorter than what anybody waits for.
+async fn starve(process: Option<&Process>, percent: u64, lasts: Duration) {
+    let Some(process) = process else { return };
+    let until = Instant::now() + lasts;
+    let runs = TURN.mul_f64(percent.min(100) as f64 / 100.0);
+    while Instant::now() < until {
+        process.pause();
+        sleep(TURN - runs).await;
+        process.resume();
+        sleep(runs).await;
+    }
+}
+
 async fn of_server(cluster: &Cluster, server: Server, fault: &Fault) -> Done {
     let lasts = Duration::from_millis(fault.lasts_ms);
     match server {
@@ -139,6 +195,13 @@ async fn of_server(cluster: &Cluster, server: Server, fault: &Fault) -> Done {
             let begin = clock::now();
             let done = match fault.kind {
                 FaultKind::BrokerWipe => broker.wipe().await,
+                FaultKind::BrokerAlarm => {
+                    let alarm = if fault.is_of_disk() { Alarm::Disk } else { Alarm::Memory };
+                    let raised = broker.raise(alarm).await;
+                    sleep(lasts).await;
+                    // It is cleared whatever became of the question that raised it.
+                    broker.clear(alarm).await.and(raised)
+                }
                 FaultKind::BrokerRestart => {
                     broker.stop().await;
                     broker.start_again().await
@@ -156,6 +219,7 @@ async fn of_server(cluster: &Cluster, server: Server, fault: &Fault) -> Done {
             let done = match fault.kind {
                 FaultKind::RedisFlush => redis.flush().await,
                 FaultKind::RedisFailover => redis.fail_over().await,
+                FaultKind::RedisEvict => evict(&mut redis, fault).await,
                 _ => redis.kill_and_start().await,
             };
             (begin, done.map_err(Error::from))
@@ -164,8 +228,13 @@ async fn of_server(cluster: &Cluster, server: Server, fault: &Fault) -> Done {
             let mut store = cluster.store.lock().await;
             let begin = clock::now();
             let done = match fault.kind {
-                FaultKind::StoreLostAnswers => {
-                    cluster.store_proxy.set(Sickness::LosesAnswers(fault.one_in));
+                FaultKind::StoreLostAnswers | FaultKind::StoreAnswers | FaultKind::StoreFull => {
+                    let (one_in, Drawn { status, seed, .. }) = (fault.one_in, fault.drawn);
+                    cluster.store_proxy.set(match fault.kind {
+                        FaultKind::StoreAnswers => Sickness::Errs { status, one_in, seed },
+                        FaultKind::StoreFull => Sickness::Full(status),
+                        _ => Sickness::LosesAnswers(one_in),
+                    });
                     sleep(lasts).await;
                     cluster.store_proxy.set(Sickness::None);
                     Ok(())
@@ -185,6 +254,17 @@ async fn of_server(cluster: &Cluster, server: Server, fault: &Fault) -> Done {
             (begin, done.map_err(Error::from))
         }
     }
+}
+
+/// Deletes some of the keys, again and again.
+async fn evict(redis: &mut Servers, fault: &Fault) -> Result<(), servers::Error> {
+    let (until, percent) = (Instant::now() + Duration::from_millis(fault.lasts_ms), fault.drawn.percent);
+    let random = &mut Random::of(fault.drawn.seed, "keys");
+    while Instant::now() < until {
+        redis.evict(|_| random.percent(percent as u32)).await?;
+        sleep(EVICTION).await;
+    }
+    Ok(())
 }
 
 /// The error with what caused it.

@@ -17,6 +17,7 @@ mod probe;
 mod record;
 mod redis;
 mod run;
+mod wall_clock;
 
 pub use attached::Undos;
 pub use error::Error;

@@ -4,7 +4,9 @@ use super::Error;
 use super::agents::agents;
 use super::ledger::Ledger;
 use callboard::Callboard;
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -16,6 +18,8 @@ pub(super) const NUMBER: &str = "CHAOS_NODE";
 pub(super) const INSTANCES: &str = "CHAOS_INSTANCES";
 /// Which promise it breaks, in a build with the feature `sabotage`.
 pub(super) const SABOTAGE: &str = "CHAOS_SABOTAGE";
+/// The signal at which whatever its handlers do ends at once, and their agents with them.
+pub(super) const KILL_AGENTS: Signal = Signal::USR1;
 /// Where it answers by HTTP, if it does.
 const LISTEN: &str = "CALLBOARD_HTTP__LISTEN";
 /// What it says when it has started.
@@ -67,13 +71,22 @@ async fn serve() -> Result<Ended, Error> {
     let ledger = Ledger::open(ledger.as_ref(), number(NUMBER)?).map_err(Error::file(&ledger))?;
     let mut term = signal(SignalKind::terminate()).map_err(|error| Error::Node(error.to_string()))?;
     let told = |error: callboard::Error| Error::Node(format!("{error:#}"));
-    let board = agents(Callboard::dev(), &ledger, number(INSTANCES)?).start().await.map_err(told)?;
+    let kind = SignalKind::from_raw(KILL_AGENTS.as_raw());
+    let mut kills = signal(kind).map_err(|error| Error::Node(error.to_string()))?;
+    let (kill, killed) = watch::channel(());
+    let board = agents(Callboard::dev(), &ledger, &killed, number(INSTANCES)?).start().await.map_err(told)?;
     // For whoever asks by HTTP: it is served where it is said to be.
     if std::env::var_os(LISTEN).is_some() {
         board.serve().await.map_err(told)?;
     }
     println!("{READY}");
+    let killing = async {
+        while kills.recv().await.is_some() {
+            kill.send_replace(());
+        }
+    };
     tokio::select! {
+        () = killing => Err(Error::Node("nobody tells of signals any more".to_owned())),
         _ = term.recv() => board.shutdown().await.map(|()| Ended).map_err(told),
         () = board.ended() => Err(Error::Node(board.end_reason().unwrap_or_default())),
     }

@@ -49,6 +49,16 @@ impl Servers {
         }
     }
 
+    /// The keys that are chosen are gone.
+    pub(super) async fn evict(&mut self, mut is_chosen: impl FnMut(&str) -> bool) -> Result<(), Error> {
+        let Reply::List(keys) = self.ask(&["KEYS", "*"]).await? else { return Ok(()) };
+        let chosen: Vec<&str> = keys.iter().filter_map(Reply::text).filter(|key| is_chosen(key)).collect();
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        self.ask(&[&["DEL"], &chosen[..]].concat()).await.map(drop)
+    }
+
     /// It is killed and started again; with Sentinels that is a failover.
     pub(super) async fn kill_and_start(&mut self) -> Result<(), Error> {
         match self {
