@@ -196,6 +196,12 @@ pub struct End {
     /// What nodes have said of themselves: lines of their logs about invariants that do not hold.
     #[serde(default)]
     pub broken: Vec<String>,
+    /// How many objects of the store were looked at for faults of the journals and of what they name, after the nodes had ended.
+    #[serde(default)]
+    pub objects: u64,
+    /// What is wrong with them: gaps, forks, bytes that are not those that were written, states that nothing leads to.
+    #[serde(default)]
+    pub journal: Vec<String>,
     /// What is there and should not be: messages, locks, open tasks, processes.
     pub left: Vec<String>,
 }

@@ -62,7 +62,7 @@ impl Found {
 type Check = (&'static str, &'static str, fn(&Facts<'_>) -> Found);
 
 /// All of them.
-const CHECKS: [Check; 15] = [
+const CHECKS: [Check; 16] = [
     (
         "ends",
         "Every run that was accepted ends once faults have ended, and completes unless it was cancelled.",
@@ -85,6 +85,7 @@ const CHECKS: [Check; 15] = [
     ("dead", "What can not be read ends in agent.dead, and nothing else does.", dead),
     ("memory", "No node takes more memory than the plan allows.", service::memory),
     ("invariants", "No node finds an invariant of its own broken.", invariants),
+    ("journal", "The journals have no gap and no fork, and all that they name is there.", journal),
     ("left-behind", "When all is over, nothing is left.", left_behind),
 ];
 
@@ -186,6 +187,14 @@ fn invariants(facts: &Facts<'_>) -> Found {
     let mut found = Found { looked_at: facts.history.head.plan.cluster.nodes, ..Found::default() };
     for line in &facts.history.end.broken {
         found.breach(line.clone(), Vec::new());
+    }
+    found
+}
+
+fn journal(facts: &Facts<'_>) -> Found {
+    let mut found = Found { looked_at: facts.history.end.objects as usize, ..Found::default() };
+    for fault in &facts.history.end.journal {
+        found.breach(fault.clone(), Vec::new());
     }
     found
 }

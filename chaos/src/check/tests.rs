@@ -85,6 +85,8 @@ fn whole() -> History {
             locked: vec![entry("a/t1", 0)],
             dead: 0,
             broken: Vec::new(),
+            objects: 7,
+            journal: Vec::new(),
             left: Vec::new(),
         },
         ledger,
@@ -376,7 +378,8 @@ fn what_a_node_says_of_its_invariants_is_found() {
 }
 
 #[test]
-fn what_is_left_is_found() {
+fn what_is_left_or_is_wrong_with_the_journal_is_found() {
+    finds("journal", "partitions/0001: a gap", |h| h.end.journal.push("partitions/0001: a gap".into()));
     finds("left-behind", "3 messages in node.7", |h| h.end.left.push("3 messages in node.7".into()));
 }
 

@@ -10,6 +10,7 @@ use crate::proxy::Proxy;
 use crate::servers::{self, Process, RabbitMq, RadosGw};
 use crate::store_proxy::StoreProxy;
 use callboard::Callboard;
+use callboard::backup::NameSpace;
 use callboard::port::bus::rabbitmq::{RabbitMqBus, RabbitMqOptions};
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
 use callboard::port::store::s3::{S3Key, S3Options, S3Store};
@@ -160,6 +161,17 @@ impl Cluster {
         store.region = Some(RadosGw::REGION.to_owned());
         store.key = Some(key.clone());
         S3Store::connect(store).await.map_err(|error| told(&error))
+    }
+
+    /// How many objects there are below the journals, and what is wrong with them: `callboard journal verify`.
+    pub(super) async fn verify(&self) -> Result<(u64, Vec<String>), Error> {
+        let told = |error: callboard::Error| Error::Client(format!("{error:#}"));
+        let mut settings = callboard::Settings::default();
+        settings.namespace = NAMESPACE.to_owned();
+        let name_space = NameSpace::in_store(Arc::new(self.objects().await?), &settings).await.map_err(told)?;
+        let verified = name_space.verify().await.map_err(told)?;
+        let faults = verified.faults.iter().map(|fault| format!("{}: {}", fault.object, fault.reason));
+        Ok((verified.objects, faults.collect()))
     }
 
     /// Waits until each partition has an owner, and each node is one if there are enough for that.

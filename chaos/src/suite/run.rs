@@ -21,6 +21,9 @@ use tokio::time::{Instant, sleep};
 /// How many runs are asked for at the same time.
 const ASKED_AT_ONCE: usize = 64;
 
+/// How often the objects are read from their beginning, if the store does not give all of them.
+const VERIFIED: usize = 3;
+
 /// How the suite is run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -117,10 +120,23 @@ async fn built(plan: &Plan, options: &Options, folder: &Path, recorder: Recorder
     drop(board.shutdown().await);
     end.left.extend(cluster.stop_nodes().await);
     end.broken = cluster.broken();
+    (end.objects, end.journal) = verified(&cluster).await;
     recorder.write(&Record::End(end));
     recorder.finish()?;
     remove_servers(folder);
     Ok(())
+}
+
+/// How many objects there are, and what is wrong with them. It takes as long as there are many.
+async fn verified(cluster: &Cluster) -> (u64, Vec<String>) {
+    let mut last = String::new();
+    for _ in 0..VERIFIED {
+        match cluster.verify().await {
+            Ok(verified) => return verified,
+            Err(error) => last = error.to_string(),
+        }
+    }
+    (0, vec![format!("the objects of the store can not be read to their end: {last}")])
 }
 
 /// Writes down each second how much memory the nodes have.
