@@ -148,6 +148,9 @@ pub(super) fn circle(locks: &[(Arc<str>, Record)], lock: &str, ticket: &Ticket) 
         }
         path.push((name.clone(), waiter));
         let holder = &record.holder.as_ref()?.ticket;
+        if holder.id == ticket.id {
+            return None; // it was handed the lock before this was looked at
+        }
         if holder.is_of_the_task_of(ticket) {
             let yielding = path.iter().map(|(_, waiter)| *waiter).filter(|waiter| waiter.yields);
             let victim = yielding.max_by_key(|waiter| (waiter.at, waiter.id.clone())).map(|waiter| waiter.id.clone());

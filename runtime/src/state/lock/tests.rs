@@ -104,3 +104,14 @@ fn in_a_circle_the_youngest_that_does_gives_way() {
     let itself = of_task(15, "a", 1);
     assert_eq!(circle(&locks, "1", &itself).expect("a circle").victim.as_deref(), Some("15"), "for what it has itself");
 }
+
+/// Who waits looks at its lock, and then at all locks: it may have become the holder in between.
+#[test]
+fn who_was_handed_the_lock_meanwhile_does_not_give_way_to_itself() {
+    let (first, second) = (of_task(1, "a", 1), of_task(2, "b", 1));
+    let held = Record::default().wanted(&first, true, 1).expect("free").wanted(&second, true, 2).expect("it waits");
+    assert_eq!(circle(&[("lock".into(), held.clone())], "lock", &second), None);
+    let handed = held.without("1", 3).expect("it held it");
+    assert_eq!(handed.held_by("2").map(|holder| holder.signs), Some(0));
+    assert_eq!(circle(&[("lock".into(), handed)], "lock", &second), None);
+}
