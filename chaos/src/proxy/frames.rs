@@ -1,4 +1,7 @@
 //! AMQP 0-9-1 as a broker says it, frame by frame: what it delivers to consumers can be left out.
+//!
+//! In the place of a delivery comes a heartbeat: a broker that says something sends none, and its client would see by that that the
+//! connection is no good.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +11,9 @@ const HEAD: usize = 7;
 const METHOD: usize = 4;
 /// `basic.deliver`, by its class and its number.
 const DELIVER: [u8; METHOD] = [0, 60, 0, 60];
+
+/// A heartbeat.
+const HEARTBEAT: [u8; HEAD + 1] = [8, 0, 0, 0, 0, 0, 0, 0xCE];
 
 /// The bytes of one connection from a broker, in whatever pieces they come.
 #[derive(Debug, Default)]
@@ -25,7 +31,7 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// What of these bytes is to arrive. With `is_deaf`, no delivery that begins in them does.
+    /// What is to arrive in the place of these bytes. With `is_deaf`, no delivery that begins in them does.
     pub(super) fn pass(&mut self, bytes: &[u8], is_deaf: bool) -> Vec<u8> {
         let (mut rest, mut passed) = (bytes, Vec::with_capacity(bytes.len()));
         while let Some((first, others)) = rest.split_first() {
@@ -48,6 +54,8 @@ impl Frames {
                 self.decide(size, is_deaf);
                 if !self.is_dropped {
                     passed.append(&mut self.begun);
+                } else if self.begun[0] == 1 {
+                    passed.extend_from_slice(&HEARTBEAT);
                 }
                 self.begun.clear();
             }

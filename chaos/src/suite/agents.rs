@@ -192,3 +192,27 @@ async fn act(ctx: &Ctx, run: &str, deed: &Deed, life: &Life) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use std::panic::AssertUnwindSafe;
+
+    #[tokio::test]
+    async fn what_is_being_done_ends_when_all_are_killed_and_what_comes_later_does_not() {
+        let (kill, killed) = watch::channel(());
+        let mut begun = Box::pin(until_killed(killed.clone(), std::future::pending::<()>()));
+        assert!(begun.as_mut().now_or_never().is_none());
+        kill.send_replace(());
+        assert!(AssertUnwindSafe(begun).catch_unwind().await.is_err(), "it panics");
+        assert_eq!(until_killed(killed.clone(), async { 1 }).await, 1);
+        // Nor does it when nobody is there any more who could kill it.
+        drop(kill);
+        let later = async {
+            tokio::task::yield_now().await;
+            2
+        };
+        assert_eq!(until_killed(killed, later).await, 2);
+    }
+}

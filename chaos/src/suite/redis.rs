@@ -50,13 +50,11 @@ impl Servers {
     }
 
     /// The keys that are chosen are gone.
-    pub(super) async fn evict(&mut self, mut is_chosen: impl FnMut(&str) -> bool) -> Result<(), Error> {
-        let Reply::List(keys) = self.ask(&["KEYS", "*"]).await? else { return Ok(()) };
-        let chosen: Vec<&str> = keys.iter().filter_map(Reply::text).filter(|key| is_chosen(key)).collect();
-        if chosen.is_empty() {
-            return Ok(());
+    pub(super) async fn evict(&mut self, is_chosen: impl FnMut(&str) -> bool) -> Result<(), Error> {
+        match self {
+            Self::Single(server) => server.evict(is_chosen).await,
+            Self::Watched(all) => all.master().await?.evict(is_chosen).await,
         }
-        self.ask(&[&["DEL"], &chosen[..]].concat()).await.map(drop)
     }
 
     /// It is killed and started again; with Sentinels that is a failover.

@@ -62,3 +62,27 @@ impl WallClock {
         variables.into_iter().map(|(name, value)| (name.to_owned(), value))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// What time it is, in seconds, for whoever has these in its environment.
+    fn time(variables: impl Iterator<Item = (String, String)>) -> i64 {
+        let output = Command::new("date").arg("+%s").envs(variables).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+    }
+
+    #[test]
+    fn a_process_tells_the_time_that_is_set_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = WallClock::of(&folder.path().join("clock")).unwrap();
+        for ahead in [0, 600, -600] {
+            clock.set(ahead * 1_000).unwrap();
+            let (before, told) = (time(std::iter::empty()), time(clock.variables()));
+            let after = time(std::iter::empty());
+            assert!((before + ahead..=after + ahead).contains(&told), "{before}, {told}, {after}, {ahead}");
+        }
+    }
+}

@@ -33,6 +33,18 @@ async fn redis_comes_back_with_its_data() {
 }
 
 #[tokio::test]
+async fn keys_that_are_chosen_are_gone_and_no_others() {
+    let folder = kit::folder();
+    let redis = Redis::start(folder.path()).await.unwrap();
+    redis.evict(|_| true).await.unwrap();
+    redis.ask(&["MSET", "one", "1", "two", "2", "three", "3"]).await.unwrap();
+    redis.evict(|_| false).await.unwrap();
+    assert_eq!(redis.ask(&["DBSIZE"]).await.unwrap(), Reply::Number(3));
+    redis.evict(|key| key.starts_with('t')).await.unwrap();
+    assert_eq!(redis.ask(&["KEYS", "*"]).await.unwrap(), Reply::List(vec![Reply::Text("one".into())]));
+}
+
+#[tokio::test]
 async fn two_do_not_collide() {
     let (here, there) = (kit::folder(), kit::folder());
     let (one, two) = tokio::join!(Redis::start(here.path()), Redis::start(there.path()));

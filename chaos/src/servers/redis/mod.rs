@@ -185,6 +185,20 @@ impl Redis {
         self.ask(&["SCRIPT", "FLUSH"]).await.map(drop)
     }
 
+    /// Removes the keys that are chosen, as a server does that has no room for all.
+    ///
+    /// # Errors
+    ///
+    /// As of [`ask`](Self::ask).
+    pub async fn evict(&self, mut is_chosen: impl FnMut(&str) -> bool) -> Result<(), Error> {
+        let Reply::List(keys) = self.ask(&["KEYS", "*"]).await? else { return Ok(()) };
+        let chosen: Vec<&str> = keys.iter().filter_map(Reply::text).filter(|key| is_chosen(key)).collect();
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        self.ask(&[&["DEL"], &chosen[..]].concat()).await.map(drop)
+    }
+
     /// Everything is gone: the same as [`flush`](Self::flush), under the name that all servers have.
     ///
     /// # Errors
