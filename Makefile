@@ -67,7 +67,7 @@ SEEDS ?= 1
 simulate: ## whole clusters from SEEDS seeds behind FROM, with SHOW=1 and LEVEL=debug what happens
 	$(SIMULATE) --from $(FROM) --seeds $(SEEDS) $(if $(SHOW),--show) $(if $(LEVEL),--level $(LEVEL)) $(if $(TWICE),--twice)
 
-# Every one of `Sabotage::ALL`, or one: PROMISE=no_fence.
+# Every one of `Sabotage::ALL` but `deaf_consumer`, which is for the chaos suite, or one: PROMISE=no_fence.
 PROMISE ?= ack_before_append no_fence no_holder_check recorded_steps_ignored occurrence_at_first_poll garbage_at_once \
 	lease_never_expires dispatch_forgotten_at_takeover effects_before_durable unfair_scheduler timer_early \
 	lost_answer_means_failed release_all_at_once probe_by_all retry_spent_by_parking budget_not_reserved limit_counted_twice \

@@ -19,7 +19,7 @@ pub struct Broken {
 }
 
 /// All that can be seen from outside, with real servers and in less than a minute.
-pub const ALL: [Broken; 7] = [
+pub const ALL: [Broken; 8] = [
     Broken {
         promise: "recorded_steps_ignored",
         checks: &["steps"],
@@ -54,6 +54,11 @@ pub const ALL: [Broken; 7] = [
         promise: "no_fence_version",
         checks: &["lock"],
         text: include_str!("../../config/chaos/sabotage/no-fence-version.toml"),
+    },
+    Broken {
+        promise: "deaf_consumer",
+        checks: &["recovery", "ends"],
+        text: include_str!("../../config/chaos/sabotage/deaf-consumer.toml"),
     },
 ];
 

@@ -53,11 +53,14 @@ pub enum Sabotage {
     StaleAsFresh,
     /// What was spooled is gone.
     SpoolDropped,
+    /// A node to which the broker delivers nothing any more does not see that nothing comes round: a matter of real
+    /// connections, which the chaos suite has.
+    DeafConsumer,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::AckBeforeAppend,
         Self::NoFence,
         Self::NoHolderCheck,
@@ -79,6 +82,7 @@ impl Sabotage {
         Self::NoFenceVersion,
         Self::StaleAsFresh,
         Self::SpoolDropped,
+        Self::DeafConsumer,
     ];
 
     /// The word for it in reports.
@@ -105,6 +109,7 @@ impl Sabotage {
             Self::NoFenceVersion => "no_fence_version",
             Self::StaleAsFresh => "stale_as_fresh",
             Self::SpoolDropped => "spool_dropped",
+            Self::DeafConsumer => "deaf_consumer",
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::stops::Stops;
 use crate::supervise::{ChildSpec, Failure, FailureKind, OnGiveUp, Policy, Slot};
 use crate::telemetry;
 use callboard_core::Token;
+use callboard_core::sabotage::{self, Sabotage};
 use calls::Calls;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serve::Served;
@@ -280,7 +281,7 @@ async fn consume(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphor
                 pause = AGAIN.0;
                 loop {
                     // The node sends itself a message with every beat.
-                    let Ok(delivery) = timeout(around.life, consumer.next()).await else {
+                    let Ok(delivery) = timeout(noticed_after(around.life), consumer.next()).await else {
                         deaf(&around.node, "queue", around.life);
                         break;
                     };
@@ -310,7 +311,7 @@ async fn listen(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphore
         if let Ok(mut subscription) = around.bus.subscribe().await {
             pause = AGAIN.0;
             loop {
-                let limit = SILENT_LIVES * around.life;
+                let limit = noticed_after(SILENT_LIVES * around.life);
                 let Ok(envelope) = timeout(limit, subscription.next()).await else {
                     deaf(&around.node, "broadcasts", limit);
                     break;
@@ -325,6 +326,11 @@ async fn listen(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphore
         sleep(pause).await;
         pause = (2 * pause).min(AGAIN.1);
     }
+}
+
+/// How long nothing may come before a consumer is given up.
+fn noticed_after(limit: Duration) -> Duration {
+    if sabotage::is(Sabotage::DeafConsumer) { Duration::MAX } else { limit }
 }
 
 /// Says that nothing has come for so long that something must have: what the node says to itself has not come round, while

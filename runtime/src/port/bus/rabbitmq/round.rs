@@ -13,6 +13,7 @@ use super::refusal::Refusal;
 use super::tap::Tap;
 use super::taps::Taps;
 use crate::port::bus::{Envelope, QueueName};
+use callboard_core::sabotage::{self, Sabotage};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +72,7 @@ impl Round {
                     }
                 }
                 Came::NoQueue => return,
+                Came::Nothing if sabotage::is(Sabotage::DeafConsumer) => {}
                 Came::Nothing => {
                     give_up(self.publisher.line());
                     return give_up(self.taps.line());
