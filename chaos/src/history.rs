@@ -190,6 +190,9 @@ pub struct End {
     pub counter: Option<u64>,
     /// The document that is written under the lock, oldest entry first.
     pub locked: Vec<Entry>,
+    /// The documents of which nobody says what they hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_told: Vec<String>,
     /// Messages in the queue `agent.dead`.
     #[serde(default)]
     pub dead: u64,

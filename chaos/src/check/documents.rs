@@ -9,7 +9,18 @@ pub(crate) const COUNT: &str = "count";
 /// The document that is written under the lock.
 pub(crate) const LOCK: &str = "lock";
 
+/// What is said of a document of which nobody says what it holds: nothing of its content.
+fn not_told(facts: &Facts<'_>, document: &str) -> Option<Found> {
+    facts.history.end.not_told.iter().find(|name| *name == document)?;
+    let mut found = Found { looked_at: 1, ..Found::default() };
+    found.breach(format!("nobody says at the end what the document {document:?} holds"), Vec::new());
+    Some(found)
+}
+
 pub(super) fn counter(facts: &Facts<'_>) -> Found {
+    if let Some(found) = not_told(facts, COUNT) {
+        return found;
+    }
     let increments = || facts.history.calls.iter().filter(|call| call.op == Op::Increment);
     let of = |outcome| increments().filter(|call| call.outcome == outcome).count() as u64;
     // A task's increment is written once, however often it is tried: it has happened when its handler was told so.
@@ -29,6 +40,9 @@ pub(super) fn counter(facts: &Facts<'_>) -> Found {
 }
 
 pub(super) fn lock(facts: &Facts<'_>) -> Found {
+    if let Some(found) = not_told(facts, LOCK) {
+        return found;
+    }
     let entries = &facts.history.end.locked;
     let mut found = Found { looked_at: entries.len(), ..Found::default() };
     let around = |at: usize| {

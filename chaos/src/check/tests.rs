@@ -83,6 +83,7 @@ fn whole() -> History {
             at: 12 * SECOND,
             counter: Some(2),
             locked: vec![entry("a/t1", 0)],
+            not_told: Vec::new(),
             dead: 0,
             broken: Vec::new(),
             objects: 7,
@@ -375,6 +376,16 @@ fn a_node_that_grows_beyond_its_limit_is_found() {
 #[test]
 fn what_a_node_says_of_its_invariants_is_found() {
     finds("invariants", "node 1: it does not hold", |h| h.end.broken.push("node 1: it does not hold".into()));
+}
+
+#[test]
+fn of_a_document_of_which_nobody_says_anything_nothing_else_is_said() {
+    finds("counter", "nobody says at the end what the document \"count\" holds", |h| {
+        (h.end.counter, h.end.not_told) = (None, vec!["count".into()]);
+    });
+    finds("lock", "nobody says at the end what the document \"lock\" holds", |h| {
+        (h.end.locked, h.end.not_told) = (Vec::new(), vec!["lock".into()]);
+    });
 }
 
 #[test]

@@ -216,6 +216,14 @@ impl Cluster {
         futures::future::join_all(stops).await.into_iter().flatten().collect()
     }
 
+    /// What nodes have left in Redis that does not go by itself.
+    pub(super) async fn left_keys(&self) -> Vec<String> {
+        match self.redis.lock().await.keys_for_ever().await {
+            Ok(keys) => keys.iter().map(|key| format!("the key {key:?} of Redis never goes")).collect(),
+            Err(error) => vec![format!("Redis does not say which keys are left: {error}")],
+        }
+    }
+
     /// Of what there is.
     pub(super) async fn versions(&self) -> Vec<(&'static str, String)> {
         let broker = self.broker.lock().await.evaluate("rabbit_misc:version()").await;

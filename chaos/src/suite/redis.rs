@@ -57,6 +57,14 @@ impl Servers {
         }
     }
 
+    /// The keys that stay until somebody removes them.
+    pub(super) async fn keys_for_ever(&mut self) -> Result<Vec<String>, Error> {
+        match self {
+            Self::Single(server) => server.keys_for_ever().await,
+            Self::Watched(all) => all.master().await?.keys_for_ever().await,
+        }
+    }
+
     /// It is killed and started again; with Sentinels that is a failover.
     pub(super) async fn kill_and_start(&mut self) -> Result<(), Error> {
         match self {

@@ -110,15 +110,21 @@ async fn built(plan: &Plan, options: &Options, folder: &Path, recorder: Recorder
 
     let mut end = End { at: clock::now(), ..End::default() };
     let asking = Instant::now() + ASKING;
-    end.counter = ask(asking, async || board.state::<u64>(COUNT).load().await).await.flatten().map(|it| it.value);
-    let locked = ask(asking, async || board.state::<Vec<Entry>>(LOCK).load().await).await.flatten();
-    end.locked = locked.map(|version| version.value).unwrap_or_default();
+    match ask(asking, async || board.state::<u64>(COUNT).load().await).await {
+        Some(version) => end.counter = version.map(|it| it.value),
+        None => end.not_told.push(COUNT.to_owned()),
+    }
+    match ask(asking, async || board.state::<Vec<Entry>>(LOCK).load().await).await {
+        Some(version) => end.locked = version.map(|it| it.value).unwrap_or_default(),
+        None => end.not_told.push(LOCK.to_owned()),
+    }
     (end.left, end.dead) = left(&cluster, &board, recorder.published()).await;
     for of_run in of_runs {
         recorder.write(&Record::Run(of_run));
     }
     drop(board.shutdown().await);
     end.left.extend(cluster.stop_nodes().await);
+    end.left.extend(cluster.left_keys().await);
     end.broken = cluster.broken();
     (end.objects, end.journal) = verified(&cluster).await;
     recorder.write(&Record::End(end));

@@ -42,6 +42,8 @@ async fn keys_that_are_chosen_are_gone_and_no_others() {
     assert_eq!(redis.ask(&["DBSIZE"]).await.unwrap(), Reply::Number(3));
     redis.evict(|key| key.starts_with('t')).await.unwrap();
     assert_eq!(redis.ask(&["KEYS", "*"]).await.unwrap(), Reply::List(vec![Reply::Text("one".into())]));
+    redis.ask(&["SET", "two", "2", "EX", "1000"]).await.unwrap();
+    assert_eq!(redis.keys_for_ever().await.unwrap(), ["one"]);
 }
 
 #[tokio::test]

@@ -199,6 +199,22 @@ impl Redis {
         self.ask(&[&["DEL"], &chosen[..]].concat()).await.map(drop)
     }
 
+    /// The keys that stay until somebody removes them.
+    ///
+    /// # Errors
+    ///
+    /// As of [`ask`](Self::ask).
+    pub async fn keys_for_ever(&self) -> Result<Vec<String>, Error> {
+        let Reply::List(keys) = self.ask(&["KEYS", "*"]).await? else { return Ok(Vec::new()) };
+        let mut stay = Vec::new();
+        for key in keys.iter().filter_map(Reply::text) {
+            if self.ask(&["PTTL", key]).await? == Reply::Number(-1) {
+                stay.push(key.to_owned());
+            }
+        }
+        Ok(stay)
+    }
+
     /// Everything is gone: the same as [`flush`](Self::flush), under the name that all servers have.
     ///
     /// # Errors
