@@ -172,7 +172,7 @@ fn code(report: &Report) -> ExitCode {
 }
 
 fn list() -> Result<ExitCode, Failure> {
-    for plan in Plan::scenarios()?.into_iter().chain(Plan::loads()?) {
+    for plan in Plan::scenarios()?.into_iter().chain([Plan::find("hour")?]).chain(Plan::loads()?) {
         println!("{:<20} {:>4}  {}", plan.name, humantime::format_duration(plan.duration).to_string(), plan.about);
     }
     Ok(ExitCode::SUCCESS)

@@ -31,6 +31,9 @@ const SCENARIOS: [(&str, &str); 23] = [
     ("everything", include_str!("../../../config/chaos/everything.toml")),
 ];
 
+/// What is run for an hour, and by name only.
+const HOUR: (&str, &str) = ("hour", include_str!("../../../config/chaos/hour.toml"));
+
 /// The plans that measure what a cluster takes.
 const LOADS: [(&str, &str); 5] = [
     ("load-steady", include_str!("../../../config/chaos/load/steady.toml")),
@@ -114,7 +117,7 @@ impl Plan {
     ///
     /// Words about what is wrong with it.
     pub fn find(name: &str) -> Result<Self, Error> {
-        let known = SCENARIOS.iter().chain(&LOADS);
+        let known = SCENARIOS.iter().chain([&HOUR]).chain(&LOADS);
         if let Some((name, text)) = known.clone().find(|(known, _)| *known == name) {
             return Self::parse(name, text);
         }

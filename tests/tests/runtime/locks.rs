@@ -53,7 +53,8 @@ async fn one_holds_it_at_a_time_and_who_waits_has_it_in_order() {
         all_there.open();
     });
     assert_eq!(order.all(), (0..20).map(|n| n.to_string()).collect::<Vec<_>>());
-    assert!(began.elapsed() < Duration::from_secs(45), "{:?}: each is told soon", began.elapsed());
+    // It goes from node to node, and none of them tells the other.
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}: each is told soon", began.elapsed());
     assert!(boards[0].locks().await.unwrap().is_empty());
 }
 

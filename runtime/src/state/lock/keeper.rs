@@ -20,6 +20,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// How soon who waits looks again, at first and at the longest: one listing of the store each.
 const LOOK: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// So many of those who wait are soon next: how soon they look again at the longest. Nobody tells another node that a lock is let go,
+/// and who is handed it must say that it knows within its time to live.
+const NEXT: (usize, Duration) = (3, Duration::from_millis(200));
 /// How long one that was handed a lock may take to say that it knows.
 const GRACE: Duration = Duration::from_secs(5);
 /// After how long it is looked for circles, and how often then: each looks at all locks.
@@ -217,10 +220,12 @@ impl Locks {
                     return Err(error);
                 }
             }
+            let longest = if record.place_of(&ticket.id).is_some_and(|place| place < NEXT.0) { NEXT.1 } else { LOOK.1 };
             known = Some(look);
+            look_again = look_again.min(longest);
             let left = wish.wait.saturating_sub(now.saturating_duration_since(began));
             let _told_or_not = timeout(look_again.min(left.max(LOOK.0)), self.0.changed.notified()).await;
-            look_again = (look_again * 2).min(LOOK.1);
+            look_again *= 2;
         }
     }
 
