@@ -25,7 +25,7 @@ pub enum BusSettings {
     /// This process.
     #[default]
     Memory,
-    /// RabbitMQ, `amqp://HOST:PORT/VHOST` or `amqps://...`.
+    /// RabbitMQ, `amqp://HOST:PORT/VHOST` or `amqps://...`; several brokers of one cluster are `HOST:PORT,HOST:PORT`.
     Amqp(ServerUrl),
 }
 

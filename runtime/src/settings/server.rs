@@ -16,7 +16,8 @@ impl ServerUrl {
         &self.0
     }
 
-    /// Reads a URL of one of these schemes. One with a plus, such as `redis+cluster`, is followed by one host or several.
+    /// Reads a URL of one of these schemes. One with a plus, such as `redis+cluster`, is followed by one host or several, and so is that of
+    /// RabbitMQ.
     ///
     /// # Errors
     ///
@@ -30,7 +31,7 @@ impl ServerUrl {
         }
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
-        let has_several = scheme.contains('+');
+        let has_several = scheme.contains('+') || scheme.starts_with("amqp");
         hosts.split(|c| has_several && c == ',').try_for_each(|host| check_host(scheme, host))?;
         Ok(Self(url.to_owned()))
     }

@@ -4,6 +4,7 @@ use super::kit::{connect, limit, message, options, prefetch, queue, receive, sha
 use callboard::port::bus::rabbitmq::RabbitMqOptions;
 use callboard::port::bus::{Bus, Error};
 use callboard_chaos::proxy::{Flow, Proxy, Way};
+use futures::future::TryJoinAll;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -77,6 +78,24 @@ async fn is_survived(network: Network) {
     println!("{network:?}: traffic {:?} after it is whole", begun.elapsed());
     let mut sharing = until(async || bus.consume(&work, prefetch(1)).await).await;
     receive(&mut sharing, "held").await;
+}
+
+/// Two ways to one broker, in the place of two brokers of a cluster, and one that is never there.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_one_broker_is_lost_the_next_is_connected_to() {
+    let broker = shared();
+    let mut ways =
+        [(); 2].map(|()| Proxy::start(broker.port)).into_iter().collect::<TryJoinAll<_>>().await.expect("they listen");
+    let url = format!("amqp://127.0.0.1:1,127.0.0.1:{},127.0.0.1:{}", ways[0].port(), ways[1].port());
+    let bus = connect(options(url)).await;
+    for (turn, lost) in [0, 1, 0, 1].into_iter().enumerate() {
+        Network::Cut.spoils(&mut ways[lost]).await;
+        let (own, id) = (queue(&format!("node.{turn}")), format!("over the other, {turn}"));
+        let mut alone = until(async || bus.consume_own(&own, limit(10), prefetch(1)).await).await;
+        until(async || bus.publish(&own, message(&id)).await).await;
+        receive(&mut alone, &id).await;
+        Network::Cut.is_whole_again(&mut ways[lost]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,9 @@ use std::time::Duration;
 /// Where the broker is and how it is used.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RabbitMqOptions {
-    /// `amqp://user:password@host:port/vhost`, or `amqps://` for TLS. Left out: `guest`, `guest`, 5672 (5671), `/`.
+    /// `amqp://user:password@host:port/vhost`, or `amqps://` for TLS. Left out: `guest`, `guest`, 5672 (5671), `/`. Several brokers of
+    /// one cluster stand between commas, `amqp://user:password@one,two:5673,three/vhost`: whichever answers is connected to, and another
+    /// one when that is lost.
     pub url: String,
     /// Set before the names of all queues and exchanges, unless it is `default`. At most 48 bytes of what names are made of.
     pub namespace: String,
@@ -16,8 +18,8 @@ pub struct RabbitMqOptions {
     pub queues: QueueKind,
     /// A file with the certificates (PEM) of those whose servers are trusted beside the system's; for `amqps://` alone.
     pub ca: Option<PathBuf>,
-    /// How long [`connect`](super::RabbitMqBus::connect) tries, and how long each later attempt may take; 10 s. The longer,
-    /// the later is it known that a broker does not answer.
+    /// How long [`connect`](super::RabbitMqBus::connect) tries, and how long each later attempt may take; 10 s, of which each of
+    /// several brokers has its share. The longer, the later is it known that a broker does not answer.
     pub connect: Duration,
     /// How long the broker may take for one answer; 5 s, and a second more for every 4 MiB of a message. The longer, the
     /// later does a publish say that its outcome is unclear.
