@@ -62,6 +62,8 @@ pub struct Cluster {
     pub partitions: u16,
     /// Instances of each agent on each node; 1 to 512.
     pub instances: usize,
+    /// Brokers of RabbitMQ, of one cluster if they are three; 1 or 3.
+    pub brokers: usize,
     /// How Redis is run.
     pub redis: RedisKind,
     /// Settings of the nodes, over those that the suite gives them.
@@ -175,7 +177,8 @@ pub struct Limits {
 
 impl Default for Cluster {
     fn default() -> Self {
-        Self { nodes: 3, partitions: 6, instances: 16, redis: RedisKind::Single, settings: BTreeMap::new() }
+        let (redis, settings) = (RedisKind::Single, BTreeMap::new());
+        Self { nodes: 3, partitions: 6, instances: 16, brokers: 1, redis, settings }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The plans that come with the suite, in the order in which `run` takes all of them.
-const SCENARIOS: [(&str, &str); 23] = [
+const SCENARIOS: [(&str, &str); 24] = [
     ("baseline", include_str!("../../../config/chaos/baseline.toml")),
     ("agent-crash", include_str!("../../../config/chaos/agent-crash.toml")),
     ("agent-kill", include_str!("../../../config/chaos/agent-kill.toml")),
@@ -14,6 +14,7 @@ const SCENARIOS: [(&str, &str); 23] = [
     ("starve", include_str!("../../../config/chaos/starve.toml")),
     ("clock-skew", include_str!("../../../config/chaos/clock-skew.toml")),
     ("broker-restart", include_str!("../../../config/chaos/broker-restart.toml")),
+    ("broker-failover", include_str!("../../../config/chaos/broker-failover.toml")),
     ("broker-wipe", include_str!("../../../config/chaos/broker-wipe.toml")),
     ("broker-alarm", include_str!("../../../config/chaos/broker-alarm.toml")),
     ("deaf", include_str!("../../../config/chaos/deaf.toml")),
@@ -200,6 +201,9 @@ impl Plan {
         if self.name.is_empty() || !self.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         {
             faults.push(format!("the name {:?} is not of lower case letters, digits and hyphens", self.name));
+        }
+        if ![1, 3].contains(&self.cluster.brokers) {
+            faults.push(format!("cluster.brokers is {}, and may be 1 or 3", self.cluster.brokers));
         }
         if work.kinds.is_empty() {
             faults.push("workload.kinds has none".to_owned());

@@ -19,7 +19,7 @@ pub use error::Error;
 pub(crate) use port::free as free_port;
 #[cfg(feature = "suite")]
 pub(crate) use process::Process;
-pub use rabbitmq::{Alarm, RabbitMq, RabbitMqOptions};
+pub use rabbitmq::{Alarm, RabbitMq, RabbitMqCluster, RabbitMqOptions};
 pub use radosgw::{Key, RadosGw, RadosGwOptions, Response, Versioning};
 pub use redis::{Redis, RedisCluster, RedisOptions, Reply, Sentinel};
 pub use shared::{Running, S3, Service, down, running, status, up};

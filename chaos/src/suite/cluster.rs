@@ -1,5 +1,6 @@
 //! A cluster of our own: the servers, what lies between, and the nodes.
 
+use super::brokers::Brokers;
 use super::node::{INSTANCES, LEDGER, NUMBER, READY, SABOTAGE};
 use super::redis::Servers;
 use super::wall_clock::WallClock;
@@ -7,11 +8,11 @@ use super::{Error, Options};
 use crate::history::LEDGER as LEDGER_FILE;
 use crate::plan::{FaultKind, Plan, Server};
 use crate::proxy::Proxy;
-use crate::servers::{self, Process, RabbitMq, RadosGw};
+use crate::servers::{self, Process, RadosGw};
 use crate::store_proxy::StoreProxy;
 use callboard::Callboard;
 use callboard::backup::NameSpace;
-use callboard::port::bus::rabbitmq::{RabbitMqBus, RabbitMqOptions};
+use callboard::port::bus::rabbitmq::{QueueKind, RabbitMqBus, RabbitMqOptions};
 use callboard::port::directory::redis::{RedisDirectory, RedisOptions};
 use callboard::port::store::s3::{S3Key, S3Options, S3Store};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -42,7 +43,7 @@ const BROKEN: &str = "an invariant does not hold";
 
 /// Everything that runs. All of it ends when it is dropped.
 pub(super) struct Cluster {
-    pub(super) broker: Mutex<RabbitMq>,
+    pub(super) broker: Mutex<Brokers>,
     pub(super) redis: Mutex<Servers>,
     pub(super) store: Mutex<RadosGw>,
     /// What lies before the store, for all nodes.
@@ -65,7 +66,8 @@ pub(super) struct Node {
 }
 
 struct Wires {
-    broker: Proxy,
+    /// One before each broker.
+    brokers: Vec<Proxy>,
     /// None before Sentinels: whom they name is reached by its own address.
     redis: Option<Proxy>,
     store: Proxy,
@@ -74,6 +76,7 @@ struct Wires {
 /// With what clients reach the servers.
 struct Access {
     broker: String,
+    queues: QueueKind,
     redis: String,
     endpoint: String,
     key: S3Key,
@@ -89,7 +92,7 @@ impl Cluster {
         };
         let (broker, redis, store) = (of("rabbitmq")?, of("redis")?, of("radosgw")?);
         let (broker, redis, store) = tokio::try_join!(
-            RabbitMq::start(&broker),
+            Brokers::start(plan.cluster.brokers, &broker),
             Servers::start(plan.cluster.redis, &redis),
             start_store(&store)
         )?;
@@ -98,19 +101,26 @@ impl Cluster {
         let store_proxy = StoreProxy::start(at).await.map_err(Error::Proxy)?;
         let key = S3Key { id: store.key().id.clone(), secret: store.key().secret.clone(), token: None };
         let (endpoint, partitions) = (store_proxy.url(), plan.cluster.partitions);
-        let access = Access { broker: broker.url(), redis: redis.url(), endpoint, key, partitions };
+        let queues = match plan.cluster.settings.get("bus.queues").map(String::as_str) {
+            Some("quorum") => QueueKind::Quorum,
+            _ => QueueKind::Classic,
+        };
+        let access =
+            Access { broker: broker.url(&broker.ports()), queues, redis: redis.url(), endpoint, key, partitions };
         let mut nodes = Vec::new();
         for number in 1..=plan.cluster.nodes {
             let wire = async |port| Proxy::start(port).await.map_err(Error::Proxy);
+            let of_brokers = broker.ports().into_iter().map(Proxy::start_for_amqp);
             let wires = Wires {
-                broker: Proxy::start_for_amqp(broker.port()).await.map_err(Error::Proxy)?,
+                brokers: futures::future::try_join_all(of_brokers).await.map_err(Error::Proxy)?,
                 redis: match redis.port() {
                     Some(port) => Some(wire(port).await?),
                     None => None,
                 },
                 store: wire(store_proxy.port()).await?,
             };
-            nodes.push(Node::new(number, plan, wires, &access, folder, options)?);
+            let ports: Vec<u16> = wires.brokers.iter().map(Proxy::port).collect();
+            nodes.push(Node::new(number, plan, wires, broker.url(&ports), &access, folder, options)?);
         }
         let (broker, redis, store) = (Mutex::new(broker), Mutex::new(redis), Mutex::new(store));
         let cluster = Self { broker, redis, store, store_proxy, nodes, access };
@@ -136,10 +146,10 @@ impl Cluster {
 
     /// A client, which reaches the servers by ways of its own: what is done to nodes is not done to it.
     async fn client(&self) -> Result<Callboard, Error> {
-        let Access { broker, redis, partitions, .. } = &self.access;
+        let Access { broker, queues, redis, partitions, .. } = &self.access;
         let told = |error: &dyn std::fmt::Display| Error::Client(error.to_string());
         let mut bus = RabbitMqOptions::new(broker);
-        bus.namespace = NAMESPACE.to_owned();
+        (bus.namespace, bus.queues) = (NAMESPACE.to_owned(), *queues);
         let bus = RabbitMqBus::connect(bus).await.map_err(|error| told(&error))?;
         let directory =
             RedisDirectory::connect(RedisOptions::new(redis, NAMESPACE)).await.map_err(|error| told(&error))?;
@@ -226,7 +236,7 @@ impl Cluster {
 
     /// Of what there is.
     pub(super) async fn versions(&self) -> Vec<(&'static str, String)> {
-        let broker = self.broker.lock().await.evaluate("rabbit_misc:version()").await;
+        let broker = self.broker.lock().await.any().evaluate("rabbit_misc:version()").await;
         let redis = self.redis.lock().await.ask(&["INFO", "server"]).await.map(|info| info.to_string());
         let redis = redis.unwrap_or_default();
         let redis = redis.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("?").trim().to_owned();
@@ -243,6 +253,7 @@ impl Node {
         number: usize,
         plan: &Plan,
         wires: Wires,
+        bus: String,
         access: &Access,
         folder: &Path,
         options: &Options,
@@ -253,7 +264,7 @@ impl Node {
         };
         let variables = [
             ("CALLBOARD_NAMESPACE", NAMESPACE.to_owned()),
-            ("CALLBOARD_BUS__URL", through(&access.broker, wires.broker.port())),
+            ("CALLBOARD_BUS__URL", bus),
             ("CALLBOARD_DIRECTORY__URL", directory),
             ("CALLBOARD_STORE__URL", format!("s3://{BUCKET}/nodes")),
             ("CALLBOARD_STORE__ENDPOINT", format!("http://127.0.0.1:{}", wires.store.port())),
@@ -332,12 +343,12 @@ impl Node {
         Ok(process)
     }
 
-    /// What lies between it and a server, if anything does.
-    pub(super) fn wire(&self, server: Server) -> Option<&Proxy> {
+    /// What lies between it and a server: nothing before Sentinels, one for each of several brokers.
+    pub(super) fn wires(&self, server: Server) -> &[Proxy] {
         match server {
-            Server::Broker => Some(&self.wires.broker),
-            Server::Redis => self.wires.redis.as_ref(),
-            Server::Store => Some(&self.wires.store),
+            Server::Broker => &self.wires.brokers,
+            Server::Redis => self.wires.redis.as_slice(),
+            Server::Store => std::slice::from_ref(&self.wires.store),
         }
     }
 

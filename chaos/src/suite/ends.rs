@@ -98,14 +98,15 @@ pub(super) async fn left(cluster: &Cluster, board: &Callboard, to_be_dead: u64) 
             Ok(locks) => left.extend(locks.iter().map(|lock| format!("the lock {:?} is held at the end", lock.key))),
             Err(error) => left.push(format!("nobody says which locks are held: {error:#}")),
         }
-        let broker = cluster.broker.lock().await;
+        let brokers = cluster.broker.lock().await;
+        let broker = brokers.any();
         match broker.evaluate(&messages("not ")).await {
             Ok(queues) if queues == "[]" => {}
             Ok(queues) => left.push(format!("messages are left in queues of the broker: {queues}")),
             Err(error) => left.push(format!("the broker does not say which messages are left: {error}")),
         }
         let dead = broker.evaluate(&format!("lists:sum([M || {{_, M}} <- {}])", messages(""))).await;
-        drop(broker);
+        drop(brokers);
         let dead = dead.ok().and_then(|dead| dead.parse().ok()).unwrap_or(0);
         if left.is_empty() && dead >= to_be_dead || Instant::now() >= until {
             return (left, dead);

@@ -72,7 +72,7 @@ pub(super) async fn inflict(cluster: &Cluster, fault: &Fault, recorder: &Recorde
         },
         Target::Server(Server::Broker) if fault.kind == FaultKind::Poison => {
             let (begin, broker) = (clock::now(), cluster.broker.lock().await);
-            let (published, error) = poison(&broker).await;
+            let (published, error) = poison(broker.any()).await;
             (begin, error, published)
         }
         Target::Clients => (flood(fault).await, None, 0),
@@ -103,10 +103,11 @@ async fn of_node(node: &Node, fault: &Fault) -> Done {
     let lasts = Duration::from_millis(fault.lasts_ms);
     match fault.target {
         Target::Wire(_, server) => {
-            let (begin, wire) = (clock::now(), node.wire(server));
-            let nothing = || Error::Node(format!("nothing lies between it and {}", server.name()));
-            let Some(wire) = wire else { return (begin, Err(nothing())) };
-            of_wire(wire, fault).await;
+            let (begin, wires) = (clock::now(), node.wires(server));
+            if wires.is_empty() {
+                return (begin, Err(Error::Node(format!("nothing lies between it and {}", server.name()))));
+            }
+            futures::future::join_all(wires.iter().map(|wire| of_wire(wire, fault))).await;
             return (begin, Ok(()));
         }
         Target::Clock(_) => {
@@ -193,22 +194,24 @@ async fn of_server(cluster: &Cluster, server: Server, fault: &Fault) -> Done {
         Server::Broker => {
             let mut broker = cluster.broker.lock().await;
             let begin = clock::now();
+            // Of several it is the one that this moment stands for.
+            let one = broker.one(fault.at_ms);
             let done = match fault.kind {
-                FaultKind::BrokerWipe => broker.wipe().await,
+                FaultKind::BrokerWipe => broker.any().wipe().await,
                 FaultKind::BrokerAlarm => {
                     let alarm = if fault.is_of_disk() { Alarm::Disk } else { Alarm::Memory };
-                    let raised = broker.raise(alarm).await;
+                    let raised = one.raise(alarm).await;
                     sleep(lasts).await;
                     // It is cleared whatever became of the question that raised it.
-                    broker.clear(alarm).await.and(raised)
+                    one.clear(alarm).await.and(raised)
                 }
                 FaultKind::BrokerRestart => {
-                    broker.stop().await;
-                    broker.start_again().await
+                    one.stop().await;
+                    one.start_again().await
                 }
                 _ => {
-                    broker.kill();
-                    broker.start_again().await
+                    one.kill();
+                    one.start_again().await
                 }
             };
             (begin, done.map_err(Error::from))

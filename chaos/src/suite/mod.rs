@@ -3,6 +3,7 @@
 
 mod agents;
 mod attached;
+mod brokers;
 mod client;
 mod clock;
 mod cluster;

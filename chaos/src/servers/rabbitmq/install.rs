@@ -7,8 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where Debian puts the versions of RabbitMQ.
 const VERSIONS: &str = "/usr/lib/rabbitmq/lib";
-/// The node's name; it is known only to the name server of the same folder.
-const NODE: &str = "callboard@localhost";
 /// Two threads are enough, nothing listens outside, and the name server is our own.
 const ARGUMENTS: &str = "+S 2 -kernel inet_dist_use_interface {127,0,0,1} -start_epmd false";
 
@@ -28,7 +26,7 @@ pub(super) struct Ports {
 /// The server itself.
 ///
 /// The versioned folder is called directly: the command in `/usr/sbin` changes user and drops its environment.
-pub(super) fn server(folder: &Path, ports: Ports) -> Result<Command, Error> {
+pub(super) fn server(folder: &Path, ports: Ports, node: &str) -> Result<Command, Error> {
     let version = version().ok_or_else(|| Error::Missing { program: "rabbitmq-server".to_owned() })?;
     let scripts = without_plugins(&version, &folder.join("rabbitmq"))?.join("sbin");
     let mut command = program::bare(&scripts.join("rabbitmq-server"));
@@ -36,7 +34,7 @@ pub(super) fn server(folder: &Path, ports: Ports) -> Result<Command, Error> {
     command
         .env("PATH", format!("{}:{}", scripts.display(), program::search_path()))
         .env("HOME", folder)
-        .env("RABBITMQ_NODENAME", NODE)
+        .env("RABBITMQ_NODENAME", node)
         .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
         .env("RABBITMQ_CONFIG_FILE", of("rabbitmq.conf"))
         .env("RABBITMQ_ADVANCED_CONFIG_FILE", of("advanced.config"))
@@ -55,9 +53,9 @@ pub(super) fn server(folder: &Path, ports: Ports) -> Result<Command, Error> {
 }
 
 /// Erlang's name server, without which no node starts, in the foreground.
-pub(super) fn names(folder: &Path, ports: Ports) -> Result<Command, Error> {
+pub(super) fn names(folder: &Path, port: u16) -> Result<Command, Error> {
     let mut command = program::command("epmd")?;
-    command.env("HOME", folder).args(["-port", &ports.names.to_string(), "-address", "127.0.0.1"]);
+    command.env("HOME", folder).args(["-port", &port.to_string(), "-address", "127.0.0.1"]);
     Ok(command)
 }
 

@@ -1,13 +1,17 @@
 //! RabbitMQ.
 
+mod cluster;
+mod cookie;
 mod install;
 mod options;
 
+pub use cluster::RabbitMqCluster;
 pub use options::RabbitMqOptions;
 
 use super::process::Process;
 use super::{Error, port};
 use install::Ports;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -43,14 +47,34 @@ pub struct RabbitMq {
     options: RabbitMqOptions,
     ports: Ports,
     cookie: String,
+    member: Member,
     processes: Option<Processes>,
 }
 
-/// The server, and the name server of Erlang beside it.
+/// Which broker of its cluster one is.
+#[derive(Clone, Copy, Debug)]
+enum Member {
+    /// The only one.
+    Alone,
+    /// One of several, from 1. The name server is that of all.
+    OfSeveral(usize),
+}
+
+impl Member {
+    /// What Erlang calls it; known only to the name server of the same folder.
+    fn node(self) -> String {
+        match self {
+            Self::Alone => "callboard@localhost".to_owned(),
+            Self::OfSeveral(number) => format!("callboard{number}@localhost"),
+        }
+    }
+}
+
+/// The server, and the name server of Erlang beside it if it is its own.
 #[derive(Debug)]
 struct Processes {
     server: Process,
-    names: Process,
+    names: Option<Process>,
 }
 
 impl RabbitMq {
@@ -70,11 +94,11 @@ impl RabbitMq {
     /// As of [`start`](Self::start).
     pub async fn start_with(folder: &Path, options: RabbitMqOptions) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
-        let cookie = cookie(folder)?;
+        let cookie = cookie::made(folder)?;
         port::retry(async || {
             let ports = Ports { amqp: port::free(), tls: port::free(), erlang: port::free(), names: port::free() };
             let (folder, options, cookie) = (folder.to_owned(), options.clone(), cookie.clone());
-            let mut rabbit = Self { folder, options, ports, cookie, processes: None };
+            let mut rabbit = Self { folder, options, ports, cookie, member: Member::Alone, processes: None };
             rabbit.start_again().await?;
             Ok(rabbit)
         })
@@ -96,8 +120,13 @@ impl RabbitMq {
         for (name, text) in files {
             std::fs::write(self.folder.join(name), text).map_err(Error::file(self.folder.join(name)))?;
         }
-        let names = Process::spawn("epmd", install::names(&self.folder, self.ports)?, &self.folder.join("names.log"))?;
-        let server = Process::spawn("rabbitmq", install::server(&self.folder, self.ports)?, &self.log())?;
+        let names = || {
+            let command = install::names(&self.folder, self.ports.names)?;
+            Process::spawn("epmd", command, &self.folder.join("names.log"))
+        };
+        let names = matches!(self.member, Member::Alone).then(names).transpose()?;
+        let command = install::server(&self.folder, self.ports, &self.member.node())?;
+        let server = Process::spawn("rabbitmq", command, &self.log())?;
         let mut processes = Processes { server, names };
         // It is asked only then: each question is a program of its own.
         processes.server.says(READY, STARTED).await?;
@@ -151,7 +180,7 @@ impl RabbitMq {
     /// Leaves it running when we end, and gives its process ids.
     pub(super) fn detach(mut self) -> Vec<u32> {
         let processes = self.processes.take().into_iter();
-        processes.flat_map(|Processes { server, names }| [server.detach(), names.detach()]).collect()
+        processes.flat_map(|Processes { server, names }| iter::once(server).chain(names)).map(Process::detach).collect()
     }
 
     /// Where it writes what it does.
@@ -264,7 +293,7 @@ impl RabbitMq {
     pub fn kill(&mut self) {
         if let Some(mut processes) = self.processes.take() {
             processes.server.kill();
-            processes.names.kill();
+            processes.names.iter_mut().for_each(Process::kill);
         }
     }
 
@@ -272,7 +301,7 @@ impl RabbitMq {
     pub async fn stop(&mut self) {
         if let Some(mut processes) = self.processes.take() {
             processes.server.stop(STOP).await;
-            processes.names.kill();
+            processes.names.iter_mut().for_each(Process::kill);
         }
     }
 
@@ -295,20 +324,4 @@ impl Alarm {
             Self::Disk => "{resource_limit, disk, node()}",
         }
     }
-}
-
-/// The secret that Erlang's programs show one another, made at the first start.
-fn cookie(folder: &Path) -> Result<String, Error> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = folder.join(".erlang.cookie");
-    if let Ok(cookie) = std::fs::read_to_string(&path) {
-        return Ok(cookie);
-    }
-    let id =
-        std::fs::read_to_string("/proc/sys/kernel/random/uuid").map_err(Error::file("/proc/sys/kernel/random/uuid"))?;
-    let cookie = id.trim().replace('-', "");
-    let mut file = std::fs::OpenOptions::new();
-    let mut file = file.write(true).create_new(true).mode(0o400).open(&path).map_err(Error::file(&path))?;
-    std::io::Write::write_all(&mut file, cookie.as_bytes()).map_err(Error::file(&path))?;
-    Ok(cookie)
 }
