@@ -84,7 +84,8 @@ fn a_node_is_killed_by_a_command(theirs: &Theirs, folder: &Path) {
     let completed = report["runs"]["completed"].as_u64().unwrap();
     assert!(completed > 10, "{completed}");
     assert!(looked_at("ends") >= completed && looked_at("one-result") >= 3 * completed, "{completed}");
-    assert!(looked_at("order") >= 3 * completed, "{completed}");
+    // An acceptance for whose durability nobody waits may be lost with the node that is killed: such a task has no beginning.
+    assert!(looked_at("order") >= 2 * completed, "{} of {completed} runs", looked_at("order"));
     assert_eq!(looked_at("holder"), 0, "what needs a ledger is not held against anybody");
 }
 
