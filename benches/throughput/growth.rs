@@ -34,8 +34,12 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
         costs.push((width, median(plan, async || of_a_run(width).await).await?));
     }
     tell(report, "tasks in a run", Goal::GrowthOfARun, &costs);
-    let costs = behind(plan).await?;
-    tell(report, "runs before", Goal::GrowthOfRuns, &costs);
+    let mut curves = Vec::new();
+    for _ in 0..plan.repetitions {
+        curves.push(behind(plan).await?);
+    }
+    curves.sort_by(|a, b| growth(a).total_cmp(&growth(b)));
+    tell(report, "runs before", Goal::GrowthOfRuns, &curves[curves.len() / 2]);
     let mut costs = Vec::new();
     for agents in AGENTS.map(|agents| agents / plan.divisor) {
         costs.push((agents, median(plan, async || among(agents).await).await?));
@@ -52,7 +56,13 @@ pub(crate) async fn measure(plan: &Plan, report: &mut Report) -> Result<()> {
 fn tell(report: &mut Report, of: &str, goal: Goal, costs: &[(usize, f64)]) {
     tell_all(report, of, costs);
     let [.., (few, less), (many, more)] = *costs else { return };
-    report.reached(goal, more / less, format!("{more:.1} us with {many}, {less:.1} with {few}"));
+    report.reached(goal, growth(costs), format!("{more:.1} us with {many}, {less:.1} with {few}"));
+}
+
+/// What the last of some costs is to the one before.
+fn growth(costs: &[(usize, f64)]) -> f64 {
+    let [.., (_, less), (_, more)] = *costs else { return f64::NAN };
+    more / less
 }
 
 fn tell_all(report: &mut Report, of: &str, costs: &[(usize, f64)]) {

@@ -154,7 +154,7 @@ async fn main() -> Result<()> {
         views::measure(&plan, &mut report).await?;
     }
     #[cfg(feature = "cluster")]
-    cluster::measure(&plan, &mut report).await?;
+    Box::pin(cluster::measure(&plan, &mut report)).await?;
     if plan.wants("growth") {
         growth::measure(&plan, &mut report).await?;
     }

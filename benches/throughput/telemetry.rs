@@ -88,6 +88,10 @@ pub(crate) async fn is_part(plan: &Plan) -> Result<bool> {
         Seen { tasks_per_second: tasks as f64 / took.as_secs_f64(), cpu_us: used.as_secs_f64() * 1e6 / tasks as f64 };
     fleet.check(&flown.runs).await?;
     fleet.shutdown().await?;
+    #[cfg(feature = "otlp")]
+    if let Some(telemetry) = &telemetry {
+        telemetry.shutdown(Duration::from_secs(5)).await?; // what was not sent yet is counted, too
+    }
     println!("{}", serde_json::to_string(&seen)?);
     Ok(true)
 }
