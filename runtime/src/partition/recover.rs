@@ -26,6 +26,7 @@ pub(crate) struct Recovery {
 pub(crate) struct Tail {
     pub(crate) events: u64,
     pub(crate) bytes: u64,
+    pub(crate) appends: u64,
 }
 
 impl Recovery {
@@ -132,6 +133,7 @@ impl Replay for Recovery {
     }
 
     fn batch(&mut self, _: Position, lines: &[u8]) -> Result<(), ReplayError> {
+        self.tail.appends += 1;
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             let before = self.state.seq();
             let event = self.event(line)?;

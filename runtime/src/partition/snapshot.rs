@@ -10,6 +10,9 @@ use bytes::Bytes;
 use callboard_core::{Millis, State};
 use tokio::sync::mpsc;
 
+/// A snapshot is due behind so many appends, however small: whoever takes the partition over asks the store for each of them, and
+/// one without much to do makes one or two for a task. A busy one has 64 MiB by then.
+const APPENDS_MAX: u64 = 1_024;
 /// Slices that may wait for the keeper.
 const SLICES_AHEAD: usize = 8;
 
@@ -44,11 +47,14 @@ impl Snapshots {
     pub(super) fn count(&mut self, events: u64, bytes: u64) {
         self.tail.events += events;
         self.tail.bytes += bytes;
+        self.tail.appends += 1;
     }
 
     /// Begins a snapshot as of the last event applied, which must be the last of the batch that is sent now.
     pub(super) fn begin_if_due(&mut self, tuning: &Tuning, state: &State, history: &History) {
-        let due = self.tail.events >= tuning.snapshot_events || self.tail.bytes >= tuning.snapshot_bytes;
+        let due = self.tail.events >= tuning.snapshot_events
+            || self.tail.bytes >= tuning.snapshot_bytes
+            || self.tail.appends >= APPENDS_MAX;
         if due && matches!(self.stage, Stage::Idle) {
             (self.tail, self.as_of) = (Tail::default(), state.at());
             let (walk, head) = SnapshotWalk::begin(state, history);

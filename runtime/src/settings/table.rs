@@ -268,7 +268,7 @@ settings! {
         "snapshot_events" snapshot_events: u64 = Count(50_000), 1 to 100_000_000,
         "When it grows, a restart takes longer; when it shrinks, more of the store's work is snapshots.";
 
-        /// Or after so many bytes.
+        /// Or after so many bytes, or 1,024 appends.
         "snapshot_bytes" snapshot_bytes: u64 = Bytes("64MiB"), "1KiB" to "1024GiB",
         "When it grows, a restart takes longer; when it shrinks, more of the store's work is snapshots.";
 

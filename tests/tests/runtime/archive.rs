@@ -148,6 +148,24 @@ async fn a_restart_from_a_snapshot_goes_on_with_what_was_live() {
     }
 }
 
+/// What is replayed is asked for append by append: a partition without much to do has thousands before it has many events.
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_appends_little_at_a_time_takes_a_snapshot_all_the_same() {
+    let (faults, store) = store();
+    let board = start(&store, |_| {}).await;
+    for n in 0..512 {
+        assert_eq!(board.call(echo(&n.to_string())).await.unwrap(), n.to_string());
+    }
+    // Two appends a task, which is 2,048 events, and 500 KiB.
+    let written = async {
+        while faults.list("default/partitions/0000/snapshots/", "").await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), written).await.expect("a snapshot is written");
+    board.shutdown().await.unwrap();
+}
+
 /// A page that can not be written keeps its runs in memory, and is tried again.
 #[tokio::test(start_paused = true)]
 async fn an_archive_that_fails_loses_nothing() {
