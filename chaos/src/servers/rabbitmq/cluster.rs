@@ -11,7 +11,8 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct RabbitMqCluster {
     brokers: Vec<RabbitMq>,
-    names: Process,
+    /// It ends with them.
+    _names: Process,
 }
 
 impl RabbitMqCluster {
@@ -45,7 +46,7 @@ impl RabbitMqCluster {
                 broker.start_again().await?;
                 brokers.push(broker);
             }
-            Ok(Self { brokers, names })
+            Ok(Self { brokers, _names: names })
         })
         .await
     }
@@ -59,12 +60,6 @@ impl RabbitMqCluster {
     /// The same, to be killed and started.
     pub fn brokers_mut(&mut self) -> &mut [RabbitMq] {
         &mut self.brokers
-    }
-
-    /// The process id of the name server.
-    #[must_use]
-    pub fn names_id(&self) -> u32 {
-        self.names.id()
     }
 }
 
