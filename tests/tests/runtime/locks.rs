@@ -50,11 +50,16 @@ async fn one_holds_it_at_a_time_and_who_waits_has_it_in_order() {
     });
     tokio::join!(join_all(each), async {
         until_wanted(&boards[0], 20).await;
+        // Who has waited for long looks seldom. The holder renews it meanwhile, every third of its time to live.
+        while began.elapsed() < TTL {
+            until_wanted(&boards[0], 20).await;
+            sleep(Duration::from_millis(500)).await;
+        }
         all_there.open();
     });
     assert_eq!(order.all(), (0..20).map(|n| n.to_string()).collect::<Vec<_>>());
     // It goes from node to node, and none of them tells the other.
-    assert!(began.elapsed() < Duration::from_secs(9), "{:?}: each is told soon", began.elapsed());
+    assert!(began.elapsed() < TTL + Duration::from_secs(6), "{:?}: each is told soon", began.elapsed());
     assert!(boards[0].locks().await.unwrap().is_empty());
 }
 
