@@ -331,10 +331,11 @@ impl Run {
         let events = match select(events.as_mut(), asked).await {
             Either::Left((events, _)) => events?,
             Either::Right((info, _)) => {
-                let has_ended = info?.ended_at.is_some();
+                // A run that is there has begun, and one that has ended has an end: their answers are on their way.
+                let is_certain = info?.ended_at.is_some() || after == 0;
                 match events.as_mut().now_or_never() {
                     Some(events) => events?,
-                    None if has_ended => events.await?,
+                    None if is_certain => events.await?,
                     None => return Ok(Now::Nothing),
                 }
             }

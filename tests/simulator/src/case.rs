@@ -70,6 +70,11 @@ impl Case {
         Self { key, tasks, priorities, budget, cancel_after, gives_up, known, findings }
     }
 
+    /// Its id, when its submission was acknowledged.
+    pub fn id(&self) -> Option<RunId> {
+        self.known().id
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,6 @@
 //! One history: everything that follows from a seed.
 
+use crate::copies::Copies;
 use crate::log::Log;
 use crate::plan::{Plan, Trouble};
 use crate::process::{Condition, Make, Process};
@@ -84,6 +85,9 @@ struct Stage {
     trouble_at: Duration,
     /// When a process that something was done to is itself again.
     mends: Vec<(Duration, String)>,
+    copies: Copies,
+    next_copy: usize,
+    copier: Customer,
     is_calm: bool,
     done: BTreeMap<Trouble, usize>,
     faults: BTreeMap<String, u64>,
@@ -111,6 +115,9 @@ impl Stage {
             next_trouble: 0,
             trouble_at,
             mends: Vec::new(),
+            copies: Copies::default(),
+            next_copy: 0,
+            copier: None,
             is_calm: false,
             done: BTreeMap::new(),
             faults: BTreeMap::new(),
@@ -137,6 +144,7 @@ impl Stage {
         }
         breaches.extend(self.end());
         breaches.extend(self.audit());
+        breaches.extend(self.copied());
         breaches.extend(self.leftovers());
         breaches.append(&mut self.breaches);
         breaches.extend(self.world.store.breaches());
@@ -177,7 +185,36 @@ impl Stage {
             self.mend();
             self.trouble();
         }
+        self.copy();
         self.attend();
+    }
+
+    /// Has some process copy the name space, when that is due.
+    fn copy(&mut self) {
+        // One after the other: a copy is sound when it is finished and nobody makes the next.
+        if self.plan.copies.get(self.next_copy).is_none_or(|at| *at > self.at) || self.is_busy(&self.copier) {
+            return;
+        }
+        self.next_copy += 1;
+        let up: Vec<&Process> = self.processes().filter(|process| process.condition() == Condition::Up).collect();
+        if let Some(process) = up.get(self.next_copy % up.len().max(1)) {
+            let (copies, settings) = (self.copies.clone(), self.plan.makes[0].settings.clone());
+            let source = Arc::new(process.remote.clone());
+            let copier = (process.name.clone(), process.spawn(async move { copies.add(source, &settings).await }));
+            self.log.note(|| format!("{} copies", process.name));
+            self.copier = Some(copier);
+        }
+    }
+
+    /// What is wrong with the copies, when nobody writes any more.
+    fn copied(&self) -> Vec<String> {
+        if self.plan.copies.is_empty() {
+            return Vec::new();
+        }
+        let (source, settings) = (Arc::new(self.world.store.clone()), &self.plan.makes[0].settings);
+        let end = self.world.now(self.copies.end(source, settings));
+        let breaches = end.unwrap_or_else(|error| vec![format!("{error:#}")]);
+        breaches.into_iter().map(|breach| format!("copies: {breach}")).collect()
     }
 
     /// Processes that have ended leave their places.
@@ -348,7 +385,7 @@ impl Stage {
     fn attend(&mut self) {
         for n in 0..self.plan.matters.len() {
             let (due, matter) = &self.plan.matters[n];
-            if *due > self.at || matter.findings().are_done() || self.is_attended(n) {
+            if *due > self.at || matter.findings().are_done() || self.is_busy(&self.customers[n]) {
                 continue;
             }
             let (matter, deeds) = (matter.clone(), self.deeds.clone());
@@ -368,8 +405,9 @@ impl Stage {
         }
     }
 
-    fn is_attended(&self, n: usize) -> bool {
-        let Some((name, task)) = &self.customers[n] else { return false };
+    /// Whether somebody is at it, in a process that lives.
+    fn is_busy(&self, customer: &Customer) -> bool {
+        let Some((name, task)) = customer else { return false };
         let is_alive = self.processes().any(|process| process.name == *name);
         is_alive && task.as_ref().is_some_and(|task| !task.is_finished())
     }

@@ -5,8 +5,10 @@
 
 pub mod calls;
 pub mod case;
+pub mod copies;
 pub mod history;
 pub mod ledger;
+pub mod letters;
 pub mod log;
 pub mod matter;
 pub mod papers;
@@ -14,8 +16,10 @@ pub mod past;
 pub mod plan;
 pub mod process;
 pub mod program;
+pub mod questions;
 pub mod random;
 pub mod remote;
+pub mod repairs;
 pub mod timetable;
 pub mod world;
 

@@ -5,11 +5,14 @@
 
 use crate::calls::Calls;
 use crate::case::Case;
+use crate::letters::Letters;
 use crate::matter::Matter;
 use crate::papers::{Minutes, Papers};
 use crate::past::Past;
 use crate::process::Make;
+use crate::questions::Questions;
 use crate::random::Random;
+use crate::repairs::Repairs;
 use crate::timetable::Timetable;
 use callboard::Settings;
 use callboard::port::bus::fault::Odds as BusOdds;
@@ -91,6 +94,8 @@ pub struct Plan {
     pub matters: Vec<(Duration, Arc<dyn Matter>)>,
     /// How many of them are runs.
     pub runs: usize,
+    /// When the name space is copied.
+    pub copies: Vec<Duration>,
 }
 
 impl Plan {
@@ -153,10 +158,11 @@ impl Plan {
         let mut at = Duration::ZERO;
         let cases = (0..runs).map(|n| {
             at += random.millis(1_000);
-            let case: Arc<dyn Matter> = Arc::new(Case::draw(format!("run {n}"), random, most, cancels));
-            (at, case)
+            (at, Arc::new(Case::draw(format!("run {n}"), random, most, cancels)))
         });
-        let mut matters: Vec<_> = cases.collect();
+        let cases: Vec<_> = cases.collect();
+        let mut matters: Vec<(Duration, Arc<dyn Matter>)> =
+            cases.iter().map(|(at, case)| (*at, case.clone() as Arc<dyn Matter>)).collect();
         if runs % 3 == 0 {
             let limit = Some(random.between(1, 3) as u32);
             makes.iter_mut().for_each(|make| make.limit = limit);
@@ -179,13 +185,34 @@ impl Plan {
             let some = Calls::new(calls.between(1, 8) as u64);
             matters.push((calls.millis(1_500), Arc::new(some)));
         }
-        if makes[0].settings.history_kept == KEPT {
-            let others = matters.iter().map(|(_, matter)| matter.clone()).collect();
+        let mut letters = Random(random.0 ^ 0x1E77_E125);
+        if letters.once_in(3) {
+            let some = Letters::draw(&mut letters);
+            matters.push((letters.millis(1_500), Arc::new(some)));
+        }
+        let mut repairs = Random(random.0 ^ 0x4E_9A14);
+        if repairs.once_in(4) {
+            let some = Repairs::draw("repaired".into(), &mut repairs);
+            matters.push((repairs.millis(1_500), Arc::new(some)));
+        }
+        let mut copies = Random(random.0 ^ 0xC0B1_E5ED);
+        let count = if copies.once_in(4) { copies.between(1, 4) } else { 0 };
+        let mut copies: Vec<Duration> = (0..count).map(|_| copies.millis(8_000)).collect();
+        copies.sort_unstable();
+        let others: Vec<_> = matters.iter().map(|(_, matter)| matter.clone()).collect();
+        let may_forget = makes[0].settings.history_kept == KEPT;
+        let mut asked = Random(random.0 ^ 0x9E57_104E);
+        if asked.once_in(3) {
+            let cases = cases.into_iter().map(|(_, case)| case).collect();
+            let questions = Questions::about(cases, others.clone(), may_forget, &mut asked);
+            matters.push((asked.millis(1_000), Arc::new(questions)));
+        }
+        if may_forget {
             let keys = (0..runs).map(|n| format!("run {n}")).collect();
             let past = Past::of(others, keys, makes[0].settings.history_kept, skew_ms == 0);
             matters.push((Duration::ZERO, Arc::new(past)));
         }
-        Self { makes, latency_ms, troubles, store, bus, directory, skew_ms, matters, runs }
+        Self { makes, latency_ms, troubles, store, bus, directory, skew_ms, matters, runs, copies }
     }
 }
 

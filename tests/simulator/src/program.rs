@@ -1,9 +1,11 @@
 //! Random handlers, what really came of their calls, and what they must say in the end.
 
+use crate::letters;
 use crate::log::Log;
 use crate::random::Random;
 use callboard::prelude::*;
-use callboard::{Builder, Ctx, Either, RunId};
+use callboard::{Builder, Capability, Ctx, Either, JsonAgent, JsonTask, RunId};
+use callboard_core::Json;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +77,9 @@ pub struct Program {
     /// What it is given by those before it in its graph; it says nothing about it.
     pub given: In<Vec<String>>,
 }
+
+/// The capability of those who say what they are told, whatever it is.
+pub const PARROT: &str = "parrot";
 
 /// Says what it was given.
 #[task(output = String)]
@@ -237,6 +242,9 @@ pub trait Outside: Clone + Send + Sync + 'static {
 
     /// A call of a task is paid for: so much, of which so much was reserved.
     fn pays(&self, _task: &str, _call: &str, _costs: u64, _at_most: u64) {}
+
+    /// An instance handles a letter.
+    fn heard(&self, _letter: u64, _instance: &str) {}
 }
 
 /// What was really done, whoever did it; it outlives processes.
@@ -268,7 +276,17 @@ struct Done {
     purses: BTreeMap<String, Purse>,
     /// The runs of which code has run, and when it did so last.
     begun: BTreeMap<String, Duration>,
+    letters: BTreeMap<u64, Letter>,
     breaches: Vec<String>,
+}
+
+/// What has become of a letter.
+#[derive(Debug, Default)]
+struct Letter {
+    /// How many instances may handle it; none, if it was refused.
+    may_be_heard_by: usize,
+    /// How often each instance has.
+    heard: BTreeMap<String, usize>,
 }
 
 /// What is known outside of the money of a run.
@@ -295,6 +313,12 @@ impl Deeds {
     pub fn breaches(&self) -> Vec<String> {
         let done = self.done();
         let mut breaches = done.breaches.clone();
+        for (number, letter) in &done.letters {
+            let is_twice = letter.heard.values().any(|times| *times > 1);
+            if is_twice || letter.heard.len() > letter.may_be_heard_by {
+                breaches.push(format!("letter {number}: {letter:?}"));
+            }
+        }
         for ((task, call), (times, keys)) in &done.effects {
             if keys.len() > 1 {
                 breaches.push(format!("{call} of {task} under {keys:?}"));
@@ -315,6 +339,11 @@ impl Deeds {
     #[must_use]
     pub fn paid(&self) -> u64 {
         self.done().purses.values().map(|purse| purse.paid).sum()
+    }
+
+    /// A letter is sent that so many instances may handle, or it is known now that so many may have.
+    pub fn sends(&self, letter: u64, may_be_heard_by: usize) {
+        self.done().letters.entry(letter).or_default().may_be_heard_by = may_be_heard_by;
     }
 
     /// Whether code of a run has run.
@@ -399,6 +428,12 @@ impl Outside for Deeds {
                 format!("{run} has paid {paid}, may cost {may_cost}, and only {beyond} were beyond reservations");
             done.breaches.push(what);
         }
+    }
+
+    fn heard(&self, letter: u64, instance: &str) {
+        let mut done = self.done();
+        done.log.note(|| format!("{instance} handles letter {letter}"));
+        *done.letters.entry(letter).or_default().heard.entry(instance.to_owned()).or_default() += 1;
     }
 
     fn happened(&self, task: &str, call: &str) -> bool {
@@ -631,6 +666,19 @@ impl<O: Outside> Agent<Program> for Performer<O> {
     async fn run(&mut self, ctx: &Ctx, program: Program) -> Result<String> {
         program.perform(ctx, &self.0).await
     }
+
+    async fn message(&mut self, ctx: &MessageCtx, message: &Message) -> Result<Reply> {
+        letters::heard(&self.0, ctx.instance(), message)
+    }
+}
+
+/// Says what it is told, and knows no types.
+struct Parrot;
+
+impl JsonAgent for Parrot {
+    async fn run(&mut self, _: &Ctx, task: JsonTask) -> Result<Json> {
+        Ok(task.input)
+    }
 }
 
 /// Adds the agents that programs and their children need; `instances` of them perform programs.
@@ -644,5 +692,6 @@ pub fn employed(builder: Builder, instances: usize, outside: &impl Outside) -> B
         }
     });
     let builder = builder.task_fn(|_, task: Use| async move { Ok(format!("used {}", *task.text)) });
+    let builder = builder.add(Pool::json(|| Parrot).capability(Capability::new(PARROT)));
     builder.agents(instances, move || Performer(outside.clone()))
 }
