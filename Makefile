@@ -89,8 +89,10 @@ chaos: ## break a cluster of processes: SCENARIO=node-kill, SEED=7; reports are 
 	$(CARGO) build --quiet $(ALL),callboard-chaos/suite --bin callboard-chaos
 	$(CHAOS)
 
-chaos-long: ## an hour of faults of all kinds, one every ten seconds; SEED=7, DURATION=5m
-	$(MAKE) chaos SCENARIO="hour --duration $(or $(DURATION),1h)"
+chaos-long: ## an hour of faults of all kinds, one every ten seconds, on a release build; SEED=7, DURATION=5m
+	chaos/install
+	$(CARGO) build --quiet --release $(ALL),callboard-chaos/suite --bin callboard-chaos
+	target/release/callboard-chaos run hour --duration $(or $(DURATION),1h) $(if $(SEED),--seed $(SEED))
 
 chaos-sabotage: ## nodes that break a promise, PROMISE=no_fence, or one after the other: the chaos suite must find each
 	chaos/install

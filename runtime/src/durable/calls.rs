@@ -78,8 +78,8 @@ pub(crate) enum Patience {
 pub(crate) enum Mark {
     /// A task was submitted.
     Submitted { child: TaskIndex, hash: Option<Arc<str>> },
-    /// An effect was begun; `here` if that was in this activation.
-    Begun { here: bool },
+    /// An effect was begun; `here` if that was in this activation. A probe looks behind `since`.
+    Begun { here: bool, since: Option<u64> },
     /// Whether an effect happened is unknown.
     Unknown,
     /// An effect did not happen.

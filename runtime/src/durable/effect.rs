@@ -35,7 +35,13 @@ impl Ctx {
         let call = self.waiting("effect", name.as_ref());
         let derived = self.derived("callboard 2026 idempotency key of an effect", &call.key);
         let key = IdempotencyKey(blake3::Hash::from_bytes(derived).to_hex()[..32].into());
-        EffectStep { site: Site { call, key }, contract: Some(Contract::Irreversible), probe: None, undo: None }
+        EffectStep {
+            site: Site { call, key },
+            contract: Some(Contract::Irreversible),
+            probe: None,
+            look: None,
+            undo: None,
+        }
     }
 }
 
@@ -57,7 +63,8 @@ impl fmt::Display for IdempotencyKey {
     }
 }
 
-type Probe<'a> = Box<dyn FnMut() -> BoxFuture<'a, Result<Option<Json>>> + Send + 'a>;
+type Probe<'a> = Box<dyn FnMut(Option<u64>) -> BoxFuture<'a, Result<Option<Json>>> + Send + 'a>;
+type Look<'a> = Box<dyn FnMut() -> BoxFuture<'a, Option<u64>> + Send + 'a>;
 
 /// An effect in the making.
 #[must_use = "nothing happens before it is run"]
@@ -66,6 +73,8 @@ pub struct EffectStep<'a> {
     /// `None` for what has no effect.
     contract: Option<Contract>,
     probe: Option<Probe<'a>>,
+    /// Says before it begins behind what the probe is to look.
+    look: Option<Look<'a>>,
     undo: Option<Result<TaskSpec>>,
 }
 
@@ -103,8 +112,29 @@ impl<'a> EffectStep<'a> {
         R: Future<Output = Result<Option<T>>> + Send + 'a,
     {
         self.contract = Some(Contract::Checkable);
-        self.probe = Some(Box::new(move || {
+        self.probe = Some(Box::new(move |_| {
             let probed = probe();
+            async move { probed.await?.map(|value| json_of(&value, "a probe")).transpose() }.boxed()
+        }));
+        self
+    }
+
+    /// The same with a probe that is told what `look` has said before the effect began, as far as it has said anything: there is
+    /// nothing of it before that.
+    pub(crate) fn checkable_behind<T, L, F>(
+        mut self,
+        mut look: impl FnMut() -> L + Send + 'a,
+        mut probe: impl FnMut(Option<u64>) -> F + Send + 'a,
+    ) -> Self
+    where
+        T: Serialize,
+        L: Future<Output = Option<u64>> + Send + 'a,
+        F: Future<Output = Result<Option<T>>> + Send + 'a,
+    {
+        self.contract = Some(Contract::Checkable);
+        self.look = Some(Box::new(move || look().boxed()));
+        self.probe = Some(Box::new(move |since| {
+            let probed = probe(since);
             async move { probed.await?.map(|value| json_of(&value, "a probe")).transpose() }.boxed()
         }));
         self
@@ -146,7 +176,7 @@ impl<'a> EffectStep<'a> {
         F: FnMut(IdempotencyKey) -> R + Send,
         R: Future<Output = Result<T>> + Send,
     {
-        let Self { site, contract, mut probe, undo } = self;
+        let Self { site, contract, mut probe, mut look, undo } = self;
         let undo = undo.transpose()?;
         let Some(contract) = contract else { return site.run_pure(f).await };
         loop {
@@ -158,22 +188,23 @@ impl<'a> EffectStep<'a> {
                         return outcome.read(&site.call.key);
                     }
                 }
-                Turn::Go(Some(Mark::Begun { here: false })) => match contract {
+                Turn::Go(Some(Mark::Begun { here: false, since })) => match contract {
                     Contract::Keyed => return site.perform(contract, &mut f).await,
-                    Contract::Checkable => match site.probed(&mut probe).await? {
+                    Contract::Checkable => match site.probed(&mut probe, since).await? {
                         Some(json) => return site.recorded(json).await,
                         None => return site.perform(contract, &mut f).await,
                     },
                     Contract::Irreversible => site.unknown("its outcome was not recorded: it was cut short").await?,
                 },
-                Turn::Go(Some(Mark::Begun { here: true })) => match site.attempt(contract, &mut f).await? {
+                Turn::Go(Some(Mark::Begun { here: true, .. })) => match site.attempt(contract, &mut f).await? {
                     Some(value) => return Ok(value),
                     None => continue,
                 },
                 Turn::Go(_) => {
                     let undo = undo.clone().map(Arc::new);
-                    site.call.calls.want(Note::Begin { key: site.call.key.clone(), contract, undo })?;
-                    let begun = site.call.news(|mark| matches!(mark, Mark::Begun { here: true })).await?;
+                    let since = site.looked(&mut look).await;
+                    site.call.calls.want(Note::Begin { key: site.call.key.clone(), contract, undo, since })?;
+                    let begun = site.call.news(|mark| matches!(mark, Mark::Begun { here: true, .. })).await?;
                     if let Turn::Outcome(outcome) = begun {
                         return outcome.read(&site.call.key);
                     }
@@ -251,10 +282,15 @@ impl Site {
         self.call.outcome().await?.read(&self.call.key)
     }
 
-    async fn probed(&self, probe: &mut Option<Probe<'_>>) -> Result<Option<Json>> {
+    async fn looked(&self, look: &mut Option<Look<'_>>) -> Option<u64> {
+        let _running = self.call.calls.running();
+        look.as_mut()?().await
+    }
+
+    async fn probed(&self, probe: &mut Option<Probe<'_>>, since: Option<u64>) -> Result<Option<Json>> {
         let _running = self.call.calls.running();
         match probe {
-            Some(probe) => probe().await,
+            Some(probe) => probe(since).await,
             None => Ok(None),
         }
     }

@@ -129,6 +129,8 @@ pub(super) struct Write {
     pub(super) fence: Option<Fence>,
     /// Whether it rests on a version that was read: it shares none with writes before it.
     pub(super) rests_on: Option<u64>,
+    /// The version behind which somebody else may have made it, who has not told.
+    pub(super) since: Option<u64>,
 }
 
 /// A lock, and the token with which it is held.
@@ -140,7 +142,7 @@ pub(super) struct Fence {
 
 impl Write {
     pub(super) fn new(id: impl Into<Arc<str>>, by: Author) -> Self {
-        Self { id: id.into(), by, fence: None, rests_on: None }
+        Self { id: id.into(), by, fence: None, rests_on: None, since: None }
     }
 
     pub(super) fn resting_on(self, version: u64) -> Self {
@@ -269,6 +271,19 @@ impl Documents {
         self.0.cache.ask(key, now).map(Remembered::of).ok_or(error)
     }
 
+    /// The number of the newest version that was seen.
+    pub(super) fn number_seen(&self, key: &str) -> Option<u64> {
+        self.0.cache.get(key).map(|entry| entry.read.number)
+    }
+
+    /// The same, if one was seen or is told soon.
+    pub(super) async fn number_soon(&self, key: &str) -> Option<u64> {
+        match self.number_seen(key) {
+            None => timeout(LOOK_MAX, self.read(key)).await.ok()?.ok().map(|read| read.number),
+            seen => seen,
+        }
+    }
+
     /// The version behind that of this number that a write has made, if it has; with what it says, if that is kept.
     ///
     /// # Errors
@@ -282,8 +297,9 @@ impl Documents {
         if let Some((_, number)) = body.earlier.iter().find(|(id, _)| *id == write.id) {
             return Ok(Some(Found { number: *number, body: None }));
         }
-        // What may be tried again is remembered for longer than versions are kept, so nothing has to be looked at.
-        if write.is_remembered() && body.earlier.len() < EARLIER_MAX {
+        // What may be tried again is remembered: all of it, or all that was written behind this version.
+        let reaches = |(_, number): &(Arc<str>, u64)| body.earlier.len() < EARLIER_MAX || *number <= since;
+        if write.is_remembered() && body.earlier.front().is_none_or(reaches) {
             return Ok(None);
         }
         let mut oldest = newest.number + 1;

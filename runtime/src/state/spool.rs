@@ -43,6 +43,9 @@ struct Entry {
     value: Json,
     at: Millis,
     by: Author,
+    /// The version behind which it may have been written; any, if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<u64>,
 }
 
 /// A write that waits on this machine for the store to come back.
@@ -156,17 +159,22 @@ impl Documents {
         spool.store()?;
         let Write { id, by, .. } = self.write(by);
         let write = Write::new(format!("{SPOOL}{id}"), by);
+        let mut since = self.number_seen(key);
         if !self.is_spooled(key).await? {
-            match self.merge(key, &write, &value).await {
+            let error = match self.merge(key, &write, &value).await {
                 Ok(found) => return Ok(Some(found)),
-                // What nobody knows is settled when it is brought home: its id is the same.
-                Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unknown) => {
-                    tracing::warn!(document = key, %error, "a write is spooled");
-                }
-                Err(error) => return Err(error),
+                Err(error) => error,
+            };
+            match error.kind() {
+                ErrorKind::Unavailable => since = self.number_seen(key),
+                // It is settled when it is brought home: its id is the same.
+                ErrorKind::Unknown => {}
+                _ => return Err(error),
             }
+            tracing::warn!(document = key, %error, "a write is spooled");
         }
-        spool.add(&Entry { key: key.into(), id: write.id, value, at: self.0.clock.now(), by: write.by }).await?;
+        let (key, at) = (key.into(), self.0.clock.now());
+        spool.add(&Entry { key, id: write.id, value, at, by: write.by, since }).await?;
         metrics::counter!(telemetry::SPOOLED).increment(1);
         self.tell(Order::Spooled);
         Ok(None)
@@ -214,7 +222,7 @@ impl Documents {
                     continue;
                 }
             };
-            let write = Write::new(entry.id, entry.by);
+            let write = Write { since: Some(entry.since.unwrap_or_default()), ..Write::new(entry.id, entry.by) };
             match self.merge(&entry.key, &write, &entry.value).await {
                 Ok(_) => {
                     brought.merged += 1;

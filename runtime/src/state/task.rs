@@ -138,12 +138,18 @@ impl<T: Serialize + DeserializeOwned + Send + Sync> TaskDocument<T> {
         // It is not run twice at a time, which the compiler does not know.
         let next = Mutex::new(next);
         effect
-            .checkable(|| async {
-                let documents = documents(ctx)?;
-                let newest = documents.read(key).await?;
-                let found = documents.find(key, &newest, &write, 0).await?;
-                Ok(found.map(|found| found.number))
-            })
+            .checkable_behind(
+                || async { documents(ctx).ok()?.number_soon(key).await },
+                |since| {
+                    let write = &write;
+                    async move {
+                        let documents = documents(ctx)?;
+                        let newest = documents.read(key).await?;
+                        let found = documents.find(key, &newest, write, since.unwrap_or_default()).await?;
+                        Ok(found.map(|found| found.number))
+                    }
+                },
+            )
             .run(|_| async {
                 let mut next = next.lock().await;
                 Ok(documents(ctx)?.update(key, &write, &mut *next).await?.number)

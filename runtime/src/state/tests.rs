@@ -4,8 +4,8 @@ use super::version::{Author, TASK};
 use super::writer::Turn;
 use crate::clock::Clock;
 use crate::journal::ids::Ids;
-use crate::port::store::MemoryStore;
-use crate::port::store::fault::{Fault, FaultStore, Operation};
+use crate::port::store::fault::{Fault, FaultStore, Odds, Operation};
+use crate::port::store::{MemoryStore, Store};
 use crate::{ErrorKind, Result};
 use callboard_core::Json;
 use std::sync::Arc;
@@ -14,20 +14,26 @@ use tokio::time::Instant;
 
 fn documents() -> (FaultStore, Documents) {
     let faults = FaultStore::new(Arc::new(MemoryStore::new()));
+    (faults.clone(), documents_in(faults))
+}
+
+/// Those of another node, which spools in memory.
+fn documents_in(store: FaultStore) -> Documents {
+    let mut merges = Merges::default();
+    merges.insert("sum".into(), |newest: Option<u64>, mine: u64| newest.unwrap_or(0) + mine);
     let settings = crate::journal::Settings::default();
-    let documents = Documents::new(Given {
+    Documents::new(Given {
         is_frozen: false,
-        store: Arc::new(faults.clone()),
+        store: Arc::new(store),
         namespace: "default",
         node: "node".into(),
         clock: Clock::system(),
         ids: Ids::random(),
         journal: &settings,
         patience: Duration::from_secs(10),
-        merges: Merges::default(),
-        spool: None,
-    });
-    (faults, documents)
+        merges,
+        spool: Some(Arc::new(MemoryStore::new())),
+    })
 }
 
 async fn count(documents: &Documents, write: &Write) -> Result<u64> {
@@ -111,4 +117,75 @@ async fn a_caller_that_is_not_polled_holds_up_nobody() {
     let error = forgotten.await.expect_err("it is given up");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(documents.read("count").await.expect("read").value().expect("a value").as_str(), "2");
+}
+
+/// What a version remembers of the writes before it reaches further back than what this write has to look for.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_begins_anew_reads_no_version_again() {
+    let (faults, first) = documents();
+    let task = |n: &str| Write::new(format!("{TASK}{n}"), Author::default());
+    for n in 0..200 {
+        count(&first, &task(&format!("before {n}"))).await.expect("it is written");
+    }
+    faults.random(1, Odds { delay_max: Duration::from_millis(5), ..Odds::default() });
+    let before = faults.counts();
+    let nodes = [first.clone(), documents_in(faults.clone())];
+    let writes = (0..100).map(|n| {
+        let (documents, write) = (&nodes[n % 2], task(&n.to_string()));
+        async move {
+            tokio::time::sleep(Duration::from_millis(n as u64)).await;
+            count(documents, &write).await.expect("it is written")
+        }
+    });
+    futures::future::join_all(writes).await;
+    assert_eq!(first.read("count").await.expect("read").value().expect("a value").as_str(), "300");
+    let (creates, gets) = (faults.counts().create - before.create, faults.counts().get - before.get);
+    assert!(gets <= 4 * creates, "{creates} creates, {gets} gets");
+}
+
+/// Versions behind those that are kept are gone, and so many have written since that the newest tells of none of them.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_written_is_known_though_old_versions_are_gone() {
+    let (faults, documents) = documents();
+    let task = |n: &str| Write::new(format!("{TASK}{n}"), Author::default());
+    for n in 0..200 {
+        count(&documents, &task(&n.to_string())).await.expect("it is written");
+    }
+    let names = faults.list("default/documents/count/", "").await.expect("a list");
+    for name in &names[..150] {
+        faults.delete(name).await.expect("deleted");
+    }
+    let newest = documents.read("count").await.expect("read");
+    let (mine, theirs) = (task("mine"), task("190"));
+    // It began behind version 180; who does not say so can not be told.
+    assert!(documents.find("count", &newest, &mine, 180).await.expect("it is known").is_none());
+    assert_eq!(
+        documents.find("count", &newest, &theirs, 180).await.expect("it is known").expect("it is there").number,
+        191
+    );
+    assert_eq!(documents.find("count", &newest, &mine, 0).await.unwrap_err().kind(), ErrorKind::Unknown);
+}
+
+/// It was written, which nobody has told, and is brought home behind so many writes of others that the newest version does not tell.
+#[tokio::test(start_paused = true)]
+async fn what_was_spooled_and_is_there_is_merged_once_however_long_ago() {
+    let (faults, documents) = documents();
+    let other = documents_in(faults.clone());
+    let add = async |documents: &Documents| {
+        documents
+            .merge_or_spool("sum", Author::default(), Json::of(&1_u64).expect("a number"))
+            .await
+            .expect("it is taken")
+    };
+    assert!(add(&documents).await.is_some());
+    faults.always(Operation::Create, "*/documents/*", Fault::LoseAnswer);
+    faults.always(Operation::Get, "*/documents/*", Fault::LoseRequest);
+    assert!(add(&documents).await.is_none(), "it is spooled");
+    faults.calm();
+    for _ in 0..300 {
+        assert!(add(&other).await.is_some());
+    }
+    let _brought = documents.bring().await;
+    assert_eq!(documents.spooled().await.expect("a spool"), []);
+    assert_eq!(documents.read("sum").await.expect("read").value().expect("a value").as_str(), "302");
 }

@@ -230,11 +230,12 @@ impl Writer {
         let looks = !sabotage::is(Sabotage::UpdateAgain);
         if pending.write.is_remembered() {
             // What an earlier try has sent may land at any time, also while this one writes.
-            pending.perhaps_since = pending.perhaps_since.or(Some(base.number));
+            pending.perhaps_since = pending.perhaps_since.or(pending.write.since).or(Some(base.number));
         }
         if let Some(since) = pending.perhaps_since.filter(|_| looks) {
             match self.documents.find(key, base, &pending.write, since).await {
-                Ok(None) => {}
+                // A version does not change: next time it is looked for behind this one.
+                Ok(None) => pending.perhaps_since = Some(base.number),
                 Ok(Some(found)) => return pending.done(Ok(found)),
                 Err(error) if error.kind() == ErrorKind::Unavailable && Instant::now() < pending.until => {
                     sleep(AGAIN).await;

@@ -196,7 +196,7 @@ fn json(payload: &Payload) -> Json {
 fn in_words(what: &Noted) -> String {
     match what {
         Noted::Submitted { .. } => "submitted".to_owned(),
-        Noted::Begun(contract) => format!("begun, {}", contract.as_str()),
+        Noted::Begun(contract) | Noted::BegunBehind(contract, _) => format!("begun, {}", contract.as_str()),
         Noted::Unknown => "unknown".to_owned(),
         Noted::NotDone => "not done".to_owned(),
         Noted::Waits => "waits".to_owned(),

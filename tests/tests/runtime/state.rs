@@ -211,6 +211,40 @@ async fn what_a_task_writes_it_writes_once_wherever_it_dies() {
     assert_eq!(rt.call(act("second")).await.unwrap(), "second 100 4");
 }
 
+/// Its node dies between the beginning of the write and the write, when so many have written before that the document does not
+/// remember them all, and the versions that would tell are gone.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_dies_before_it_writes_a_busy_document_writes_it_in_its_next_life() {
+    let (faults, store) = store();
+    let start = async || {
+        let counts = |ctx: Ctx, _: Act| async move {
+            let number = ctx.state::<Visits>("visits").update(|visits| visits.count += 1).await?;
+            Ok(number.to_string())
+        };
+        on(&store).task_fn(counts).start().await.unwrap()
+    };
+    let board = start().await;
+    for n in 1..=200 {
+        assert_eq!(board.call(act("before")).await.unwrap(), n.to_string());
+    }
+    let names = store.list("default/documents/visits/", "").await.unwrap();
+    for name in &names[..150] {
+        store.delete(name).await.unwrap();
+    }
+    faults.always(Operation::Create, "*/documents/*", Fault::Hang);
+    let mut call = Box::pin(board.call(act("it")).key("it").into_future());
+    tokio::select! {
+        said = &mut call => panic!("it does not write: {said:?}"),
+        () = faults.until_held(1) => {}
+    }
+    board.die().await;
+    drop(call);
+    faults.calm();
+    let board = start().await;
+    let said = tokio::time::timeout(Duration::from_secs(120), board.call(act("it")).key("it").into_future());
+    assert_eq!(said.await.expect("it goes on").unwrap(), "201");
+}
+
 /// The store gives no answer to whatever has to do with documents.
 fn goes_away(faults: &callboard::port::store::fault::FaultStore) {
     for operation in [Operation::Create, Operation::Get, Operation::List] {

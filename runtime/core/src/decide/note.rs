@@ -32,14 +32,14 @@ pub(super) fn note(state: &State, draft: &mut Draft, speaker: Speaker, note: Not
         Note::Failed { key, failure, unsure } => scribe.step(draft, key, None, Some(failure), unsure, None),
         Note::Settled { key, result, cost } => return scribe.settled(draft, key, result, cost),
         Note::Children(asked) => return children::submit(state, draft, run, &scribe.speaker, asked),
-        Note::Begin { key, contract, undo } => {
+        Note::Begin { key, contract, undo, since } => {
             let known = scribe.effect(&key);
             if matches!(known, None | Some(EffectState::NotDone)) && !scribe.is_known(&key) {
                 if let Some(undo) = &undo {
                     children::admit_undo(state, scribe.speaker.task, undo)?;
                 }
                 let Speaker { task, token, holder } = scribe.speaker;
-                let begun = EffectBegun { task: task.task, token, holder, key, contract, undo };
+                let begun = EffectBegun { task: task.task, token, holder, key, contract, undo, since };
                 draft.event(Some(run.id), EventKind::EffectBegun(begun));
             }
         }

@@ -178,7 +178,11 @@ impl Run {
             state: EffectState::Begun,
         };
         record.effects.insert(event.key.clone(), fresh);
-        self.note(event.task, moment, &event.key, Noted::Begun(event.contract));
+        let begun = match event.since {
+            None => Noted::Begun(event.contract),
+            Some(since) => Noted::BegunBehind(event.contract, since),
+        };
+        self.note(event.task, moment, &event.key, begun);
         Some(())
     }
 

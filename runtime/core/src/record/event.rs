@@ -83,6 +83,9 @@ pub struct EffectBegun {
     /// The task that undoes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Arc<TaskSpec>>,
+    /// Behind what a probe is to look for it: a number that means something to whoever does it, such as the version of a document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
 }
 
 /// See [`EventKind::EffectUnknown`](crate::EventKind::EffectUnknown).

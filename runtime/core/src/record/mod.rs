@@ -90,6 +90,8 @@ pub enum Noted {
     },
     /// An effect is about to run: until its outcome is recorded it may have happened or not.
     Begun(Contract),
+    /// The same for one that a probe is to look for behind this.
+    BegunBehind(Contract, u64),
     /// Nobody knows whether the effect happened: a person has to decide.
     Unknown,
     /// The effect did not happen, says somebody: it may run again.
@@ -285,7 +287,7 @@ impl Record {
             Noted::Waits => done.contains(key) || waits.contains_key(key),
             Noted::Reserved(_) | Noted::Charged(_) => done.contains(key),
             // Only what surely did not happen may begin as if it had never been.
-            Noted::Begun(_) | Noted::Unknown | Noted::NotDone => {
+            Noted::Begun(_) | Noted::BegunBehind(..) | Noted::Unknown | Noted::NotDone => {
                 effects.get(key).is_some_and(|effect| effect.state != EffectState::NotDone)
             }
         });

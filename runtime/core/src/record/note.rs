@@ -42,6 +42,9 @@ pub enum Note {
         /// The task that undoes it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undo: Option<Arc<TaskSpec>>,
+        /// Behind what a probe is to look for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<u64>,
     },
     /// Nobody knows whether an effect happened.
     Unknown {

@@ -280,7 +280,7 @@ fn cost_of_durable_code() {
 
     let mut state = fresh;
     let undo = Some(Arc::new(TaskSpec::new("undo", "work", Json::null())));
-    let begin = |n| note(Note::Begin { key: key(n), contract: Contract::Keyed, undo: undo.clone() });
+    let begin = |n| note(Note::Begin { key: key(n), contract: Contract::Keyed, undo: undo.clone(), since: None });
     each("effects", &mut state, (0..CALLS).flat_map(|n| [begin(n), note(Note::Value(key(n), value()))]));
     one("effects, cancel", &mut state, cancel(run));
     let undos = (0..CALLS).map(|n| Command::Complete(speaker(run, MANY + n, Token::FIRST), value()));

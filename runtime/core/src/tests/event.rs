@@ -558,7 +558,7 @@ fn poke(state: &State) {
                     Note::Value(key.clone(), value),
                     Note::Failed { key: key.clone(), failure: failure(FailureClass::Retryable), unsure: false },
                     Note::Children(vec![child]),
-                    Note::Begin { key: key.clone(), contract: Contract::Keyed, undo: None },
+                    Note::Begin { key: key.clone(), contract: Contract::Keyed, undo: None, since: None },
                     Note::Unknown { key: key.clone(), reason: "?".into() },
                     wait(Wait::Sleep { until: Millis(0) }),
                     wait(Wait::Signal { name: "go".into(), until: None }),

@@ -645,7 +645,8 @@ impl Pair {
                 let mut spec = TaskSpec::new("drawn", "undo", Json::null());
                 (spec.retry, spec.losses_max) = (Some(Retry::exponential(0)), Some(1));
                 let contract = if *keyed { Contract::Keyed } else { Contract::Irreversible };
-                Note::Begin { key: name(*key), contract, undo: undo.then(|| Arc::new(spec)) }
+                let since = keyed.then_some(7);
+                Note::Begin { key: name(*key), contract, undo: undo.then(|| Arc::new(spec)), since }
             }
             Wish::Unknown(key) => Note::Unknown { key: name(*key), reason: "drawn".into() },
             Wish::Sleep(key, ms) => wait(*key, Wait::Sleep { until: Millis(0) }, Some(*ms)),
@@ -905,7 +906,7 @@ impl Pair {
         let entries = record.entries.iter().map(|entry| {
             let said = match &entry.what {
                 Noted::Submitted { child, .. } => Said::Submitted(child.at()),
-                Noted::Begun(_) => Said::Begun,
+                Noted::Begun(_) | Noted::BegunBehind(..) => Said::Begun,
                 Noted::Unknown => Said::Unknown,
                 Noted::NotDone => Said::NotDone,
                 Noted::Waits => Said::Waits,

@@ -78,7 +78,7 @@ fn note(board: &Board, speaker: &Speaker, verb: &str, words: &[&str], rest: &str
                 let input = option(words, "with=").map_or(Json::null(), |json| Json::parse(json).unwrap());
                 Arc::new(TaskSpec::new("undo", capability, input))
             });
-            Note::Begin { key: key(), contract, undo }
+            Note::Begin { key: key(), contract, undo, since: None }
         }
         "reserve" => {
             let cost = option(words, "cost=").map_or(Cost::NONE, |cost| cost.parse().unwrap());
@@ -226,6 +226,7 @@ pub(super) fn entry(board: &Board, run: RunId, entry: &Entry) -> String {
     match &entry.what {
         Noted::Submitted { child, .. } => format!("{key} asks {}", board.task(run, *child)),
         Noted::Begun(contract) => format!("{key} begun {}", contract.as_str()),
+        Noted::BegunBehind(contract, since) => format!("{key} begun {} behind {since}", contract.as_str()),
         Noted::Unknown => format!("{key} unknown"),
         Noted::NotDone => format!("{key} not done"),
         Noted::Waits => format!("{key} waits"),

@@ -214,7 +214,8 @@ pub(super) fn keys(note: &Note) -> Vec<&Key> {
 pub(super) fn mark_of(what: &Noted, here: bool) -> Option<Mark> {
     match what {
         Noted::Submitted { child, hash } => Some(Mark::Submitted { child: *child, hash: hash.clone() }),
-        Noted::Begun(_) => Some(Mark::Begun { here }),
+        Noted::Begun(_) => Some(Mark::Begun { here, since: None }),
+        Noted::BegunBehind(_, since) => Some(Mark::Begun { here, since: Some(*since) }),
         Noted::Unknown => Some(Mark::Unknown),
         Noted::NotDone => Some(Mark::NotDone),
         Noted::Waits => Some(Mark::Waits),

@@ -29,9 +29,11 @@ impl Bits {
         noted.extend([Noted::Reserved(self.cost()), Noted::Charged(self.cost())]);
         noted.extend(maybe(key.clone()).map(|hash| Noted::Submitted { child, hash }));
         noted.extend(Self::contracts().map(Noted::Begun));
+        noted.extend(Self::contracts().map(|contract| Noted::BegunBehind(contract, 7)));
         noted.extend(self.payloads().into_iter().map(Noted::Value));
         noted.extend(self.failures().into_iter().map(Noted::Failed));
-        let noted = every!(noted, Noted: Submitted Begun Unknown NotDone Waits Reserved Charged Value Failed);
+        let noted =
+            every!(noted, Noted: Submitted Begun BegunBehind Unknown NotDone Waits Reserved Charged Value Failed);
         let entries = noted.into_iter().map(|what| Entry { seq, at, key: key.clone(), what }).collect();
         vec![Ok(entries), Ok(Vec::new()), Err(Refusal::Rejected(Rejected::News(self.task())))]
     }

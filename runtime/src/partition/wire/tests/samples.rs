@@ -309,7 +309,7 @@ impl Bits {
             Note::Failed { key: key.clone(), failure: self.failure(), unsure: true },
             Note::Failed { key: key.clone(), failure: self.failure(), unsure: false },
             Note::Children(vec![full, bare]),
-            Note::Begin { key: key.clone(), contract: Contract::Keyed, undo: Some(self.spec().into()) },
+            Note::Begin { key: key.clone(), contract: Contract::Keyed, undo: Some(self.spec().into()), since: Some(7) },
             Note::Unknown { key: key.clone(), reason: key.clone() },
             Note::Withdraw(vec![key.clone()]),
             Note::Progress(self.json.clone()),
@@ -320,7 +320,12 @@ impl Bits {
         let settled = |payload| Note::Settled { key: key.clone(), result: Ok(payload), cost: self.cost() };
         all.extend(self.payloads().into_iter().map(settled));
         all.extend(self.payloads().into_iter().map(|payload| Note::Value(key.clone(), payload)));
-        all.extend(Self::contracts().map(|contract| Note::Begin { key: key.clone(), contract, undo: None }));
+        all.extend(Self::contracts().map(|contract| Note::Begin {
+            key: key.clone(),
+            contract,
+            undo: None,
+            since: None,
+        }));
         let limit = maybe(Duration::new(self.number, 999_999_999));
         let waits = self.waits().into_iter().zip(limit.into_iter().cycle());
         all.extend(waits.map(|(wait, limit)| Note::Wait { key: key.clone(), wait, limit }));
