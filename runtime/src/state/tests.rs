@@ -129,16 +129,18 @@ async fn a_write_that_begins_anew_reads_no_version_again() {
     }
     faults.random(1, Odds { delay_max: Duration::from_millis(5), ..Odds::default() });
     let before = faults.counts();
-    let nodes = [first.clone(), documents_in(faults.clone())];
-    let writes = (0..100).map(|n| {
-        let (documents, write) = (&nodes[n % 2], task(&n.to_string()));
+    let nodes = (0..8).map(|node| {
+        let documents = documents_in(faults.clone());
         async move {
-            tokio::time::sleep(Duration::from_millis(n as u64)).await;
-            count(documents, &write).await.expect("it is written")
+            for n in 0..10 {
+                let writes = (0..3).map(|of| task(&format!("{node} {n} {of}")));
+                let writes: Vec<Write> = writes.collect();
+                futures::future::join_all(writes.iter().map(|write| count(&documents, write))).await;
+            }
         }
     });
-    futures::future::join_all(writes).await;
-    assert_eq!(first.read("count").await.expect("read").value().expect("a value").as_str(), "300");
+    futures::future::join_all(nodes).await;
+    assert_eq!(first.read("count").await.expect("read").value().expect("a value").as_str(), "440");
     let (creates, gets) = (faults.counts().create - before.create, faults.counts().get - before.get);
     assert!(gets <= 4 * creates, "{creates} creates, {gets} gets");
 }
