@@ -93,8 +93,11 @@ impl Matter for Letters {
     }
 }
 
-/// What an instance makes of a letter: it says its number.
+/// What an instance makes of a letter: it says its number. Anything else is not for it.
 pub(crate) fn heard(outside: &impl Outside, instance: &InstanceId, message: &Message) -> Result<Reply> {
+    if message.topic() != "letter" {
+        return Ok(Reply::declined());
+    }
     let number: u64 = message.parse()?;
     outside.heard(number, &instance.to_string());
     Reply::of(&number)

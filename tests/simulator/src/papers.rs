@@ -260,12 +260,34 @@ impl Papers {
                 }
             };
             self.check(name, &all);
+            if let Err(error) = self.look_back(&document, &all).await
+                && error.kind() != ErrorKind::Unavailable
+            {
+                self.wrong(format!("the past of {name:?} can not be read: {error:#}"));
+            }
         }
         for (name, history) in self.desk.minutes.recorder.histories() {
             if let Err(violation) = known_order(&history) {
                 self.wrong(format!("{name:?} has no order: {violation}"));
             }
         }
+    }
+
+    /// The newest version that is kept says what the document says, and each says the same when it is asked for alone.
+    async fn look_back(&self, document: &Document<Vec<u64>>, all: &[u64]) -> Result<()> {
+        let past = document.history().await?;
+        let Some(newest) = past.last() else { return Ok(()) };
+        if newest.value != all || !past.is_sorted_by_key(|version| version.number) {
+            let numbers: Vec<u64> = past.iter().map(|version| version.number).collect();
+            self.wrong(format!("{:?} is {all:?}, and {:?} in the last of {numbers:?}", document.key(), newest.value));
+        }
+        // Older ones may be deleted meanwhile.
+        let before = &past[past.len().saturating_sub(2)];
+        let again = document.at(before.number).await?;
+        if again.value != before.value {
+            self.wrong(format!("a version of {:?} is {again:?} and {before:?}", document.key()));
+        }
+        Ok(())
     }
 
     fn check(&self, name: &'static str, all: &[u64]) {

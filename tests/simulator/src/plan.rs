@@ -5,6 +5,7 @@
 
 use crate::calls::Calls;
 use crate::case::Case;
+use crate::hands::Hands;
 use crate::letters::Letters;
 use crate::matter::Matter;
 use crate::papers::{Minutes, Papers};
@@ -189,6 +190,11 @@ impl Plan {
         if letters.once_in(3) {
             let some = Letters::draw(&mut letters);
             matters.push((letters.millis(1_500), Arc::new(some)));
+        }
+        let mut hands = Random(random.0 ^ 0x4A2D_5EED);
+        if hands.once_in(4) {
+            let some = Hands::draw(&mut hands);
+            matters.push((hands.millis(1_500), Arc::new(some)));
         }
         let mut repairs = Random(random.0 ^ 0x4E_9A14);
         if repairs.once_in(4) {
