@@ -271,16 +271,11 @@ impl Documents {
         self.0.cache.ask(key, now).map(Remembered::of).ok_or(error)
     }
 
-    /// The number of the newest version that was seen.
-    pub(super) fn number_seen(&self, key: &str) -> Option<u64> {
-        self.0.cache.get(key).map(|entry| entry.read.number)
-    }
-
-    /// The same, if one was seen or is told soon.
+    /// The number of a version that is there, if one was seen or is told soon.
     pub(super) async fn number_soon(&self, key: &str) -> Option<u64> {
-        match self.number_seen(key) {
+        match self.0.cache.get(key) {
+            Some(entry) => Some(entry.read.number),
             None => timeout(LOOK_MAX, self.read(key)).await.ok()?.ok().map(|read| read.number),
-            seen => seen,
         }
     }
 

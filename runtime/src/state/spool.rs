@@ -43,7 +43,7 @@ struct Entry {
     value: Json,
     at: Millis,
     by: Author,
-    /// The version behind which it may have been written; any, if none is named.
+    /// The version behind which it may have been written; absent if nobody has tried to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     since: Option<u64>,
 }
@@ -87,6 +87,9 @@ impl Brought {
 pub(super) const BRING: Duration = Duration::from_secs(1);
 
 const PREFIX: &str = "entry/";
+
+/// What the names begin with that say which version was the newest when it was tried for the first time to bring an entry home.
+const FIRST_TRY: &str = "first-try/";
 
 impl Spool {
     pub(super) fn new(store: Option<Arc<dyn Store>>) -> Self {
@@ -159,16 +162,17 @@ impl Documents {
         spool.store()?;
         let Write { id, by, .. } = self.write(by);
         let write = Write::new(format!("{SPOOL}{id}"), by);
-        let mut since = self.number_seen(key);
+        let mut since = None;
         if !self.is_spooled(key).await? {
+            let seen = self.number_soon(key).await.unwrap_or_default();
             let error = match self.merge(key, &write, &value).await {
                 Ok(found) => return Ok(Some(found)),
                 Err(error) => error,
             };
             match error.kind() {
-                ErrorKind::Unavailable => since = self.number_seen(key),
+                ErrorKind::Unavailable => {}
                 // It is settled when it is brought home: its id is the same.
-                ErrorKind::Unknown => {}
+                ErrorKind::Unknown => since = Some(seen),
                 _ => return Err(error),
             }
             tracing::warn!(document = key, %error, "a write is spooled");
@@ -204,6 +208,22 @@ impl Documents {
         Ok(spooled)
     }
 
+    /// The version behind which an entry may have been written. If nobody has tried to before, that is the newest, and it is noted
+    /// before the first try.
+    async fn since(&self, spool: &dyn Store, entry: &Entry) -> Result<u64> {
+        if let Some(since) = entry.since {
+            return Ok(since);
+        }
+        let name = format!("{FIRST_TRY}{}", entry.id.split_once(':').unwrap_or_default().1);
+        let noted = async || spool.get(&name).await.map_err(|error| spoiled(&error));
+        if noted().await?.is_none() {
+            let newest = self.read(&entry.key).await?.number;
+            let _or_there = spool.create(&name, newest.to_string().into()).await.map_err(|error| spoiled(&error))?;
+        }
+        let noted = noted().await?.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok());
+        noted.ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("{name} of the spool is no number")))
+    }
+
     /// Brings home what is spooled; of each document in its order, until one can not be.
     pub(super) async fn bring(&self) -> Brought {
         let spool = &self.0.spool;
@@ -222,8 +242,12 @@ impl Documents {
                     continue;
                 }
             };
-            let write = Write { since: Some(entry.since.unwrap_or_default()), ..Write::new(entry.id, entry.by) };
-            match self.merge(&entry.key, &write, &entry.value).await {
+            let merged = async {
+                let since = Some(self.since(&**store, &entry).await?);
+                let write = Write { since, ..Write::new(entry.id.clone(), entry.by.clone()) };
+                self.merge(&entry.key, &write, &entry.value).await
+            };
+            match merged.await {
                 Ok(_) => {
                     brought.merged += 1;
                     // If it is not deleted it is found to be written the next time.
@@ -241,6 +265,11 @@ impl Documents {
             }
         }
         let waiting = brought.away + brought.stuck;
+        if waiting == 0 {
+            for name in store.list(FIRST_TRY, "").await.unwrap_or_default() {
+                let _the_next_time = store.delete(&name).await;
+            }
+        }
         metrics::gauge!(telemetry::SPOOL_ENTRIES).set(waiting as f64);
         if brought.merged > 0 {
             metrics::counter!(telemetry::SPOOL_MERGED).increment(brought.merged as u64);

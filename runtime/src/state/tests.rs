@@ -191,3 +191,40 @@ async fn what_was_spooled_and_is_there_is_merged_once_however_long_ago() {
     assert_eq!(documents.spooled().await.expect("a spool"), []);
     assert_eq!(documents.read("sum").await.expect("read").value().expect("a value").as_str(), "302");
 }
+
+/// It was spooled before this node had seen the document, of which old versions are gone: nobody has tried to write it.
+#[tokio::test(start_paused = true)]
+async fn what_was_spooled_and_never_tried_comes_home_to_a_busy_document() {
+    let (faults, other) = documents();
+    let add = async |documents: &Documents| {
+        documents
+            .merge_or_spool("sum", Author::default(), Json::of(&1_u64).expect("a number"))
+            .await
+            .expect("it is taken")
+    };
+    for _ in 0..200 {
+        assert!(add(&other).await.is_some());
+    }
+    let names = faults.list("default/documents/sum/", "").await.expect("a list");
+    for name in &names[..150] {
+        faults.delete(name).await.expect("deleted");
+    }
+    let documents = documents_in(faults.clone());
+    for operation in [Operation::Create, Operation::Get, Operation::List] {
+        faults.always(operation, "*/documents/*", Fault::Refuse);
+    }
+    assert!(add(&documents).await.is_none(), "it is spooled");
+    faults.calm();
+    // Its answer is lost, again and again, and it lands all the same.
+    faults.always(Operation::Create, "*/documents/*", Fault::LoseAnswer);
+    faults.always(Operation::Get, "*/documents/*", Fault::LoseRequest);
+    let _brought = documents.bring().await;
+    assert_eq!(documents.spooled().await.expect("a spool").len(), 1, "nobody knows");
+    faults.calm();
+    for _ in 0..200 {
+        assert!(add(&other).await.is_some());
+    }
+    let _brought = documents.bring().await;
+    assert_eq!(documents.spooled().await.expect("a spool"), []);
+    assert_eq!(documents.read("sum").await.expect("read").value().expect("a value").as_str(), "401");
+}
