@@ -48,6 +48,13 @@ struct Entry {
     since: Option<u64>,
 }
 
+impl Entry {
+    /// The id of its write, without what all ids of spooled writes begin with.
+    fn short_id(&self) -> &str {
+        self.id.split_once(':').unwrap_or_default().1
+    }
+}
+
 /// A write that waits on this machine for the store to come back.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -121,12 +128,11 @@ impl Spool {
         if sabotage::is(Sabotage::SpoolDropped) {
             return Ok(());
         }
-        let (_, id) = entry.id.split_once(':').unwrap_or_default();
         let follows = |last: i64| entry.at.0.max(last + 1);
         let number = follows(
             self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(follows(last))).unwrap_or(0),
         );
-        let name = format!("{PREFIX}{number:020}-{id}/{}", segment(&entry.key)?);
+        let name = format!("{PREFIX}{number:020}-{}/{}", entry.short_id(), segment(&entry.key)?);
         let bytes = serde_json::to_vec(entry).map_err(|error| spoiled(&error))?;
         match self.store()?.create(&name, bytes.into()).await {
             Ok(Create::Created | Create::Exists) => Ok(()),
@@ -214,7 +220,7 @@ impl Documents {
         if let Some(since) = entry.since {
             return Ok(since);
         }
-        let name = format!("{FIRST_TRY}{}", entry.id.split_once(':').unwrap_or_default().1);
+        let name = format!("{FIRST_TRY}{}", entry.short_id());
         let noted = async || spool.get(&name).await.map_err(|error| spoiled(&error));
         if noted().await?.is_none() {
             let newest = self.read(&entry.key).await?.number;
@@ -265,7 +271,8 @@ impl Documents {
             }
         }
         let waiting = brought.away + brought.stuck;
-        if waiting == 0 {
+        // An entry that is at home and could not be deleted is looked for again behind what is noted of it.
+        if spool.names().await.is_ok_and(|names| names.is_empty()) {
             for name in store.list(FIRST_TRY, "").await.unwrap_or_default() {
                 let _the_next_time = store.delete(&name).await;
             }

@@ -1,4 +1,4 @@
-use super::chain::{Documents, Given, Write};
+use super::chain::{Documents, Found, Given, Write};
 use super::merge::Merges;
 use super::version::{Author, TASK};
 use super::writer::Turn;
@@ -19,6 +19,10 @@ fn documents() -> (FaultStore, Documents) {
 
 /// Those of another node, which spools in memory.
 fn documents_in(store: FaultStore) -> Documents {
+    spooling_in(store, FaultStore::new(Arc::new(MemoryStore::new())))
+}
+
+fn spooling_in(store: FaultStore, spool: FaultStore) -> Documents {
     let mut merges = Merges::default();
     merges.insert("sum".into(), |newest: Option<u64>, mine: u64| newest.unwrap_or(0) + mine);
     let settings = crate::journal::Settings::default();
@@ -32,8 +36,27 @@ fn documents_in(store: FaultStore) -> Documents {
         journal: &settings,
         patience: Duration::from_secs(10),
         merges,
-        spool: Some(Arc::new(MemoryStore::new())),
+        spool: Some(Arc::new(spool)),
     })
+}
+
+/// The write of a task.
+fn task(id: &str) -> Write {
+    Write::new(format!("{TASK}{id}"), Author::default())
+}
+
+/// Merges one more into a sum, or spools it.
+async fn add(documents: &Documents) -> Option<Found> {
+    let one = Json::of(&1_u64).expect("a number");
+    documents.merge_or_spool("sum", Author::default(), one).await.expect("it is taken")
+}
+
+/// The oldest versions of a document go.
+async fn forget(store: &FaultStore, key: &str, versions: usize) {
+    let names = store.list(&format!("default/documents/{key}/"), "").await.expect("a list");
+    for name in &names[..versions] {
+        store.delete(name).await.expect("deleted");
+    }
 }
 
 async fn count(documents: &Documents, write: &Write) -> Result<u64> {
@@ -48,7 +71,7 @@ async fn count(documents: &Documents, write: &Write) -> Result<u64> {
 #[tokio::test(start_paused = true)]
 async fn what_an_earlier_attempt_has_sent_counts_once_whenever_it_lands() {
     let (faults, documents) = documents();
-    let write = Write::new(format!("{TASK}1"), Author::default());
+    let write = task("1");
     faults.script(Operation::Create, "*", [Fault::Late, Fault::Hang, Fault::Hang]);
     {
         let first = count(&documents, &write);
@@ -123,7 +146,6 @@ async fn a_caller_that_is_not_polled_holds_up_nobody() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_begins_anew_reads_no_version_again() {
     let (faults, first) = documents();
-    let task = |n: &str| Write::new(format!("{TASK}{n}"), Author::default());
     for n in 0..200 {
         count(&first, &task(&format!("before {n}"))).await.expect("it is written");
     }
@@ -149,14 +171,10 @@ async fn a_write_that_begins_anew_reads_no_version_again() {
 #[tokio::test(start_paused = true)]
 async fn what_was_not_written_is_known_though_old_versions_are_gone() {
     let (faults, documents) = documents();
-    let task = |n: &str| Write::new(format!("{TASK}{n}"), Author::default());
     for n in 0..200 {
         count(&documents, &task(&n.to_string())).await.expect("it is written");
     }
-    let names = faults.list("default/documents/count/", "").await.expect("a list");
-    for name in &names[..150] {
-        faults.delete(name).await.expect("deleted");
-    }
+    forget(&faults, "count", 150).await;
     let newest = documents.read("count").await.expect("read");
     let (mine, theirs) = (task("mine"), task("190"));
     // It began behind version 180; who does not say so can not be told.
@@ -173,46 +191,23 @@ async fn what_was_not_written_is_known_though_old_versions_are_gone() {
 async fn what_was_spooled_and_is_there_is_merged_once_however_long_ago() {
     let (faults, documents) = documents();
     let other = documents_in(faults.clone());
-    let add = async |documents: &Documents| {
-        documents
-            .merge_or_spool("sum", Author::default(), Json::of(&1_u64).expect("a number"))
-            .await
-            .expect("it is taken")
-    };
     assert!(add(&documents).await.is_some());
     faults.always(Operation::Create, "*/documents/*", Fault::LoseAnswer);
     faults.always(Operation::Get, "*/documents/*", Fault::LoseRequest);
     assert!(add(&documents).await.is_none(), "it is spooled");
     faults.calm();
-    for _ in 0..300 {
-        assert!(add(&other).await.is_some());
-    }
-    let _brought = documents.bring().await;
-    assert_eq!(documents.spooled().await.expect("a spool"), []);
-    assert_eq!(documents.read("sum").await.expect("read").value().expect("a value").as_str(), "302");
+    many_add(&other).await;
+    is_home(&documents, "202").await;
 }
 
 /// It was spooled before this node had seen the document, of which old versions are gone: nobody has tried to write it.
 #[tokio::test(start_paused = true)]
 async fn what_was_spooled_and_never_tried_comes_home_to_a_busy_document() {
     let (faults, other) = documents();
-    let add = async |documents: &Documents| {
-        documents
-            .merge_or_spool("sum", Author::default(), Json::of(&1_u64).expect("a number"))
-            .await
-            .expect("it is taken")
-    };
-    for _ in 0..200 {
-        assert!(add(&other).await.is_some());
-    }
-    let names = faults.list("default/documents/sum/", "").await.expect("a list");
-    for name in &names[..150] {
-        faults.delete(name).await.expect("deleted");
-    }
+    many_add(&other).await;
+    forget(&faults, "sum", 150).await;
     let documents = documents_in(faults.clone());
-    for operation in [Operation::Create, Operation::Get, Operation::List] {
-        faults.always(operation, "*/documents/*", Fault::Refuse);
-    }
+    is_away(&faults);
     assert!(add(&documents).await.is_none(), "it is spooled");
     faults.calm();
     // Its answer is lost, again and again, and it lands all the same.
@@ -221,10 +216,49 @@ async fn what_was_spooled_and_never_tried_comes_home_to_a_busy_document() {
     let _brought = documents.bring().await;
     assert_eq!(documents.spooled().await.expect("a spool").len(), 1, "nobody knows");
     faults.calm();
-    for _ in 0..200 {
-        assert!(add(&other).await.is_some());
+    many_add(&other).await;
+    is_home(&documents, "401").await;
+}
+
+/// What is known of an entry is kept for as long as the entry is, whatever the spool refuses.
+#[tokio::test(start_paused = true)]
+async fn what_is_at_home_and_still_spooled_is_not_merged_again() {
+    for (refused, pattern) in [(Operation::Delete, "entry/*"), (Operation::List, "entry/*")] {
+        let (faults, other) = documents();
+        many_add(&other).await;
+        let spool = FaultStore::new(Arc::new(MemoryStore::new()));
+        let documents = spooling_in(faults.clone(), spool.clone());
+        is_away(&faults);
+        assert!(add(&documents).await.is_none(), "it is spooled");
+        faults.calm();
+        spool.always(Operation::Delete, "entry/*", Fault::Refuse);
+        let _brought = documents.bring().await;
+        assert_eq!(documents.read("sum").await.expect("read").value().expect("a value").as_str(), "201");
+        spool.always(refused, pattern, Fault::Refuse);
+        let _brought = documents.bring().await;
+        spool.calm();
+        many_add(&other).await;
+        is_home(&documents, "401").await;
     }
+}
+
+/// More than a version remembers.
+async fn many_add(documents: &Documents) {
+    for _ in 0..200 {
+        assert!(add(documents).await.is_some());
+    }
+}
+
+/// The store refuses whatever has to do with documents.
+fn is_away(faults: &FaultStore) {
+    for operation in [Operation::Create, Operation::Get, Operation::List] {
+        faults.always(operation, "*/documents/*", Fault::Refuse);
+    }
+}
+
+/// What is spooled is brought home, and makes this sum.
+async fn is_home(documents: &Documents, sum: &str) {
     let _brought = documents.bring().await;
     assert_eq!(documents.spooled().await.expect("a spool"), []);
-    assert_eq!(documents.read("sum").await.expect("read").value().expect("a value").as_str(), "401");
+    assert_eq!(documents.read("sum").await.expect("read").value().expect("a value").as_str(), sum);
 }
