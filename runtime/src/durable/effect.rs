@@ -105,34 +105,37 @@ impl<'a> EffectStep<'a> {
     /// `probe` tells whether it happened: `Some` with its value if it did, `None` if it did not.
     ///
     /// An error of the probe fails the attempt; the next one asks again.
-    pub fn checkable<T, F, R>(mut self, mut probe: F) -> Self
+    pub fn checkable<T, F, R>(self, mut probe: F) -> Self
     where
         T: Serialize,
         F: FnMut() -> R + Send + 'a,
         R: Future<Output = Result<Option<T>>> + Send + 'a,
     {
-        self.contract = Some(Contract::Checkable);
-        self.probe = Some(Box::new(move |_| {
-            let probed = probe();
-            async move { probed.await?.map(|value| json_of(&value, "a probe")).transpose() }.boxed()
-        }));
-        self
+        self.probed_by(move |_| probe())
     }
 
     /// The same with a probe that is told what `look` has said before the effect began, as far as it has said anything: there is
     /// nothing of it before that.
-    pub(crate) fn checkable_behind<T, L, F>(
+    pub(crate) fn checkable_behind<T, L, R>(
         mut self,
         mut look: impl FnMut() -> L + Send + 'a,
-        mut probe: impl FnMut(Option<u64>) -> F + Send + 'a,
+        probe: impl FnMut(Option<u64>) -> R + Send + 'a,
     ) -> Self
     where
         T: Serialize,
         L: Future<Output = Option<u64>> + Send + 'a,
-        F: Future<Output = Result<Option<T>>> + Send + 'a,
+        R: Future<Output = Result<Option<T>>> + Send + 'a,
+    {
+        self.look = Some(Box::new(move || look().boxed()));
+        self.probed_by(probe)
+    }
+
+    fn probed_by<T, R>(mut self, mut probe: impl FnMut(Option<u64>) -> R + Send + 'a) -> Self
+    where
+        T: Serialize,
+        R: Future<Output = Result<Option<T>>> + Send + 'a,
     {
         self.contract = Some(Contract::Checkable);
-        self.look = Some(Box::new(move || look().boxed()));
         self.probe = Some(Box::new(move |since| {
             let probed = probe(since);
             async move { probed.await?.map(|value| json_of(&value, "a probe")).transpose() }.boxed()
