@@ -1,7 +1,8 @@
 //! Tasks that somebody outside calls and waits for, one after the other, each until it has its answer.
 
+use crate::deeds::Deeds;
 use crate::matter::{AGAIN, Findings, Matter, PATIENCE};
-use crate::program::{Deeds, Echo, PARROT};
+use crate::program::{Echo, PARROT};
 use callboard::prelude::*;
 use callboard_core::Json;
 use futures::FutureExt;

@@ -1,7 +1,8 @@
 //! The runs of a simulation: what each is, what was told of it, and what it must come to.
 
+use crate::deeds::Deeds;
 use crate::matter::{AGAIN, Findings, Matter, PATIENCE};
-use crate::program::{Deeds, Op, Outside, Program, draw, id_of, number_of, oracle, signals, unscoped};
+use crate::program::{Op, Outside, Program, draw, id_of, number_of, oracle, signals, unscoped};
 use crate::random::Random;
 use callboard::prelude::*;
 use callboard::{Run, RunId};

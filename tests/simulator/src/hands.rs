@@ -1,7 +1,7 @@
 //! Agents that come and go while their node runs: whatever is asked of them is done in the end, by whichever is there.
 
+use crate::deeds::Deeds;
 use crate::matter::{AGAIN, Findings, Matter, insisted};
-use crate::program::Deeds;
 use crate::random::Random;
 use callboard::prelude::*;
 use callboard::{AgentHandle, BreakerRules, Capability, Described, JsonAgent, JsonTask, Message};

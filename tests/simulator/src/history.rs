@@ -1,10 +1,10 @@
 //! One history: everything that follows from a seed.
 
 use crate::copies::Copies;
+use crate::deeds::Deeds;
 use crate::log::Log;
 use crate::plan::{Plan, Trouble};
 use crate::process::{Condition, Make, Process};
-use crate::program::Deeds;
 use crate::random::Random;
 use crate::world::World;
 use callboard::port::bus::fault::Cut;

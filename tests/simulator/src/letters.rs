@@ -1,7 +1,8 @@
 //! Messages to agents: what was refused is in no inbox, and nothing is handled twice.
 
+use crate::deeds::Deeds;
 use crate::matter::{Findings, Matter};
-use crate::program::{Deeds, Outside};
+use crate::program::Outside;
 use crate::random::Random;
 use callboard::prelude::*;
 use callboard_core::InstanceId;

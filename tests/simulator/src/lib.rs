@@ -6,6 +6,7 @@
 pub mod calls;
 pub mod case;
 pub mod copies;
+pub mod deeds;
 pub mod hands;
 pub mod history;
 pub mod ledger;

@@ -1,6 +1,6 @@
 //! What somebody outside looks after, through whichever process is up.
 
-use crate::program::Deeds;
+use crate::deeds::Deeds;
 use callboard::prelude::*;
 use futures::future::BoxFuture;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
 //! Documents of a simulation: what is written is there, once; what is refused is not; who holds a lock no more writes nothing.
 
+use crate::deeds::Deeds;
 use crate::matter::{AGAIN, Findings, Matter};
-use crate::program::Deeds;
 use crate::random::Random;
 use callboard::port::store::{MemoryStore, Store};
 use callboard::prelude::*;

@@ -2,8 +2,9 @@
 //! else is.
 
 use crate::case::decide;
+use crate::deeds::Deeds;
 use crate::matter::{AGAIN, Findings, Matter, PATIENCE};
-use crate::program::{Deeds, Op, Program};
+use crate::program::{Op, Program};
 use callboard::prelude::*;
 use futures::FutureExt;
 use futures::future::BoxFuture;

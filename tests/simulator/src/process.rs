@@ -1,7 +1,8 @@
 //! One process of the cluster: a node on a runtime of its own, which a crash drops.
 
+use crate::deeds::Deeds;
 use crate::papers::{Minutes, merging};
-use crate::program::{Deeds, employed};
+use crate::program::employed;
 use crate::random::Random;
 use crate::remote::Remote;
 use crate::world::{World, paused};

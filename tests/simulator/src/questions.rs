@@ -1,8 +1,8 @@
 //! Somebody who wants to know how things stand, all the time: whatever is answered fits what was answered before.
 
 use crate::case::Case;
+use crate::deeds::Deeds;
 use crate::matter::{AGAIN, Findings, Matter, PATIENCE};
-use crate::program::Deeds;
 use crate::random::Random;
 use callboard::prelude::*;
 use callboard::{Position, Run, RunId, RunStatus};
@@ -14,8 +14,8 @@ use tokio::time::{sleep, timeout};
 
 /// The longest pause between two questions, in milliseconds.
 const PAUSE_MS: u64 = 150;
-/// So many kinds of questions there are, of one run and of everything.
-const OF_RUN: usize = 18;
+/// So many kinds of questions there are, of one run and of everything. Those of a run come twice as often.
+const OF_RUN: usize = 9;
 const OF_ALL: usize = 10;
 /// How many events of the whole cluster are followed at a time.
 const FOLLOWED: usize = 5;
@@ -85,10 +85,10 @@ impl Questions {
     async fn one(&self, board: &Callboard) {
         let known: Vec<RunId> = self.cases.iter().filter_map(|case| case.id()).collect();
         let about = self.draw(|chance| known.get(chance.below(known.len())).copied());
-        let kind = self.draw(|chance| chance.below(OF_RUN + OF_ALL));
+        let kind = self.draw(|chance| chance.below(2 * OF_RUN + OF_ALL));
         let asked = async {
             match about {
-                Some(id) if kind < OF_RUN => self.of_run(kind, board, &board.run(id), &known).await,
+                Some(id) if kind < 2 * OF_RUN => self.of_run(kind, board, &board.run(id), &known).await,
                 _ => self.of_all(kind, board).await,
             }
         };
@@ -101,7 +101,7 @@ impl Questions {
     }
 
     async fn of_run(&self, kind: usize, board: &Callboard, run: &Run, known: &[RunId]) -> Result<()> {
-        match kind % 9 {
+        match kind % OF_RUN {
             0 => drop(run.info().await?),
             1 => self.tasks(run).await?,
             2 => {
@@ -266,7 +266,10 @@ impl Matter for Questions {
     }
 
     fn status(&self) -> String {
-        format!("questions: {}", self.lacking())
+        match self.others.iter().all(|other| other.findings().are_done()) {
+            true => format!("questions: {}", self.lacking()),
+            false => "questions are asked until all else is done".to_owned(),
+        }
     }
 
     fn look_after(self: Arc<Self>, board: Callboard, _: Deeds) -> BoxFuture<'static, ()> {

@@ -1,7 +1,8 @@
 //! A run that a person steers: paused and resumed, a task of it cancelled, and those that have ended badly given another life.
 
+use crate::deeds::Deeds;
 use crate::matter::{Findings, Matter, insisted};
-use crate::program::{Deeds, Echo, Use};
+use crate::program::{Echo, Use};
 use crate::random::Random;
 use callboard::prelude::*;
 use callboard::{Run, RunId};

@@ -1,7 +1,8 @@
 //! Schedules of a simulation: what they start is started once, not early, and runs.
 
+use crate::deeds::Deeds;
 use crate::matter::{AGAIN, Findings, Matter, insisted};
-use crate::program::{Deeds, Op, Program};
+use crate::program::{Op, Program};
 use crate::random::Random;
 use callboard::prelude::*;
 use callboard::{Overlap, Schedule, ScheduleInfo, ScheduleStatus};
