@@ -59,11 +59,7 @@ fn what_opentelemetry_asks_and_can_not_be_had_is_told() {
         said.err
     };
     for (variable, value, wants) in [
-        (
-            "OTEL_EXPORTER_OTLP_PROTOCOL",
-            "http/protobuf",
-            "has to be grpc, and an endpoint that speaks it, on port 4317",
-        ),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "has to be grpc, on port 4317 as a rule, or http/protobuf"),
         ("OTEL_TRACES_SAMPLER", "sometimes", "has to be always_on, always_off, traceidratio"),
         ("OTEL_TRACES_EXPORTER", "zipkin", "has to be otlp or none"),
     ] {
@@ -89,6 +85,24 @@ fn a_receiver_that_is_away_is_warned_of_once() {
     node.terminate();
     let (status, said) = node.ended_saying();
     assert!(status.success() && !said.contains("traces are not taken") && !said.contains("OTLP export"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traces_go_over_http_if_the_environment_says_so() {
+    let receiver = Receiver::over_http().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("one.yaml");
+    fs::write(&file, "name: one\ntasks:\n  a: {capability: echo, input: {text: hello}}\n").expect("a file");
+    let mut command = super::node::program(["dev", "--ephemeral", "--listen", "127.0.0.1:0"]);
+    let command = command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint);
+    let node = Node::start(command.env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"));
+    let run = node.submit(&file);
+    assert_eq!(node.ask(["run", "show", &run, "--watch"]).code, Some(0));
+    node.terminate();
+    let status = node.ended();
+    assert!(status.success(), "{status:?}");
+    let seen = receiver.trace_of(&run);
+    assert_eq!(seen.names(), ["invoke_agent dev.echo", "invoke_workflow one"], "{}", seen.drawn());
 }
 
 /// One process performs the task and is killed; the next one goes on, and the caller's trace has both.

@@ -4,6 +4,7 @@ mod environment;
 mod exporter;
 mod ids;
 
+use environment::Transport;
 pub(crate) use environment::Where;
 
 use super::convention as key;
@@ -18,12 +19,13 @@ use opentelemetry::trace::{
     TraceState, TracerProvider as _,
 };
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
     BatchSpanProcessor, Sampler, SamplingDecision, SdkTracer, SdkTracerProvider, ShouldSample,
 };
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::runtime::Handle;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -38,6 +40,20 @@ pub(crate) struct Sending {
     sampler: Sampler,
 }
 
+/// What speaks to a receiver; of one whose address is not given, the environment says it.
+fn exporter(transport: Transport, endpoint: Option<&str>) -> Result<SpanExporter, ExporterBuildError> {
+    match transport {
+        Transport::Grpc => {
+            let builder = SpanExporter::builder().with_tonic();
+            endpoint.into_iter().fold(builder, WithExportConfig::with_endpoint).build()
+        }
+        Transport::Http => {
+            let builder = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
+            endpoint.into_iter().fold(builder, WithExportConfig::with_endpoint).build()
+        }
+    }
+}
+
 impl Sending {
     /// Sends to `to`, in batches and behind everybody's back: what the receiver does not take is lost, and a queue that is
     /// full takes no more.
@@ -46,23 +62,19 @@ impl Sending {
     ///
     /// `Invalid` if the address is none, or if there is no tokio runtime to carry them.
     pub(crate) fn start(to: Where) -> Result<Self> {
-        if tokio::runtime::Handle::try_current().is_err() {
+        let runtime = Handle::try_current().map_err(|_| {
             let message = "a tokio runtime carries traces: start them within one, as in an async main";
-            return Err(Error::new(ErrorKind::Invalid, message));
-        }
-        let Where { endpoint, sampler, service } = to;
-        let mut builder = SpanExporter::builder().with_tonic();
-        if let Some(endpoint) = &endpoint {
-            builder = builder.with_endpoint(endpoint);
-        }
-        let exporter = builder.build().map_err(|error| {
+            Error::new(ErrorKind::Invalid, message)
+        })?;
+        let Where { endpoint, transport, sampler, service } = to;
+        let exporter = exporter(transport, endpoint.as_deref()).map_err(|error| {
             let error = Error::new(ErrorKind::Invalid, "traces can not be sent").because(error);
             endpoint.iter().fold(error, |error, endpoint| error.because(format!("the receiver is {endpoint:?}")))
         })?;
         let resource = Resource::builder();
         let resource = service.into_iter().fold(resource, |resource, service| resource.with_service_name(service));
         let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
-        let batches = BatchSpanProcessor::builder(Exporter::new(exporter)).build();
+        let batches = BatchSpanProcessor::builder(Exporter::new(exporter, runtime)).build();
         let provider = SdkTracerProvider::builder()
             .with_span_processor(OnlyEnded(batches))
             .with_sampler(sampler.clone())

@@ -65,7 +65,7 @@ pub struct TelemetryBuilder {
 
 /// Crates whose spans are no part of what is done for anybody: what carries the traces themselves, and what our ports stand on.
 #[cfg(feature = "otlp")]
-const UNTRACED: [&str; 14] = [
+const UNTRACED: [&str; 15] = [
     "amq_protocol",
     "deadpool",
     "h2",
@@ -77,6 +77,7 @@ const UNTRACED: [&str; 14] = [
     "opentelemetry_sdk",
     "ractor",
     "redis",
+    "reqwest",
     "rustls",
     "tonic",
     "tower",
@@ -233,7 +234,8 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sends traces to this receiver, `http://HOST:PORT`, whatever the environment says.
+    /// Sends traces to this receiver, whatever the environment says: `http://HOST:PORT` over gRPC, and with a path, such as
+    /// `http://HOST:PORT/v1/traces`, over HTTP (protobuf).
     #[cfg(feature = "otlp")]
     pub fn traces_to(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());

@@ -1,12 +1,17 @@
-//! A receiver of OTLP over gRPC, and what it was sent.
+//! A receiver of OTLP, over gRPC or HTTP, and what it was sent.
 #![expect(clippy::unwrap_used, reason = "a test that fails here may panic")]
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::post;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -28,13 +33,19 @@ impl TraceService for Seen {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        self.take(request.into_inner());
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+impl Seen {
+    fn take(&self, request: ExportTraceServiceRequest) {
         let mut seen = self.0.lock().unwrap();
-        for of_resource in request.into_inner().resource_spans {
+        for of_resource in request.resource_spans {
             let resource = of_resource.resource.unwrap_or_default();
             seen.1.extend(resource.attributes.into_iter().map(|all| format!("{}={}", all.key, text(all.value))));
             seen.0.extend(of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans));
         }
-        Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
@@ -55,6 +66,19 @@ impl Receiver {
         let served = Server::builder().add_service(TraceServiceServer::new(seen.clone()));
         let mut server = JoinSet::new();
         server.spawn(async move { served.serve_with_incoming(incoming).await.unwrap() });
+        Self { endpoint, seen, _server: server }
+    }
+
+    /// One that speaks HTTP, at `/v1/traces` of its endpoint.
+    pub(super) async fn over_http() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Seen::default();
+        let theirs = seen.clone();
+        let take = |body: Bytes| async move { theirs.take(ExportTraceServiceRequest::decode(body).unwrap()) };
+        let served = axum::serve(listener, Router::new().route("/v1/traces", post(take)));
+        let mut server = JoinSet::new();
+        server.spawn(async move { served.await.unwrap() });
         Self { endpoint, seen, _server: server }
     }
 

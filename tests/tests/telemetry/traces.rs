@@ -192,6 +192,20 @@ async fn what_was_lost_with_its_node_is_told_by_the_owner_and_what_it_had_done_h
 }
 
 #[tokio::test]
+async fn an_address_with_a_path_speaks_http() {
+    let receiver = Receiver::over_http().await;
+    let (telemetry, _traced) = telemetry(&format!("{}/v1/traces", receiver.endpoint), 1.0);
+    let (_, store) = store();
+    let board = acting(on(&store).telemetry(&telemetry), 1, |_, what| async move { Ok(what) }).start().await.unwrap();
+    let run = board.start(one(act("it")).0).await.unwrap();
+    assert_eq!(run.outcome().await.unwrap(), callboard::RunOutcome::Completed);
+    board.shutdown().await.unwrap();
+    telemetry.flush().await.unwrap();
+    let trace = receiver.trace_of(run.id());
+    assert_eq!(trace.names(), ["invoke_agent act", "invoke_workflow one"], "{}", trace.drawn());
+}
+
+#[tokio::test]
 async fn only_what_failed_in_the_end_is_an_error_and_says_of_which_type() {
     let receiver = Receiver::start().await;
     let (telemetry, _traced) = telemetry(&receiver.endpoint, 1.0);

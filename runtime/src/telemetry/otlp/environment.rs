@@ -14,10 +14,19 @@ pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(crate) struct Where {
     /// The address; `None` leaves it to the exporter, which looks into the environment.
     pub(crate) endpoint: Option<String>,
+    /// What is spoken there.
+    pub(crate) transport: Transport,
     /// Which are recorded.
     pub(crate) sampler: Sampler,
     /// What the program is called, if nobody has said.
     pub(crate) service: Option<&'static str>,
+}
+
+/// What OTLP is carried by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Transport {
+    Grpc,
+    Http,
 }
 
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
@@ -42,26 +51,23 @@ impl Where {
             Some("none") => return Ok(None),
             Some(other) => return Err(refused("OTEL_TRACES_EXPORTER", other, "otlp or none")),
         }
-        for name in PROTOCOLS {
-            if let Some(other) = said(name).filter(|value| value.trim() != "grpc") {
-                let wants = "grpc, and an endpoint that speaks it, on port 4317 as a rule";
-                return Err(refused(name, &other, wants));
-            }
-        }
-        Ok(Some(Self { endpoint: None, sampler: sampler(environment)?, service: service(environment) }))
+        Self::of(None, transport(environment)?, environment).map(Some)
     }
 
-    /// This address; all else as the environment says.
+    /// This address, which speaks HTTP if it has a path and gRPC if it has none; all else as the environment says.
     ///
     /// # Errors
     ///
     /// As [`read`](Self::read).
     pub(crate) fn to(endpoint: String, environment: Environment<'_>) -> Result<Self> {
-        Ok(Self { endpoint: Some(endpoint), sampler: sampler(environment)?, service: service(environment) })
+        let transport = if has_path(&endpoint) { Transport::Http } else { Transport::Grpc };
+        Self::of(Some(endpoint), transport, environment)
     }
-}
 
-impl Where {
+    fn of(endpoint: Option<String>, transport: Transport, environment: Environment<'_>) -> Result<Self> {
+        Ok(Self { endpoint, transport, sampler: sampler(environment)?, service: service(environment) })
+    }
+
     /// So many of all traces whose beginning is ours.
     ///
     /// # Errors
@@ -80,6 +86,25 @@ fn service(environment: Environment<'_>) -> Option<&'static str> {
     let is_named = environment("OTEL_SERVICE_NAME").is_some_and(|name| !name.is_empty())
         || environment("OTEL_RESOURCE_ATTRIBUTES").is_some_and(|all| all.contains("service.name="));
     (!is_named).then_some("callboard")
+}
+
+fn has_path(address: &str) -> bool {
+    let (_, behind) = address.split_once("://").unwrap_or(("", address));
+    behind.split_once('/').is_some_and(|(_, path)| !path.is_empty())
+}
+
+/// What is said of traces goes before what is said of everything.
+fn transport(environment: Environment<'_>) -> Result<Transport> {
+    let said = PROTOCOLS.iter().find_map(|name| {
+        let value = environment(name).filter(|value| !value.trim().is_empty())?;
+        Some((name, value))
+    });
+    let Some((name, value)) = said else { return Ok(Transport::Grpc) };
+    match value.trim() {
+        "grpc" => Ok(Transport::Grpc),
+        "http/protobuf" => Ok(Transport::Http),
+        other => Err(refused(name, other, "grpc, on port 4317 as a rule, or http/protobuf, on 4318")),
+    }
 }
 
 fn sampler(environment: Environment<'_>) -> Result<Sampler> {

@@ -5,8 +5,11 @@ use opentelemetry::Context;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// Lets through what is to be sent: an activation only when it is known how it ended. One that is not is told by the owner
 /// of its partition, who finds it lost, or by nobody, if its holder was one no more.
@@ -41,23 +44,31 @@ impl<P: SpanProcessor> SpanProcessor for OnlyEnded<P> {
 }
 
 /// Sends spans, and says once that they are not taken and once that they are again: nothing waits for them.
+///
+/// Batches are made on a thread of their own, without a runtime, which HTTP needs: they are sent within this one.
 #[derive(Debug)]
 pub(super) struct Exporter<E> {
     to: E,
+    runtime: Handle,
     /// Spans that were lost since the last one was taken.
     lost: AtomicU64,
 }
 
 impl<E> Exporter<E> {
-    pub(super) fn new(to: E) -> Self {
-        Self { to, lost: AtomicU64::new(0) }
+    pub(super) fn new(to: E, runtime: Handle) -> Self {
+        Self { to, runtime, lost: AtomicU64::new(0) }
     }
 }
 
 impl<E: opentelemetry_sdk::trace::SpanExporter> opentelemetry_sdk::trace::SpanExporter for Exporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len() as u64;
-        match self.to.export(batch).await {
+        let mut sent = pin!(self.to.export(batch));
+        let within = poll_fn(|context| {
+            let _entered = self.runtime.enter();
+            sent.as_mut().poll(context)
+        });
+        match within.await {
             Ok(()) => {
                 let lost = self.lost.swap(0, Ordering::Relaxed);
                 if lost > 0 {
