@@ -299,3 +299,16 @@ async fn l23_a_truncated_answer_is_looked_at_again() {
     store.on(Op::Get, "log/", Fault::Truncate);
     commit(&mut owner.appender, 7).await;
 }
+
+/// What is there can not be read, so whether the refused try was the first that the store has seen is not known.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_behind_what_could_not_be_read_proves_nothing() {
+    let store = store();
+    let (mut owner, _) = claim(&store, 1).await;
+    let name = slot_name(1, 2);
+    store.change(|objects| drop(objects.insert(name.clone(), batch::seal())));
+    store.on(Op::Get, &name, Fault::Truncate);
+    store.on_nth(Op::Create, &name, 1, Fault::Refuse);
+    let outcome = append(&mut owner.appender, &[1]).await;
+    assert!(matches!(&outcome, Outcome::Unknown { .. }), "{outcome:?}");
+}

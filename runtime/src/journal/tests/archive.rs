@@ -1,5 +1,6 @@
 use super::*;
 use crate::journal::archive::{Archive, Error, Fingerprint, Record, Summary};
+use crate::journal::copy::{self, Added};
 
 fn record(id: u128, line: &str) -> Record {
     Record { id: Uuid::from_u128(id), closed_ms: 1000 + id as i64, line: Bytes::copy_from_slice(line.as_bytes()) }
@@ -135,4 +136,26 @@ async fn l23_a_damaged_or_misplaced_page_is_named() {
         let error = archive.page(number).await.unwrap_err();
         assert!(matches!(error, Error::Corrupt(_)) && error.to_string().contains(&page(number)), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_copy_adds_the_pages_that_are_named_and_not_there_yet() {
+    let (from, to) = (Arc::new(Scripted::default()), Arc::new(Scripted::default()));
+    let (ours, summaries) = filled(&from, 4).await;
+    let theirs = archive(&to);
+    let added = ours.copy_to(&theirs, &summaries[..1]).await.unwrap();
+    assert_eq!((added.objects, to.objects().len()), (1, 1));
+    let added = ours.copy_to(&theirs, &summaries[..3]).await.unwrap();
+    assert_eq!((added.objects, to.objects().len()), (2, 3));
+    ours.copy_to(&theirs, &summaries).await.unwrap();
+    assert_eq!(to.objects(), from.objects());
+    assert_eq!(ours.copy_to(&theirs, &summaries).await.unwrap(), Added::default());
+    let first = from.objects().into_iter().next().expect("a page");
+    let fresh = || archive(&Arc::new(Scripted::default()));
+    from.change(|objects| drop(objects.insert(first.0.clone(), first.1.slice(1..))));
+    let damaged = ours.copy_to(&fresh(), &summaries).await;
+    assert!(matches!(&damaged, Err(copy::Error::Source(error)) if error.to_string().contains(&first.0)), "{damaged:?}");
+    from.change(|objects| drop(objects.remove(&first.0)));
+    let missing = ours.copy_to(&fresh(), &summaries).await;
+    assert!(matches!(missing, Err(copy::Error::PageMissing { partition: 3, page: 0 })), "{missing:?}");
 }

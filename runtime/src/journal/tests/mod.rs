@@ -3,6 +3,7 @@
 mod append;
 mod archive;
 mod claim;
+mod copy;
 mod documents;
 mod garbage;
 mod golden;
@@ -13,6 +14,7 @@ mod register;
 mod slot;
 mod snapshot;
 mod store;
+mod survey;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
