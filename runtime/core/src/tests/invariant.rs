@@ -153,6 +153,35 @@ fn a_contract_is_broken() {
     found("submit r: a | pause r", &[accepted], Invariant::ContractsAreKept, By::Step);
 }
 
+/// What happened is undone once, and what did not happen is not undone.
+#[test]
+fn an_effect_that_is_undone_without_reason() {
+    let undo = "undo_begun {\"outcome\":\"failed\",\"undos\":[{\"of\":0,\"key\":\"pay\",\"spec\":\
+                {\"name\":\"u\",\"capability\":\"c\",\"input\":null}}]}";
+    let begun = "submit r: a ; b | begin a n1/x pay irreversible undo=refund";
+    let happened = format!("{begun} | note a n1/x value pay | complete a n1/x | fail b n1/x terminal");
+    found(&happened, &[undo], Invariant::ContractsAreKept, By::Both);
+    let not = format!("{begun} | unknown a n1/x pay | park a n1/x | decide a pay not");
+    found(&not, &[undo], Invariant::ContractsAreKept, By::Both);
+}
+
+/// A task that is resumed is open again, and those that it reopens are.
+#[test]
+fn a_run_that_ends_while_what_was_resumed_is_open() {
+    let resumed = "task_resumed {\"task\":0,\"token\":T2.1,\"reopened\":[1]}";
+    let ended = "run_ended {\"outcome\":\"failed\"}";
+    let script = "submit r: a ; b from=a ; c | fail a n1/x terminal";
+    for closed in
+        ["tasks_cancelled {\"tasks\":[2],\"reason\":\"\"}", "tasks_cancelled {\"tasks\":[1,2],\"reason\":\"\"}"]
+    {
+        found(script, &[resumed, closed, ended], Invariant::OneHistory, By::Both);
+    }
+    let board = board(script);
+    let closed = "tasks_cancelled {\"tasks\":[0,1,2],\"reason\":\"\"}";
+    let all = Step { events: events(&board, &[resumed, closed, ended]), effects: Vec::new() };
+    assert_eq!(check_step(&board.state, board.now, &all), []);
+}
+
 #[test]
 fn a_history_that_does_not_fit_itself() {
     let ended = "run_ended {\"outcome\":\"completed\"}";
@@ -166,7 +195,9 @@ fn a_history_that_does_not_fit_itself() {
     let mut wrong = events(&board, &[signal]);
     wrong[0].seq += 1;
     let step = Step { events: wrong.clone(), effects: Vec::new() };
-    assert_eq!(names(&check_step(&board.state, board.now, &step)), BTreeSet::from([Invariant::OneHistory]));
+    let breaches = check_step(&board.state, board.now, &step);
+    assert_eq!(names(&breaches), BTreeSet::from([Invariant::OneHistory]));
+    assert!(breaches.iter().all(|breach| breach.run == Some(board.run_id("r"))), "{breaches:?}");
     let all: Vec<Event> = board.events().into_iter().chain(wrong).collect();
     assert_eq!(names(&check_history(&all)), BTreeSet::from([Invariant::OneHistory]));
 }
@@ -285,6 +316,10 @@ fn two_states_that_should_be_the_same() {
     let empty = State::new(Limits::default());
     let breaches = check_snapshot(&one.state, &empty);
     assert_eq!(names(&breaches), BTreeSet::from([Invariant::SnapshotAndTailEqualJournal]));
+    let of_runs = |state: &State| check_snapshot(state, &empty).iter().filter_map(|breach| breach.run).count();
+    assert_eq!(of_runs(&one.state), 1);
+    // An ended one may have left already.
+    assert_eq!(of_runs(&board("submit r: a | complete a n1/x").state), 0);
 }
 
 #[test]

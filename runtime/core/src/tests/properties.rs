@@ -862,6 +862,7 @@ impl Pair {
                     (model.shown(), model.token, holder, model.losses, model.failures, model.first_attempt),
                     "task {index} of {id}"
                 );
+                assert_eq!(task.retries_used(), model.token.attempt - model.first_attempt, "task {index} of {id}");
                 assert_eq!(task.ended_at.is_some(), model.status.is_ended());
                 if let crate::TaskState::Skipped { cause } = task.state {
                     assert_eq!(Some(cause.at()), model.cause);

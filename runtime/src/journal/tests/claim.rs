@@ -350,4 +350,6 @@ async fn an_owner_has_a_printable_name() {
         let error = journal(&store(), 1).claim(name, &mut Values::default()).await.expect_err("refused");
         assert!(matches!(error, Error::InvalidOwner(_)), "{name:?}");
     }
+    let longest = "x".repeat(128);
+    assert!(journal(&store(), 1).claim(&longest, &mut Values::default()).await.is_ok());
 }
