@@ -5,6 +5,7 @@
 //! it was. Times are microseconds of a clock that all processes of the machine share and that nothing sets.
 
 use crate::plan::{FaultKind, Plan, Target};
+use crate::work::Contract;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -67,7 +68,7 @@ pub struct Call {
     pub op: Op,
     /// The run that it is about; for a probe and an increment, its name.
     pub run: String,
-    /// The task that it is about, and what it was told: of a signal.
+    /// The task that it is about, and what it was told, or what was said of its effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<(String, String)>,
     /// When it was asked.
@@ -76,9 +77,26 @@ pub struct Call {
     pub end: Moment,
     /// What came of it.
     pub outcome: Outcome,
+    /// What was seen of the document that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
     /// The words of the error, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// A version of the document that counts: what was read, or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Its number; 0 if nobody has written it yet.
+    pub version: u64,
+    /// How many it has counted.
+    pub count: u64,
+}
+
+impl Seen {
+    /// Nobody has written it yet.
+    pub const NOTHING: Self = Self { version: 0, count: 0 };
 }
 
 /// What a client can ask for.
@@ -91,8 +109,14 @@ pub enum Op {
     Cancel,
     /// That a task is told something.
     Signal,
+    /// That a task that asks for it is told yes or no.
+    Answer,
+    /// That an effect counts as having happened, or as not: nobody knew.
+    Decide,
     /// That one is added to the document.
     Increment,
+    /// What the document has counted.
+    Read,
     /// That a task is done, and its result told.
     Probe,
 }
@@ -269,8 +293,20 @@ pub enum Did {
     Wrote {
         /// Which.
         document: String,
+        /// The number of the version that it has made, if it was told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
     },
-    /// It was told this by a signal.
+    /// It had an effect outside, which gave a value that no other has.
+    Performed {
+        /// What is promised of it.
+        contract: Contract,
+        /// The key that it was given for it.
+        key: String,
+        /// What it gave.
+        value: String,
+    },
+    /// It was told this by a signal, or by whoever said yes or no.
     Heard {
         /// What.
         value: String,
@@ -372,7 +408,8 @@ impl History {
     }
 }
 
-fn lines<T: serde::de::DeserializeOwned>(file: &Path) -> Result<Vec<T>, Error> {
+/// What lies in a file, a line each.
+pub(crate) fn lines<T: serde::de::DeserializeOwned>(file: &Path) -> Result<Vec<T>, Error> {
     let text = std::fs::read_to_string(file).map_err(|source| Error::File { file: file.to_owned(), source })?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
     lines

@@ -58,10 +58,24 @@ pub enum What {
     Sleep,
     /// It waits for a signal that is named like the task.
     Signal,
+    /// It waits until somebody says yes or no.
+    Approval,
+    /// It has an effect outside that must not be repeated blindly.
+    Effect(Contract),
     /// It adds one to the document that counts.
     Count,
     /// It reads a document under a lock, takes its time, and writes down what it has read.
     Lock,
+}
+
+/// What is promised of an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Contract {
+    /// Whoever is asked for it does nothing twice under one key.
+    Keyed,
+    /// It is asked for once: where nobody knows what came of it, a person has to say so.
+    Irreversible,
 }
 
 /// What goes wrong.
@@ -90,6 +104,12 @@ pub enum Kind {
     Sleep,
     /// [`What::Signal`].
     Signal,
+    /// [`What::Approval`].
+    Approval,
+    /// [`What::Effect`], [keyed](Contract::Keyed).
+    Keyed,
+    /// [`What::Effect`], [irreversible](Contract::Irreversible).
+    Irreversible,
     /// [`What::Count`].
     Count,
     /// [`What::Lock`].
@@ -114,16 +134,27 @@ const HANGS_MS: u64 = 2_000;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Plain, Self::Steps, Self::Children, Self::Sleep, Self::Signal, Self::Count, Self::Lock];
+    pub const ALL: [Self; 10] = [
+        Self::Plain,
+        Self::Steps,
+        Self::Children,
+        Self::Sleep,
+        Self::Signal,
+        Self::Approval,
+        Self::Keyed,
+        Self::Irreversible,
+        Self::Count,
+        Self::Lock,
+    ];
 
     /// How often it is drawn; of all of them together a hundred times.
     const fn share(self) -> u64 {
         match self {
-            Self::Plain | Self::Steps => 25,
-            Self::Children => 15,
-            Self::Sleep | Self::Signal | Self::Count => 10,
-            Self::Lock => 5,
+            Self::Plain | Self::Steps => 20,
+            Self::Children | Self::Count => 10,
+            Self::Sleep | Self::Signal | Self::Keyed => 8,
+            Self::Approval | Self::Irreversible => 5,
+            Self::Lock => 6,
         }
     }
 
@@ -134,6 +165,9 @@ impl Kind {
             Self::Children => What::Children(2),
             Self::Sleep => What::Sleep,
             Self::Signal => What::Signal,
+            Self::Approval => What::Approval,
+            Self::Keyed => What::Effect(Contract::Keyed),
+            Self::Irreversible => What::Effect(Contract::Irreversible),
             Self::Count => What::Count,
             Self::Lock => What::Lock,
         }

@@ -62,7 +62,7 @@ impl Found {
 type Check = (&'static str, &'static str, fn(&Facts<'_>) -> Found);
 
 /// All of them.
-const CHECKS: [Check; 16] = [
+const CHECKS: [Check; 19] = [
     (
         "ends",
         "Every run that was accepted ends once faults have ended, and completes unless it was cancelled.",
@@ -79,6 +79,13 @@ const CHECKS: [Check; 16] = [
     ("order", "No task begins before those that it needs have said their results.", tasks::order),
     ("steps", "A recorded step is never run again, and everybody is given its value.", tasks::steps),
     ("signals", "What a task was told, and the teller that it was, is heard.", tasks::signals),
+    ("approvals", "Of what a task is answered one answer is acknowledged, and that is heard.", tasks::approvals),
+    ("effects", "What must not be repeated blindly is asked for once, or under one key.", tasks::effects),
+    (
+        "linearizable",
+        "Nobody sees less of the document that counts than was there, and what is written comes behind that.",
+        documents::linearizable,
+    ),
     ("counter", "The document counts each acknowledged increment once, and none that has failed.", documents::counter),
     ("lock", "Holders of a lock do not overlap in effect.", documents::lock),
     ("refused", "What is too much is refused in words, and at once.", runs::refused),
@@ -130,7 +137,14 @@ impl<'a> Facts<'a> {
             Did::Executed { step, value } => format!("runs {step}: {value}"),
             Did::Given { step, value } => format!("is given {step}: {value}"),
             Did::Tries { document } => format!("is about to write {document}"),
-            Did::Wrote { document } => format!("has written {document}"),
+            Did::Wrote { document, version } => {
+                let version = version.map(|version| format!(", version {version}")).unwrap_or_default();
+                format!("has written {document}{version}")
+            }
+            Did::Performed { contract, key, value } => {
+                let contract = format!("{contract:?}").to_lowercase();
+                format!("has a {contract} effect under {key}: {value}")
+            }
             Did::Heard { value } => format!("hears {value:?}"),
             Did::Said { mark } => format!("says {mark}"),
         };
@@ -143,9 +157,10 @@ impl<'a> Facts<'a> {
         let seconds = |at| self.history.seconds(at);
         let (op, outcome) = (format!("{:?}", call.op).to_lowercase(), format!("{:?}", call.outcome).to_lowercase());
         let told = call.signal.as_ref().map(|(task, value)| format!(" {task} {value:?}")).unwrap_or_default();
+        let saw = call.seen.map(|seen| format!(" version {}", seen.version)).unwrap_or_default();
         let error = call.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
         format!(
-            "{:9.3} s  client  {op} {}{told}, answered at {:.3} s: {outcome}{error}",
+            "{:9.3} s  client  {op} {}{told}, answered at {:.3} s: {outcome}{saw}{error}",
             seconds(call.begin),
             call.run,
             seconds(call.end)

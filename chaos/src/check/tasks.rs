@@ -2,6 +2,7 @@
 
 use super::{Facts, Found};
 use crate::history::{Did, Op, Outcome};
+use crate::work::Contract;
 use std::collections::BTreeMap;
 
 pub(super) fn one_result(facts: &Facts<'_>) -> Found {
@@ -157,6 +158,102 @@ pub(super) fn steps(facts: &Facts<'_>) -> Found {
     found
 }
 
+/// What has an effect outside.
+pub(super) fn effects(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    let mut begun: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut given: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    // Of each effect the key and where it was used first; of each key the effect.
+    let mut keys: BTreeMap<(&str, &str), (&str, usize)> = BTreeMap::new();
+    let mut owners: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
+    for (at, line) in facts.history.ledger.iter().enumerate() {
+        let effect = (&*line.run, &*line.task);
+        match &line.did {
+            Did::Began { .. } => drop(begun.insert(&line.life, at)),
+            Did::Given { .. } => drop(given.entry(effect).or_insert(at)),
+            Did::Performed { contract, key, .. } => {
+                let name = format!("the effect of {}/{}", line.run, line.task);
+                let first = keys.get(&effect).copied();
+                if first.is_none() {
+                    found.looked_at += 1;
+                    keys.insert(effect, (key, at));
+                }
+                if let Some((_, since)) = first.filter(|_| *contract == Contract::Irreversible) {
+                    found.breach(
+                        format!("{name} is irreversible, and was asked for again"),
+                        vec![facts.tell(since), facts.tell(at)],
+                    );
+                }
+                if let Some((_, since)) = first.filter(|(other, _)| other != key) {
+                    found.breach(
+                        format!("{name} was asked for under another key"),
+                        vec![facts.tell(since), facts.tell(at)],
+                    );
+                }
+                if owners.insert(key, effect).is_some_and(|other| other != effect) {
+                    found.breach(format!("{name} has the key of another"), vec![facts.tell(at)]);
+                }
+                let began = begun.get(&*line.life).copied().unwrap_or(at);
+                if let Some(since) = given.get(&effect).filter(|since| **since < began) {
+                    let evidence = [*since, began, at].map(|at| facts.tell(at)).to_vec();
+                    found.breach(format!("{name} was recorded, and asked for again"), evidence);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+pub(super) fn approvals(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    let mut answers: BTreeMap<(&str, &str), Vec<_>> = BTreeMap::new();
+    for call in facts.history.calls.iter().filter(|call| call.op == Op::Answer && call.outcome != Outcome::Failed) {
+        if let Some((task, value)) = &call.signal {
+            answers.entry((&*call.run, &**task)).or_default().push((call, &**value));
+        }
+    }
+    for ((run, task), calls) in answers {
+        found.looked_at += 1;
+        let heard: Vec<(usize, &str)> = heard(facts, run, task).collect();
+        let evidence = || {
+            let told = calls.iter().map(|(call, _)| facts.tell_call(call));
+            told.chain(heard.iter().map(|(at, _)| facts.tell(*at))).collect::<Vec<_>>()
+        };
+        let mut acknowledged = calls.iter().filter(|(call, _)| call.outcome == Outcome::Ok).map(|(_, value)| *value);
+        let first = acknowledged.next();
+        // The same again is no other one.
+        if let Some(other) = acknowledged.find(|other| Some(*other) != first) {
+            let what = format!("{run}/{task} was answered twice: {} and {other}", first.unwrap_or_default());
+            found.breach(what, evidence());
+        }
+        let is_completed = status(facts, run, task) == Some("completed");
+        if first.is_some() && heard.is_empty() && is_completed {
+            found.breach(format!("{run}/{task} was answered and has not heard it"), evidence());
+        }
+        for (_, value) in &heard {
+            if first.is_some_and(|first| first != *value) || !calls.iter().any(|(_, said)| said == value) {
+                found.breach(format!("{run}/{task} has heard {value}, and was not told that"), evidence());
+            }
+        }
+    }
+    found
+}
+
+/// How a task stands at the end, if that is known.
+fn status<'a>(facts: &Facts<'a>, run: &str, task: &str) -> Option<&'a str> {
+    let end = facts.history.runs.iter().find(|end| end.run == run)?;
+    end.tasks.iter().find(|end| end.task == task).map(|end| &*end.status)
+}
+
+/// What a task has heard, in order.
+fn heard<'a>(facts: &Facts<'a>, run: &'a str, task: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+    facts.of_task(run, task).filter_map(|(at, line)| match &line.did {
+        Did::Heard { value } => Some((at, &**value)),
+        _ => None,
+    })
+}
+
 pub(super) fn signals(facts: &Facts<'_>) -> Found {
     let mut found = Found::default();
     let mut told: BTreeMap<(&str, &str), Vec<_>> = BTreeMap::new();
@@ -169,19 +266,11 @@ pub(super) fn signals(facts: &Facts<'_>) -> Found {
         if calls.iter().all(|call| call.outcome != Outcome::Ok) {
             continue;
         }
-        let end = facts.history.runs.iter().find(|end| end.run == run);
-        let status = end.and_then(|end| end.tasks.iter().find(|end| end.task == task)).map(|end| &*end.status);
-        if matches!(status, None | Some("skipped" | "cancelled" | "failed" | "dead")) {
+        if matches!(status(facts, run, task), None | Some("skipped" | "cancelled" | "failed" | "dead")) {
             continue; // it never got so far, and has no need to
         }
         found.looked_at += 1;
-        let heard: Vec<(usize, &str)> = facts
-            .of_task(run, task)
-            .filter_map(|(at, line)| match &line.did {
-                Did::Heard { value } => Some((at, &**value)),
-                _ => None,
-            })
-            .collect();
+        let heard: Vec<(usize, &str)> = heard(facts, run, task).collect();
         let evidence = || {
             let told = calls.iter().map(|call| facts.tell_call(call));
             told.chain(heard.iter().map(|(at, _)| facts.tell(*at))).collect::<Vec<_>>()

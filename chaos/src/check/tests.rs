@@ -1,13 +1,14 @@
 //! A history that keeps every promise, and what is changed in it for each that is to be found.
 
 use super::*;
-use crate::history::{Call, Did, End, Entry, Felt, Head, Line, Memory, NOT_TOLD, RunEnd, TaskEnd};
+use crate::history::{Call, Did, End, Entry, Felt, Head, Line, Memory, NOT_TOLD, RunEnd, Seen, TaskEnd};
 use crate::plan::{FaultKind, Plan, Target};
+use crate::work::Contract;
 
 const SECOND: u64 = 1_000_000;
 
-/// A run of two tasks, the second of which needs the first, takes a step, hears a signal, counts and writes under the lock; a
-/// run that is cancelled; a start that has failed; a probe each second; a node that is killed.
+/// A run of two tasks: the first is told yes; the second needs the first, takes a step, hears a signal, has an effect, counts and
+/// writes under the lock; a run that is cancelled; a start that has failed; a probe each second; a node that is killed.
 fn whole() -> History {
     let mut ledger = vec![
         line(1, "a", "t0", "l1", Did::Began { attempt: 1, inputs: Vec::new() }),
@@ -21,21 +22,27 @@ fn whole() -> History {
             step("v1"),
             given("v1"),
             Did::Heard { value: "hello".into() },
+            performed(Contract::Irreversible, "k"),
+            Did::Given { step: "effect".into(), value: "e".into() },
             Did::Tries { document: "count".into() },
-            Did::Wrote { document: "count".into() },
+            Did::Wrote { document: "count".into(), version: Some(1) },
             Did::Tries { document: "lock".into() },
-            Did::Wrote { document: "lock".into() },
+            Did::Wrote { document: "lock".into(), version: None },
             Did::Said { mark: "m1".into() },
         ]
         .map(|did| line(2, "a", "t1", "l2", did)),
     );
     ledger.push(line(3, "b", "t0", "l3", Did::Began { attempt: 1, inputs: Vec::new() }));
+    ledger.push(line(1, "a", "t0", "l1", Did::Heard { value: "yes".into() }));
     let mut calls = vec![
         call(Op::Start, "a", 1, Outcome::Ok),
         call(Op::Start, "b", 2, Outcome::Ok),
         call(Op::Start, "c", 2, Outcome::Failed),
         call(Op::Cancel, "b", 5, Outcome::Ok),
-        call(Op::Increment, "i", 2, Outcome::Ok),
+        answered("yes", Outcome::Ok),
+        answered("no", Outcome::Failed),
+        saw(Op::Increment, 2, 2, 2),
+        saw(Op::Read, 5, 2, 2),
         call(Op::Increment, "i", 3, Outcome::Failed),
         call(Op::Increment, "i", 3, Outcome::Unknown),
         Call { signal: Some(("t1".into(), "hello".into())), ..call(Op::Signal, "a", 1, Outcome::Ok) },
@@ -100,7 +107,30 @@ fn line(second: u64, run: &str, task: &str, life: &str, did: Did) -> Line {
 
 fn call(op: Op, run: &str, second: u64, outcome: Outcome) -> Call {
     let begin = second * SECOND;
-    Call { op, run: run.into(), signal: None, begin, end: begin + SECOND / 10, outcome, error: None }
+    Call { op, run: run.into(), signal: None, begin, end: begin + SECOND / 10, outcome, seen: None, error: None }
+}
+
+fn performed(contract: Contract, key: &str) -> Did {
+    Did::Performed { contract, key: key.into(), value: "e".into() }
+}
+
+/// What somebody has answered `t0` of `a`, and was told.
+fn answered(value: &str, outcome: Outcome) -> Call {
+    Call { signal: Some(("t0".into(), value.into())), ..call(Op::Answer, "a", 1, outcome) }
+}
+
+/// Changes what a task of `a` has heard.
+fn hears(history: &mut History, task: &str, what: &str) {
+    for line in history.ledger.iter_mut().filter(|line| line.task == task) {
+        if let Did::Heard { value } = &mut line.did {
+            *value = what.to_owned();
+        }
+    }
+}
+
+/// What somebody has seen of the document that counts.
+fn saw(op: Op, second: u64, version: u64, count: u64) -> Call {
+    Call { seen: Some(Seen { version, count }), ..call(op, "i", second, Outcome::Ok) }
 }
 
 fn entry(task: &str, saw: usize) -> Entry {
@@ -286,15 +316,9 @@ fn a_step_with_two_values_is_found() {
 #[test]
 fn a_signal_that_is_not_heard_is_found() {
     finds("signals", "a/t1 was told something and has not heard it", |h| {
-        h.ledger.retain(|line| !matches!(line.did, Did::Heard { .. }));
+        h.ledger.retain(|line| line.task == "t0" || !matches!(line.did, Did::Heard { .. }));
     });
-    finds("signals", "a/t1 has heard \"other\", which nobody has told it", |h| {
-        for line in &mut h.ledger {
-            if let Did::Heard { value } = &mut line.did {
-                *value = "other".into();
-            }
-        }
-    });
+    finds("signals", "a/t1 has heard \"other\", which nobody has told it", |h| hears(h, "t1", "other"));
 }
 
 #[test]
@@ -309,7 +333,7 @@ fn what_is_written_when_the_documents_have_been_read_is_missing_in_none() {
     let later = |h: &mut History| {
         for document in ["count", "lock"] {
             h.ledger.push(line(13, "a", "t0", "l7", Did::Tries { document: document.into() }));
-            h.ledger.push(line(13, "a", "t0", "l7", Did::Wrote { document: document.into() }));
+            h.ledger.push(line(13, "a", "t0", "l7", Did::Wrote { document: document.into(), version: None }));
         }
     };
     assert_eq!(found(later), []);
@@ -321,6 +345,74 @@ fn holders_that_overlap_are_found() {
     finds("lock", "a/t9 had read 0 entries under the lock, and wrote the entry 1", overlap);
     finds("lock", "a/t1 was told that it has written, and its entry is not there", |h| h.end.locked.clear());
     finds("lock", "a/t1 has written twice", |h| h.end.locked.push(entry("a/t1", 1)));
+}
+
+#[test]
+fn an_effect_that_is_repeated_is_found() {
+    let again = |task: &'static str, life: &'static str, did: Did| {
+        move |h: &mut History| h.ledger.push(line(4, "a", task, life, did))
+    };
+    let said = "the effect of a/t1 is irreversible, and was asked for again";
+    finds("effects", said, again("t1", "l2", performed(Contract::Irreversible, "k")));
+    // Whoever has begun before it was recorded may be at it at the same time, and is done nothing for twice.
+    assert_eq!(found(again("t1", "l2", performed(Contract::Keyed, "k"))), []);
+    let said = "the effect of a/t1 was asked for under another key";
+    finds("effects", said, again("t1", "l2", performed(Contract::Keyed, "other")));
+    finds("effects", "the effect of a/t0 has the key of another", again("t0", "l1", performed(Contract::Keyed, "k")));
+    finds("effects", "the effect of a/t1 was recorded, and asked for again", |h| {
+        let began = Did::Began { attempt: 1, inputs: vec![("t0".into(), "m0".into())] };
+        h.ledger.push(line(4, "a", "t1", "l4", began));
+        h.ledger.push(line(4, "a", "t1", "l4", performed(Contract::Keyed, "k")));
+    });
+}
+
+#[test]
+fn two_answers_or_one_that_nobody_has_given_are_found() {
+    let answer = |value, outcome| move |h: &mut History| h.calls.push(answered(value, outcome));
+    finds("approvals", "a/t0 was answered twice: yes and no", answer("no", Outcome::Ok));
+    assert_eq!(found(answer("yes", Outcome::Ok)), []);
+    assert_eq!(found(answer("no", Outcome::Unknown)), []);
+    finds("approvals", "a/t0 was answered and has not heard it", |h| {
+        h.ledger.retain(|line| line.task == "t1" || !matches!(line.did, Did::Heard { .. }));
+    });
+    finds("approvals", "a/t0 has heard no, and was not told that", |h| hears(h, "t0", "no"));
+    // Nobody knows of the yes, and it was a no that was heard.
+    finds("approvals", "a/t0 has heard no, and was not told that", |h| {
+        h.calls.iter_mut().filter(|call| call.op == Op::Answer).for_each(|call| match call.outcome {
+            Outcome::Ok => call.outcome = Outcome::Unknown,
+            _ => call.outcome = Outcome::Failed,
+        });
+        hears(h, "t0", "no");
+    });
+}
+
+#[test]
+fn who_sees_too_little_or_writes_over_another_is_found() {
+    let with = |call: Call| move |h: &mut History| h.calls.push(call);
+    finds("linearizable", "version 2 was there before version 1 was read", with(saw(Op::Read, 6, 1, 1)));
+    // At the same time as the second write either may be seen.
+    assert_eq!(found(with(saw(Op::Read, 2, 1, 1))), []);
+    // One increment of a client is unknown.
+    assert_eq!(found(with(saw(Op::Read, 6, 2, 3))), []);
+    finds("linearizable", "version 2 has counted 4, and should have from 2 to 3", with(saw(Op::Read, 6, 2, 4)));
+    finds("linearizable", "version 3 has counted 1, and should have from 2 to 3", with(saw(Op::Read, 6, 3, 1)));
+    let write_behind = |second: u64, version: u64| {
+        move |h: &mut History| {
+            h.calls.push(saw(Op::Increment, second, version, version));
+            h.end.counter = Some(3);
+        }
+    };
+    assert_eq!(found(write_behind(6, 3)), []);
+    // Two may be written in one version.
+    let together = found(|h| {
+        write_behind(2, 2)(h);
+        h.calls.iter_mut().filter_map(|call| call.seen.as_mut()).for_each(|seen| seen.count = 3);
+    });
+    assert_eq!(together, []);
+    finds("linearizable", "version 3 was there before version 3 was written", |h| {
+        h.calls.push(saw(Op::Read, 5, 3, 3));
+        write_behind(6, 3)(h);
+    });
 }
 
 #[test]

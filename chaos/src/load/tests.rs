@@ -22,6 +22,7 @@ fn history(plan: Plan, per_second: u64) -> History {
             begin: at,
             end: at + 9,
             outcome: Outcome::Ok,
+            seen: None,
             error: None,
         };
         calls.push(call);

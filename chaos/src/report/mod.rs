@@ -157,6 +157,9 @@ fn word(op: Op) -> &'static str {
         Op::Cancel => "cancel",
         Op::Signal => "signal",
         Op::Increment => "increment",
+        Op::Answer => "answer",
+        Op::Decide => "decision",
+        Op::Read => "read",
         Op::Probe => "probe",
     }
 }

@@ -3,14 +3,16 @@
 use super::ledger::{Ledger, Life};
 use crate::check::documents::{COUNT, LOCK};
 use crate::history::{Did, Entry};
-use crate::work::{Deed, Trouble, What, Work};
+use crate::work::{Contract, Deed, Trouble, What, Work};
 use callboard::prelude::*;
-use callboard::{Builder, Ctx, Lock};
+use callboard::{Builder, Ctx, IdempotencyKey, Lock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 /// How long a lock lives of which its holder says nothing.
 const LOCK_TTL: Duration = Duration::from_secs(2);
+/// What the effect of a task is called.
+const EFFECT: &str = "effect";
 /// How often a task is tried again: faults may cost any number of attempts, and none is lost for that.
 const RETRIES: u32 = 1_000;
 
@@ -128,6 +130,11 @@ async fn perform(ctx: Ctx, job: Job, ledger: &Ledger) -> Result<Told> {
     say(&life, deed.name).await
 }
 
+/// What a task hears of whoever answers it.
+pub(super) const fn said(is_approved: bool) -> &'static str {
+    if is_approved { "yes" } else { "no" }
+}
+
 /// Says the result, and only then has one.
 async fn say(life: &Life, task: String) -> Result<Told> {
     let mark = life.mark();
@@ -165,10 +172,28 @@ async fn act(ctx: &Ctx, run: &str, deed: &Deed, life: &Life) -> Result<()> {
             let value: String = ctx.signal(&deed.name).await?;
             life.say(Did::Heard { value }).await?;
         }
+        What::Approval => {
+            let is_approved = ctx.approval(&deed.name).await?;
+            life.say(Did::Heard { value: said(is_approved).to_owned() }).await?;
+        }
+        What::Effect(contract) => {
+            let effect = match contract {
+                Contract::Keyed => ctx.effect(EFFECT).keyed(),
+                Contract::Irreversible => ctx.effect(EFFECT).irreversible(),
+            };
+            let perform = async |key: IdempotencyKey| {
+                let (key, value) = (key.to_string(), life.mark());
+                life.say(Did::Performed { contract, key, value: value.clone() }).await?;
+                tokio::time::sleep(pause).await;
+                Ok(value)
+            };
+            let value: String = effect.run(perform).await?;
+            life.say(Did::Given { step: EFFECT.to_owned(), value }).await?;
+        }
         What::Count => {
             life.say(Did::Tries { document: COUNT.to_owned() }).await?;
-            ctx.state::<u64>(COUNT).update(|count| *count += 1).await?;
-            life.say(Did::Wrote { document: COUNT.to_owned() }).await?;
+            let version = Some(ctx.state::<u64>(COUNT).update(|count| *count += 1).await?);
+            life.say(Did::Wrote { document: COUNT.to_owned(), version }).await?;
         }
         What::Lock => {
             life.say(Did::Tries { document: LOCK.to_owned() }).await?;
@@ -186,7 +211,7 @@ async fn act(ctx: &Ctx, run: &str, deed: &Deed, life: &Life) -> Result<()> {
                 }
             };
             document.update(write).await?;
-            life.say(Did::Wrote { document: LOCK.to_owned() }).await?;
+            life.say(Did::Wrote { document: LOCK.to_owned(), version: None }).await?;
             lock.release().await;
         }
     }

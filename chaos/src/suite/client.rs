@@ -6,17 +6,24 @@ use super::course::{ended, until};
 use super::probe::probe;
 use super::record::{Recorder, Told};
 use crate::check::documents::COUNT;
-use crate::history::{Moment, Op, Outcome};
+use crate::history::{self, Did, Line, Moment, Op, Outcome, Seen};
 use crate::schedule::{Schedule, Submission};
-use crate::work::{Submit, What, Work};
-use callboard::{Callboard, ErrorKind};
+use crate::work::{Deed, Submit, What, Work};
+use callboard::{ApprovalId, Callboard, ErrorKind, TaskIndex, UnknownEffect, Version};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::IntoFuture;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long an answer is waited for: the node says before that itself that it does not know.
 pub(super) const ANSWER: Duration = Duration::from_secs(20);
+/// How long whoever stood still may be at what it was about to do.
+const GONE_ON: Duration = Duration::from_secs(8);
 /// Before it is asked again.
 pub(super) const AGAIN: Duration = Duration::from_millis(300);
 
@@ -74,10 +81,8 @@ impl Client {
             let client = self.clone();
             rest.spawn(async move {
                 client.at(at_ms).await;
-                let counting = client.board.state::<u64>(COUNT);
-                let begin = clock::now();
-                let answer = timeout(ANSWER, counting.update(|count| *count += 1)).await;
-                client.recorder.call(Op::Increment, &format!("increment-{n}"), None, begin, &Told::of(&answer));
+                // At the same time: either may be first.
+                tokio::join!(client.increment(n), client.read(n));
             });
         }
         (runs, rest)
@@ -92,6 +97,24 @@ impl Client {
         probe(self.zero, &self.recorder, calm, limit, ask).await;
     }
 
+    async fn increment(&self, n: usize) {
+        let counting = self.board.state::<u64>(COUNT);
+        let begin = clock::now();
+        let answer = timeout(ANSWER, counting.update(|count| *count += 1)).await;
+        let told = Told::of(&answer);
+        let seen = answer.ok().and_then(Result::ok).map(seen);
+        self.recorder.call_of_document(Op::Increment, &format!("increment-{n}"), seen, begin, &told);
+    }
+
+    async fn read(&self, n: usize) {
+        let counted = self.board.state::<u64>(COUNT);
+        let begin = clock::now();
+        let answer = timeout(ANSWER, counted.load()).await;
+        let told = Told::of(&answer);
+        let seen = answer.ok().and_then(Result::ok).map(|version| version.map_or(Seen::NOTHING, seen));
+        self.recorder.call_of_document(Op::Read, &format!("read-{n}"), seen, begin, &told);
+    }
+
     async fn at(&self, ms: u64) {
         until(self.zero + ms * 1_000).await;
     }
@@ -101,7 +124,7 @@ impl Client {
         let ask =
             || async { Told::of(&timeout(ANSWER, self.board.start(agents::workflow(work)).key(&work.name)).await) };
         if submit(work, &self.recorder, ask).await {
-            tokio::join!(self.signals(work), self.cancel(work));
+            tokio::join!(self.signals(work), self.answers(work), self.cancel(work));
         }
     }
 
@@ -116,15 +139,69 @@ impl Client {
                 let answer = timeout(ANSWER, run.signal(&task.name, &value)).await;
                 let told = Told::of(&answer);
                 self.recorder.call(Op::Signal, &work.name, Some((task.name.clone(), value)), begin, &told);
-                let is_ended = answer.is_ok_and(|answer| {
-                    answer.is_err_and(|error| matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound))
-                });
-                if told.outcome == Outcome::Ok || is_ended {
+                if told.outcome == Outcome::Ok || is_over(&answer) {
                     break;
                 }
                 sleep(AGAIN).await;
             }
         }
+    }
+
+    /// Two people answer whoever asks, at the same time, and not always the same.
+    async fn answers(&self, work: &Work) {
+        let run = self.board.run_id_of_key(&work.name);
+        let asking = work.tasks.iter().zip(0..).filter(|(task, _)| task.what == What::Approval);
+        for (task, place) in asking {
+            sleep(Duration::from_millis(task.ms)).await; // as long as they take
+            let approval = ApprovalId { run, task: TaskIndex(place), number: 1 };
+            let is_contested = task.ms.is_multiple_of(2);
+            tokio::join!(self.answer(work, task, approval, true), self.answer(work, task, approval, !is_contested),);
+        }
+    }
+
+    async fn answer(&self, work: &Work, task: &Deed, approval: ApprovalId, is_approved: bool) {
+        loop {
+            let begin = clock::now();
+            let answering =
+                if is_approved { self.board.approve(approval) } else { self.board.reject(approval) }.into_future();
+            let answer = timeout(ANSWER, answering).await;
+            let told = Told::of(&answer);
+            let value = agents::said(is_approved).to_owned();
+            self.recorder.call(Op::Answer, &work.name, Some((task.name.clone(), value)), begin, &told);
+            if told.outcome == Outcome::Ok || is_over(&answer) {
+                return;
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// Says of effects whether they happened, of which nobody knows: once nothing is done to the cluster any more, and whoever was
+    /// at it then has gone on or ended, the ledger tells.
+    pub(super) async fn decide(&self, mut calm: watch::Receiver<Option<Instant>>, ledger: PathBuf) -> Infallible {
+        if calm.wait_for(Option::is_some).await.is_err() {
+            return std::future::pending().await; // it never gets calm
+        }
+        sleep(GONE_ON).await;
+        loop {
+            let unknown = timeout(ANSWER, self.board.unknown_effects().limit(1_000).into_future()).await;
+            if let (Ok(Ok(page)), Ok(performed)) = (unknown, performed(&ledger)) {
+                for effect in page.items {
+                    let value = performed.get(&(effect.workflow.to_string(), effect.task.clone()));
+                    self.decide_on(effect, value).await;
+                }
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    async fn decide_on(&self, effect: UnknownEffect, value: Option<&String>) {
+        let (begin, deciding) = (clock::now(), self.board.decide(effect.id));
+        let (answer, said) = match value {
+            Some(value) => (timeout(ANSWER, deciding.happened(value)).await, "it happened"),
+            None => (timeout(ANSWER, deciding.did_not_happen()).await, "it did not happen"),
+        };
+        let about = Some((effect.task, said.to_owned()));
+        self.recorder.call(Op::Decide, &effect.workflow, about, begin, &Told::of(&answer));
     }
 
     async fn cancel(&self, work: &Work) {
@@ -135,4 +212,24 @@ impl Client {
         let answer = timeout(ANSWER, run.cancel("as the plan says")).await;
         self.recorder.call(Op::Cancel, &work.name, None, begin, &Told::of(&answer));
     }
+}
+
+/// Whether nobody waits for it any more, or somebody else has said it.
+fn is_over(answer: &Result<callboard::Result<()>, Elapsed>) -> bool {
+    let error = answer.as_ref().ok().and_then(|answer| answer.as_ref().err());
+    error.is_some_and(|error| matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound))
+}
+
+/// What effects have given, by run and task.
+fn performed(ledger: &Path) -> Result<BTreeMap<(String, String), String>, history::Error> {
+    let lines: Vec<Line> = history::lines(ledger)?;
+    let of_effects = lines.into_iter().filter_map(|line| match line.did {
+        Did::Performed { value, .. } => Some(((line.run, line.task), value)),
+        _ => None,
+    });
+    Ok(of_effects.collect())
+}
+
+fn seen(version: Version<u64>) -> Seen {
+    Seen { version: version.number, count: version.value }
 }

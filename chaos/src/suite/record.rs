@@ -1,7 +1,7 @@
 //! Who writes the history down.
 
 use super::{Error, clock};
-use crate::history::{Call, HISTORY, Moment, Op, Outcome, Record};
+use crate::history::{Call, HISTORY, Moment, Op, Outcome, Record, Seen};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -57,9 +57,18 @@ impl Recorder {
 
     /// Writes down a call that began then and has ended now.
     pub(super) fn call(&self, op: Op, run: &str, signal: Option<(String, String)>, begin: Moment, told: &Told) {
+        self.write(&Record::Call(Self::told(op, run, signal, begin, told)));
+    }
+
+    /// The same of the document that counts, and what was seen of it.
+    pub(super) fn call_of_document(&self, op: Op, name: &str, seen: Option<Seen>, begin: Moment, told: &Told) {
+        self.write(&Record::Call(Call { seen, ..Self::told(op, name, None, begin, told) }));
+    }
+
+    fn told(op: Op, run: &str, signal: Option<(String, String)>, begin: Moment, told: &Told) -> Call {
         let (run, end) = (run.to_owned(), clock::now());
         let Told { outcome, error } = told.clone();
-        self.write(&Record::Call(Call { op, run, signal, begin, end, outcome, error }));
+        Call { op, run, signal, begin, end, outcome, seen: None, error }
     }
 }
 

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 /// How many runs are asked for at the same time.
@@ -96,6 +97,9 @@ async fn built(plan: &Plan, options: &Options, folder: &Path, recorder: Recorder
     recorder.write(&Record::Head(Box::new(head(plan, options.seed, zero, versions))));
     let client = Client { board: board.clone(), recorder: recorder.clone(), zero };
     let (mut runs, mut rest) = client.begin(&schedule);
+    let (deciding, is_calm_for_them, ledger) = (client.clone(), is_calm.clone(), folder.join(LEDGER));
+    let mut people = JoinSet::new();
+    people.spawn(async move { deciding.decide(is_calm_for_them, ledger).await });
     let (probing, limit) = (client.clone(), plan.limits.probe);
     rest.spawn(async move { probing.probe(is_calm, limit).await });
     let inflict = async |fault: &Fault| faults::inflict(&cluster, fault, &recorder).await;
@@ -106,6 +110,7 @@ async fn built(plan: &Plan, options: &Options, folder: &Path, recorder: Recorder
         run_end(&board, &run.work.name, deadline, is_asked)
     });
     let of_runs: Vec<RunEnd> = futures::stream::iter(asked).buffered(ASKED_AT_ONCE).collect().await;
+    drop(people);
     ended(&mut rest).await;
 
     let mut end = End { at: clock::now(), ..End::default() };
