@@ -77,11 +77,13 @@ fn is_meant(run: &Run, task: Option<TaskIndex>, number: Option<u32>) -> Result<b
     if asks.status().is_ended() {
         return Err(Rejected::TaskEnded { task: task_ref(task), status: asks.status() });
     }
-    match number {
-        Some(number) if number <= run.record(task).map_or(0, |record| record.approvals) => {
-            Err(Rejected::Answered { task: task_ref(task), number })
-        }
-        _ => Ok(false),
+    let is_answered = |number: u32| {
+        let asked = run.record(task).map_or(0, |record| record.approvals);
+        number <= asked || run.signals().has_answer(task, number)
+    };
+    match number.filter(|number| is_answered(*number)) {
+        Some(number) => Err(Rejected::Answered { task: task_ref(task), number }),
+        None => Ok(false),
     }
 }
 

@@ -216,6 +216,11 @@ impl Signals {
         key
     }
 
+    /// Whether this approval has an answer, though it is not asked for yet.
+    pub(crate) fn has_answer(&self, task: TaskIndex, number: u32) -> bool {
+        self.numbered.get(&task).is_some_and(|numbered| numbered.contains_key(&number))
+    }
+
     /// The answer that was given before approval `number` of `task` was asked for.
     fn early_answer(&mut self, task: TaskIndex, number: u32) -> Option<bool> {
         if let Some(numbered) = self.numbered.get_mut(&task) {

@@ -707,6 +707,9 @@ impl Model {
             ([_, _, ..], ..) | ([], None, Some(_)) => return Err(No::Ambiguous),
             ([], Some(task), _) if run.tasks[task].status.is_ended() => return Err(No::TaskEnded),
             ([], Some(task), Some(number)) if number <= run.tasks[task].record.approvals => return Err(No::Answered),
+            ([], Some(_), Some(_)) if run.post.answers.iter().any(|(of, n, _)| (*of, *n) == (task, number)) => {
+                return Err(No::Answered);
+            }
             ([], ..) => run.post.answers.push((task, number, approved)),
         }
         run.post.seen.insert(answer);
