@@ -102,6 +102,9 @@ fn a_write_that_was_fenced_has_an_effect() {
     }
     let accepted = "task_accepted {\"task\":0,\"token\":T1.1,\"holder\":\"n2/y\"}";
     found("submit r: a | accept a n1/x", &[accepted], Invariant::FencedWritesHaveNoEffect, By::Both);
+    // Who is resumed gets a new token, and whoever had the old one is fenced.
+    let resumed = "task_resumed {\"task\":0,\"token\":T1.1}";
+    found("submit r: a | fail a n1/x terminal", &[resumed], Invariant::FencedWritesHaveNoEffect, By::Both);
 }
 
 #[test]

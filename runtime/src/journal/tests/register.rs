@@ -333,3 +333,24 @@ async fn l23_damage_is_read_again_and_then_an_alarm() {
     });
     assert!(matches!(register.read(None).await, Err(Error::Corrupt(Corrupt::Misplaced { .. }))));
 }
+
+/// A pruned name may hold what a late writer has created there: it is no part of the past.
+#[tokio::test(start_paused = true)]
+async fn r3_the_past_is_what_later_versions_name() {
+    let store = Arc::new(Scripted::of(continued(Objects::new(), 1, 5).await));
+    let register = register(&store, 2);
+    let newest = register.read(None).await.unwrap();
+    let past = async |until| {
+        let past = register.past(&newest, until).await.unwrap();
+        past.iter().map(|version| (version.number, version.parse().unwrap())).collect::<Vec<(u64, u64)>>()
+    };
+    assert_eq!(past(2).await, [(5, 105), (4, 104), (3, 103)]);
+    assert_eq!(past(0).await.len(), 5);
+    assert_eq!(past(5).await, []);
+    let theirs = continued(Objects::new(), 9, 2).await.remove(&object(2)).expect("a version");
+    store.change(|objects| drop(objects.insert(object(2), theirs)));
+    assert_eq!(past(0).await, [(5, 105), (4, 104), (3, 103)]);
+    let kept = register.kept().await.unwrap();
+    let bytes = |number| store.objects()[&object(number)].len();
+    assert_eq!(kept, [5, 4, 3].map(|number| (number, bytes(number))));
+}

@@ -1,9 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::journal::archive::{self as pages, Record};
 use crate::journal::batch::{self, Header, Kind, Slot};
 use crate::journal::digest::Digest;
-use crate::journal::envelope::{self, FORMAT};
+use crate::journal::envelope::{self, FORMAT, FRAME_BYTES_MAX};
 
 fn header(kind: Kind, count: u64) -> Header {
     Header {
@@ -127,4 +128,31 @@ proptest! {
         let bytes = batch::encode(&header, lines.as_bytes(), 1).unwrap();
         prop_assert_eq!(decode(&bytes), Ok(Slot::Data(header, lines.into_bytes())));
     }
+}
+
+/// What is one byte too long is refused before anything is written, wherever lines are taken.
+#[tokio::test]
+async fn a_frame_has_a_size() {
+    let store = Arc::new(Scripted::default());
+    let (mut owner, _) = claim(&store, 1).await;
+    let line = |bytes: usize| {
+        let mut line = vec![b'1'; bytes];
+        *line.last_mut().expect("it is not empty") = b'\n';
+        Bytes::from(line)
+    };
+    let longer = line(FRAME_BYTES_MAX + 1);
+    let mark = commit(&mut owner.appender, 1).await;
+    let (slices, receiver) = mpsc::channel(2);
+    slices.try_send(Slice::Lines(longer.clone())).expect("room");
+    assert!(owner.keeper.snapshot(mark, receiver).await.is_err());
+    let largest = owner.appender.append(line(FRAME_BYTES_MAX), 1).await;
+    assert!(matches!(largest, Outcome::Committed(_)), "{largest:?}");
+    let refused = owner.appender.append(longer.clone(), 1).await;
+    assert!(matches!(refused, Outcome::Refused(_)), "{refused:?}");
+    // An id, a moment and two spaces stand before it, and a line break behind it.
+    let record = |bytes| Record { id: Uuid::nil(), closed_ms: 0, line: longer.slice(..bytes) };
+    let archive = journal(&store, 1).archive();
+    let (longest, too_long) = (FRAME_BYTES_MAX - 40, FRAME_BYTES_MAX - 39);
+    assert!(matches!(archive.put(1, &[record(too_long)]).await, Err(pages::Error::Invalid { page: 1, .. })));
+    archive.put(1, &[record(longest)]).await.expect("it is as long as may be");
 }
