@@ -209,6 +209,12 @@ pub(crate) struct Odds<'a> {
 /// How the names of the runs of a flood begin.
 pub(crate) const FLOOD: &str = "flood-";
 
+/// Whether this is a run of a flood that goes before the others: one of five is.
+pub(crate) fn is_urgent(run: &str) -> bool {
+    let number = run.strip_prefix(FLOOD).and_then(|number| number.parse::<usize>().ok());
+    number.is_some_and(|number| number.is_multiple_of(5))
+}
+
 impl Work {
     /// The run of this number in a flood: one task, submitted once.
     pub(crate) fn of_flood(n: usize, ms: u64) -> Self {

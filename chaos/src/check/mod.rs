@@ -62,7 +62,7 @@ impl Found {
 type Check = (&'static str, &'static str, fn(&Facts<'_>) -> Found);
 
 /// All of them.
-const CHECKS: [Check; 19] = [
+const CHECKS: [Check; 20] = [
     (
         "ends",
         "Every run that was accepted ends once faults have ended, and completes unless it was cancelled.",
@@ -89,6 +89,7 @@ const CHECKS: [Check; 19] = [
     ("counter", "The document counts each acknowledged increment once, and none that has failed.", documents::counter),
     ("lock", "Holders of a lock do not overlap in effect.", documents::lock),
     ("refused", "What is too much is refused in words, and at once.", runs::refused),
+    ("priorities", "Of a flood the urgent is done first.", runs::priorities),
     ("dead", "What can not be read ends in agent.dead, and nothing else does.", dead),
     ("memory", "No node takes more memory than the plan allows.", service::memory),
     ("invariants", "No node finds an invariant of its own broken.", invariants),

@@ -1,9 +1,9 @@
 //! What must hold of runs.
 
 use super::{Facts, Found};
-use crate::history::{Call, Did, Felt, Moment, NOT_TOLD, Op, Outcome, RunEnd};
+use crate::history::{Call, Did, Felt, Line, Moment, NOT_TOLD, Op, Outcome, RunEnd};
 use crate::plan::{FaultKind, Target};
-use crate::work::FLOOD;
+use crate::work::{FLOOD, is_urgent};
 use std::collections::BTreeMap;
 
 /// How a run can have ended.
@@ -122,6 +122,34 @@ pub(super) fn refused(facts: &Facts<'_>) -> Found {
     }
     if found.looked_at > 0 && found.breaches.is_empty() && told == 0 {
         found.breach(format!("all {} runs were accepted: it was no flood", found.looked_at), Vec::new());
+    }
+    found
+}
+
+/// How long an urgent run may be there before all nodes know what waits, where nothing else is done to them.
+const KNOWN: Moment = 1_000_000;
+
+/// A task is given to a slot that is free, so of less urgent ones no more are before it than there are slots.
+pub(super) fn priorities(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    // An owner that is away decides of none of its own meanwhile.
+    if facts.history.faults.iter().any(|felt| felt.kind != FaultKind::Flood) {
+        return found;
+    }
+    let cluster = &facts.history.head.plan.cluster;
+    let slots = cluster.nodes * cluster.instances;
+    let begins = |line: &&Line| matches!(line.did, Did::Began { .. }) && line.run.starts_with(FLOOD);
+    let began: Vec<&Line> = facts.history.ledger.iter().filter(begins).collect();
+    let urgent = |call: &&Call| call.op == Op::Start && call.outcome == Outcome::Ok && is_urgent(&call.run);
+    for call in facts.history.calls.iter().filter(urgent) {
+        let Some(at) = began.iter().find(|line| line.run == call.run).map(|line| line.at) else { continue };
+        found.looked_at += 1;
+        let waits = call.end + KNOWN..at;
+        let before = began.iter().filter(|line| waits.contains(&line.at) && !is_urgent(&line.run)).count();
+        if before > slots {
+            let what = format!("{before} less urgent runs began before {}, and there are {slots} slots", call.run);
+            found.breach(what, vec![facts.tell_call(call)]);
+        }
     }
     found
 }

@@ -154,7 +154,8 @@ fn finds(check: &str, what: &str, change: impl FnOnce(&mut History)) {
 fn what_keeps_every_promise_breaches_none_and_each_check_has_looked_at_something() {
     assert_eq!(found(|_| {}), []);
     // Nothing floods here, and nothing is poisoned.
-    for verdict in all(&whole()).iter().filter(|verdict| !["refused", "dead"].contains(&&*verdict.check)) {
+    for verdict in all(&whole()).iter().filter(|verdict| !["refused", "priorities", "dead"].contains(&&*verdict.check))
+    {
         assert!(verdict.looked_at > 0, "{}", verdict.check);
     }
 }
@@ -413,6 +414,37 @@ fn who_sees_too_little_or_writes_over_another_is_found() {
         h.calls.push(saw(Op::Read, 5, 3, 3));
         write_behind(6, 3)(h);
     });
+}
+
+#[test]
+fn an_urgent_run_that_waits_for_others_is_found() {
+    let flood = |fault: FaultKind, others: u64| {
+        move |h: &mut History| {
+            h.faults[0].kind = fault;
+            let of_flood = |n: u64, outcome| Call {
+                error: Some("full".into()),
+                ..call(Op::Start, &format!("flood-{n}"), 1, outcome)
+            };
+            h.calls.extend([of_flood(5, Outcome::Ok), of_flood(1, Outcome::Failed)]);
+            h.runs.push(RunEnd { run: "flood-5".into(), status: Some("completed".into()), tasks: Vec::new() });
+            let begins = |second, n: u64| {
+                line(
+                    second,
+                    &format!("flood-{n}"),
+                    "t0",
+                    &format!("f{n}"),
+                    Did::Began { attempt: 1, inputs: Vec::new() },
+                )
+            };
+            // Others that are as urgent do not count, nor do those that begin behind it.
+            h.ledger.extend((6..).filter(|n| n % 5 != 0).take(others as usize).map(|n| begins(3, n)));
+            h.ledger.extend([begins(3, 10), begins(4, 5), begins(5, 2)]);
+        }
+    };
+    let said = "49 less urgent runs began before flood-5, and there are 48 slots";
+    finds("priorities", said, flood(FaultKind::Flood, 49));
+    assert_eq!(found(flood(FaultKind::Flood, 48)), []);
+    assert_eq!(found(flood(FaultKind::NodeKill, 49)), []);
 }
 
 #[test]

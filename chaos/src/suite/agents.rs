@@ -3,7 +3,7 @@
 use super::ledger::{Ledger, Life};
 use crate::check::documents::{COUNT, LOCK};
 use crate::history::{Did, Entry};
-use crate::work::{Contract, Deed, Trouble, What, Work};
+use crate::work::{Contract, Deed, Trouble, What, Work, is_urgent};
 use callboard::prelude::*;
 use callboard::{Builder, Ctx, IdempotencyKey, Lock};
 use serde::{Deserialize, Serialize};
@@ -62,11 +62,12 @@ impl Task for Probe {
 /// The workflow of a run.
 pub(super) fn workflow(work: &Work) -> Workflow {
     let workflow = Workflow::new(&work.name);
+    let priority = if is_urgent(&work.name) { Priority::Critical } else { Priority::default() };
     let mut nodes: Vec<Node<Told>> = Vec::new();
     for deed in &work.tasks {
         let inputs = deed.needs.iter().map(|need| nodes[*need].clone()).collect::<Vec<_>>().as_slice().gather();
         let job = Job { run: work.name.clone(), deed: deed.clone(), inputs };
-        let node = workflow.task(&deed.name, job).retry(Retry::exponential(RETRIES)).losses(RETRIES);
+        let node = workflow.task(&deed.name, job).retry(Retry::exponential(RETRIES)).losses(RETRIES).priority(priority);
         nodes.push(match deed.limit_ms {
             Some(limit) => node.timeout(Duration::from_millis(limit)),
             None => node,
