@@ -113,6 +113,8 @@ pub enum Op {
     Answer,
     /// That an effect counts as having happened, or as not: nobody knew.
     Decide,
+    /// That the budget of a run has one call more.
+    TopUp,
     /// That one is added to the document.
     Increment,
     /// What the document has counted.

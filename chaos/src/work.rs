@@ -62,6 +62,8 @@ pub enum What {
     Approval,
     /// It has an effect outside that must not be repeated blindly.
     Effect(Contract),
+    /// So many recorded steps, each of which costs a call of the budget of its run.
+    Spend(u32),
     /// It adds one to the document that counts.
     Count,
     /// It reads a document under a lock, takes its time, and writes down what it has read.
@@ -110,6 +112,8 @@ pub enum Kind {
     Keyed,
     /// [`What::Effect`], [irreversible](Contract::Irreversible).
     Irreversible,
+    /// [`What::Spend`]: two.
+    Spend,
     /// [`What::Count`].
     Count,
     /// [`What::Lock`].
@@ -134,7 +138,7 @@ const HANGS_MS: u64 = 2_000;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Plain,
         Self::Steps,
         Self::Children,
@@ -143,6 +147,7 @@ impl Kind {
         Self::Approval,
         Self::Keyed,
         Self::Irreversible,
+        Self::Spend,
         Self::Count,
         Self::Lock,
     ];
@@ -150,10 +155,11 @@ impl Kind {
     /// How often it is drawn; of all of them together a hundred times.
     const fn share(self) -> u64 {
         match self {
-            Self::Plain | Self::Steps => 20,
+            Self::Plain | Self::Steps => 18,
             Self::Children | Self::Count => 10,
             Self::Sleep | Self::Signal | Self::Keyed => 8,
             Self::Approval | Self::Irreversible => 5,
+            Self::Spend => 4,
             Self::Lock => 6,
         }
     }
@@ -168,6 +174,7 @@ impl Kind {
             Self::Approval => What::Approval,
             Self::Keyed => What::Effect(Contract::Keyed),
             Self::Irreversible => What::Effect(Contract::Irreversible),
+            Self::Spend => What::Spend(2),
             Self::Count => What::Count,
             Self::Lock => What::Lock,
         }
@@ -206,6 +213,10 @@ pub(crate) struct Odds<'a> {
     pub(crate) hangs: u32,
 }
 
+/// How many calls a run may spend, one that spends any: whoever submits it adds one at a time.
+pub(crate) const BUDGET_CALLS: u64 = 2;
+/// How the names begin of steps that cost a call.
+pub(crate) const SPEND: &str = "spend ";
 /// How the names of the runs of a flood begin.
 pub(crate) const FLOOD: &str = "flood-";
 
@@ -221,6 +232,12 @@ impl Work {
         let deed =
             Deed { name: "t0".to_owned(), needs: Vec::new(), what: What::Plain, ms, trouble: None, limit_ms: None };
         Self { name: format!("{FLOOD}{n}"), tasks: vec![deed], submit: Submit::Once, cancel_after_ms: None }
+    }
+
+    /// Whether it has a budget.
+    #[must_use]
+    pub fn spends(&self) -> bool {
+        self.tasks.iter().any(|deed| matches!(deed.what, What::Spend(_)))
     }
 
     /// Draws one.

@@ -62,7 +62,7 @@ impl Found {
 type Check = (&'static str, &'static str, fn(&Facts<'_>) -> Found);
 
 /// All of them.
-const CHECKS: [Check; 20] = [
+const CHECKS: [Check; 21] = [
     (
         "ends",
         "Every run that was accepted ends once faults have ended, and completes unless it was cancelled.",
@@ -81,6 +81,7 @@ const CHECKS: [Check; 20] = [
     ("signals", "What a task was told, and the teller that it was, is heard.", tasks::signals),
     ("approvals", "Of what a task is answered one answer is acknowledged, and that is heard.", tasks::approvals),
     ("effects", "What must not be repeated blindly is asked for once, or under one key.", tasks::effects),
+    ("budgets", "No run makes more calls than its budget has room for.", runs::budgets),
     (
         "linearizable",
         "Nobody sees less of the document that counts than was there, and what is written comes behind that.",

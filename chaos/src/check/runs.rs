@@ -3,7 +3,7 @@
 use super::{Facts, Found};
 use crate::history::{Call, Did, Felt, Line, Moment, NOT_TOLD, Op, Outcome, RunEnd};
 use crate::plan::{FaultKind, Target};
-use crate::work::{FLOOD, is_urgent};
+use crate::work::{BUDGET_CALLS, FLOOD, SPEND, is_urgent};
 use std::collections::BTreeMap;
 
 /// How a run can have ended.
@@ -122,6 +122,27 @@ pub(super) fn refused(facts: &Facts<'_>) -> Found {
     }
     if found.looked_at > 0 && found.breaches.is_empty() && told == 0 {
         found.breach(format!("all {} runs were accepted: it was no flood", found.looked_at), Vec::new());
+    }
+    found
+}
+
+/// Whoever spends has reserved it before: of each call that is made there is room for one then.
+pub(super) fn budgets(facts: &Facts<'_>) -> Found {
+    let mut found = Found::default();
+    let mut made: BTreeMap<&str, u64> = BTreeMap::new();
+    for (at, line) in facts.history.ledger.iter().enumerate() {
+        if !matches!(&line.did, Did::Executed { step, .. } if step.starts_with(SPEND)) {
+            continue;
+        }
+        found.looked_at += 1;
+        let is_added = |call: &&Call| call.op == Op::TopUp && call.outcome != Outcome::Failed && call.begin <= line.at;
+        let limit = BUDGET_CALLS + calls(facts, &line.run).filter(is_added).count() as u64;
+        let made = made.entry(&line.run).or_default();
+        *made += 1;
+        if *made > limit {
+            let what = format!("{} has made {made} calls, and its budget was {limit} then", line.run);
+            found.breach(what, vec![facts.tell(at)]);
+        }
     }
     found
 }

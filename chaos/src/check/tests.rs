@@ -22,6 +22,8 @@ fn whole() -> History {
             step("v1"),
             given("v1"),
             Did::Heard { value: "hello".into() },
+            Did::Executed { step: "spend 0".into(), value: "s1".into() },
+            Did::Given { step: "spend 0".into(), value: "s1".into() },
             performed(Contract::Irreversible, "k"),
             Did::Given { step: "effect".into(), value: "e".into() },
             Did::Tries { document: "count".into() },
@@ -414,6 +416,29 @@ fn who_sees_too_little_or_writes_over_another_is_found() {
         h.calls.push(saw(Op::Read, 5, 3, 3));
         write_behind(6, 3)(h);
     });
+}
+
+#[test]
+fn a_run_that_spends_more_than_it_has_is_found() {
+    let spend = |second: u64, count: usize| {
+        move |h: &mut History| {
+            let spent = |n| Did::Executed { step: format!("spend {n}"), value: format!("s{n}") };
+            h.ledger.extend((2..2 + count).map(|n| line(second, "a", "t1", "l2", spent(n))));
+        }
+    };
+    assert_eq!(found(spend(4, 1)), []);
+    let said = "a has made 3 calls, and its budget was 2 then";
+    finds("budgets", said, spend(4, 2));
+    let topped_up = |second, outcome| {
+        move |h: &mut History| {
+            h.calls.push(call(Op::TopUp, "a", second, outcome));
+            spend(4, 2)(h);
+        }
+    };
+    assert_eq!(found(topped_up(3, Outcome::Ok)), []);
+    assert_eq!(found(topped_up(3, Outcome::Unknown)), []);
+    finds("budgets", said, topped_up(3, Outcome::Failed));
+    finds("budgets", said, topped_up(5, Outcome::Ok));
 }
 
 #[test]

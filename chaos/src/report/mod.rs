@@ -159,6 +159,7 @@ fn word(op: Op) -> &'static str {
         Op::Increment => "increment",
         Op::Answer => "answer",
         Op::Decide => "decision",
+        Op::TopUp => "top-up",
         Op::Read => "read",
         Op::Probe => "probe",
     }

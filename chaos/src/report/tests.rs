@@ -47,7 +47,7 @@ fn the_page_shows_what_is_breached_and_asks_for_nothing_outside() {
     assert!(!report.is_good());
     let page = html::page(&report);
     for said in [
-        "1 of 22 checks are breached",
+        "1 of 23 checks are breached",
         "node-kill of node 2",
         "75.0 % (3 of 4 windows)",
         "a &lt; b",

@@ -3,9 +3,9 @@
 use super::ledger::{Ledger, Life};
 use crate::check::documents::{COUNT, LOCK};
 use crate::history::{Did, Entry};
-use crate::work::{Contract, Deed, Trouble, What, Work, is_urgent};
+use crate::work::{BUDGET_CALLS, Contract, Deed, SPEND, Trouble, What, Work, is_urgent};
 use callboard::prelude::*;
-use callboard::{Builder, Ctx, IdempotencyKey, Lock};
+use callboard::{Budget, Builder, Cost, Ctx, IdempotencyKey, Lock, Spent};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -61,7 +61,10 @@ impl Task for Probe {
 
 /// The workflow of a run.
 pub(super) fn workflow(work: &Work) -> Workflow {
-    let workflow = Workflow::new(&work.name);
+    let mut workflow = Workflow::new(&work.name);
+    if work.spends() {
+        workflow = workflow.budget(Budget::new().calls(BUDGET_CALLS));
+    }
     let priority = if is_urgent(&work.name) { Priority::Critical } else { Priority::default() };
     let mut nodes: Vec<Node<Told>> = Vec::new();
     for deed in &work.tasks {
@@ -190,6 +193,19 @@ async fn act(ctx: &Ctx, run: &str, deed: &Deed, life: &Life) -> Result<()> {
             };
             let value: String = effect.run(perform).await?;
             life.say(Did::Given { step: EFFECT.to_owned(), value }).await?;
+        }
+        What::Spend(count) => {
+            for n in 0..count {
+                let step = format!("{SPEND}{n}");
+                let run = async || {
+                    let value = life.mark();
+                    life.say(Did::Executed { step: step.clone(), value: value.clone() }).await?;
+                    tokio::time::sleep(pause).await;
+                    Ok(Spent { value, cost: Cost::calls(1) })
+                };
+                let value: String = ctx.spend(&step, Cost::calls(1), run).await?;
+                life.say(Did::Given { step, value }).await?;
+            }
         }
         What::Count => {
             life.say(Did::Tries { document: COUNT.to_owned() }).await?;

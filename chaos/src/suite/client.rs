@@ -9,7 +9,7 @@ use crate::check::documents::COUNT;
 use crate::history::{self, Did, Line, Moment, Op, Outcome, Seen};
 use crate::schedule::{Schedule, Submission};
 use crate::work::{Deed, Submit, What, Work};
-use callboard::{ApprovalId, Callboard, ErrorKind, TaskIndex, UnknownEffect, Version};
+use callboard::{ApprovalId, Budget, Callboard, ErrorKind, TaskIndex, UnknownEffect, Version};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::IntoFuture;
@@ -124,7 +124,7 @@ impl Client {
         let ask =
             || async { Told::of(&timeout(ANSWER, self.board.start(agents::workflow(work)).key(&work.name)).await) };
         if submit(work, &self.recorder, ask).await {
-            tokio::join!(self.signals(work), self.answers(work), self.cancel(work));
+            tokio::join!(self.signals(work), self.answers(work), self.tops_up(work), self.cancel(work));
         }
     }
 
@@ -172,6 +172,33 @@ impl Client {
                 return;
             }
             sleep(AGAIN).await;
+        }
+    }
+
+    /// Adds a call to the budget of a run whenever somebody waits for one, until it has ended.
+    async fn tops_up(&self, work: &Work) {
+        let run = self.board.run(self.board.run_id_of_key(&work.name));
+        if !work.spends() {
+            return;
+        }
+        for n in 0.. {
+            sleep(AGAIN).await;
+            let waits = async { run.budget().await.map(|budget| budget.is_some_and(|budget| budget.waiting > 0)) };
+            if !matches!(timeout(ANSWER, waits).await, Ok(Ok(true))) {
+                let is_open = async { run.info().await.map(|info| info.ended_at.is_none()) };
+                match timeout(ANSWER, is_open).await {
+                    Ok(Ok(false)) => return,
+                    Ok(Err(error)) if error.kind() == ErrorKind::NotFound => return,
+                    _ => continue,
+                }
+            }
+            let begin = clock::now();
+            let adding = run.top_up(Budget::new().calls(1)).key(&format!("top-up {n}"));
+            let answer = timeout(ANSWER, adding.into_future()).await;
+            self.recorder.call(Op::TopUp, &work.name, None, begin, &Told::of(&answer));
+            if is_over(&answer) {
+                return;
+            }
         }
     }
 
