@@ -19,7 +19,7 @@ pub struct Broken {
 }
 
 /// All that can be seen from outside, with real servers and in less than a minute.
-pub const ALL: [Broken; 8] = [
+pub const ALL: [Broken; 9] = [
     Broken {
         promise: "recorded_steps_ignored",
         checks: &["steps"],
@@ -34,6 +34,11 @@ pub const ALL: [Broken; 8] = [
         promise: "effects_before_durable",
         checks: &["one-result"],
         text: include_str!("../../config/chaos/sabotage/effects-before-durable.toml"),
+    },
+    Broken {
+        promise: "budget_not_reserved",
+        checks: &["budgets"],
+        text: include_str!("../../config/chaos/sabotage/budget-not-reserved.toml"),
     },
     Broken {
         promise: "no_fence",

@@ -4,8 +4,8 @@
 
 use super::board::Board;
 use crate::{
-    Breach, Effect, Event, History, Invariant, Limits, Millis, Ready, Speaker, State, Step, StopReason, TaskRef, Token,
-    check_history, check_owed, check_replay, check_snapshot, check_step,
+    Breach, Effect, Event, History, Invariant, Limits, Millis, Ready, Speaker, State, Step, StopReason, TaskIndex,
+    TaskRef, Token, check_history, check_owed, check_replay, check_snapshot, check_step,
 };
 use std::collections::BTreeSet;
 
@@ -139,6 +139,8 @@ fn a_contract_is_broken() {
         let (board, follows) = with_effect(follows);
         let step = check_step(&board.state, board.now, &Step { events: follows.clone(), effects: Vec::new() });
         assert_eq!(names(&step), BTreeSet::from([Invariant::ContractsAreKept]), "{step:?}");
+        let of_it = (Some(board.run_id("r")), Some(TaskIndex(0)));
+        assert!(step.iter().all(|breach| (breach.run, breach.task) == of_it), "{step:?}");
         let all: Vec<Event> = board.events().into_iter().chain(follows).collect();
         assert_eq!(names(&check_history(&all)), BTreeSet::from([Invariant::ContractsAreKept]));
     }

@@ -3,6 +3,8 @@ use crate::journal::alarm::Corrupt;
 use crate::journal::batch::{self, Header, Kind};
 use crate::journal::claim::Error;
 use crate::journal::digest::Digest;
+use crate::journal::position::NUMBER_MAX;
+use crate::journal::register::Advance;
 use crate::journal::{manifest, walk};
 
 fn store() -> Arc<Scripted> {
@@ -352,4 +354,21 @@ async fn an_owner_has_a_printable_name() {
     }
     let longest = "x".repeat(128);
     assert!(journal(&store(), 1).claim(&longest, &mut Values::default()).await.is_ok());
+}
+
+/// The next epoch always has a number, whatever a manifest says.
+#[tokio::test]
+async fn an_epoch_beyond_all_epochs_is_damage() {
+    for (epoch, is_one) in [(NUMBER_MAX, true), (NUMBER_MAX + 1, false), (u64::MAX, false)] {
+        let store = store();
+        let (_owner, _) = claim(&store, 1).await;
+        let register = journal(&store, 8).manifest();
+        let current = manifest::read(&register, None).await.unwrap();
+        let far = manifest::Manifest { epoch, ..current.manifest };
+        assert!(matches!(register.advance(&current.version, &far).await, Advance::Advanced { .. }));
+        let read = manifest::read(&register, None).await;
+        assert_eq!(read.is_ok(), is_one, "{epoch}");
+        let is_damage = |error: &manifest::Error| error.to_string().contains("beyond all epochs");
+        assert!(is_one || is_damage(&read.unwrap_err()));
+    }
 }
