@@ -13,6 +13,7 @@ mod error;
 mod faults;
 mod ledger;
 mod node;
+mod people;
 mod poison;
 mod probe;
 mod record;

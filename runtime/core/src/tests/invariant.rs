@@ -339,6 +339,34 @@ fn a_history_answers_for_what_is_durable() {
     assert_eq!((history.breaches(), history.outcome(run), history.seq()), (&[][..], None, board.state.seq()));
 }
 
+/// A snapshot has the events of the runs that are there; behind it each number follows the one before.
+#[test]
+fn a_history_that_goes_on_behind_a_snapshot() {
+    let board = board("submit r: a ; b | submit s: a | accept r.a n1/x | complete s.a n1/x | complete r.a n1/x");
+    let (r, all) = (board.run_id("r"), board.events());
+    let of_r: Vec<Event> = all.iter().filter(|event| event.run == Some(r)).cloned().collect();
+    let last = all.last().unwrap();
+    let mut history = History::of_snapshot();
+    history.extend(&of_r);
+    assert_eq!(history.breaches(), []);
+    assert_eq!(names(&check_history(&of_r)), BTreeSet::from([Invariant::OneHistory]), "it has gaps");
+    let signal =
+        "signal_received {\"id\":\"00000000-0000-0000-0000-000000000001\",\"name\":\"s\",\"value\":{\"json\":1}}";
+    let next = events(&board, &[signal, signal]);
+    let mut history = history.continued(last.seq, last.at);
+    history.extend(&next[..1]);
+    assert_eq!((history.breaches(), history.seq()), (&[][..], last.seq + 1));
+    let mut gap = history.clone();
+    let mut later = next[1].clone();
+    later.seq += 1;
+    gap.extend(&[later]);
+    assert!(names(gap.breaches()).contains(&Invariant::OneHistory));
+    // What is dated before the snapshot's last event is not behind it.
+    let mut early = History::of_snapshot().continued(last.seq, Millis(next[0].at.0 + 1));
+    early.extend(&next[..1]);
+    assert!(names(early.breaches()).contains(&Invariant::OneHistory));
+}
+
 #[test]
 fn names_are_distinct() {
     let names: BTreeSet<&str> = Invariant::ALL.into_iter().map(Invariant::name).collect();
