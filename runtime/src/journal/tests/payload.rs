@@ -85,3 +85,18 @@ async fn a_payload_that_can_not_be_copied_is_named() {
     let foreign = ours.copy_to(&theirs).await;
     assert!(matches!(&foreign, Err(copy::Error::Foreign(what)) if *what == name), "{foreign:?}");
 }
+
+/// A store without an answer is asked so often and no more.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_is_asked_a_bounded_number_of_times() {
+    let store = Arc::new(Scripted::default());
+    let payloads = payloads(&store);
+    let tries = small().tries as usize;
+    let lost = |op| (0..2 * tries).for_each(|_| store.on(op, "payloads", Fault::LoseBefore));
+    lost(Op::Get);
+    assert!(matches!(payloads.get(Digest::of(b"one")).await, Err(Error::Unknown { .. })));
+    assert_eq!(store.calls(), vec![Op::Get; tries]);
+    lost(Op::List);
+    assert!(payloads.all().await.is_err());
+    assert_eq!(store.calls(), vec![Op::List; tries]);
+}
