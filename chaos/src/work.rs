@@ -219,6 +219,8 @@ pub(crate) const BUDGET_CALLS: u64 = 2;
 pub(crate) const SPEND: &str = "spend ";
 /// How the names of the runs of a flood begin.
 pub(crate) const FLOOD: &str = "flood-";
+/// What the only task of such a run is called.
+pub(crate) const FLOOD_TASK: &str = "t0";
 
 /// Whether this is a run of a flood that goes before the others: one of five is.
 pub(crate) fn is_urgent(run: &str) -> bool {
@@ -229,8 +231,14 @@ pub(crate) fn is_urgent(run: &str) -> bool {
 impl Work {
     /// The run of this number in a flood: one task, submitted once.
     pub(crate) fn of_flood(n: usize, ms: u64) -> Self {
-        let deed =
-            Deed { name: "t0".to_owned(), needs: Vec::new(), what: What::Plain, ms, trouble: None, limit_ms: None };
+        let deed = Deed {
+            name: FLOOD_TASK.to_owned(),
+            needs: Vec::new(),
+            what: What::Plain,
+            ms,
+            trouble: None,
+            limit_ms: None,
+        };
         Self { name: format!("{FLOOD}{n}"), tasks: vec![deed], submit: Submit::Once, cancel_after_ms: None }
     }
 

@@ -3,7 +3,7 @@
 use super::{Facts, Found};
 use crate::history::{Call, Did, Felt, Line, Moment, NOT_TOLD, Op, Outcome, RunEnd};
 use crate::plan::{FaultKind, Target};
-use crate::work::{BUDGET_CALLS, FLOOD, SPEND, is_urgent};
+use crate::work::{BUDGET_CALLS, FLOOD, FLOOD_TASK, SPEND, is_urgent};
 use std::collections::BTreeMap;
 
 /// How a run can have ended.
@@ -147,6 +147,11 @@ pub(super) fn budgets(facts: &Facts<'_>) -> Found {
     found
 }
 
+/// Whether a run of a flood begins that is not urgent.
+fn is_patient(line: &Line) -> bool {
+    matches!(line.did, Did::Began { .. }) && line.run.starts_with(FLOOD) && !is_urgent(&line.run)
+}
+
 /// How long an urgent run may be there before all nodes know what waits, where nothing else is done to them.
 const KNOWN: Moment = 1_000_000;
 
@@ -159,14 +164,17 @@ pub(super) fn priorities(facts: &Facts<'_>) -> Found {
     }
     let cluster = &facts.history.head.plan.cluster;
     let slots = cluster.nodes * cluster.instances;
-    let begins = |line: &&Line| matches!(line.did, Did::Began { .. }) && line.run.starts_with(FLOOD);
-    let began: Vec<&Line> = facts.history.ledger.iter().filter(begins).collect();
+    // In the order of time, as a ledger is but for what several nodes write at once.
+    let mut patient: Vec<Moment> =
+        facts.history.ledger.iter().filter(|line| is_patient(line)).map(|line| line.at).collect();
+    patient.sort_unstable();
+    let begun_by = |moment: Moment| patient.partition_point(|at| *at < moment);
     let urgent = |call: &&Call| call.op == Op::Start && call.outcome == Outcome::Ok && is_urgent(&call.run);
     for call in facts.history.calls.iter().filter(urgent) {
-        let Some(at) = began.iter().find(|line| line.run == call.run).map(|line| line.at) else { continue };
+        let began = facts.of_task(&call.run, FLOOD_TASK).find(|(_, line)| matches!(line.did, Did::Began { .. }));
+        let Some((_, began)) = began else { continue };
         found.looked_at += 1;
-        let waits = call.end + KNOWN..at;
-        let before = began.iter().filter(|line| waits.contains(&line.at) && !is_urgent(&line.run)).count();
+        let before = begun_by(began.at).saturating_sub(begun_by(call.end + KNOWN));
         if before > slots {
             let what = format!("{before} less urgent runs began before {}, and there are {slots} slots", call.run);
             found.breach(what, vec![facts.tell_call(call)]);

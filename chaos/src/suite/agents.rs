@@ -146,6 +146,14 @@ async fn say(life: &Life, task: String) -> Result<Told> {
     Ok(Told { task, mark })
 }
 
+/// The code of a step.
+async fn execute(life: &Life, step: &str, pause: Duration) -> Result<String> {
+    let value = life.mark();
+    life.say(Did::Executed { step: step.to_owned(), value: value.clone() }).await?;
+    tokio::time::sleep(pause).await;
+    Ok(value)
+}
+
 async fn act(ctx: &Ctx, run: &str, deed: &Deed, life: &Life) -> Result<()> {
     let pause = Duration::from_millis(deed.ms);
     match deed.what {
@@ -153,13 +161,7 @@ async fn act(ctx: &Ctx, run: &str, deed: &Deed, life: &Life) -> Result<()> {
         What::Steps(count) => {
             for n in 0..count {
                 let step = format!("step {n}");
-                let run = async || {
-                    let value = life.mark();
-                    life.say(Did::Executed { step: step.clone(), value: value.clone() }).await?;
-                    tokio::time::sleep(pause).await;
-                    Ok(value)
-                };
-                let value: String = ctx.step(&step, run).await?;
+                let value: String = ctx.step(&step, || execute(life, &step, pause)).await?;
                 life.say(Did::Given { step, value }).await?;
             }
         }
@@ -197,12 +199,7 @@ async fn act(ctx: &Ctx, run: &str, deed: &Deed, life: &Life) -> Result<()> {
         What::Spend(count) => {
             for n in 0..count {
                 let step = format!("{SPEND}{n}");
-                let run = async || {
-                    let value = life.mark();
-                    life.say(Did::Executed { step: step.clone(), value: value.clone() }).await?;
-                    tokio::time::sleep(pause).await;
-                    Ok(Spent { value, cost: Cost::calls(1) })
-                };
+                let run = async || Ok(Spent { value: execute(life, &step, pause).await?, cost: Cost::calls(1) });
                 let value: String = ctx.spend(&step, Cost::calls(1), run).await?;
                 life.say(Did::Given { step, value }).await?;
             }

@@ -141,3 +141,38 @@ fn ratio(said: Option<&str>) -> Result<Sampler> {
 fn refused(name: &str, seen: &str, wants: &str) -> Error {
     Error::new(ErrorKind::Invalid, format!("{name} is {seen:?}, and has to be {wants}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(said: &[(&str, &str)]) -> Result<Option<Where>> {
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+        let said: Vec<_> = said.iter().copied().chain([endpoint]).collect();
+        Where::read(&|name| said.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn what_is_said_of_traces_goes_before_what_is_said_of_everything() {
+        let (all, traces) = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL");
+        let spoken = |said: &[(&str, &str)]| read(said).map(|to| to.expect("an endpoint is set").transport);
+        assert_eq!(spoken(&[]).unwrap(), Transport::Grpc);
+        assert_eq!(spoken(&[(all, "http/protobuf")]).unwrap(), Transport::Http);
+        assert_eq!(spoken(&[(all, "http/protobuf"), (traces, "grpc")]).unwrap(), Transport::Grpc);
+        assert_eq!(spoken(&[(all, "grpc"), (traces, " http/protobuf ")]).unwrap(), Transport::Http);
+        assert_eq!(spoken(&[(all, "http/protobuf"), (traces, " ")]).unwrap(), Transport::Http);
+        let refused = spoken(&[(traces, "http/json")]).unwrap_err();
+        assert!(refused.message().contains("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL is \"http/json\""), "{refused}");
+    }
+
+    #[test]
+    fn an_address_of_a_program_speaks_http_if_it_has_a_path() {
+        for (address, transport) in [
+            ("http://127.0.0.1:4317", Transport::Grpc),
+            ("http://127.0.0.1:4317/", Transport::Grpc),
+            ("https://traces.example/v1/traces", Transport::Http),
+        ] {
+            assert_eq!(Where::to(address.to_owned(), &|_| None).unwrap().transport, transport, "{address}");
+        }
+    }
+}
