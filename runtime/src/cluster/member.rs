@@ -22,7 +22,7 @@ use super::note::Note;
 use super::routes::Routes;
 use super::steward::{Act, Movement, Pace, Stage, Steward, Why};
 use super::switchboard::Switchboard;
-use super::view::{Beat, Heard, Hears, Standing, View};
+use super::view::{Beat, Heard, Hears, Standing, UNREACHABLE_MAX, Unreachable, View};
 use crate::closing_time::ClosingTime;
 use crate::dispatch::backlog::Backlog;
 use crate::partition::door::Door;
@@ -42,8 +42,6 @@ use uuid::Uuid;
 const HEARD_EVERY: u64 = 8;
 /// How long the directory is given to answer: it is soft, and nothing waits for it.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
-/// The pause before a node that could not be reached is tried once more.
-const PROBE_AGAIN: Duration = Duration::from_millis(300);
 /// How long a partition may take to make durable what it has decided before another node takes it.
 const RELEASE_MAX: Duration = Duration::from_secs(5);
 
@@ -224,6 +222,7 @@ impl Post {
             Message::Unreachable(node) => self.unreachable(node, now),
             Message::Suspected(node) => {
                 if node != self.around.node && self.view.lives(&node, now) {
+                    self.view.suspected(&node, now);
                     self.around.switchboard.tell(&node, Note::Ping);
                 }
             }
@@ -447,17 +446,22 @@ impl Post {
         if node == self.around.node || !self.view.lives(&node, now) {
             return;
         }
-        if self.view.unreachable(&node, now) {
-            tracing::warn!(%node, "a node is gone: nobody takes its messages");
-            self.around.switchboard.tell_all(Note::Suspect { node: node.clone() });
-            self.is_dead(node);
-            return self.act(now);
+        match self.view.unreachable(&node, now) {
+            Unreachable::Dead => {
+                tracing::warn!(%node, "a node is gone: nobody takes its messages");
+                self.around.switchboard.tell_all(Note::Suspect { node: node.clone() });
+                self.is_dead(node);
+                self.act(now);
+            }
+            Unreachable::Perhaps => {
+                let switchboard = self.around.switchboard.clone();
+                self.tasks.spawn(async move {
+                    sleep(UNREACHABLE_MAX).await;
+                    switchboard.tell(&node, Note::Ping);
+                });
+            }
+            Unreachable::Still => {}
         }
-        let switchboard = self.around.switchboard.clone();
-        self.tasks.spawn(async move {
-            sleep(PROBE_AGAIN).await;
-            switchboard.tell(&node, Note::Ping);
-        });
     }
 
     fn is_dead(&mut self, node: Arc<str>) {

@@ -38,6 +38,8 @@ pub(crate) enum Note {
     NotTaken { task: TaskRef, token: Token },
     /// A breaker of what we all call stands here.
     Breaker(crate::breaker::Told),
+    /// What was said to me lately may be lost: my queue was gone, and is back.
+    Missed,
     /// I do not need these slots.
     Return { agent: Arc<str>, desk: u64, slots: u32 },
 }

@@ -7,6 +7,9 @@
 //! actor of its own node: it asks again or says that the outcome is unknown. A mailroom belongs to its node, so what is for
 //! it goes nowhere else; its caller hears whether anybody may have heard it.
 //!
+//! A queue that is gone, as all are when a broker starts again, takes with it what was in it. So a node whose queue is back
+//! tells all that it may have missed something, and takes the same of them: what is under way is sent again at once.
+//!
 //! Nothing here is durable, and nothing needs to be: a message is taken off its queue when it has been heard, because
 //! whoever has sent it repeats it until it is answered.
 
@@ -53,8 +56,11 @@ const UNCONFIRMED_MAX: usize = 256;
 const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 /// How often calls are looked at that have no answer.
 const TICK: Duration = Duration::from_millis(500);
-/// The pause before a queue that was lost is declared again, doubled up to the second.
-const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// The pause before a queue that was lost is declared again, doubled up to the second of these.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
+/// How much later than the queue of this node those of others may be back, after a broker was away: they connect with a
+/// pause of a second at most, and declare after another quarter. Until then nobody is dead who has none.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
 
 /// Lives of a node after which one that has heard nothing that is said to all is deaf: each says something to all with every
 /// eighth beat, this one too, and a life is two beats at least.
@@ -111,8 +117,32 @@ pub(crate) enum Order {
     Dead(Arc<str>),
     /// Have the backlog look soon at what it is to ask others for.
     Look(Duration),
+    /// The queue of this node is lost, or back.
+    Queue(Queue),
+    /// What others have said to this node lately may be lost.
+    Missed,
     /// Time has passed.
     Tick,
+}
+
+/// How the queue of this node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// It was never lost.
+    Kept,
+    Lost,
+    Back(Instant),
+}
+
+impl Queue {
+    /// Whether another node that has no queue is gone, and not only late to be back.
+    fn is_settled(self) -> bool {
+        match self {
+            Self::Kept => true,
+            Self::Lost => false,
+            Self::Back(at) => at.elapsed() >= BACK_WITHIN,
+        }
+    }
 }
 
 /// What was sent to a node.
@@ -124,6 +154,8 @@ pub(crate) enum Sent {
     Other { to: Arc<str> },
     /// To everybody.
     All,
+    /// To everybody, that this node may have missed something.
+    Missed,
 }
 
 /// The switchboard as a child of its node, and a handle to it. What it is made of is said before it starts.
@@ -218,6 +250,9 @@ struct Desk {
     unconfirmed: Arc<Semaphore>,
     /// Numbers what is sent.
     number: u64,
+    queue: Queue,
+    /// Whether the others do not know yet that this node may have missed something.
+    is_to_say_missed: bool,
 }
 
 impl Actor for SwitchboardActor {
@@ -254,6 +289,8 @@ impl Actor for SwitchboardActor {
             sending: JoinSet::new(),
             unconfirmed: Arc::new(Semaphore::new(UNCONFIRMED_MAX)),
             number: 0,
+            queue: Queue::Kept,
+            is_to_say_missed: false,
         })
     }
 
@@ -274,11 +311,15 @@ impl Actor for SwitchboardActor {
 /// more, although nobody says that it has ended, is given up: brokers lose some.
 async fn consume(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphore>) {
     let Ok(queue) = QueueName::node(&around.node) else { return };
-    let mut pause = AGAIN.0;
+    let (mut pause, mut is_first) = (AGAIN.0, true);
     loop {
         match around.bus.consume_own(&queue, QUEUE_MAX, PREFETCH).await {
             Ok(mut consumer) => {
                 pause = AGAIN.0;
+                if !std::mem::take(&mut is_first) {
+                    let _ended = desk.cast(Order::Queue(Queue::Back(Instant::now())));
+                    let _ended = desk.cast(Order::Missed);
+                }
                 loop {
                     // The node sends itself a message with every beat.
                     let Ok(delivery) = timeout(noticed_after(around.life), consumer.next()).await else {
@@ -296,8 +337,12 @@ async fn consume(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphor
                     }
                     let _gone = delivery.ack().await;
                 }
+                let _ended = desk.cast(Order::Queue(Queue::Lost));
             }
-            Err(error) => tracing::warn!(node = %around.node, %error, "the queue of the node could not be declared"),
+            Err(error) if pause == AGAIN.0 => {
+                tracing::warn!(node = %around.node, %error, "the queue of the node could not be declared; it is tried again");
+            }
+            Err(error) => tracing::debug!(node = %around.node, %error, "the queue of the node could not be declared"),
         }
         sleep(pause).await;
         pause = (2 * pause).min(AGAIN.1);
@@ -306,10 +351,13 @@ async fn consume(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphor
 
 /// Takes what is said to all nodes. Each says something now and then, this one too.
 async fn listen(around: Surroundings, desk: ActorRef<Order>, room: Arc<Semaphore>) {
-    let mut pause = AGAIN.0;
+    let (mut pause, mut is_first) = (AGAIN.0, true);
     loop {
         if let Ok(mut subscription) = around.bus.subscribe().await {
             pause = AGAIN.0;
+            if !std::mem::take(&mut is_first) {
+                let _ended = desk.cast(Order::Missed);
+            }
             loop {
                 let limit = noticed_after(SILENT_LIVES * around.life);
                 let Ok(envelope) = timeout(limit, subscription.next()).await else {
@@ -360,13 +408,13 @@ impl Desk {
             Order::TellAll(note) => {
                 let id = self.next_id();
                 if let Some(envelope) = note.envelope(id, &self.around.node) {
-                    self.broadcast(envelope);
+                    self.broadcast(Sent::All, envelope);
                 }
             }
             Order::Beat(beat) => {
                 let id = self.next_id();
                 if let Some(body) = json(&beat) {
-                    self.broadcast(Envelope::new(id, super::note::BEAT, &*self.around.node, body));
+                    self.broadcast(Sent::All, Envelope::new(id, super::note::BEAT, &*self.around.node, body));
                 }
             }
             Order::Heard { envelope, .. } => self.heard(envelope),
@@ -389,7 +437,31 @@ impl Desk {
                     backlog.look();
                 });
             }
+            Order::Queue(queue) => self.queue = queue,
+            Order::Missed => {
+                self.missed(None);
+                self.say_missed();
+            }
             Order::Tick => self.tick(),
+        }
+    }
+
+    /// What was said to a node lately may be lost: calls, answers, tasks, what is wanted and lent. It is said again. Without a
+    /// node it is this one that has missed something, and perhaps that others have.
+    fn missed(&mut self, by: Option<&Arc<str>>) {
+        for call in self.calls.again(by.map(|node| &**node)) {
+            self.send_call(call);
+        }
+        self.around.backlog.missed(by);
+        for actor in self.around.doors.iter().filter_map(|door| door.slot.current()) {
+            let _ended = actor.cast(Message::Missed { by: by.cloned() });
+        }
+    }
+
+    fn say_missed(&mut self) {
+        let id = self.next_id();
+        if let Some(envelope) = Note::Missed.envelope(id, &self.around.node) {
+            self.broadcast(Sent::Missed, envelope);
         }
     }
 
@@ -420,12 +492,12 @@ impl Desk {
         });
     }
 
-    fn broadcast(&mut self, envelope: Envelope) {
+    fn broadcast(&mut self, sent: Sent, envelope: Envelope) {
         let (bus, desk, unconfirmed) = (self.around.bus.clone(), self.myself.clone(), self.unconfirmed.clone());
         self.sending.spawn(async move {
             let Ok(_one_more) = unconfirmed.acquire_owned().await else { return };
             let result = bus.broadcast(envelope).await;
-            let _ended = desk.cast(Order::Sent { sent: Sent::All, result });
+            let _ended = desk.cast(Order::Sent { sent, result });
         });
     }
 
@@ -433,9 +505,9 @@ impl Desk {
         match (sent, result) {
             (Sent::Call { to, number }, Err(bus::Error::Unroutable { .. })) => {
                 self.calls.undelivered(number);
-                self.around.member.unreachable(to);
+                self.unreachable(to);
             }
-            (Sent::Other { to }, Err(bus::Error::Unroutable { .. })) => self.around.member.unreachable(to),
+            (Sent::Other { to }, Err(bus::Error::Unroutable { .. })) => self.unreachable(to),
             (Sent::Call { number, .. }, Err(bus::Error::Full { .. })) => self.calls.full(number),
             // It may be there: the call is repeated, as any that is not answered.
             (Sent::Call { number, .. }, Err(bus::Error::Unclear { .. } | bus::Error::Closed { .. }) | Ok(())) => {
@@ -444,7 +516,16 @@ impl Desk {
             (Sent::Call { number, .. }, Err(bus::Error::Refused { .. })) => self.calls.not_sent(number),
             (Sent::Other { to }, Ok(())) => self.around.member.reached(to),
             (Sent::Other { .. } | Sent::All, Err(error)) => tracing::debug!(%error, "the bus did not take a message"),
-            (Sent::All, Ok(())) => {}
+            // The queue is back before there is a connection to publish over: it is said with the next tick.
+            (Sent::Missed, Err(_)) => self.is_to_say_missed = true,
+            (Sent::All | Sent::Missed, Ok(())) => {}
+        }
+    }
+
+    /// A node has no queue. Where this one has just lost its own there is nothing to be learned from that.
+    fn unreachable(&self, node: Arc<str>) {
+        if self.queue.is_settled() {
+            self.around.member.unreachable(node);
         }
     }
 
@@ -473,6 +554,8 @@ impl Desk {
             Note::Lend(lent) => self.around.backlog.borrow(from, lent),
             Note::Breaker(told) if *from != self.around.node => self.around.breakers.told(from, told),
             Note::Breaker(_) => {} // our own
+            Note::Missed if *from != self.around.node => self.missed(Some(from)),
+            Note::Missed => {} // our own
             Note::Return { desk, slots, .. } => self.around.backlog.given_back(from, desk, slots),
             Note::NotTaken { task, token } => {
                 let home = task.run.partition(self.around.doors.len() as u16);
@@ -510,6 +593,9 @@ impl Desk {
         }
         for call in self.calls.due(now) {
             self.send_call(call);
+        }
+        if std::mem::take(&mut self.is_to_say_missed) {
+            self.say_missed();
         }
         self.served.forget_old(now);
     }

@@ -69,12 +69,21 @@ struct Seen {
     beat: Beat,
     /// When its number last grew.
     at: Duration,
-    /// How often in a row a message to it could not be delivered since then.
-    unreachable: u32,
+    /// Since when messages to it find no queue of its, all of them.
+    unreachable_since: Option<Duration>,
+    /// It had none for long enough.
+    is_unreachable: bool,
 }
 
-/// After so many messages that found no queue of its, a node is dead: there is nobody who could take them.
-const UNREACHABLE_MAX: u32 = 2;
+impl Seen {
+    fn now(beat: Beat, at: Duration) -> Self {
+        Self { beat, at, unreachable_since: None, is_unreachable: false }
+    }
+}
+
+/// A node that has no queue for so long is dead: there is nobody who could take its messages. One whose connection was lost
+/// has another by then.
+pub(super) const UNREACHABLE_MAX: Duration = Duration::from_millis(750);
 
 /// The nodes, as far as one of them knows.
 #[derive(Debug)]
@@ -95,32 +104,45 @@ impl View {
         match self.nodes.get_mut(&beat.node) {
             None => {
                 let came = beat.standing != Standing::Gone;
-                self.nodes.insert(beat.node.clone(), Seen { beat, at: now, unreachable: 0 });
+                self.nodes.insert(beat.node.clone(), Seen::now(beat, now));
                 if came { Heard::Newcomer } else { Heard::News }
             }
             Some(seen) if seen.beat.number < beat.number => {
                 let said = |beat: &Beat| (beat.owns.clone(), beat.standing, beat.refuses.clone());
                 let is_news = said(&seen.beat) != said(&beat);
                 let was_dead = !is_alive(seen, now, self.life);
-                *seen = Seen { beat, at: now, unreachable: 0 };
+                *seen = Seen::now(beat, now);
                 if is_news || was_dead { Heard::News } else { Heard::SameAgain }
             }
             Some(_) => Heard::Old,
         }
     }
 
-    /// A message to a node found no queue of its. True if it is dead because of that.
-    pub(crate) fn unreachable(&mut self, node: &str, now: Duration) -> bool {
+    /// A message to a node found no queue of its.
+    pub(crate) fn unreachable(&mut self, node: &str, now: Duration) -> Unreachable {
         let life = self.life;
-        let Some(seen) = self.nodes.get_mut(node).filter(|seen| is_alive(seen, now, life)) else { return false };
-        seen.unreachable += 1;
-        !is_alive(seen, now, life)
+        let Some(seen) = self.nodes.get_mut(node).filter(|seen| is_alive(seen, now, life)) else {
+            return Unreachable::Still;
+        };
+        let Some(since) = seen.unreachable_since else {
+            seen.unreachable_since = Some(now);
+            return Unreachable::Perhaps;
+        };
+        seen.is_unreachable = now.saturating_sub(since) >= UNREACHABLE_MAX;
+        if seen.is_unreachable { Unreachable::Dead } else { Unreachable::Still }
+    }
+
+    /// Another node has found that out, and not in a moment: one message that is not delivered is enough.
+    pub(crate) fn suspected(&mut self, node: &str, now: Duration) {
+        if let Some(seen) = self.nodes.get_mut(node) {
+            seen.unreachable_since = Some(now.saturating_sub(UNREACHABLE_MAX));
+        }
     }
 
     /// A message to it was delivered.
     pub(crate) fn reached(&mut self, node: &str) {
         if let Some(seen) = self.nodes.get_mut(node) {
-            seen.unreachable = 0;
+            (seen.unreachable_since, seen.is_unreachable) = (None, false);
         }
     }
 
@@ -184,7 +206,18 @@ impl View {
 
 fn is_alive(seen: &Seen, now: Duration, life: Duration) -> bool {
     let is_fresh = now.saturating_sub(seen.at) < life;
-    is_fresh && seen.beat.standing != Standing::Gone && seen.unreachable < UNREACHABLE_MAX
+    is_fresh && seen.beat.standing != Standing::Gone && !seen.is_unreachable
+}
+
+/// What a message means that found no queue of its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreachable {
+    /// The node may be connecting anew. One more message is to tell, after [`UNREACHABLE_MAX`].
+    Perhaps,
+    /// Nothing that was not known.
+    Still,
+    /// The node is dead because of that.
+    Dead,
 }
 
 /// What hearing of a node has changed.

@@ -610,6 +610,24 @@ impl Backlog {
         }
     }
 
+    /// What was said to a node may be lost, or to this one: what was lent is taken back, for it may never have come there, or
+    /// what was done with it not here; and what is wanted is said again.
+    pub(crate) fn missed(self: &Arc<Self>, by: Option<&Arc<str>>) {
+        let mut inner = self.lock();
+        let ended = match by {
+            Some(node) => inner.loans.forget_node(node),
+            None => inner.loans.forget_all(),
+        };
+        let lanes = inner.lanes_wanted(Instant::now()).0;
+        self.take_back(inner, ended);
+        if let (Some(others), false) = (self.others.get(), lanes.is_empty()) {
+            match by {
+                Some(node) => others.tell(node, Note::Want { lanes }),
+                None => others.tell_all(Note::Want { lanes }),
+            }
+        }
+    }
+
     fn take_back(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, ended: Vec<(u64, u32)>) {
         for (desk, slots) in &ended {
             inner.desks.change(*desk, |desk| desk.out = desk.out.saturating_sub(*slots as usize));

@@ -137,6 +137,11 @@ impl Loans {
         self.end(|other, _| other == node)
     }
 
+    /// Ends all loans.
+    pub(super) fn forget_all(&mut self) -> Vec<(u64, u32)> {
+        self.end(|_, _| true)
+    }
+
     /// Ends the loans that were neither used nor given back in time.
     pub(super) fn forget_old(&mut self) -> Vec<(u64, u32)> {
         self.end(|_, at| at.elapsed() >= LOAN_MAX)

@@ -85,6 +85,7 @@ impl Tenant {
             Message::HandOut(grant) => self.hand_out(grant),
             Message::NotDelivered(task, token) => self.not_delivered(task, token),
             Message::NodeIsGone(node) => self.node_is_gone(node),
+            Message::Missed { by } => self.offer_again_from(by.as_deref()),
             Message::Appended(outcome) => self.appended(outcome)?,
             Message::Looked(asked_at, standing) => self.looked(asked_at, standing)?,
             Message::Doubted => self.doubted(),

@@ -259,6 +259,8 @@ pub(crate) enum Message {
     NotDelivered(TaskRef, Token),
     /// A node is dead, and whoever held a task there.
     NodeIsGone(Arc<str>),
+    /// What was sent to a node may be lost, or to any.
+    Missed { by: Option<Arc<str>> },
     /// The batch in flight has come to this.
     Appended(Outcome),
     /// Whether this owner served still when that was asked.

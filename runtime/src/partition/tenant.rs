@@ -501,11 +501,18 @@ impl Tenant {
         }
     }
 
-    /// Frees what instances of a dead node hold, so many at a time, and offers again what was on its way to them.
-    pub(super) fn node_is_gone(&mut self, node: Arc<str>) {
-        let there = self.handed_out.iter().filter(|(_, out)| out.node.as_ref() == Some(&node));
+    /// Offers again what was on its way to a node, or to any other than this: it may be lost. Where it is not, whoever comes
+    /// second is sent away.
+    pub(super) fn offer_again_from(&mut self, node: Option<&str>) {
+        let is_there = |out: &HandedOut| out.node.is_some() && (node.is_none() || out.node.as_deref() == node);
+        let there = self.handed_out.iter().filter(|(_, out)| is_there(out));
         let there: Vec<(TaskRef, Token)> = there.map(|(task, out)| (*task, out.token)).collect();
         there.into_iter().for_each(|(task, token)| self.not_delivered(task, token));
+    }
+
+    /// Frees what instances of a dead node hold, so many at a time, and offers again what was on its way to them.
+    pub(super) fn node_is_gone(&mut self, node: Arc<str>) {
+        self.offer_again_from(Some(&*node));
         let before = self.state.seq();
         let _never_refused = self.step(Command::LoseHolders(node.clone()));
         if self.state.seq() != before {

@@ -151,6 +151,7 @@ impl Message {
             local @ (Self::HandOut(_)
             | Self::NotDelivered(..)
             | Self::NodeIsGone(_)
+            | Self::Missed { .. }
             | Self::Appended(_)
             | Self::Looked(..)
             | Self::Doubted

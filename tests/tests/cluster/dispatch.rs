@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 const PARTITIONS: u16 = 4;
 
-fn waiting(builder: Builder, id: &str, slots: usize, gate: &Gate, tally: &Tally) -> Builder {
+pub(super) fn waiting(builder: Builder, id: &str, slots: usize, gate: &Gate, tally: &Tally) -> Builder {
     let (gate, tally, name) = (gate.clone(), tally.clone(), id.to_owned());
     let agent = move || {
         let (gate, tally, name) = (gate.clone(), tally.clone(), name.clone());

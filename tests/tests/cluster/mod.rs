@@ -20,3 +20,4 @@ mod membership;
 mod messages;
 mod restored;
 mod takeover;
+mod wiped;

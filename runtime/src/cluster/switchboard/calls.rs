@@ -66,6 +66,13 @@ impl Call {
         self.reach == Reach::Nobody && self.unconfirmed == 0
     }
 
+    /// Is sent again, and after this pause once more.
+    fn again(&mut self, number: u64, now: Instant, pause: Duration) -> Sending {
+        (self.sent, self.pause) = (now, pause);
+        self.unconfirmed += 1;
+        (self.to.clone(), number, self.envelope.clone())
+    }
+
     /// Says that there is no answer, and none will come.
     fn end(self) {
         let is_unheard = self.is_unheard();
@@ -133,17 +140,20 @@ impl Calls {
         }
     }
 
-    /// The bus did not take it. It is sent again when it is due.
+    /// The bus did not take it, which costs nobody anything. It is sent again when calls are looked at next.
     pub(super) fn not_sent(&mut self, number: u64) {
-        self.confirmed(number);
+        if let Some(call) = self.confirmed(number) {
+            call.pause = Duration::ZERO;
+        }
     }
 
-    /// There was nobody to hear it. If that was so each time it goes to the next owner of its partition, and its caller does
-    /// not notice; there is no next owner of a mailroom.
+    /// There was nobody to hear it: its node is back soon, or dead. If it was so each time it goes to the next owner of its
+    /// partition, and its caller does not notice; there is no next owner of a mailroom.
     pub(super) fn undelivered(&mut self, number: u64) {
         let Some(call) = self.confirmed(number) else { return };
+        call.pause = AGAIN.0;
         let goes_on = match &call.meant {
-            Meant::Partition { .. } => call.reach == Reach::Nobody,
+            Meant::Partition { .. } => true,
             Meant::Mailroom { .. } => call.reach == Reach::Nobody && call.unconfirmed > 0,
         };
         if !goes_on && let Some(call) = self.under_way.remove(&number) {
@@ -182,9 +192,8 @@ impl Calls {
                 None => call.reach == Reach::Nobody,
                 Some(_) if call.reach == Reach::Perhaps => false,
                 Some(to) => {
-                    (call.to, call.sent) = (to.clone(), now);
-                    call.unconfirmed += 1;
-                    again.push((to.clone(), *number, call.envelope.clone()));
+                    call.to = to.clone();
+                    again.push(call.again(*number, now, AGAIN.0));
                     true
                 }
             }
@@ -220,16 +229,17 @@ impl Calls {
         forgotten
     }
 
-    /// Calls that are to be sent again.
+    /// Calls that are to be sent again, for there was no answer for so long.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Sending> {
         let late = self.under_way.iter_mut().filter(|(_, call)| now.duration_since(call.sent) >= call.pause);
-        let again = late.map(|(number, call)| {
-            call.sent = now;
-            call.unconfirmed += 1;
-            call.pause = (2 * call.pause).min(AGAIN.1);
-            (call.to.clone(), *number, call.envelope.clone())
-        });
-        again.collect()
+        late.map(|(number, call)| call.again(*number, now, (2 * call.pause).clamp(AGAIN.0, AGAIN.1))).collect()
+    }
+
+    /// Calls to a node, or to all, that are to be sent again: they or their answers may be lost.
+    pub(super) fn again(&mut self, to: Option<&str>) -> Vec<Sending> {
+        let now = Instant::now();
+        let theirs = self.under_way.iter_mut().filter(|(_, call)| to.is_none_or(|to| *call.to == *to));
+        theirs.map(|(number, call)| call.again(*number, now, AGAIN.0)).collect()
     }
 }
 

@@ -47,6 +47,28 @@ async fn a_call_is_sent_again_until_it_is_answered_and_less_and_less_often() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_is_sent_again_at_once_when_it_may_be_lost_and_soon_while_nobody_has_it() {
+    let mut calls = Calls::default();
+    let ((to_a, _a), (to_b, _b)) = (call(&mut calls, "a", 1), call(&mut calls, "b", 2));
+    let seconds = async |n| advance(Duration::from_secs(n)).await;
+    [to_a, to_b].into_iter().for_each(|number| calls.delivered(number));
+    seconds(1).await;
+    assert_eq!(due(&mut calls), [to_a, to_b]);
+    let again = |calls: &mut Calls, to| calls.again(to).into_iter().map(|(_, number, _)| number).collect::<Vec<_>>();
+    assert_eq!(again(&mut calls, Some("a")), [to_a], "a has missed something");
+    seconds(1).await;
+    assert_eq!(due(&mut calls), [to_a], "it was as if it were new");
+    assert_eq!(again(&mut calls, None), [to_a, to_b], "this node has");
+    for _ in 0..3 {
+        calls.undelivered(to_a);
+        calls.not_sent(to_b);
+        assert_eq!(due(&mut calls), [to_b]);
+        seconds(1).await;
+        assert_eq!(due(&mut calls), [to_a, to_b]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_for_what_nobody_answers_any_more_is_told() {
     let mut calls = Calls::default();
     let (_, moved) = call(&mut calls, "a", 1);
@@ -73,6 +95,10 @@ async fn what_nobody_has_heard_goes_to_the_next_owner() {
     assert_eq!(again.iter().map(|(to, number, _)| (&**to, *number)).collect::<Vec<_>>(), [("b", it)]);
     calls.delivered(it);
     calls.undelivered(it);
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(due(&mut calls), [it], "its node may be back soon");
+    calls.undelivered(it);
+    calls.dead("b");
     assert!(answer.await.is_err(), "it may have been heard before");
     let (_, answer) = call(&mut calls, "b", 1);
     calls.here(1);

@@ -1,4 +1,4 @@
-use super::{Beat, Heard, Hears, Standing, View};
+use super::{Beat, Heard, Hears, Standing, UNREACHABLE_MAX, Unreachable, View};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,14 +45,25 @@ fn a_node_lives_for_as_long_as_it_says_something_new() {
 fn a_node_that_nobody_can_reach_is_dead_until_it_is_heard_again() {
     let mut view = View::new(LIFE);
     view.heard(beat("a", 1, &[]), s(0));
-    assert!(!view.unreachable("a", s(1)), "it may be connecting anew");
+    let later = |n| s(1) + n * UNREACHABLE_MAX / 2;
+    assert_eq!(view.unreachable("a", later(0)), Unreachable::Perhaps, "it may be connecting anew");
     view.reached("a");
-    assert!(!view.unreachable("a", s(1)));
-    assert!(view.unreachable("a", s(1)));
-    assert!(!view.unreachable("a", s(1)), "that is known");
-    assert!(!view.lives("a", s(1)));
-    view.heard(beat("a", 2, &[]), s(1));
-    assert!(view.lives("a", s(1)));
+    assert_eq!(view.unreachable("a", later(1)), Unreachable::Perhaps);
+    assert_eq!(
+        view.unreachable("a", later(1)),
+        Unreachable::Still,
+        "many messages at the same time say no more than one"
+    );
+    assert_eq!(view.unreachable("a", later(2)), Unreachable::Still);
+    assert!(view.lives("a", later(2)));
+    assert_eq!(view.unreachable("a", later(3)), Unreachable::Dead);
+    assert_eq!(view.unreachable("a", later(3)), Unreachable::Still, "that is known");
+    assert!(!view.lives("a", later(3)));
+    view.heard(beat("a", 2, &[]), s(3));
+    assert!(view.lives("a", s(3)));
+    view.suspected("a", s(4));
+    assert!(view.lives("a", s(4)), "others may be wrong");
+    assert_eq!(view.unreachable("a", s(4)), Unreachable::Dead, "or are not");
 }
 
 #[test]

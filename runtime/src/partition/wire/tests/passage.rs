@@ -264,6 +264,7 @@ fn name(message: &Message) -> Option<&'static str> {
         Message::HandOut(_)
         | Message::NotDelivered(..)
         | Message::NodeIsGone(_)
+        | Message::Missed { .. }
         | Message::Appended(_)
         | Message::Looked(..)
         | Message::Doubted
