@@ -458,7 +458,9 @@ impl Desk {
         }
     }
 
+    /// Says it to all; and to itself, to hear that it is heard before the next beat does.
     fn say_missed(&mut self) {
+        self.tell(self.around.node.clone(), &Note::Loop);
         let id = self.next_id();
         if let Some(envelope) = Note::Missed.envelope(id, &self.around.node) {
             self.broadcast(Sent::Missed, envelope);
