@@ -150,8 +150,8 @@ impl Queue {
 pub(crate) enum Sent {
     /// The call with this number.
     Call { to: Arc<str>, number: u64 },
-    /// Something that nobody waits for.
-    Other { to: Arc<str> },
+    /// Something that nobody waits for. What it was, if it matters that it comes there.
+    Other { to: Arc<str>, note: Option<Note> },
     /// To everybody.
     All,
     /// To everybody, that this node may have missed something.
@@ -253,6 +253,8 @@ struct Desk {
     queue: Queue,
     /// Whether the others do not know yet that this node may have missed something.
     is_to_say_missed: bool,
+    /// What the bus has refused of slots that are lent and given back: they would be idle until the loan ends.
+    unsaid: Vec<(Arc<str>, Note)>,
 }
 
 impl Actor for SwitchboardActor {
@@ -291,6 +293,7 @@ impl Actor for SwitchboardActor {
             number: 0,
             queue: Queue::Kept,
             is_to_say_missed: false,
+            unsaid: Vec::new(),
         })
     }
 
@@ -475,7 +478,8 @@ impl Desk {
     fn tell(&mut self, to: Arc<str>, note: &Note) {
         let id = self.next_id();
         if let Some(envelope) = note.envelope(id, &self.around.node) {
-            self.send(Sent::Other { to }, envelope);
+            let note = matches!(note, Note::Lend(_) | Note::Return { .. }).then(|| note.clone());
+            self.send(Sent::Other { to, note }, envelope);
         }
     }
 
@@ -486,7 +490,7 @@ impl Desk {
     fn send(&mut self, sent: Sent, envelope: Envelope) {
         let (bus, desk, unconfirmed) = (self.around.bus.clone(), self.myself.clone(), self.unconfirmed.clone());
         self.sending.spawn(async move {
-            let (Sent::Call { to, .. } | Sent::Other { to }) = &sent else { return };
+            let (Sent::Call { to, .. } | Sent::Other { to, .. }) = &sent else { return };
             let Ok(queue) = QueueName::node(to) else { return };
             let Ok(_one_more) = unconfirmed.acquire_owned().await else { return };
             let result = bus.publish(&queue, envelope).await;
@@ -509,14 +513,15 @@ impl Desk {
                 self.calls.undelivered(number);
                 self.unreachable(to);
             }
-            (Sent::Other { to }, Err(bus::Error::Unroutable { .. })) => self.unreachable(to),
+            (Sent::Other { to, .. }, Err(bus::Error::Unroutable { .. })) => self.unreachable(to),
+            (Sent::Other { to, note: Some(note) }, Err(bus::Error::Refused { .. })) => self.unsaid.push((to, note)),
             (Sent::Call { number, .. }, Err(bus::Error::Full { .. })) => self.calls.full(number),
             // It may be there: the call is repeated, as any that is not answered.
             (Sent::Call { number, .. }, Err(bus::Error::Unclear { .. } | bus::Error::Closed { .. }) | Ok(())) => {
                 self.calls.delivered(number);
             }
             (Sent::Call { number, .. }, Err(bus::Error::Refused { .. })) => self.calls.not_sent(number),
-            (Sent::Other { to }, Ok(())) => self.around.member.reached(to),
+            (Sent::Other { to, .. }, Ok(())) => self.around.member.reached(to),
             (Sent::Other { .. } | Sent::All, Err(error)) => tracing::debug!(%error, "the bus did not take a message"),
             // The queue is back before there is a connection to publish over: it is said with the next tick.
             (Sent::Missed, Err(_)) => self.is_to_say_missed = true,
@@ -598,6 +603,12 @@ impl Desk {
         }
         if std::mem::take(&mut self.is_to_say_missed) {
             self.say_missed();
+        }
+        for (to, note) in std::mem::take(&mut self.unsaid) {
+            match note {
+                Note::Lend(lent) => self.around.backlog.not_lent(&to, lent.desk, lent.slots),
+                given_back => self.tell(to, &given_back),
+            }
         }
         self.served.forget_old(now);
     }

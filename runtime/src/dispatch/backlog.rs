@@ -552,6 +552,19 @@ impl Backlog {
         self.serve(desk);
     }
 
+    /// Slots were lent to a node that has not heard of it: they are lent once more.
+    pub(crate) fn not_lent(self: &Arc<Self>, node: &Arc<str>, desk: u64, slots: u32) {
+        let mut inner = self.lock();
+        let slots = inner.loans.take(node, desk, slots);
+        let Inner { desks, wants, .. } = &mut *inner;
+        if let Some(desk) = desks.get(desk) {
+            wants.not_lent(node, slots, desk.traits(), |capability| desk.capabilities.contains_key(capability));
+        }
+        desks.change(desk, |desk| desk.out = desk.out.saturating_sub(slots as usize));
+        drop(inner);
+        self.serve(desk);
+    }
+
     /// A task has come for a slot that was lent; false if the desk is gone, or takes no more. A slot that was taken back meanwhile is taken
     /// once more: then the task waits for an instance.
     pub(crate) fn loan_used(&self, node: &Arc<str>, desk: u64) -> bool {

@@ -78,11 +78,26 @@ impl Wants {
     pub(super) fn lent(&mut self, node: &str, slots: u32, turn: u64, traits: &Traits, offers: impl Fn(&str) -> bool) {
         let Some(want) = self.0.get_mut(node) else { return };
         want.served = turn;
-        let fits =
-            |lane: &&mut Wanted| lane.waiting > 0 && offers(&lane.capability) && lane.requires.are_met_by(traits);
-        if let Some(lane) = want.lanes.iter_mut().filter(fits).max_by_key(|lane| lane.priority) {
+        let fits = |lane: &Wanted| lane.waiting > 0 && offers(&lane.capability);
+        if let Some(lane) = want.most_urgent(traits, fits) {
             lane.waiting = lane.waiting.saturating_sub(slots);
         }
+    }
+
+    /// Notes that they were not.
+    pub(super) fn not_lent(&mut self, node: &str, slots: u32, traits: &Traits, offers: impl Fn(&str) -> bool) {
+        let lane = self.0.get_mut(node).and_then(|want| want.most_urgent(traits, |lane| offers(&lane.capability)));
+        if let Some(lane) = lane {
+            lane.waiting = lane.waiting.saturating_add(slots);
+        }
+    }
+}
+
+impl Want {
+    /// The most urgent of the lanes that such a desk can serve.
+    fn most_urgent(&mut self, traits: &Traits, fits: impl Fn(&Wanted) -> bool) -> Option<&mut Wanted> {
+        let lanes = self.lanes.iter_mut().filter(|lane| fits(lane) && lane.requires.are_met_by(traits));
+        lanes.max_by_key(|lane| lane.priority)
     }
 }
 

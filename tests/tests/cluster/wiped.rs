@@ -88,3 +88,22 @@ async fn what_was_lost_in_a_queue_goes_again_when_that_is_back() {
     agents.board.shutdown().await.unwrap();
     owner.board.shutdown().await.unwrap();
 }
+
+/// The bus refuses that a node lends a slot, each time that it is given it again: the slot is not idle until the loan has run out.
+#[tokio::test(start_paused = true)]
+async fn a_slot_is_lent_although_the_bus_refuses_to_say_so_at_first() {
+    let town = Town::of(PARTITIONS);
+    let owner = Mortal::of(&town, |builder| builder).await;
+    let (gate, tally) = (Gate::shut(), Tally::default());
+    let agents = Mortal::of(&town, |builder| waiting(builder.client(), "it", 1, &gate, &tally)).await;
+    until(&owner, |nodes| nodes.len() == 2).await;
+    let its_queue = format!("node.{}", owner.nodes().await.unwrap()[0].id);
+    assert_eq!(owner.call(act("short")).await.unwrap(), "short");
+    agents.bus.faults().script(Operation::Publish, &its_queue, [Fault::Refuse; 4]);
+    let began = Instant::now();
+    assert_eq!(owner.call(act("short")).await.unwrap(), "short");
+    assert_eq!(agents.bus.faults().injected(Fault::Refuse), 4);
+    assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+    agents.board.shutdown().await.unwrap();
+    owner.board.shutdown().await.unwrap();
+}

@@ -142,7 +142,7 @@ impl Calls {
 
     /// The bus did not take it, which costs nobody anything. It is sent again when calls are looked at next.
     pub(super) fn not_sent(&mut self, number: u64) {
-        if let Some(call) = self.confirmed(number) {
+        if let Some(call) = self.confirmed(number).filter(|call| call.unconfirmed == 0) {
             call.pause = Duration::ZERO;
         }
     }

@@ -62,6 +62,8 @@ async fn a_call_is_sent_again_at_once_when_it_may_be_lost_and_soon_while_nobody_
     for _ in 0..3 {
         calls.undelivered(to_a);
         calls.not_sent(to_b);
+        assert!(due(&mut calls).is_empty(), "it was sent twice, and once it is on its way still");
+        calls.not_sent(to_b);
         assert_eq!(due(&mut calls), [to_b]);
         seconds(1).await;
         assert_eq!(due(&mut calls), [to_a, to_b]);
