@@ -8,8 +8,8 @@ mod tests;
 use bytes::Bytes;
 use callboard_core::{Json, Millis, RunId, ScheduleState, State};
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
 /// One event of a run as the journal has it.
@@ -162,8 +162,8 @@ pub(super) mod as_json {
 
 /// A snapshot in the making: the lines up to one event, of one run after the other.
 ///
-/// It is taken while the state moves on. Lines are only ever added, with higher numbers, and a run that is archived
-/// meanwhile is missing here but archived again by an event behind the snapshot, or is here as a whole; one that comes back
+/// It is taken while the state moves on. Lines are only ever added, with higher numbers. A run that is archived meanwhile is
+/// here all the same: the event that says so is behind the snapshot, and may be lost with this owner. One that comes back
 /// from the archive meanwhile may be here as it ended, and comes back, the same, by an event behind the snapshot. So what
 /// is collected slice by slice leads to the state as it was at `seq`, and with the events behind it to what followed.
 #[derive(Debug)]
@@ -173,9 +173,11 @@ pub(crate) struct SnapshotWalk {
     schedules: VecDeque<Arc<ScheduleState>>,
     /// Where the runs that come next begin; `None` when there are no more.
     next: Option<Bound<RunId>>,
-    /// What is left of a run that did not fit into the last slice. It is kept here because the run may be archived
-    /// before the next slice, and a run of which a snapshot holds the half would seem open for ever.
-    rest: Option<(RunId, VecDeque<Line>)>,
+    /// What comes before that: what is left of a run that did not fit into the last slice, and runs that have left memory
+    /// since then. Of a run of which a snapshot holds the half the other would be missing for ever.
+    rest: VecDeque<(RunId, VecDeque<Line>)>,
+    /// Runs that have left memory, and may come back.
+    left: BTreeSet<RunId>,
 }
 
 /// What a slice holds at most: enough for a frame that compresses well, little enough for a handler's turn.
@@ -190,7 +192,20 @@ impl SnapshotWalk {
         line.push(b'\n');
         let next = (!history.runs.is_empty()).then_some(Bound::Unbounded);
         let schedules = state.schedules().iter_after(None).cloned().collect();
-        (Self { seq: state.seq(), schedules, next, rest: None }, line.into())
+        (Self { seq: state.seq(), schedules, next, rest: VecDeque::new(), left: BTreeSet::new() }, line.into())
+    }
+
+    /// A run leaves memory.
+    pub(crate) fn leaves(&mut self, run: RunId, history: &History) {
+        let is_to_come = self.next.is_some_and(|next| (next, Bound::Unbounded).contains(&run));
+        if is_to_come && self.left.insert(run) {
+            self.rest.push_back((run, self.kept(history.of(run)).iter().cloned().collect()));
+        }
+    }
+
+    /// Those of a run's lines that the snapshot is to have.
+    fn kept<'a>(&self, lines: &'a [Line]) -> &'a [Line] {
+        &lines[..lines.partition_point(|line| line.seq <= self.seq)]
     }
 
     /// The next slice of whole lines; `None` when there is no more.
@@ -205,24 +220,25 @@ impl SnapshotWalk {
             return Some(slice.bytes.into());
         }
         let next = self.next?;
-        if let Some((run, mut lines)) = self.rest.take() {
+        while let Some((run, mut lines)) = self.rest.pop_front() {
             while !slice.is_full()
                 && let Some(line) = lines.pop_front()
             {
                 slice.push(&line);
             }
             if !lines.is_empty() {
-                self.rest = Some((run, lines));
+                self.rest.push_front((run, lines));
                 return Some(slice.bytes.into());
             }
             self.prove(&mut slice.bytes, run, history.of(run), state);
         }
-        for (&run, lines) in history.runs.range((next, Bound::Unbounded)) {
-            let kept = lines.partition_point(|line| line.seq <= self.seq);
-            for (n, line) in lines[..kept].iter().enumerate() {
+        let to_come = history.runs.range((next, Bound::Unbounded));
+        for (&run, lines) in to_come.filter(|(run, _)| !self.left.contains(run)) {
+            let kept = self.kept(lines);
+            for (n, line) in kept.iter().enumerate() {
                 if slice.is_full() {
                     self.next = Some(Bound::Excluded(run));
-                    self.rest = Some((run, lines[n..kept].iter().cloned().collect()));
+                    self.rest.push_back((run, kept[n..].iter().cloned().collect()));
                     return Some(slice.bytes.into());
                 }
                 slice.push(line);

@@ -7,7 +7,7 @@ use super::writer::Housekeeper;
 use crate::journal::append::Mark;
 use crate::journal::snapshot::Slice;
 use bytes::Bytes;
-use callboard_core::{Millis, State};
+use callboard_core::{Millis, RunId, State};
 use tokio::sync::mpsc;
 
 /// A snapshot is due behind so many appends, however small: whoever takes the partition over asks the store for each of them, and
@@ -73,6 +73,13 @@ impl Snapshots {
                 self.go_on(history, state);
             }
             other => self.stage = other,
+        }
+    }
+
+    /// A run leaves memory. A snapshot that is under way is to have it.
+    pub(super) fn leaves(&mut self, run: RunId, history: &History) {
+        if let Stage::Begun { walk, .. } | Stage::Slicing { walk, .. } = &mut self.stage {
+            walk.leaves(run, history);
         }
     }
 

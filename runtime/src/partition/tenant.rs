@@ -224,7 +224,10 @@ impl Tenant {
                     self.history.push(run, Line { seq: event.seq, bytes });
                 }
                 (None, EventKind::RunsArchived(archived)) => {
-                    archived.runs.iter().for_each(|run| self.history.forget(*run));
+                    for run in &archived.runs {
+                        self.snapshots.leaves(*run, &self.history);
+                        self.history.forget(*run);
+                    }
                 }
                 (None, _) => {}
             }

@@ -31,36 +31,87 @@ fn graph() -> Graph {
     Graph { name, tasks: vec![Arc::new(task)], timeout_ms: None, budget: None, tenant: None, labels, trace: None }
 }
 
-/// Half a run in a snapshot would be archived by the log behind it while it seems open, and stay in quarantine.
+/// The event by which a run was archived may be lost with the owner: the snapshot alone is to have the run, and as a whole.
 #[test]
-fn a_run_archived_between_two_slices_is_whole_in_the_snapshot() {
+fn a_run_archived_between_two_slices_is_in_the_snapshot() {
+    let (mut state, mut history) = (State::new(Limits::default()), History::default());
+    let runs: Vec<RunId> = (0..2_000).map(|n| RunId::new(Uuid::from_u128(n))).collect();
+    let submit = |state: &mut State, history: &mut History, run| {
+        let graph = graph().check(&Limits::default().graph).expect("a graph without faults");
+        step(state, history, Command::Submit { run, graph, key: None });
+    };
+    let cancel = |run| Command::Cancel { run, reason: "over".into() };
+    for &run in &runs {
+        submit(&mut state, &mut history, run);
+        step(&mut state, &mut history, cancel(run));
+    }
+    let open = RunId::new(Uuid::from_u128(2_000));
+    submit(&mut state, &mut history, open);
+    let (mut walk, head) = SnapshotWalk::begin(&state, &history);
+    let mut snapshot = head.to_vec();
+    let before: Vec<(RunId, String)> = state.runs().map(|run| (run.id, run.digest())).collect();
+    let slices = |walk: &mut SnapshotWalk, history: &History, state: &State, snapshot: &mut Vec<u8>, at_most| {
+        let slices: Vec<Bytes> = std::iter::from_fn(|| walk.slice(history, state)).take(at_most).collect();
+        slices.iter().for_each(|lines| snapshot.extend_from_slice(lines));
+        slices.len() == at_most
+    };
+    let archive = |walk: &mut SnapshotWalk, history: &mut History, state: &mut State, runs: &[RunId]| {
+        step(state, history, Command::Archive { runs: runs.to_vec(), page: Json::null() });
+        for run in runs {
+            walk.leaves(*run, history);
+            history.forget(*run);
+        }
+    };
+    assert!(slices(&mut walk, &history, &state, &mut snapshot, 1), "more than one slice");
+    // Of what is behind this slice, before it and on it; and what has ended since the snapshot began.
+    archive(&mut walk, &mut history, &mut state, &runs[..1_000]);
+    step(&mut state, &mut history, cancel(open));
+    let late = RunId::new(Uuid::from_u128(2_001));
+    submit(&mut state, &mut history, late);
+    step(&mut state, &mut history, cancel(late));
+    assert!(slices(&mut walk, &history, &state, &mut snapshot, 1), "more than two slices");
+    let left: Vec<RunId> = runs[1_000..].iter().copied().chain([open, late]).collect();
+    let lines: BTreeMap<RunId, Vec<Line>> = left.iter().map(|run| (*run, history.of(*run).to_vec())).collect();
+    archive(&mut walk, &mut history, &mut state, &left);
+    // Some come back, and leave once more, before they are on a slice.
+    let back = &left[500..];
+    back.iter().for_each(|run| history.restore(*run, lines[run].clone()));
+    back[400..].iter().for_each(|run| walk.leaves(*run, &history));
+    slices(&mut walk, &history, &state, &mut snapshot, usize::MAX);
+
+    let mut recovery = Recovery::new(Limits::default());
+    recovery.snapshot(&snapshot).expect("a snapshot");
+    let all = |state: &State| state.runs().map(|run| (run.id, run.digest())).collect::<Vec<_>>();
+    assert_eq!((recovery.diverged.len(), all(&recovery.state)), (0, before));
+    assert_eq!(recovery.state.runs().filter(|run| run.ended.is_none()).map(|run| run.id).collect::<Vec<_>>(), [open]);
+}
+
+/// With the event by which they were archived it is as if the snapshot had been taken in a moment.
+#[test]
+fn a_run_archived_between_two_slices_is_archived_behind_the_snapshot() {
     let (mut state, mut history) = (State::new(Limits::default()), History::default());
     let runs: Vec<RunId> = (0..1_000).map(|n| RunId::new(Uuid::from_u128(n))).collect();
     for &run in &runs {
-        step(
-            &mut state,
-            &mut history,
-            Command::Submit { run, graph: graph().check(&Limits::default().graph).unwrap(), key: None },
-        );
+        let graph = graph().check(&Limits::default().graph).expect("a graph without faults");
+        step(&mut state, &mut history, Command::Submit { run, graph, key: None });
         step(&mut state, &mut history, Command::Cancel { run, reason: "over".into() });
     }
     let (mut walk, head) = SnapshotWalk::begin(&state, &history);
     let mut snapshot = head.to_vec();
-    let first = walk.slice(&history, &state).expect("more than one slice");
-    snapshot.extend_from_slice(&first);
-    let archive = Command::Archive { runs: runs.clone(), page: Json::null() };
-    let tail = step(&mut state, &mut history, archive);
-    runs.iter().for_each(|run| history.forget(*run));
+    snapshot.extend_from_slice(&walk.slice(&history, &state).expect("more than one slice"));
+    let tail = step(&mut state, &mut history, Command::Archive { runs: runs.clone(), page: Json::null() });
+    for run in runs {
+        walk.leaves(run, &history);
+        history.forget(run);
+    }
     while let Some(lines) = walk.slice(&history, &state) {
         snapshot.extend_from_slice(&lines);
     }
-
     let mut recovery = Recovery::new(Limits::default());
     recovery.snapshot(&snapshot).expect("a snapshot");
-    assert!(recovery.state.runs().count() > 1, "the first slice holds runs");
-    assert_eq!((recovery.diverged.len(), recovery.state.runs().filter(|run| run.ended.is_none()).count()), (0, 0));
     recovery.batch(Position { epoch: 1, slot: 1 }, &tail).expect("the tail");
-    assert_eq!(recovery.state.runs().count(), 0, "all are archived, none is in quarantine");
+    let quarantined = recovery.state.runs().filter(|run| run.quarantined.is_some()).count();
+    assert_eq!((recovery.state.runs().count(), quarantined, recovery.diverged.len()), (0, 0, 0));
 }
 
 /// As it ended, it may be in the snapshot; it comes back by an event behind it, and is the same.
