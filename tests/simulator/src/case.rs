@@ -2,10 +2,10 @@
 
 use crate::deeds::Deeds;
 use crate::matter::{AGAIN, Findings, Matter, PATIENCE};
-use crate::program::{Op, Outside, Program, draw, id_of, number_of, oracle, signals, unscoped};
+use crate::program::{Op, Outside, Program, asks, draw, id_of, number_of, oracle, signals, unscoped};
 use crate::random::Random;
 use callboard::prelude::*;
-use callboard::{Run, RunId};
+use callboard::{ApprovalId, Run, RunId, TaskIndex};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ pub struct Case {
     cancel_after: Option<Duration>,
     /// Whether it is given up when its submission is refused: it must not be there then.
     gives_up: bool,
+    /// Whether approvals are answered by their numbers, before they are asked for.
+    answers_early: bool,
     known: Mutex<Known>,
     findings: Findings,
 }
@@ -50,6 +52,7 @@ impl Case {
     pub fn draw(key: String, random: &mut Random, most: usize, cancels: bool) -> Self {
         // Of its own, so that everything else is drawn as if there were no budgets.
         let mut purse = Random(random.0 ^ 0xB0D6_E755);
+        let answers_early = Random(random.0 ^ 0x0A27_1A11).once_in(2);
         let count = if random.once_in(3) { 1 } else { random.between(2, 5) };
         let tasks = (0..count).map(|n| {
             let ops = draw(random, most);
@@ -68,7 +71,7 @@ impl Case {
         let priorities = tasks.iter().map(|_| *random.one_of(&levels)).collect();
         let cancel_after = (cancels && random.once_in(4)).then(|| random.millis(2_000));
         let (gives_up, known, findings) = (random.once_in(4), Mutex::default(), Findings::default());
-        Self { key, tasks, priorities, budget, cancel_after, gives_up, known, findings }
+        Self { key, tasks, priorities, budget, cancel_after, gives_up, answers_early, known, findings }
     }
 
     /// Its id, when its submission was acknowledged.
@@ -198,12 +201,15 @@ impl Case {
     /// Answers what the run asks, for ever.
     async fn attend(&self, run: &Run, board: &Callboard, deeds: &Deeds) {
         let wanted: usize = self.tasks.iter().map(|(ops, _)| signals(ops)).sum();
+        if self.answers_early {
+            self.answer_early(run, board, deeds).await;
+        }
         loop {
             sleep(Duration::from_millis(250)).await;
             if let Ok(Ok(page)) = timeout(PATIENCE, board.approvals().into_future()).await {
                 for approval in page.items.into_iter().filter(|approval| approval.id.run == run.id()) {
-                    // Somebody else may have answered: an earlier try of unknown outcome.
-                    let _answered = timeout(PATIENCE, board.approve(approval.id).into_future()).await;
+                    deeds.asks(approval.id, id_of(run.id(), &approval.task), &approval.prompt);
+                    answer(approval.id, board, deeds).await;
                 }
             }
             decide(board, deeds, |of| of == run.id()).await;
@@ -214,6 +220,14 @@ impl Case {
             if is_waited_for && matches!(timeout(PATIENCE, run.signal("s", &"signal")).await, Ok(Ok(()))) {
                 self.known().signalled += 1;
             }
+        }
+    }
+
+    /// Answers the first approval of each task, mostly before it is asked for.
+    async fn answer_early(&self, run: &Run, board: &Callboard, deeds: &Deeds) {
+        for (n, _) in self.tasks.iter().enumerate().filter(|(_, (ops, _))| asks(ops)) {
+            let approval = ApprovalId { run: run.id(), task: TaskIndex(n as u32), number: 1 };
+            answer(approval, board, deeds).await;
         }
     }
 
@@ -315,6 +329,19 @@ pub(crate) async fn decide(board: &Callboard, deeds: &Deeds, are_of: impl Fn(Run
             false => timeout(PATIENCE, decide.did_not_happen()).await,
         };
     }
+}
+
+/// Two people answer an approval, at the same time and not always the same. Somebody may have before: an earlier try of
+/// unknown outcome.
+async fn answer(approval: ApprovalId, board: &Callboard, deeds: &Deeds) {
+    let say = async |yes| {
+        let answering = if yes { board.approve(approval) } else { board.reject(approval) };
+        if let Ok(Ok(())) = timeout(PATIENCE, answering.into_future()).await {
+            deeds.answered(approval, yes);
+        }
+    };
+    let agree = (approval.task.0 + approval.number).is_multiple_of(3);
+    futures::join!(say(true), say(agree));
 }
 
 /// Calls that cost something, side by side.

@@ -2,8 +2,8 @@
 
 use crate::log::Log;
 use crate::program::Outside;
-use callboard::RunId;
 use callboard::prelude::*;
+use callboard::{ApprovalId, RunId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +31,10 @@ struct Done {
     /// The runs of which code has run, and when it did so last.
     begun: BTreeMap<String, Duration>,
     letters: BTreeMap<u64, Letter>,
+    /// By the approval: its task and its name, once it was seen to be open, and which answers were acknowledged.
+    answers: BTreeMap<ApprovalId, (Option<Call>, BTreeSet<bool>)>,
+    /// The answers that handlers were given.
+    acted_upon: BTreeMap<Call, BTreeSet<bool>>,
     breaches: Vec<String>,
 }
 
@@ -73,6 +77,12 @@ impl Deeds {
                 breaches.push(format!("letter {number}: {letter:?}"));
             }
         }
+        for (approval, (call, told)) in &done.answers {
+            let given = call.as_ref().and_then(|call| done.acted_upon.get(call));
+            if told.iter().chain(given.into_iter().flatten()).collect::<BTreeSet<_>>().len() > 1 {
+                breaches.push(format!("{approval}: {told:?} acknowledged, handlers were given {given:?}"));
+            }
+        }
         for ((task, call), (times, keys)) in &done.effects {
             if keys.len() > 1 {
                 breaches.push(format!("{call} of {task} under {keys:?}"));
@@ -93,6 +103,29 @@ impl Deeds {
     #[must_use]
     pub fn paid(&self) -> u64 {
         self.done().purses.values().map(|purse| purse.paid).sum()
+    }
+
+    /// An approval waits for an answer, of this task and by this name.
+    pub fn asks(&self, approval: ApprovalId, task: String, name: &str) {
+        self.done().answers.entry(approval).or_default().0 = Some((task, name.to_owned()));
+    }
+
+    /// An answer to an approval was acknowledged.
+    pub fn answered(&self, approval: ApprovalId, yes: bool) {
+        let mut done = self.done();
+        done.log.note(|| format!("{approval} is answered: {yes}"));
+        done.answers.entry(approval).or_default().1.insert(yes);
+    }
+
+    /// How many approvals were answered so that it was told and came to a handler, and how many before they were seen to be
+    /// open.
+    #[must_use]
+    pub fn answers(&self) -> (u64, u64) {
+        let done = self.done();
+        let told = done.answers.values().filter(|(_, told)| !told.is_empty());
+        let is_acted_upon = |call: &Option<Call>| call.as_ref().is_some_and(|call| done.acted_upon.contains_key(call));
+        let open = told.clone().filter(|(call, _)| is_acted_upon(call)).count();
+        (open as u64, told.filter(|(call, _)| call.is_none()).count() as u64)
     }
 
     /// A letter is sent that so many instances may handle, or it is known now that so many may have.
@@ -182,6 +215,11 @@ impl Outside for Deeds {
                 format!("{run} has paid {paid}, may cost {may_cost}, and only {beyond} were beyond reservations");
             done.breaches.push(what);
         }
+    }
+
+    fn acts_upon(&self, task: &str, approval: &str, yes: bool) {
+        let call = (task.to_owned(), approval.to_owned());
+        self.done().acted_upon.entry(call).or_default().insert(yes);
     }
 
     fn heard(&self, letter: u64, instance: &str) {

@@ -46,6 +46,8 @@ pub struct Report {
     pub runs: usize,
     /// How often the code of a step or an effect ran.
     pub bodies: u64,
+    /// How many approvals were answered and came to a handler, and how many were answered before they were seen to be open.
+    pub answers: (u64, u64),
     /// What must not be.
     pub breaches: Vec<String>,
 }
@@ -160,6 +162,7 @@ impl Stage {
             lives: self.lives,
             runs: self.plan.runs,
             bodies: self.deeds.bodies(),
+            answers: self.deeds.answers(),
             breaches,
         }
     }

@@ -52,6 +52,8 @@ struct Sum {
     lives: usize,
     runs: usize,
     bodies: u64,
+    /// Approvals that were answered, and those of them that were before they were seen to be open.
+    answers: (u64, u64),
     faults: BTreeMap<String, u64>,
     simulated_secs: f64,
     troubles: BTreeMap<String, usize>,
@@ -64,6 +66,7 @@ impl Sum {
         self.lives += report.lives;
         self.runs += report.runs;
         self.bodies += report.bodies;
+        self.answers = (self.answers.0 + report.answers.0, self.answers.1 + report.answers.1);
         for (fault, times) in report.faults {
             *self.faults.entry(fault).or_default() += times;
         }
@@ -114,7 +117,9 @@ impl Sum {
     fn missed(&self) -> Vec<String> {
         let faults = FAULTS.into_iter().map(str::to_owned).filter(|fault| !self.faults.contains_key(fault));
         let troubles = Trouble::ALL.into_iter().map(|trouble| format!("{trouble:?}"));
-        faults.chain(troubles.filter(|trouble| !self.troubles.contains_key(trouble))).collect()
+        let answers = [("answers", self.answers.0), ("answers ahead", self.answers.1)];
+        let answers = answers.into_iter().filter(|(_, times)| *times == 0).map(|(name, _)| name.to_owned());
+        faults.chain(troubles.filter(|trouble| !self.troubles.contains_key(trouble))).chain(answers).collect()
     }
 }
 
@@ -150,7 +155,7 @@ fn main() -> ExitCode {
     let faults: u64 = sum.faults.values().sum();
     println!(
         "{} histories from seed {} in {:.0?}: {:.1} simulated hours, {} lives of processes, {} runs, {} bodies of steps and \
-         effects, {faults} faults of ports; {} with breaches",
+         effects, {} answers to approvals and {} ahead of them, {faults} faults of ports; {} with breaches",
         sum.histories,
         wishes.from,
         began.elapsed(),
@@ -158,6 +163,8 @@ fn main() -> ExitCode {
         sum.lives,
         sum.runs,
         sum.bodies,
+        sum.answers.0,
+        sum.answers.1,
         sum.failed.len(),
     );
     println!("troubles: {:?}", sum.troubles);

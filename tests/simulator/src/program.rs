@@ -194,7 +194,7 @@ pub fn oracle(ops: &[Op]) -> String {
         Op::First(_) => "one".to_owned(),
         Op::Sleep(_) | Op::Outlasts(_) | Op::Random | Op::Progress | Op::Again => String::new(),
         Op::Signal => "signal".to_owned(),
-        Op::Approval => "true".to_owned(),
+        Op::Approval => "answered".to_owned(),
         Op::Nest(n) => format!("used {n}"),
         Op::Child(ops) => format!("({})", oracle(ops)),
         Op::Beside(n, ops) => format!("[{}, {n}]", oracle(ops)),
@@ -213,6 +213,17 @@ pub fn signals(ops: &[Op]) -> usize {
         _ => 0,
     };
     ops.iter().map(op).sum()
+}
+
+/// Whether approvals are asked for.
+#[must_use]
+pub fn asks(ops: &[Op]) -> bool {
+    ops.iter().any(|op| match op {
+        Op::Approval => true,
+        Op::Beside(_, ops) => asks(ops),
+        Op::Both(a, b) => asks(a) || asks(b),
+        _ => false,
+    })
 }
 
 /// Whoever sees from outside what handlers really do. Calls are told without their scopes.
@@ -239,6 +250,9 @@ pub trait Outside: Clone + Send + Sync + 'static {
 
     /// A call of a task is paid for: so much, of which so much was reserved.
     fn pays(&self, _task: &str, _call: &str, _costs: u64, _at_most: u64) {}
+
+    /// A handler is given the answer to an approval.
+    fn acts_upon(&self, _task: &str, _approval: &str, _yes: bool) {}
 
     /// An instance handles a letter.
     fn heard(&self, _letter: u64, _instance: &str) {}
@@ -330,7 +344,11 @@ impl<O: Outside> Performance<'_, O> {
                 String::new()
             }
             Op::Signal => ctx.signal("s").await?,
-            Op::Approval => ctx.approval(&name).await?.to_string(),
+            Op::Approval => {
+                let yes = ctx.approval(&name).await?;
+                outside.acts_upon(id, &name, yes);
+                "answered".to_owned()
+            }
             Op::Keyed(n) | Op::Checkable(n) | Op::Irreversible(n) => self.effect(op, *n, name).await?,
             Op::Outlasts(millis) => {
                 let never = ctx.call(Echo { text: "never".into() });
