@@ -18,6 +18,8 @@ use tokio::time::{Instant, sleep};
 const NAMES: [&str; 3] = ["updated", "locked", "merged"];
 /// Everybody's lock, with the shortest life.
 const LOCK: (&str, Duration) = ("the lock", Duration::from_secs(1));
+/// For how long it may be held.
+const LONGEST: Duration = Duration::from_secs(4);
 /// How long what was spooled may take to come home when nothing goes wrong any more.
 const HOME_MAX: Duration = Duration::from_secs(120);
 
@@ -197,13 +199,16 @@ impl Papers {
 
     /// Reads, thinks, and writes what it has made of that.
     async fn under_the_lock(&self, board: &Callboard, n: u64) {
-        let taken = board.lock(LOCK.0, LOCK.1).wait(Duration::from_secs(5)).longest(Duration::from_secs(4)).await;
+        let taken = board.lock(LOCK.0, LOCK.1).wait(Duration::from_secs(5)).longest(LONGEST).await;
         let Ok(lock) = taken else { return };
         let (document, minutes) = (lock.state::<Vec<u64>>(NAMES[1]), &self.desk.minutes);
         let call = minutes.begin(self.number, NAMES[1], What::Touch);
         let Ok(read) = document.load().await else { return };
         minutes.read(call, read.as_ref());
-        sleep(Duration::from_millis(self.draws(self.dwells_ms))).await;
+        // Now and then it takes longer than a lock may be held, and another has written meanwhile.
+        let is_slow = self.dwells_ms > 1_000 && self.draws(5) == 0;
+        let dwells_ms = self.draws(self.dwells_ms) + if is_slow { LONGEST.as_millis() as u64 } else { 0 };
+        sleep(Duration::from_millis(dwells_ms)).await;
         let mut all = read.map(|version| version.value).unwrap_or_default();
         all.push(n);
         let call = minutes.begin(self.number, NAMES[1], What::Set(said(&all).unwrap_or_default()));
