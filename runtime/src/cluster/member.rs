@@ -273,7 +273,11 @@ impl Post {
             }
             Message::StoreAnswers(answer) => {
                 match answer {
-                    Ok(()) => self.store = Trust::Works,
+                    Ok(()) if self.store == Trust::Away => {
+                        self.store = Trust::Works;
+                        self.steward.store_is_back();
+                    }
+                    Ok(()) => {}
                     Err(error) => {
                         tracing::warn!(node = %self.around.node, error, "the store does not answer this node")
                     }

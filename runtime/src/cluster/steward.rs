@@ -168,6 +168,11 @@ impl Steward {
         self.setbacks.insert(partition, Setbacks { count: u32::MAX, last: now });
     }
 
+    /// The store answers this node again: what has failed without it may go well now. Who was fenced waits all the same.
+    pub(crate) fn store_is_back(&mut self) {
+        self.setbacks.retain(|_, setbacks| setbacks.count == u32::MAX);
+    }
+
     /// Somebody else means to claim it: it is looked at again soon.
     pub(crate) fn postponed(&mut self, partition: u16, now: Duration) {
         self.tenures.remove(&partition);

@@ -245,6 +245,19 @@ fn what_somebody_unheard_of_has_taken_is_left_alone_for_a_life() {
 }
 
 #[test]
+fn what_has_failed_without_the_store_is_claimed_at_once_when_it_is_back() {
+    let (mut steward, view) = (Steward::new("a".into(), 2, PACE), View::new(LIFE));
+    let acts = |steward: &mut Steward, now| steward.acts(&view, now, Standing::Owner, Movement::Free);
+    assert_eq!(acts(&mut steward, s(100)), [Act::Claim(0), Act::Claim(1)]);
+    (0..9).for_each(|_| steward.failed(0, s(100)));
+    steward.began(1, 1, s(100));
+    steward.fenced(1, s(100));
+    assert_eq!(acts(&mut steward, s(101)), []);
+    steward.store_is_back();
+    assert_eq!(acts(&mut steward, s(101)), [Act::Claim(0)], "another has the other one");
+}
+
+#[test]
 fn a_partition_that_three_nodes_can_not_serve_is_left_alone_by_all() {
     let mut stage = Stage::of(8, &["a", "b", "c", "d"]);
     stage.broken.insert(5);
