@@ -561,7 +561,10 @@ impl Desk {
             Note::Lend(lent) => self.around.backlog.borrow(from, lent),
             Note::Breaker(told) if *from != self.around.node => self.around.breakers.told(from, told),
             Note::Breaker(_) => {} // our own
-            Note::Missed if *from != self.around.node => self.missed(Some(from)),
+            Note::Missed if *from != self.around.node => {
+                self.around.member.reached(from.clone());
+                self.missed(Some(from));
+            }
             Note::Missed => {} // our own
             Note::Return { desk, slots, .. } => self.around.backlog.given_back(from, desk, slots),
             Note::NotTaken { task, token } => {

@@ -236,10 +236,16 @@ impl Calls {
     }
 
     /// Calls to a node, or to all, that are to be sent again: they or their answers may be lost.
+    ///
+    /// What a mailroom may have heard is given up when its node has no queue. So it waits until that node says that it has one.
     pub(super) fn again(&mut self, to: Option<&str>) -> Vec<Sending> {
         let now = Instant::now();
-        let theirs = self.under_way.iter_mut().filter(|(_, call)| to.is_none_or(|to| *call.to == *to));
-        theirs.map(|(number, call)| call.again(*number, now, AGAIN.0)).collect()
+        let is_meant = |call: &Call| match to {
+            Some(to) => *call.to == *to,
+            None => matches!(call.meant, Meant::Partition { .. }) || call.is_unheard(),
+        };
+        let again = self.under_way.iter_mut().filter(|(_, call)| is_meant(call));
+        again.map(|(number, call)| call.again(*number, now, AGAIN.0)).collect()
     }
 }
 

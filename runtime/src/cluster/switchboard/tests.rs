@@ -131,6 +131,8 @@ fn check_mail(events: &str, known: &str) {
             "nobody" => calls.undelivered(it),
             "full" => calls.full(it),
             "again" => assert_eq!(calls.due(now + Duration::from_secs(2)).len(), 1),
+            "it missed" => assert_eq!(calls.again(Some("a")).len(), 1),
+            "I missed" => assert!(calls.again(None).is_empty()),
             "dead" => calls.dead("a"),
             "other dead" => calls.dead("b"),
             "moved" => assert!(calls.moved(0, Some(&"b".into())).is_empty()),
@@ -169,6 +171,9 @@ async fn who_writes_to_a_mailroom_hears_whether_anybody_may_have_heard() {
     check_mail("again | nobody | taken | answer", "waits waits waits answer");
     check_mail("again | full | nobody", "waits waits unheard");
     check_mail("taken | again | full | answer", "waits waits waits answer");
+    // A broker was away, and the queue of this node is back before that of the other.
+    check_mail("taken | I missed | it missed | taken | answer", "waits waits waits waits answer");
+    check_mail("taken | it missed | nobody", "waits waits unknown");
     // It is of no partition.
     check_mail("taken | moved | here | other dead | answer", "waits waits waits waits answer");
 }
